@@ -1,0 +1,1 @@
+"""BaryIR: blind all-in-one image restoration."""

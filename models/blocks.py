@@ -1,0 +1,153 @@
+"""Building blocks: layer norm, MDTA, GDFN, gated convolution, resampling (DESIGN section 4).
+
+Every block maps ``(N, C, H, W)`` to the same shape, any H and W. Memory format is the caller's;
+channels-last is the fast one, since layer norm and 1x1 convolutions then read contiguous channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.config import NetworkConfig
+
+
+class LayerNorm(nn.Module):
+    """Layer norm over the channels of every pixel, with bias, eps 1e-5."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, (x.shape[-1],), self.weight, self.bias, 1e-5)
+        return x.permute(0, 3, 1, 2)
+
+
+def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
+    """1x1 convolution without bias."""
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    """3x3 convolution without bias, zero padding."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+
+
+def depthwise3x3(channels: int) -> nn.Conv2d:
+    """3x3 convolution of every channel by itself, without bias."""
+    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+
+
+class MDTA(nn.Module):
+    """Multi-Dconv head transposed attention: attention between channels, linear in the pixels.
+
+    Heads are contiguous groups of channels; q and k are L2-normalised over the pixels.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = conv1x1(channels, 3 * channels)
+        self.depthwise = depthwise3x3(3 * channels)
+        self.project = conv1x1(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        qkv = self.depthwise(self.qkv(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
+        q, k, v = qkv.unbind(1)
+        q = F.normalize(q, dim=-1, eps=1e-12)
+        k = F.normalize(k, dim=-1, eps=1e-12)
+        attention = torch.softmax(q @ k.transpose(-2, -1) * self.temperature, dim=-1)
+        return self.project((attention @ v).reshape(n, c, h, w))
+
+
+class GDFN(nn.Module):
+    """Gated-Dconv feed-forward network: exact GELU of one half gates the other."""
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.expand = conv1x1(channels, 2 * hidden)
+        self.depthwise = depthwise3x3(2 * hidden)
+        self.project = conv1x1(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.depthwise(self.expand(x)).chunk(2, dim=1)
+        return self.project(F.gelu(gate) * value)
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm MDTA and GDFN, each with its residual."""
+
+    def __init__(self, channels: int, heads: int, expansion: float) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm(channels)
+        self.attention = MDTA(channels, heads)
+        self.norm2 = LayerNorm(channels)
+        self.feed_forward = GDFN(channels, expansion)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.feed_forward(self.norm2(x))
+
+
+class GatedBlock(nn.Module):
+    """Pre-norm gated depthwise convolution with a global scale for every channel.
+
+    Half of the hidden channels multiply the other half; no attention and no GELU, so that it
+    trains and runs several times faster than a transformer block on a CPU.
+    """
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.norm = LayerNorm(channels)
+        self.expand = conv1x1(channels, 2 * hidden)
+        self.depthwise = depthwise3x3(2 * hidden)
+        self.project = conv1x1(hidden, channels)
+        self.scale = nn.Conv2d(channels, channels, 1)
+        nn.init.ones_(self.scale.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.depthwise(self.expand(self.norm(x))).chunk(2, dim=1)
+        y = self.project(gate * value)
+        return torch.addcmul(x, y, self.scale(y.mean((2, 3), keepdim=True)))
+
+
+def blocks(config: NetworkConfig, count: int, channels: int, heads: int) -> nn.Sequential:
+    """A run of the backbone's blocks."""
+    if config.block == "gated":
+        return nn.Sequential(*(GatedBlock(channels, config.gated_expansion) for _ in range(count)))
+    return transformer_blocks(config, count, channels, heads)
+
+
+def transformer_blocks(
+    config: NetworkConfig, count: int, channels: int, heads: int
+) -> nn.Sequential:
+    """A run of MDTA+GDFN blocks, whatever the backbone's block is."""
+    return nn.Sequential(
+        *(TransformerBlock(channels, heads, config.expansion) for _ in range(count))
+    )
+
+
+class Downsample(nn.Sequential):
+    """``(N, C, H, W)`` to ``(N, 2C, H/2, W/2)``: convolution, PixelUnshuffle."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(_resampling(channels, channels // 2, kernel), nn.PixelUnshuffle(2))
+
+
+class Upsample(nn.Sequential):
+    """``(N, C, H, W)`` to ``(N, C/2, 2H, 2W)``: convolution, PixelShuffle."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(_resampling(channels, 2 * channels, kernel), nn.PixelShuffle(2))
+
+
+def _resampling(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    return (conv1x1 if kernel == 1 else conv3x3)(inputs, outputs)

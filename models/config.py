@@ -1,0 +1,129 @@
+"""The one description of a network; it travels inside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+Block = Literal["transformer", "gated"]
+Conditioning = Literal["official", "paper"]
+
+
+class ConfigError(ValueError):
+    """A network description that cannot be built; the message says which field and why."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Hyper-parameters of a :class:`models.network.BaryIR` network (DESIGN section 4).
+
+    Level ``i`` (from 0) works at ``1 / (unshuffle * 2**i)`` of the image's resolution on
+    ``width * 2**i`` channels; the last level holds the barycenter stage.
+
+    Attributes:
+        width: channels of the first level.
+        blocks: encoder blocks of each level; the last entry is the latent's. Decoder level
+            ``i`` has as many blocks as encoder level ``i``.
+        heads: attention heads of each level, a divisor of the level's channels. Gated blocks
+            ignore them; the barycenter map uses the last.
+        refinement_blocks: blocks after the decoder, at the first level.
+        map_blocks: MDTA+GDFN blocks of the barycenter map T.
+        expansion: hidden channels of a GDFN over its channels.
+        gated_expansion: hidden channels of a gated convolution block over its channels.
+        block: the backbone's block.
+        conditioning: how the residual embedding reaches the decoder: through the decoder of the
+            authors' released checkpoint, or through small MLPs as the paper's text says.
+        unshuffle: side of the pixel blocks that are folded into channels before level 0.
+        resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
+            levels, 1 or 3; at 3 they cost as much as three gated blocks each.
+    """
+
+    width: int = 48
+    blocks: tuple[int, ...] = (4, 6, 6, 8)
+    heads: tuple[int, ...] = (1, 2, 4, 8)
+    refinement_blocks: int = 4
+    map_blocks: int = 8
+    expansion: float = 2.66
+    gated_expansion: float = 2.0
+    block: Block = "transformer"
+    conditioning: Conditioning = "official"
+    unshuffle: int = 1
+    resample_kernel: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
+        object.__setattr__(self, "heads", _integers("heads", self.heads))
+        for name in ("width", "refinement_blocks", "map_blocks", "unshuffle", "resample_kernel"):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= 4096:
+                raise ConfigError(f"{name} must be a whole number, not {value!r}")
+        for name in ("expansion", "gated_expansion"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value <= 64:
+                raise ConfigError(f"{name} must be a number above 0, not {value!r}")
+        if self.block not in get_args(Block):
+            raise ConfigError(f"block must be one of {get_args(Block)}, not {self.block!r}")
+        if self.conditioning not in get_args(Conditioning):
+            raise ConfigError(
+                f"conditioning must be one of {get_args(Conditioning)}, not {self.conditioning!r}"
+            )
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        if not 2 <= self.levels <= 8:
+            raise ConfigError(f"blocks needs 2 to 8 levels, not {self.levels}")
+        if len(self.heads) != self.levels:
+            raise ConfigError(
+                f"heads needs {self.levels} entries as blocks has, not {len(self.heads)}"
+            )
+        if max(self.blocks) > 256:
+            raise ConfigError(f"blocks has a level of {max(self.blocks)}, more than 256")
+        if self.width < 2 or self.width % 2:
+            raise ConfigError(f"width must be even and at least 2, not {self.width}")
+        if not 1 <= self.unshuffle <= 8:
+            raise ConfigError(f"unshuffle must be 1 to 8, not {self.unshuffle}")
+        if self.resample_kernel not in (1, 3):
+            raise ConfigError(f"resample_kernel must be 1 or 3, not {self.resample_kernel}")
+        for level, heads in enumerate(self.heads):
+            if heads < 1 or self.channels(level) % heads:
+                raise ConfigError(
+                    f"heads[{level}] = {heads} does not divide {self.channels(level)} channels"
+                )
+
+    @property
+    def levels(self) -> int:
+        """Number of resolutions, the latent's included."""
+        return len(self.blocks)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of an input must be multiples of this; the engine pads."""
+        return self.unshuffle * 2 ** (self.levels - 1)
+
+    def channels(self, level: int) -> int:
+        """Channels of a level, counted from 0 at the finest."""
+        return int(self.width * 2**level)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists, as JSON holds them."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ConfigError: a field is unknown, of the wrong kind or out of range.
+        """
+        if not isinstance(values, dict):
+            raise ConfigError("a network's config must be a JSON object")
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"unknown config field {unknown[0]!r}")
+        return cls(**values)
+
+
+def _integers(name: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, (list, tuple)) or not all(type(v) is int and v >= 0 for v in values):
+        raise ConfigError(f"{name} must be a list of whole numbers, not {values!r}")
+    return tuple(values)

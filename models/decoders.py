@@ -1,0 +1,140 @@
+"""Two ways for the residual embedding to condition the decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.barycenter import Latents
+from models.blocks import TransformerBlock, Upsample, blocks, conv1x1
+from models.config import NetworkConfig
+
+SKIP_WEIGHT = 0.8
+"""Share of the residual's branch that the official decoder adds to every skip."""
+
+
+class OfficialLevel(nn.Module):
+    """One level of the official decoder: features and residual come up, meet the skip, part.
+
+    ``inputs`` and ``residuals`` are the channels that arrive from below, ``mixed`` what the
+    features are brought to before they go up; the residual keeps its channels.
+    """
+
+    def __init__(self, config: NetworkConfig, level: int, inputs: int, mixed: int, residuals: int):
+        super().__init__()
+        # The released checkpoint uses the third level's heads here, at every level.
+        heads = config.heads[min(2, config.levels - 1)]
+        self.mix = nn.Sequential(
+            TransformerBlock(inputs, heads, config.expansion), conv1x1(inputs, mixed)
+        )
+        self.up = Upsample(mixed, config.resample_kernel)
+        self.residual_mix = conv1x1(residuals, residuals)
+        self.residual_up = Upsample(residuals, config.resample_kernel)
+        self.finest = level == 0
+        channels = config.channels(level)
+        count, level_heads = config.blocks[level], config.heads[level]
+        if self.finest:
+            self.blocks = blocks(config, count, 2 * channels, level_heads)
+        else:
+            self.reduce = conv1x1(mixed // 2 + channels, channels)
+            self.blocks = blocks(config, count, channels, level_heads)
+            self.residual_reduce = conv1x1(channels, channels)
+            self.residual_blocks = blocks(config, count, channels, level_heads)
+
+    def forward(self, features: Tensor, residual: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
+        up = self.up(self.mix(features))
+        residual = self.residual_up(self.residual_mix(residual))
+        joined = torch.cat([up, skip + SKIP_WEIGHT * residual], 1)
+        if self.finest:
+            return self.blocks(joined), residual
+        return (
+            self.blocks(self.reduce(joined)),
+            self.residual_blocks(self.residual_reduce(residual)),
+        )
+
+
+class OfficialDecoder(nn.Module):
+    """The decoder of the authors' released checkpoint (DESIGN section 4).
+
+    A second decoder carries the residual embedding upwards; at every level 0.8 of it is added to
+    the encoder's skip. The finest level works on twice the first level's channels.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.channels = 2 * config.width
+        bottom = config.channels(config.levels - 1)
+        levels = [OfficialLevel(config, config.levels - 2, 2 * bottom, bottom // 2, bottom)]
+        for level in reversed(range(config.levels - 2)):
+            below = config.channels(level + 1)
+            levels.append(OfficialLevel(config, level, below, below, below))
+        self.levels = nn.ModuleList(levels)
+        self.refinement = blocks(config, config.refinement_blocks, self.channels, config.heads[0])
+
+    def forward(self, latents: Latents, skips: list[Tensor]) -> Tensor:
+        features = torch.cat([latents.barycenter, latents.residual], 1)
+        residual = latents.residual
+        for level, skip in zip(self.levels, reversed(skips), strict=True):
+            features, residual = level(features, residual, skip)
+        return self.refinement(features)
+
+
+class ResidualCondition(nn.Module):
+    """A small MLP on the residual embedding that scales and shifts a level's features.
+
+    It runs at the latent's resolution; its two outputs are then brought to the level's by
+    bilinear interpolation. It starts as the identity.
+    """
+
+    def __init__(self, residuals: int, channels: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Conv2d(residuals, channels, 1), nn.GELU(), nn.Conv2d(channels, 2 * channels, 1)
+        )
+        nn.init.zeros_(self.mlp[-1].weight)
+        nn.init.zeros_(self.mlp[-1].bias)
+
+    def forward(self, features: Tensor, residual: Tensor) -> Tensor:
+        size = features.shape[-2:]
+        condition = F.interpolate(
+            self.mlp(residual), size=size, mode="bilinear", align_corners=False
+        )
+        scale, shift = condition.chunk(2, dim=1)
+        return torch.addcmul(features + shift, features, scale)
+
+
+class PaperLevel(nn.Module):
+    """One level of the paper's decoder: up, join the skip, condition, blocks."""
+
+    def __init__(self, config: NetworkConfig, level: int) -> None:
+        super().__init__()
+        channels = config.channels(level)
+        self.up = Upsample(2 * channels, config.resample_kernel)
+        self.reduce = conv1x1(2 * channels, channels)
+        self.condition = ResidualCondition(config.channels(config.levels - 1), channels)
+        self.blocks = blocks(config, config.blocks[level], channels, config.heads[level])
+
+    def forward(self, features: Tensor, residual: Tensor, skip: Tensor) -> Tensor:
+        features = self.reduce(torch.cat([self.up(features), skip], 1))
+        return self.blocks(self.condition(features, residual))
+
+
+class PaperDecoder(nn.Module):
+    """Decoder on cat[b, r], conditioned at every level by MLPs on r (paper section 5)."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.channels = config.width
+        bottom = config.channels(config.levels - 1)
+        self.join = conv1x1(2 * bottom, bottom)
+        self.levels = nn.ModuleList(
+            PaperLevel(config, level) for level in reversed(range(config.levels - 1))
+        )
+        self.refinement = blocks(config, config.refinement_blocks, self.channels, config.heads[0])
+
+    def forward(self, latents: Latents, skips: list[Tensor]) -> Tensor:
+        features = self.join(torch.cat([latents.barycenter, latents.residual], 1))
+        for level, skip in zip(self.levels, reversed(skips), strict=True):
+            features = level(features, latents.residual, skip)
+        return self.refinement(features)

@@ -1,0 +1,83 @@
+"""The restoration network: encoder, barycenter stage, conditioned decoder."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.barycenter import BarycenterStage, Latents
+from models.blocks import Downsample, blocks, conv3x3
+from models.config import NetworkConfig
+from models.decoders import OfficialDecoder, PaperDecoder
+
+
+class Restoration(NamedTuple):
+    """What a network says of a batch."""
+
+    correction: Tensor
+    """``(N, 3, H, W)``: to be added to the input, in the input's own precision."""
+    latents: Latents
+
+
+class Encoder(nn.Module):
+    """Features of every level, the finest first; the last is the latent."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(config.unshuffle),
+            conv3x3(3 * config.unshuffle**2, config.width),
+        )
+        self.levels = nn.ModuleList(
+            blocks(config, config.blocks[i], config.channels(i), config.heads[i])
+            for i in range(config.levels)
+        )
+        self.down = nn.ModuleList(
+            Downsample(config.channels(i), config.resample_kernel) for i in range(config.levels - 1)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = [self.levels[0](self.stem(image))]
+        for down, level in zip(self.down, self.levels[1:], strict=True):
+            features.append(level(down(features[-1])))
+        return features
+
+
+class BaryIR(nn.Module):
+    """Blind all-in-one restoration through the Wasserstein barycenter space.
+
+    Input: ``(N, 3, H, W)`` RGB in [0, 1], H and W multiples of ``config.multiple``.
+    Output: a :class:`Restoration`; the restored image is ``input + correction``, not clipped.
+    The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple``.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.stage = BarycenterStage(config)
+        decoder = {"official": OfficialDecoder, "paper": PaperDecoder}[config.conditioning]
+        self.decoder = decoder(config)
+        self.head = nn.Sequential(
+            conv3x3(self.decoder.channels, 3 * config.unshuffle**2),
+            nn.PixelShuffle(config.unshuffle),
+        )
+
+    def forward(self, image: Tensor) -> Restoration:
+        *skips, latent = self.encoder(image)
+        latents = self.stage(latent)
+        correction = self.head(self.decoder(latents, skips))
+        return Restoration(correction, latents)
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of learned values."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def build(config: NetworkConfig, device: str | torch.device = "cpu") -> BaryIR:
+    """A freshly initialised network in channels-last memory."""
+    with torch.device(device):
+        return BaryIR(config).to(memory_format=torch.channels_last)

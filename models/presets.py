@@ -1,0 +1,43 @@
+"""Named network configurations."""
+
+from __future__ import annotations
+
+from models.config import NetworkConfig
+
+PRESETS: dict[str, NetworkConfig] = {
+    # The authors' released checkpoint: 53.5 M parameters in use.
+    "official": NetworkConfig(),
+    # The embedded weights: gated blocks from half resolution on, made for CPUs.
+    "small": NetworkConfig(
+        width=32,
+        blocks=(2, 2, 2, 2),
+        heads=(1, 2, 4, 8),
+        refinement_blocks=2,
+        map_blocks=2,
+        block="gated",
+        conditioning="paper",
+        unshuffle=2,
+        resample_kernel=1,
+    ),
+    # For trying things out: the paper family with its own Restormer blocks, 0.2 M parameters.
+    "tiny": NetworkConfig(
+        width=8,
+        blocks=(1, 1, 1, 1),
+        heads=(1, 2, 4, 8),
+        refinement_blocks=1,
+        map_blocks=2,
+        conditioning="paper",
+    ),
+}
+
+
+def preset(name: str) -> NetworkConfig:
+    """The configuration of that name.
+
+    Raises:
+        KeyError: there is none; the message lists those there are.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise KeyError(f"no preset {name!r}; there are {', '.join(PRESETS)}") from None

@@ -1,0 +1,1 @@
+"""Training: sources, degradations, the barycenter objective and its max-min loop."""
