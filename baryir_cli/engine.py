@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError, UserError
-from baryir_cli.tiles import Axis, even_tile
+from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
@@ -78,7 +78,8 @@ class Engine:
     ) -> None:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
-        self.overlap = OVERLAP if overlap is None else overlap
+        default = OVERLAP if not tile else min(OVERLAP, tile // 4)
+        self.overlap = default if overlap is None else overlap
         if tile is not None and tile < 0:
             raise UsageError(f"--tile {tile}: a tile has at least 1 pixel, 0 means the whole image")
         if self.overlap < 0 or (tile and self.overlap >= tile):
@@ -131,8 +132,10 @@ class Engine:
             return Axis(height, self.tile, self.overlap), Axis(width, self.tile, self.overlap)
         largest, multiple = self._largest_tile(), self.config.multiple
         overlap = min(-(-self.overlap // multiple) * multiple, largest // 2)
-        sides = [even_tile(side, largest, overlap, multiple) for side in (height, width)]
-        return Axis(height, sides[0], overlap), Axis(width, sides[1], overlap)
+        return (
+            even_axis(height, largest, overlap, multiple),
+            even_axis(width, largest, overlap, multiple),
+        )
 
     def _budget(self) -> int:
         free = free_memory(self.device)
@@ -147,7 +150,7 @@ class Engine:
         return max(min(side, LARGEST_TILE) // multiple * multiple, SMALLEST_TILE)
 
     def _batch(self, tile_pixels: int) -> int:
-        """Tiles of one forward pass: as many as fit on a GPU, one on a CPU (no faster with more)."""
+        """Tiles of one forward pass: as many as fit on a GPU, one on a CPU."""
         if self.device.type == "cpu":
             return 1
         fits = int(self._budget() / (pixel_bytes(self) * tile_pixels))
@@ -173,6 +176,7 @@ class Engine:
         else:
             raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
 
+    @torch.inference_mode()
     def _tiled(
         self,
         pixels: Pixels,
@@ -228,7 +232,6 @@ class Engine:
                 raise NotFiniteError("the network's answer is not finite; nothing was written")
         return correction
 
-    @torch.inference_mode()
     def _forward(self, tiles: Tensor, precision: str) -> Tensor:
         height, width = tiles.shape[-2:]
         multiple = self.config.multiple

@@ -52,18 +52,21 @@ class Axis:
             if index > 0:
                 ramp[: len(slope)] = slope
             if index < count - 1:
-                ramp[-len(slope) :] = np.minimum(ramp[-len(slope) :], slope[::-1])
+                inner = slice(len(ramp) - len(slope), None)
+                ramp[inner] = np.minimum(ramp[inner], slope[::-1])
             raw.append(ramp)
             total[span] += ramp
         return [(w / total[self.span(i)]).astype(np.float32) for i, w in enumerate(raw)]
 
 
-def even_tile(length: int, largest: int, overlap: int, multiple: int) -> int:
-    """The smallest tile that covers ``length`` in as few tiles as ``largest`` would.
+def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
+    """Tiles as small as they can be without being more than with tiles of ``largest``.
 
-    It is a multiple of ``multiple``, as ``overlap`` and ``largest`` should be: then every tile
-    starts on the grid that the network's resampling has in the whole image.
+    A side is a multiple of ``multiple``, as ``overlap`` and ``largest`` should be: then every
+    tile starts on the grid that the network's resampling has in the whole image.
     """
+    if length <= largest:
+        return Axis(length, length, 0)
     count = len(Axis(length, largest, overlap).starts)
     tile = -(-(length + (count - 1) * overlap) // count)
-    return min(-(-tile // multiple) * multiple, largest)
+    return Axis(length, min(-(-tile // multiple) * multiple, largest), overlap)
