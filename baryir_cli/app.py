@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from baryir_cli.commands.restore import restore
+from baryir_cli.commands.train import train
 from baryir_cli.errors import ExitCode, UserError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(restore)
+app.command()(train)
 
 
 def _show_version(wanted: bool) -> None:

@@ -24,7 +24,7 @@ from train.sources import Patches, Source, gather
 Log = Callable[[dict[str, Any]], None]
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """A loss is no longer finite; the message names the last good checkpoint."""
 
 
@@ -181,7 +181,7 @@ def train(
         log: called with the means of every ``log_every`` steps.
 
     Raises:
-        Diverged: a loss is NaN or infinite.
+        DivergedError: a loss is NaN or infinite.
         train.sources.SourceError: a source has no data.
     """
     options = {
@@ -202,7 +202,7 @@ def train(
                 if trainer.step % log_every == 0:
                     entry = meter.flush()
                     if not math.isfinite(entry["total"]):
-                        raise Diverged(
+                        raise DivergedError(
                             f"loss is not finite at step {trainer.step}; last good: {last}"
                         )
                     file.write(json.dumps(entry) + "\n")

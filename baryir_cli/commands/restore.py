@@ -50,7 +50,9 @@ def restore(
     ],
     output: Annotated[
         Path,
-        typer.Argument(metavar="OUTPUT", help="Folder, or file for one image; - is standard output."),
+        typer.Argument(
+            metavar="OUTPUT", help="Folder, or file for one image; - is standard output."
+        ),
     ],
     recursive: Annotated[
         bool,

@@ -50,7 +50,9 @@ def test_weight_falls_towards_a_tiles_inner_border_only() -> None:
     assert second[-1] == 1
 
 
-@pytest.mark.parametrize(("length", "tile", "overlap"), [(0, 8, 0), (8, 0, 0), (8, 8, 8), (8, 8, -1)])
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap"), [(0, 8, 0), (8, 0, 0), (8, 8, 8), (8, 8, -1)]
+)
 def test_impossible_tilings_are_refused(length: int, tile: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="no tiling"):
         Axis(length, tile, overlap)
