@@ -1,6 +1,6 @@
 """PSNR and SSIM of the degraded and of the restored images of every test set.
 
-    python scripts/score.py --data ../shared/data/test [--weights small] [--markdown]
+    python scripts/score.py --data ../shared/data/test [--weights small] [--json FILE]
 
 Whole sets, uint8 RGB, no border cut; SSIM is scikit-image's with its 7 x 7 window. Noise is
 ``round(image + numpy.random.default_rng(i).normal(0, sigma))`` for the i-th file by name, as
@@ -11,9 +11,11 @@ nothing, against itself.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +75,40 @@ def score(image: np.ndarray, target: np.ndarray) -> tuple[float, float]:
     return psnr, structural_similarity(target, image, channel_axis=2, data_range=255)
 
 
-def main() -> None:
+@dataclass
+class Row:
+    """Means over one set."""
+
+    name: str
+    images: int
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+    seconds_per_megapixel: float
+
+    def markdown(self) -> str:
+        return (
+            f"| {self.name} | {self.images} | {self.input_psnr:.2f} | {self.input_ssim:.3f} "
+            f"| {self.psnr:.2f} | {self.ssim:.3f} | {self.psnr - self.input_psnr:+.2f} "
+            f"| {self.seconds_per_megapixel:.2f} |"
+        )
+
+
+def measure(name: str, images: list[Pair], engine: Engine, pool: ThreadPoolExecutor) -> Row:
+    scored, seconds, pixels = [], 0.0, 0
+    console = Console(stderr=True)
+    for degraded, target in track(images, name, console=console, transient=True):
+        started = time.perf_counter()
+        restored, _ = engine.restore(degraded)
+        seconds += time.perf_counter() - started
+        pixels += target.shape[0] * target.shape[1]
+        scored.append((pool.submit(score, degraded, target), pool.submit(score, restored, target)))
+    before, after = (np.mean([s[i].result() for s in scored], 0) for i in (0, 1))
+    return Row(name, len(images), *map(float, (*before, *after)), seconds / pixels * 1e6)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="small")
@@ -82,7 +117,12 @@ def main() -> None:
     parser.add_argument("--tile", type=int)
     parser.add_argument("--overlap", type=int)
     parser.add_argument("--limit", type=int, help="only the first images of each set")
-    args = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     keep_freed_memory()
     engine = Engine(
         load_network(read_weights(resolve_weights(args.weights))),
@@ -91,28 +131,19 @@ def main() -> None:
         tile=args.tile,
         overlap=args.overlap,
     )
-    console = Console(stderr=True)
     print(f"{args.weights}, {engine.device}, {engine.precision}, tile {args.tile or 'auto'}\n")
     print("| set | images | input PSNR | SSIM | restored PSNR | SSIM | gain | s/MP |")
     print("|---|---|---|---|---|---|---|---|")
+    rows = []
     with ThreadPoolExecutor() as pool:
         for name, images in sets(args.data, args.limit):
-            scored, seconds, pixels = [], 0.0, 0
-            for degraded, target in track(images, name, console=console, transient=True):
-                started = time.perf_counter()
-                restored, _ = engine.restore(degraded)
-                seconds += time.perf_counter() - started
-                pixels += target.shape[0] * target.shape[1]
-                scored.append(
-                    (pool.submit(score, degraded, target), pool.submit(score, restored, target))
-                )
-            before = np.mean([s[0].result() for s in scored], 0)
-            after = np.mean([s[1].result() for s in scored], 0)
-            print(
-                f"| {name} | {len(images)} | {before[0]:.2f} | {before[1]:.3f} | {after[0]:.2f} "
-                f"| {after[1]:.3f} | {after[0] - before[0]:+.2f} | {seconds / pixels * 1e6:.2f} |",
-                flush=True,
-            )
+            rows.append(measure(name, images, engine, pool))
+            print(rows[-1].markdown(), flush=True)
+    if args.json:
+        figures = {
+            r.name: {k: round(v, 4) for k, v in asdict(r).items() if k != "name"} for r in rows
+        }
+        args.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def test_neighbours_share_exactly_the_overlap(length: int, tile: int, overlap: i
     spans = [axis.span(i) for i in range(len(axis.starts))]
     assert spans[0].start == 0
     assert spans[-1].stop == length
-    for left, right in zip(spans, spans[1:], strict=False):
+    for left, right in itertools.pairwise(spans):
         assert left.stop - left.start == tile
         assert left.stop - right.start == overlap
     assert [s.start for s in spans] == axis.starts
