@@ -58,7 +58,7 @@ def run() -> int:
 
 
 # Of whichever click Typer runs on: newer ones carry their own.
-_USAGE_ERROR = typer.BadParameter.__mro__[1]
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def _wrong_usage(error: Exception) -> int:

@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Pixels = NDArray[Any]
+"""``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.references import resolve_weights
 from models.weights import load_network, read_weights
 
-Array = TypeVar("Array", bound=NDArray)
+Array = NDArray[Any]
 
 
 class Restorer:
@@ -60,8 +60,8 @@ class Restorer:
     def restore(self, image: Array, strength: float = 1.0) -> Array: ...
 
     def restore(
-        self, image: Image.Image | NDArray | Tensor, strength: float = 1.0
-    ) -> Image.Image | NDArray | Tensor:
+        self, image: Image.Image | Array | Tensor, strength: float = 1.0
+    ) -> Image.Image | Array | Tensor:
         """Restores one image and returns the same kind.
 
         Args:

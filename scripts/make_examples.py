@@ -33,7 +33,7 @@ def rain(image: Image, rng: np.random.Generator) -> Image:
     return image + 0.6 * layer[..., None]
 
 
-def haze(image: Image, rng: np.random.Generator) -> Image:
+def haze(image: Image, _rng: np.random.Generator) -> Image:
     far = np.linspace(1.1, 0.4, image.shape[0], dtype=np.float32)[:, None]
     depth = np.broadcast_to(far, image.shape[:2])
     return degradations.haze(image, depth, 1.2, 0.86)

@@ -155,7 +155,7 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
     class Never(OutOfMemory):
         largest = 1
 
-    engine = Engine(Never(), device="cpu", notify=lambda text: None)  # type: ignore[arg-type]
+    engine = Engine(Never(), device="cpu", notify=lambda _text: None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="not enough memory"):
         engine.restore(photo(100, 100))
 
