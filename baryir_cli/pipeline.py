@@ -180,7 +180,9 @@ def _side_by_side(photo: Photo, restored: Photo) -> bytes:
     gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(photo.pixels.dtype).max)
     gap = gap.astype(photo.pixels.dtype)
     both = np.concatenate([photo.pixels, gap, restored.pixels], 1)
-    return encode_photo(Photo.plain(both), "jpeg", 92)
+    # CMYK was turned into sRGB, which its profile does not describe.
+    icc = photo.icc if photo.layout == "rgb" else None
+    return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)
 
 
 def exists_already(job: Job) -> list[Path]:
