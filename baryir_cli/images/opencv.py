@@ -16,7 +16,7 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     import cv2
 
     # Its errors come back as values; on the console they would only repeat them.
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     stream.seek(0)
     try:
         samples = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
