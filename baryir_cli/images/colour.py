@@ -69,7 +69,8 @@ def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
         cover = np.maximum(alpha[rows, :, None].astype(np.uint64), 1)
-        out[rows] = np.minimum((pixels[rows] * np.uint64(top) + cover // 2) // cover, top)
+        scaled = pixels[rows].astype(np.uint64) * top
+        out[rows] = np.minimum((scaled + cover // 2) // cover, top)
     return out
 
 

@@ -350,10 +350,9 @@ def test_sixteen_bit_tiff(channels: int, order: str) -> None:
         array.astype(order + "u2"),
         byteorder=order,
         planarconfig="contig",
-        iccprofile=icc,
         resolution=(300, 300),
         resolutionunit="INCH",
-        extratags=[(315, 2, 0, "Ansel", True)],
+        extratags=[(315, 2, 0, "Ansel", True), (34675, 7, len(icc), icc, True)],
         **extra,
     )
     photo = read_photo(source)
