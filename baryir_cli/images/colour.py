@@ -48,7 +48,7 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
 def eight_bits(array: np.ndarray) -> np.ndarray:
     """uint16 of any shape to uint8, rounded (65535 becomes 255)."""
     out = np.empty(array.shape, np.uint8)
-    for rows in bands(*array.shape[:2]):
+    for rows in bands(array.shape[0], array.shape[1]):
         out[rows] = (array[rows].astype(np.uint32) * 255 + 32767) // 65535
     return out
 
@@ -69,7 +69,8 @@ def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
         cover = np.maximum(alpha[rows, :, None].astype(np.uint64), 1)
-        out[rows] = np.minimum((pixels[rows] * np.uint64(top) + cover // 2) // cover, top)
+        scaled = pixels[rows].astype(np.uint64) * top
+        out[rows] = np.minimum((scaled + cover // 2) // cover, top)
     return out
 
 
@@ -107,7 +108,7 @@ def cmyk_of(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
             out[rows] = _plain_cmyk(pixels[rows])
         else:
             band = Image.fromarray(np.ascontiguousarray(pixels[rows]))
-            out[rows] = np.asarray(ImageCms.applyTransform(band, transforms.from_rgb))
+            out[rows] = np.asarray(transforms.from_rgb.apply(band))
     return out
 
 
@@ -176,7 +177,8 @@ def _lookup(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
     codes = palette @ weights
     order = np.argsort(codes)
-    out = np.empty(pixels.shape[:2], np.uint8)
-    for rows in bands(*out.shape):
+    height, width = pixels.shape[:2]
+    out = np.empty((height, width), np.uint8)
+    for rows in bands(height, width):
         out[rows] = order[np.searchsorted(codes[order], pixels[rows] @ weights)]
     return out

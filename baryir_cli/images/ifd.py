@@ -155,7 +155,7 @@ def read_directories(stream: BinaryIO, wanted: Container[int] | None = None) -> 
 
 
 def serialise(directory: Directory, start: int) -> bytes:
-    """A directory and its values as classic little-endian TIFF, to lie at the even offset `start`."""
+    """A directory and its values as little-endian TIFF, to lie at the even offset `start`."""
     heap_at = start + 2 + 12 * len(directory) + 4
     table, heap = bytearray(struct.pack("<H", len(directory))), bytearray()
     for tag in sorted(directory):

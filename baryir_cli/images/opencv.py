@@ -15,8 +15,10 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     # Here, not above: few images need it.
     import cv2
 
-    # Its errors come back as values; on the console they would only repeat them.
-    cv2.setLogLevel(0)
+    # It also prints what it returns as errors. Not every build has this, nor do the type stubs.
+    silence = getattr(cv2, "setLogLevel", None)
+    if silence is not None:
+        silence(0)
     stream.seek(0)
     try:
         samples = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)

@@ -40,7 +40,7 @@ READABLE_SUFFIXES: frozenset[str] = frozenset(_FORMAT_OF_SUFFIX)
 
 
 class ImageError(UserError):
-    """An image that cannot be read or written; the message says why, in one line, without its name."""
+    """An image that cannot be read or written; its one line says why, without the file's name."""
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,6 @@ import numpy as np
 from PIL import (
     BmpImagePlugin,
     Image,
-    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -23,26 +21,11 @@ from PIL import (
 )
 
 from baryir_cli.images import opencv, png, tiff
-from baryir_cli.images.colour import as_stored, bands, cmyk_transforms
 from baryir_cli.images.ifd import exif_orientation, upright_exif
 from baryir_cli.images.metadata import upright_xmp, without_thumbnail, xmp_orientation
-from baryir_cli.images.photo import ImageError, Layout, Photo, failures_as_image_errors
+from baryir_cli.images.photo import ImageError, Photo, failures_as_image_errors
+from baryir_cli.images.planes import decoded, planes_of, unlimited
 
-_LAYOUTS: dict[str, Layout] = {
-    "1": "bilevel",
-    "L": "grey",
-    "LA": "grey",
-    "La": "grey",
-    "P": "palette",
-    "PA": "palette",
-    "RGB": "rgb",
-    "RGBA": "rgb",
-    "RGBa": "rgb",
-    # A fourth channel that a TIFF does not explain: carried like alpha.
-    "RGBX": "rgb",
-    "YCbCr": "rgb",
-    "CMYK": "cmyk",
-}
 _PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 # BMP without its file header, as .dib may have it, begins with the length of its info header.
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
@@ -110,101 +93,6 @@ def _check_frames(count: int, what: str) -> None:
         )
 
 
-class _PillowLimit:
-    """Pillow's own limit on sizes, which is global, lifted while large images are decoded.
-
-    Ours has been checked before; `users` counts the threads that need it lifted.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.users = 0
-        self.saved: int | None = None
-
-    @contextmanager
-    def lifted_for(self, pixels: int) -> Iterator[None]:
-        with self.lock:
-            usual = self.saved if self.users else Image.MAX_IMAGE_PIXELS
-            needed = usual is not None and pixels > usual
-            if needed:
-                self.saved = usual
-                self.users += 1
-                Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            if needed:
-                with self.lock:
-                    self.users -= 1
-                    if not self.users:
-                        Image.MAX_IMAGE_PIXELS = self.saved
-
-
-_PILLOW_LIMIT = _PillowLimit()
-
-
-def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB (H, W, 3) and alpha (H, W) or None, upright uint8, of a loaded Pillow image."""
-    transforms = cmyk_transforms(image.info.get("icc_profile")) if image.mode == "CMYK" else None
-    mode = _target_mode(image)
-    width, height = image.size
-    shape = (width, height) if orientation >= 5 else (height, width)
-    pixels = np.empty((*shape, 3), np.uint8)
-    alpha = np.empty(shape, np.uint8) if mode in ("LA", "RGBA", "RGBX") else None
-    stored = as_stored(pixels, orientation)
-    for rows in bands(height, width):
-        band = image.crop((0, rows.start, width, rows.stop))
-        if transforms is not None:
-            band = ImageCms.applyTransform(band, transforms.to_rgb)
-        elif band.mode != mode:
-            band = band.convert(mode)
-        samples = np.asarray(band).reshape(rows.stop - rows.start, width, -1)
-        stored[rows] = samples[..., :3] if samples.shape[2] >= 3 else samples[..., :1]
-        if alpha is not None:
-            as_stored(alpha, orientation)[rows] = samples[..., -1]
-    return pixels, alpha
-
-
-def _target_mode(image: Image.Image) -> str:
-    """The Pillow mode, of 8 bits a channel, that shows an image and its transparency."""
-    if image.mode == "RGBX":
-        return "RGBX"
-    grey = _LAYOUTS[image.mode] in ("grey", "bilevel")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return "LA" if grey else "RGBA"
-    return "L" if grey else "RGB"
-
-
-def _deep_planes(
-    colour: np.ndarray, alpha: np.ndarray | None, orientation: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB (H, W, 3) and alpha, upright, of colour (H, W, 1 or 3) and alpha as stored."""
-    height, width = colour.shape[:2]
-    shape = (width, height) if orientation >= 5 else (height, width)
-    pixels = np.empty((*shape, 3), colour.dtype)
-    stored = as_stored(pixels, orientation)
-    for rows in bands(height, width):
-        stored[rows] = colour[rows]
-    if alpha is not None:
-        turned = np.empty(shape, alpha.dtype)
-        as_stored(turned, orientation)[:] = alpha
-        alpha = turned
-    return pixels, alpha
-
-
-def _decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
-    """A Pillow image decoded into a Photo without metadata; ImageError for modes not read here."""
-    if image.mode not in _LAYOUTS:
-        raise ImageError(f"has pixels of a kind that is not supported (Pillow mode {image.mode})")
-    with _PILLOW_LIMIT.lifted_for(image.width * image.height):
-        image.load()
-        pixels, alpha = _planes(image, orientation)
-    layout = _LAYOUTS[image.mode]
-    if layout == "bilevel" and alpha is not None:
-        layout = "grey"
-    return Photo(pixels, alpha, format_name, layout)
-
-
 def _described(photo: Photo, *, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Photo:
     """The photo with its metadata, made to fit the upright image."""
     height, width = photo.pixels.shape[:2]
@@ -245,7 +133,7 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
         photo = _read_deep_png(stream, file, orientation)
     else:
         stream.seek(0)
-        photo = _decoded(PngImagePlugin.PngImageFile(stream), "png", orientation)
+        photo = decoded(PngImagePlugin.PngImageFile(stream), "png", orientation)
     photo = _described(photo, icc=file.icc, exif=exif, xmp=xmp)
     return replace(photo, dpi=file.dpi, chunks=file.kept)
 
@@ -260,7 +148,7 @@ def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Pho
         clear = (colour == np.frombuffer(key, ">u2")).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     grey = file.colour_type in (0, 4)
-    pixels, alpha = _deep_planes(colour, alpha, orientation)
+    pixels, alpha = planes_of(colour, alpha, orientation)
     return Photo(pixels, alpha, "png", "grey" if grey else "rgb")
 
 
@@ -270,7 +158,7 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     image = JpegImagePlugin.JpegImageFile(stream)
     _check_size(*image.size, limit)
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-    photo = _decoded(image, "jpeg", _orientation(exif, xmp))
+    photo = decoded(image, "jpeg", _orientation(exif, xmp))
     photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
     resources = b"".join(
         data.removeprefix(_PHOTOSHOP_HEADER)
@@ -321,12 +209,12 @@ def _read_webp(stream: BinaryIO, limit: float) -> Photo:
     lossless = _webp_is_lossless(stream)
     stream.seek(0)
     # Pillow makes room for the picture, and checks its size, when it opens one.
-    with _PILLOW_LIMIT.lifted_for(width * height):
+    with unlimited(width * height):
         image = WebPImagePlugin.WebPImageFile(stream)
         _check_size(*image.size, limit)
         _check_frames(getattr(image, "n_frames", 1), "frames")
         exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-        photo = _decoded(image, "webp", _orientation(exif, xmp))
+        photo = decoded(image, "webp", _orientation(exif, xmp))
     photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
     return replace(photo, lossless=lossless)
 
@@ -358,17 +246,17 @@ def _check_samples(file: tiff.TiffFile) -> None:
 
 def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     stream.seek(0)
-    with _PILLOW_LIMIT.lifted_for(file.size[0] * file.size[1]):
+    with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
         _check_size(*image.size, file.size[0] * file.size[1])
         # Pillow turns TIFFs, and only these, upright itself.
-        return replace(_decoded(image, "tiff", 1), dpi=_dpi(image))
+        return replace(decoded(image, "tiff", 1), dpi=_dpi(image))
 
 
 def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     colour, alpha = tiff.read_sixteen(stream, file)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
-    pixels, alpha = _deep_planes(colour, alpha, orientation)
+    pixels, alpha = planes_of(colour, alpha, orientation)
     return Photo(pixels, alpha, "tiff", "grey" if file.colours == 1 else "rgb")
 
 
@@ -379,4 +267,4 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
     _check_size(*image.size, limit)
-    return replace(_decoded(image, "bmp", 1), dpi=_dpi(image))
+    return replace(decoded(image, "bmp", 1), dpi=_dpi(image))

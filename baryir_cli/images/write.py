@@ -227,7 +227,8 @@ def _tiff_samples(photo: Photo) -> tiff.Samples:
         return tiff.palette(found.indices, found.colours)
     if photo.layout == "cmyk":
         inks = colour.cmyk_of(photo.pixels, photo.icc)
-        return tiff.plain(*inks.shape, 8, inks.__getitem__, alpha=False)
+        height, width, channels = inks.shape
+        return tiff.plain(height, width, channels, 8, inks.__getitem__, alpha=False)
     bits = photo.pixels.dtype.itemsize * 8
     height, width, channels, samples = _interleaved(photo)
     return tiff.plain(height, width, channels, bits, samples, alpha=photo.alpha is not None)
