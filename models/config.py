@@ -89,11 +89,24 @@ class NetworkConfig:
                 raise ConfigError(
                     f"heads[{level}] = {heads} does not divide {self.channels(level)} channels"
                 )
+        if self.conditioning == "official" and self.channels(1) % self.decoder_heads:
+            raise ConfigError(
+                f"heads[2] = {self.decoder_heads} does not divide {self.channels(1)} channels,"
+                " as the official decoder needs"
+            )
+        for name in ("expansion", "gated_expansion"):
+            if int(self.width * getattr(self, name)) < 1:
+                raise ConfigError(f"{name} leaves no channel of {self.width}")
 
     @property
     def levels(self) -> int:
         """Number of resolutions, the latent's included."""
         return len(self.blocks)
+
+    @property
+    def decoder_heads(self) -> int:
+        """Heads of the official decoder's mixing blocks: the third level's, at every level."""
+        return self.heads[min(2, self.levels - 1)]
 
     @property
     def multiple(self) -> int:

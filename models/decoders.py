@@ -23,10 +23,9 @@ class OfficialLevel(nn.Module):
 
     def __init__(self, config: NetworkConfig, level: int, inputs: int, mixed: int, residuals: int):
         super().__init__()
-        # The released checkpoint uses the third level's heads here, at every level.
-        heads = config.heads[min(2, config.levels - 1)]
         self.mix = nn.Sequential(
-            TransformerBlock(inputs, heads, config.expansion), conv1x1(inputs, mixed)
+            TransformerBlock(inputs, config.decoder_heads, config.expansion),
+            conv1x1(inputs, mixed),
         )
         self.up = Upsample(mixed, config.resample_kernel)
         self.residual_mix = conv1x1(residuals, residuals)
@@ -65,7 +64,9 @@ class OfficialDecoder(nn.Module):
         super().__init__()
         self.channels = 2 * config.width
         bottom = config.channels(config.levels - 1)
-        levels = [OfficialLevel(config, config.levels - 2, 2 * bottom, bottom // 2, bottom)]
+        # The first level halves the latent's channels, unless it is the finest as well.
+        mixed = bottom // 2 if config.levels > 2 else bottom
+        levels = [OfficialLevel(config, config.levels - 2, 2 * bottom, mixed, bottom)]
         for level in reversed(range(config.levels - 2)):
             below = config.channels(level + 1)
             levels.append(OfficialLevel(config, level, below, below, below))

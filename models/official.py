@@ -101,8 +101,8 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def from_official(state: Mapping[str, Tensor], names: Mapping[str, object]) -> dict[str, Tensor]:
     """The authors' state dict under our names, the unused modules dropped.
 
-    Names without a counterpart stay as they are, and missing ones are left out: checking the
-    result against the network's own state dict then names both (:func:`models.weights.check`).
+    Names without a counterpart stay as they are, and missing ones are left out, for
+    :func:`models.weights.check_shapes` to name both.
 
     Args:
         names: mapping or state dict whose keys are the ``official`` preset's tensors.
