@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from baryir_cli.errors import UserError
+from models.network import BaryIR
+from models.weights import WeightsError, load_network, read_weights
 
 DEFAULT = "small"
 """The embedded weights that ``restore`` uses."""
@@ -31,3 +33,16 @@ def resolve_weights(reference: str) -> Path:
         return path
     names = ", ".join(known) or "none"
     raise UserError(f"no weights {reference!r}: neither an embedded name ({names}) nor a file")
+
+
+def network_of(reference: str) -> BaryIR:
+    """The network behind a reference, in float32 on the CPU.
+
+    Raises:
+        UserError: there are no such weights, or the file does not hold a network.
+    """
+    path = resolve_weights(reference)
+    try:
+        return load_network(read_weights(path))
+    except WeightsError as error:
+        raise UserError(str(error)) from None

@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.references import resolve_weights
-from models.weights import load_network, read_weights
+from baryir_cli.references import network_of
 
 Array = NDArray[Any]
 
@@ -47,10 +46,16 @@ class Restorer:
 
         Raises:
             baryir_cli.errors.UserError: no such weights, or a setting is out of range.
-            models.weights.WeightsError: the file does not hold a network.
         """
-        network = load_network(read_weights(resolve_weights(reference)))
-        return cls(Engine(network, device=device, precision=precision, tile=tile, overlap=overlap))
+        return cls(
+            Engine(
+                network_of(reference),
+                device=device,
+                precision=precision,
+                tile=tile,
+                overlap=overlap,
+            )
+        )
 
     @overload
     def restore(self, image: Image.Image, strength: float = 1.0) -> Image.Image: ...

@@ -26,8 +26,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from baryir_cli.device import keep_freed_memory
 from baryir_cli.engine import Engine
-from baryir_cli.references import resolve_weights
-from models.weights import load_network, read_weights
+from baryir_cli.references import network_of
 from train.sources import image_files
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -125,7 +124,7 @@ def main() -> None:
     args = arguments()
     keep_freed_memory()
     engine = Engine(
-        load_network(read_weights(resolve_weights(args.weights))),
+        network_of(args.weights),
         device=args.device,
         precision=args.precision,
         tile=args.tile,

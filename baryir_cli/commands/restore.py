@@ -266,13 +266,11 @@ def _engine(
 ) -> Engine:
     from baryir_cli.device import keep_freed_memory
     from baryir_cli.engine import Engine
-    from baryir_cli.references import resolve_weights
-    from models.weights import load_network, read_weights
+    from baryir_cli.references import network_of
 
     keep_freed_memory()
-    path = resolve_weights(weights)
     engine = Engine(
-        load_network(read_weights(path)),
+        network_of(weights),
         device=device,
         precision=precision,
         tile=tile,
@@ -280,7 +278,7 @@ def _engine(
         notify=display.note,
     )
     if verbose:
-        display.note(f"weights {path}, device {engine.device}, precision {engine.precision}")
+        display.note(f"weights {weights}, device {engine.device}, precision {engine.precision}")
     return engine
 
 

@@ -1,0 +1,103 @@
+"""The Python interface gives back the kind it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from baryir_cli import Restorer
+from baryir_cli.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def restorer(tiny_weights: Path) -> Restorer:
+    return Restorer.from_weights(str(tiny_weights), device="cpu", precision="fp32")
+
+
+def values(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16"]
+)
+def test_pillow_images_keep_size_and_mode(restorer: Restorer, mode: str) -> None:
+    image = Image.fromarray(values(20, 30, 3)).convert("L" if mode == "I;16" else mode)
+    image = image.convert("I").convert("I;16") if mode == "I;16" else image
+    restored = restorer.restore(image)
+    assert restored.size == image.size
+    assert restored.mode == image.mode
+
+
+def test_pillow_alpha_passes_through(restorer: Restorer) -> None:
+    image = Image.fromarray(values(20, 30, 4))
+    restored = restorer.restore(image)
+    np.testing.assert_array_equal(restored.getchannel("A"), image.getchannel("A"))
+    assert np.any(np.asarray(restored)[..., :3] != np.asarray(image)[..., :3])
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4), (1, 1, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+def test_arrays_keep_shape_and_type(restorer: Restorer, shape: tuple, dtype: type) -> None:
+    array = values(*shape).astype(dtype)
+    if array.dtype.kind == "f":
+        array = array / array.dtype.type(255)
+    restored = restorer.restore(array)
+    assert restored.shape == array.shape
+    assert restored.dtype == array.dtype
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30), (2, 3, 20, 30)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16])
+def test_tensors_keep_shape_and_type(restorer: Restorer, shape: tuple, dtype: torch.dtype) -> None:
+    tensor = torch.from_numpy(values(*shape))
+    tensor = tensor.to(dtype) / 255 if dtype.is_floating_point else tensor
+    restored = restorer.restore(tensor)
+    assert restored.shape == tensor.shape
+    assert restored.dtype == dtype
+
+
+def test_all_kinds_agree(restorer: Restorer) -> None:
+    array = values(20, 30, 3)
+    restored = restorer.restore(array)
+    assert np.any(restored != array)
+    np.testing.assert_array_equal(np.asarray(restorer.restore(Image.fromarray(array))), restored)
+    tensor = torch.from_numpy(array).permute(2, 0, 1)
+    np.testing.assert_array_equal(restorer.restore(tensor).permute(1, 2, 0), restored)
+    floating = restorer.restore((array / 255).astype(np.float32))
+    np.testing.assert_allclose(floating * 255, restored, atol=0.51)
+
+
+def test_strength_zero_is_the_input(restorer: Restorer) -> None:
+    array = values(20, 30, 3)
+    np.testing.assert_array_equal(restorer.restore(array, strength=0), array)
+
+
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        (values(20, 30, 2), ValueError),
+        (values(20, 30, 3).astype(np.int32), ValueError),
+        (values(0, 30, 3), ValueError),
+        (torch.zeros(2, 20, 30), ValueError),
+        (torch.zeros(20, 30), ValueError),
+        ("photo.jpg", TypeError),
+    ],
+)
+def test_other_things_are_refused(restorer: Restorer, image: object, error: type) -> None:
+    with pytest.raises(error):
+        restorer.restore(image)  # type: ignore[call-overload]
+
+
+def test_strength_out_of_range(restorer: Restorer) -> None:
+    with pytest.raises(ValueError, match="strength"):
+        restorer.restore(values(4, 4, 3), strength=1.5)
+
+
+def test_unknown_weights() -> None:
+    with pytest.raises(UserError, match="no weights 'nothing'"):
+        Restorer.from_weights("nothing")
