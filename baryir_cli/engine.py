@@ -272,7 +272,8 @@ class Engine:
         return image.cpu().numpy().astype(pixels.dtype)
 
     def _on_device(self, array: NDArray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        # A read-only array, as Pillow gives, would make torch warn.
+        return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(self.device)
 
 
 def pixel_bytes(engine: Engine) -> int:

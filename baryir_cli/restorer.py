@@ -92,7 +92,7 @@ class Restorer:
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         if image.mode.startswith("I;16"):
             return Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
-        has_alpha = image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info
+        has_alpha = image.has_transparency_data
         grey = image.mode in ("1", "L", "LA")
         working = {(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get(
             (grey, has_alpha), "RGB"
@@ -103,8 +103,13 @@ class Restorer:
             restored = Image.fromarray(np.stack([grey_channel, array[..., 1]], -1), "LA")
         else:
             restored = Image.fromarray(self._array(array, strength))
-        restored.info = dict(image.info)
-        return restored if restored.mode == image.mode else restored.convert(image.mode)
+        if image.mode == "P" and has_alpha:
+            restored = restored.quantize(256, Image.Quantize.FASTOCTREE)
+        elif restored.mode != image.mode:
+            restored = restored.convert(image.mode)
+        # A transparent colour's number means nothing in another palette.
+        restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}
+        return restored
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim == 4:

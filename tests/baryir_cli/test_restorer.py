@@ -40,6 +40,15 @@ def test_pillow_alpha_passes_through(restorer: Restorer) -> None:
     assert np.any(np.asarray(restored)[..., :3] != np.asarray(image)[..., :3])
 
 
+def test_transparent_palette_stays_transparent(restorer: Restorer) -> None:
+    image = Image.fromarray(values(20, 30, 4)).quantize(16, Image.Quantize.FASTOCTREE)
+    image.info["dpi"] = (300, 300)
+    restored = restorer.restore(image)
+    before, after = (np.asarray(i.convert("RGBA"))[..., 3] for i in (image, restored))
+    assert np.abs(before.astype(int) - after).mean() < 16
+    assert restored.info["dpi"] == (300, 300)
+
+
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4), (1, 1, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
 def test_arrays_keep_shape_and_type(restorer: Restorer, shape: tuple, dtype: type) -> None:
