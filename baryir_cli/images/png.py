@@ -39,6 +39,8 @@ class PngFile:
     single: dict[bytes, bytes] = field(default_factory=dict)
     texts: list[tuple[bytes, bytes]] = field(default_factory=list)
     colour_space: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # Whether the mark of the end was found.
+    whole: bool = False
 
     @property
     def frames(self) -> int:
@@ -111,7 +113,9 @@ def scan(stream: BinaryIO) -> PngFile:
         raise ValueError("the PNG header is damaged")
     png = PngFile(*struct.unpack(">IIBB", head[16:26]))
     for kind, data in _chunks(stream):
-        if kind in _SINGLE:
+        if kind == b"IEND":
+            png.whole = True
+        elif kind in _SINGLE:
             png.single.setdefault(kind, data)
         elif kind in _TEXT:
             png.texts.append((kind, data))
@@ -121,11 +125,12 @@ def scan(stream: BinaryIO) -> PngFile:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """The metadata chunks that come after the header; pixel data are skipped."""
+    """The metadata chunks that come after the header, and IEND; pixel data are skipped."""
     known = _SINGLE | _TEXT | _COLOUR_SPACE
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
         if kind == b"IEND":
+            yield kind, b""
             return
         if kind not in known:
             stream.seek(length + 4, 1)
