@@ -336,7 +336,8 @@ def test_sixteen_bit_png_of_many_rows() -> None:
     photo = read_photo(deep_png(data))
     written = encode_photo(photo)
     np.testing.assert_array_equal(read_photo(written).pixels, data)
-    assert len(written) < data.nbytes / 4
+    # Filtered, that is: plain deflate makes more of it.
+    assert len(written) < len(zlib.compress(data.astype(">u2").tobytes()))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
