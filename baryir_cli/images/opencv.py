@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import BinaryIO
 
 import numpy as np
@@ -15,10 +16,7 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     # Here, not above: few images need it.
     import cv2
 
-    # It also prints what it returns as errors. Not every build has this, nor do the type stubs.
-    silence = getattr(cv2, "setLogLevel", None)
-    if silence is not None:
-        silence(0)
+    _silence(cv2)
     stream.seek(0)
     try:
         samples = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -29,3 +27,10 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     if samples.ndim == 2:
         return samples[..., None], None
     return samples[..., 2::-1], samples[..., 3] if samples.shape[2] == 4 else None
+
+
+def _silence(cv2: ModuleType) -> None:
+    """Keep OpenCV from printing what it returns as an error anyway."""
+    # OpenCV 5 has moved it.
+    owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+    owner.setLogLevel(0)

@@ -80,13 +80,21 @@ def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarra
         band = image.crop((0, rows.start, width, rows.stop))
         if transforms is not None:
             band = transforms.to_rgb.apply(band)
-        elif band.mode != mode:
-            band = band.convert(mode)
-        samples = np.asarray(band).reshape(rows.stop - rows.start, width, -1)
+        samples = _samples(band, mode).reshape(rows.stop - rows.start, width, -1)
         stored[rows] = samples[..., :3] if samples.shape[2] >= 3 else samples[..., :1]
         if alpha is not None:
             as_stored(alpha, orientation)[rows] = samples[..., -1]
     return pixels, alpha
+
+
+def _samples(band: Image.Image, mode: str) -> np.ndarray:
+    """A band of an image in another Pillow mode, as an array."""
+    if (band.mode, mode) == ("1", "LA"):
+        # Pillow 11 looks for the transparent value, 0 or 1, among 0 and 255.
+        white = np.asarray(band)
+        seen = white != bool(band.info["transparency"])
+        return np.stack([white, seen], axis=2).astype(np.uint8) * np.uint8(255)
+    return np.asarray(band if band.mode == mode else band.convert(mode))
 
 
 def _target_mode(image: Image.Image) -> str:

@@ -139,6 +139,9 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
 
 
 def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Photo:
+    # OpenCV 4 would tell the console.
+    if not file.whole:
+        raise ValueError("the file is cut off")
     colour, alpha = opencv.decode(stream)
     if colour.dtype != np.uint16 or colour.shape[:2] != (file.height, file.width):
         raise ValueError("OpenCV read it as something else")

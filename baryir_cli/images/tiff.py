@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +13,7 @@ import numpy as np
 from baryir_cli.images import ifd, opencv
 from baryir_cli.images.colour import bands, unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
+from baryir_cli.images.png import deflater
 
 _KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
@@ -35,7 +35,6 @@ _WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _PHOTOSHOP, _ICC}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 _DEFLATE = 8
-_COMPRESSION_LEVEL = 4
 _LARGEST_OFFSET = 0xFFFFFFFF
 
 
@@ -244,7 +243,7 @@ def encode(
     offsets, lengths = [], []
     strips = list(bands(samples.height, samples.width))
     for rows in strips:
-        strip = zlib.compress(_strip(samples.rows(rows), predict), _COMPRESSION_LEVEL)
+        strip = _packed(samples.rows(rows), predict)
         offsets.append(out.tell())
         lengths.append(len(strip))
         out.write(strip)
@@ -266,13 +265,15 @@ def encode(
     return out.getvalue()
 
 
-def _strip(rows: np.ndarray, predict: bool) -> bytes:
-    """Rows (h, W, channels) as little-endian bytes; predicted: as differences to the left."""
+def _packed(rows: np.ndarray, predict: bool) -> bytes:
+    """Rows (h, W, channels), little-endian and deflated; predicted: as differences to the left."""
     if predict:
         ahead = rows[:, :-1]
         rows = rows.copy()
         rows[:, 1:] -= ahead
-    return rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes()
+    packer = deflater(rows.dtype)
+    data = rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes()
+    return packer.compress(data) + packer.flush()
 
 
 def _layout_tags(samples: Samples, predict: bool) -> Directory:
