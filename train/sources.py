@@ -123,7 +123,7 @@ def synthetic(
     """Clean photographs and a model of the degradation; a share of the pairs stays clean."""
 
     def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        image = cache.read(clean[rng.integers(len(clean))])
+        image = cache.read(clean[int(rng.integers(len(clean)))])
         (patch,) = crop(rng, [image], size + 2 * margin)
         inner = slice(margin, margin + size)
         target = patch[inner, inner]
@@ -139,7 +139,7 @@ def paired(name: str, pairs: Sequence[tuple[Path, Path]], origin: Path) -> Sourc
     """Photographs with their degraded versions."""
 
     def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        degraded, target = pairs[rng.integers(len(pairs))]
+        degraded, target = pairs[int(rng.integers(len(pairs)))]
         images = [cache.read(degraded), cache.read(target)]
         if images[0].shape != images[1].shape:
             raise SourceError(f"{degraded} and {target} differ in size")
@@ -163,24 +163,30 @@ def mixed(name: str, parts: Sequence[tuple[float, Source]]) -> Source:
 
 
 def match_pairs(degraded: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Pairs of two folders by name: ``rain-X`` with ``norain-X``, else the same stem.
+    """Pairs of two folders by name: the same stem, ``rain-X`` with ``norain-X``, or ``X_...``
+    with ``X``, of which there may be several (haze of several densities over one photograph).
 
     Raises:
-        SourceError: a file of either folder has no partner, or there are none.
+        SourceError: a file of either folder has no partner, two targets have one name, or there
+            are no pairs.
     """
-
-    def key(path: Path) -> str:
-        return path.stem.lower().removeprefix("no").removeprefix("rain-")
-
-    targets = {key(p): p for p in image_files(target)}
+    targets: dict[str, Path] = {}
+    for path in image_files(target):
+        key = path.stem.lower().removeprefix("norain-")
+        if key in targets:
+            raise SourceError(f"{path} and {targets[key].name} have one name")
+        targets[key] = path
     pairs = []
     for path in image_files(degraded):
-        partner = targets.pop(key(path), None)
+        key = path.stem.lower().removeprefix("rain-")
+        partner = targets.get(key) or targets.get(key.split("_")[0])
         if partner is None:
             raise SourceError(f"{path} has no partner in {target}")
         pairs.append((path, partner))
-    if targets:
-        raise SourceError(f"{next(iter(targets.values()))} has no partner in {degraded}")
+    used = {partner for _, partner in pairs}
+    for path in targets.values():
+        if path not in used:
+            raise SourceError(f"{path} has no partner in {degraded}")
     if not pairs:
         raise SourceError(f"no images in {degraded}")
     return pairs
