@@ -18,13 +18,13 @@ from models.network import BaryIR, build
 from models.potentials import Potentials
 from models.presets import preset
 from train import checkpoint, losses
-from train.recipe import Recipe, RecipeError
+from train.recipe import SAMPLES_A_STEP, Recipe, RecipeError
 from train.sources import Patches, Source, gather
 
 Log = Callable[[dict[str, Any]], None]
 
 
-class Diverged(RuntimeError):  # noqa: N818 (a state of the run, as StopIteration is)
+class DivergedError(RuntimeError):
     """A loss or a weight is no longer finite; the message names the last good checkpoint."""
 
 
@@ -163,7 +163,10 @@ class Trainer:
         stage, end = self.recipe.stage_at(self.step)
         patches = Patches(self.sources, self.probabilities.tolist(), stage.patch, self.recipe.seed)
         # A fixed stride between steps: sample numbers do not depend on the stages before.
-        indices = [[step * 4096 + i for i in range(stage.batch)] for step in range(self.step, end)]
+        indices = [
+            [step * SAMPLES_A_STEP + i for i in range(stage.batch)]
+            for step in range(self.step, end)
+        ]
         loader: DataLoader[Any] = DataLoader(
             patches,
             batch_sampler=indices,
@@ -197,7 +200,7 @@ def train(
         log: called with the means of every ``log_every`` steps.
 
     Raises:
-        Diverged: a loss or a weight is NaN or infinite; ``last.pt`` is from before that.
+        DivergedError: a loss or a weight is NaN or infinite; ``last.pt`` is from before that.
         train.recipe.RecipeError: the folder holds a run of another preset or other sources.
         train.checkpoint.CheckpointError: ``last.pt`` is damaged.
         train.sources.SourceError: a source has no data.
@@ -231,9 +234,9 @@ def train(
     return trainer
 
 
-def _diverged(trainer: Trainer, last: Path) -> Diverged:
+def _diverged(trainer: Trainer, last: Path) -> DivergedError:
     good = str(last) if last.exists() else "none"
-    return Diverged(f"not finite at step {trainer.step}; last good checkpoint: {good}")
+    return DivergedError(f"not finite at step {trainer.step}; last good checkpoint: {good}")
 
 
 class Meter:

@@ -46,10 +46,10 @@ class ImageCache:
         if path in self._images:
             self._images.move_to_end(path)
             return self._images[path]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
+        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if stored is None:
             raise SourceError(f"{path} is not an image that can be read")
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
         self._images[path] = image
         self.size += image.nbytes
         while self.size > self.limit and len(self._images) > 1:
@@ -101,10 +101,13 @@ def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[
     height, width = images[0].shape[:2]
     if height < size or width < size:
         bottom, right = max(size - height, 0), max(size - width, 0)
-        images = [cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT) for i in images]
+        images = [
+            np.asarray(cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
+            for i in images
+        ]
         height, width = images[0].shape[:2]
     top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
-    turns, mirror = rng.integers(4), rng.integers(2)
+    turns, mirror = int(rng.integers(4)), rng.integers(2)
     patches = []
     for image in images:
         patch = np.rot90(image[top : top + size, left : left + size], turns)
@@ -129,7 +132,7 @@ def synthetic(
         target = patch[inner, inner]
         if rng.random() < clean_share:
             return target, target
-        degraded = degrade(patch.astype(np.float32) / 255, rng)
+        degraded = degrade(patch.astype(np.float32) / np.float32(255), rng)
         return degradations.quantise(degraded[inner, inner]), target
 
     return Source(name, len(clean), f"{len(clean)} clean photographs", draw)

@@ -1,0 +1,26 @@
+"""Entry point of the ``baryir`` script and of ``python -m baryir_cli``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def _leave_current_folder() -> None:
+    """Takes the user's folder off the import path: it may hold a ``models/`` or a ``train.py``."""
+    home = Path(__file__).resolve().parents[1]
+    here = Path.cwd()
+    if here != home:
+        sys.path[:] = [p for p in sys.path if p and Path(p).absolute() != here]
+
+
+def main() -> None:
+    """Runs the tool and leaves with its exit code."""
+    _leave_current_folder()
+    from baryir_cli.app import run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

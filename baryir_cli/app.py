@@ -1,0 +1,77 @@
+"""The command line: commands, help and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import Annotated
+
+import typer
+
+from baryir_cli.commands.restore import restore
+from baryir_cli.commands.train import train
+from baryir_cli.errors import ExitCode, UserError
+
+app = typer.Typer(
+    name="baryir",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(restore)
+app.command()(train)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        # The look-up takes as long as half of the help.
+        from baryir_cli import __version__
+
+        typer.echo(f"baryir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def baryir(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Restore photographs that are noisy, rainy, hazy, blurred or dark: one model, blind."""
+
+
+def run() -> int:
+    """Runs the command line of this process and returns its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except _USAGE_ERROR as error:
+        return _wrong_usage(error)
+    except UserError as error:
+        _say(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; every output is whole or absent, --skip-existing continues the run")
+        return ExitCode.INTERRUPTED
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+# Of whichever click Typer runs on: newer ones carry their own.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _wrong_usage(error: Exception) -> int:
+    """The help of the command, then one line that says what was wrong with it."""
+    message = str(getattr(error, "format_message", error.__str__)()).strip()
+    context = getattr(error, "ctx", None)
+    if message and context is not None:
+        with redirect_stdout(sys.stderr):
+            typer.echo(context.get_help())
+    if message:
+        _say(message)
+    return ExitCode.USAGE
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"baryir: {text}\n")

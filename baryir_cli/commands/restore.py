@@ -1,0 +1,295 @@
+"""``baryir restore``: photographs in, restored photographs out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from baryir_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from baryir_cli.console import Display
+    from baryir_cli.engine import Engine
+    from baryir_cli.pipeline import Options, Result
+    from baryir_cli.plan import Job
+
+
+class Format(str, Enum):
+    """Formats that can be written."""
+
+    png = "png"
+    jpeg = "jpeg"
+    webp = "webp"
+    tiff = "tiff"
+    bmp = "bmp"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the network."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+FILES, ENGINE, SHOW = "Files", "Engine", "What is shown"
+
+
+def restore(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Images and folders; - is standard input."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="Folder, or file for one image; - is standard output."
+        ),
+    ],
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive",
+            "-r",
+            help="Folders inside folders too; the tree is mirrored.",
+            rich_help_panel=FILES,
+        ),
+    ] = False,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="Write all images in this format.  [default: each as it came]",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Of JPEG and WebP.  [default: 95]",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    suffix: Annotated[
+        str,
+        typer.Option(
+            help="Added to every name: photo.jpg, photo[SUFFIX].jpg.",
+            show_default=False,
+            rich_help_panel=FILES,
+        ),
+    ] = "",
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave outputs that are there: continue a run.",
+            rich_help_panel=FILES,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace outputs that are there.", rich_help_panel=FILES),
+    ] = False,
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place", help="Let outputs replace their own inputs.", rich_help_panel=FILES
+        ),
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Also write NAME.compare.jpg, input and output side by side.",
+            rich_help_panel=FILES,
+        ),
+    ] = False,
+    max_megapixels: Annotated[
+        float,
+        typer.Option(
+            min=0.000001, help="Refuse larger images before decoding them.", rich_help_panel=FILES
+        ),
+    ] = 512,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Name of embedded weights, or a safetensors file.", rich_help_panel=ENGINE
+        ),
+    ] = "small",
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of the correction that is applied.", rich_help_panel=ENGINE
+        ),
+    ] = 1.0,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=ENGINE)
+    ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="auto: half where the hardware has it.", rich_help_panel=ENGINE),
+    ] = Precision.auto,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Side of a tile in pixels, 0: the whole image.  [default: by free memory]",
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Pixels that tiles share.  [default: 64]",
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would become what; do nothing.", rich_help_panel=SHOW
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="One line of JSON for every image on standard output.",
+            rich_help_panel=SHOW,
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Weights, device, tiles; tracebacks.", rich_help_panel=SHOW
+        ),
+    ] = False,
+) -> None:
+    """Restore photographs: noise, rain, haze, motion blur, low light, blind.
+
+    Metadata, profile, bit depth and format are kept; a bad file stops no other.
+    """
+    from baryir_cli.plan import Naming, plan
+
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite exclude each other")
+    naming = Naming(format.value if format else None, suffix, recursive, compare, in_place)
+    jobs = plan(inputs, output, naming)
+    _check_standard_output(jobs, as_json)
+    present = _present(jobs, skip_existing, overwrite or in_place)
+    if dry_run:
+        _show_plan(jobs, present)
+        return
+
+    from baryir_cli.console import Display, messages, summary
+    from baryir_cli.pipeline import Options
+
+    options = Options(strength, naming.format, quality, max_megapixels)
+    console = messages()
+    with Display(console, len(jobs), quiet=as_json) as display:
+        engine = _engine(weights, device, precision.value, tile, overlap, display, verbose)
+        started = time.perf_counter()
+        results = []
+        for result in _results(jobs, present, engine, options, display):
+            display.add(result)
+            results.append(result)
+            if as_json:
+                sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            if verbose and result.details:
+                console.print(result.details, markup=False)
+    console.print(summary(results, time.perf_counter() - started), markup=False)
+    failed = sum(r.status == "failed" for r in results)
+    if failed:
+        raise typer.Exit(ExitCode.FAILED if failed == len(results) else ExitCode.SOME_FAILED)
+
+
+def _check_standard_output(jobs: list[Job], as_json: bool) -> None:
+    from baryir_cli.plan import STANDARD
+
+    if jobs[0].target != STANDARD:
+        return
+    if as_json:
+        raise UsageError("--json and - both want standard output; write the image to a file")
+    if sys.stdout.isatty():
+        raise UsageError("-: standard output is a terminal; send it to a file or a program")
+
+
+def _present(jobs: list[Job], skip: bool, replace: bool) -> set[Job]:
+    """Jobs to skip because their outputs are there.
+
+    Raises:
+        UsageError: outputs are there and nobody said what to do with them.
+    """
+    from baryir_cli.pipeline import exists_already
+
+    there = {job: found for job in jobs if (found := exists_already(job))}
+    if skip:
+        return {job for job, found in there.items() if len(found) == len(job.outputs)}
+    if there and not replace:
+        first = next(iter(there.values()))[0]
+        raise UsageError(
+            f"{first} is there already ({len(there)} of {len(jobs)} outputs are); "
+            "say --skip-existing or --overwrite"
+        )
+    return set()
+
+
+def _show_plan(jobs: list[Job], present: set[Job]) -> None:
+    for job in jobs:
+        typer.echo(f"{'skip   ' if job in present else 'restore'} {job.source} -> {job.target}")
+    typer.echo(f"{len(jobs) - len(present)} to restore, {len(present)} to skip; nothing was done")
+
+
+def _engine(
+    weights: str,
+    device: str,
+    precision: str,
+    tile: int | None,
+    overlap: int | None,
+    display: Display,
+    verbose: bool,
+) -> Engine:
+    from baryir_cli.device import keep_freed_memory
+    from baryir_cli.engine import Engine
+    from baryir_cli.references import resolve_weights
+    from models.weights import load_network, read_weights
+
+    keep_freed_memory()
+    path = resolve_weights(weights)
+    engine = Engine(
+        load_network(read_weights(path)),
+        device=device,
+        precision=precision,
+        tile=tile,
+        overlap=overlap,
+        notify=display.note,
+    )
+    if verbose:
+        display.note(f"weights {path}, device {engine.device}, precision {engine.precision}")
+    return engine
+
+
+def _results(
+    jobs: list[Job], present: set[Job], engine: Engine, options: Options, display: Display
+) -> Iterator[Result]:
+    from baryir_cli.pipeline import Result, run
+
+    for job in jobs:
+        if job in present:
+            yield Result(job, "skipped")
+    yield from run([j for j in jobs if j not in present], engine, options, display.working)

@@ -1,0 +1,98 @@
+"""What people see: messages on standard error, progress, the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from baryir_cli.pipeline import Result
+from baryir_cli.plan import Job
+
+
+def messages() -> Console:
+    """The console of everything that is not the answer itself."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Display:
+    """Shows a run: a progress bar on a terminal, a line an image elsewhere."""
+
+    def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
+        self.console = console
+        self.quiet = quiet
+        self.live = console.is_terminal and not quiet
+        self.megapixels = 0.0
+        self.seconds = 0.0
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self.live,
+            transient=True,
+        )
+        self.task = self.bar.add_task("restoring", total=images, rate="")
+        self.finished = 0
+
+    def __enter__(self) -> Display:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def working(self, job: Job, share: float) -> None:
+        """An image is ``share`` done."""
+        self.bar.update(
+            self.task, completed=self.finished + share, description=escape(job.source.name)
+        )
+
+    def add(self, result: Result) -> None:
+        """An image is written, skipped or failed."""
+        self.finished += 1
+        self.megapixels += result.megapixels if result.status == "done" else 0
+        self.seconds += result.seconds
+        rate = f"{self.megapixels / self.seconds:.2f} MP/s" if self.seconds else ""
+        self.bar.update(self.task, completed=self.finished, rate=rate)
+        source = escape(str(result.job.source))
+        if result.status == "failed":
+            self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
+        elif not self.live and not self.quiet and result.status == "done":
+            target = escape(str(result.job.target))
+            size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
+            self.console.print(f"done    {source} -> {target} ({size})")
+
+    def note(self, text: str) -> None:
+        """Something the user should know while the run goes on."""
+        self.console.print(f"[yellow]note[/]    {escape(text)}")
+
+
+def summary(results: Iterable[Result], seconds: float) -> str:
+    """One line: done, skipped, failed, and how fast."""
+    counts = {"done": 0, "skipped": 0, "failed": 0}
+    megapixels = 0.0
+    for result in results:
+        counts[result.status] += 1
+        megapixels += result.megapixels if result.status == "done" else 0
+    text = ", ".join(f"{number} {name}" for name, number in counts.items())
+    speed = f"{megapixels / seconds:.2f} megapixels per second" if seconds > 0 else ""
+    return f"{text}; {megapixels:.1f} megapixels in {seconds:.1f} s, {speed}"

@@ -1,0 +1,93 @@
+"""Which device and precision to compute with, and how much memory there is."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Literal, get_args
+
+import psutil
+import torch
+
+from baryir_cli.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: no such device, here or at all.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
+        raise UsageError(f"--device {name}: use auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(
+            f"--device {name}: this PyTorch sees {count} CUDA devices; use cpu or auto"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: not available here; use cpu or auto")
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest that the hardware itself computes.
+
+    Raises:
+        UsageError: no such precision.
+    """
+    if name not in get_args(Precision):
+        raise UsageError(f"--precision {name}: use one of {', '.join(get_args(Precision))}")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "fp16"
+    if device.type == "cpu" and cpu_has_bf16():
+        return "bf16"
+    return "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; emulated, it is a slow float32."""
+    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in tests)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could be taken now; a container's limit counts as the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = int(psutil.virtual_memory().available)
+    limit, used = (Path("/sys/fs/cgroup") / f for f in ("memory.max", "memory.current"))
+    try:
+        return min(free, max(int(limit.read_text()) - int(used.read_text()), 0))
+    except (OSError, ValueError):
+        return free
+
+
+def keep_freed_memory() -> None:
+    """Asks glibc to keep what the network frees between layers instead of giving it back.
+
+    Otherwise every layer's buffers are mapped, zeroed and unmapped anew, which costs a tenth to a
+    third of the time on a CPU. Does nothing elsewhere. For a process of our own, not for a library.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 256 << 20)

@@ -1,0 +1,315 @@
+"""The tiled engine: any image, any size, on whatever memory there is."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_precision
+from baryir_cli.errors import UsageError, UserError
+from baryir_cli.tiles import Axis, even_axis
+from models.network import BaryIR
+
+Pixels = NDArray[Any]
+"""``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
+
+OVERLAP = 64
+"""Pixels that neighbouring tiles share, where nobody asks for another number."""
+SMALLEST_TILE = 64
+LARGEST_TILE = 2048
+LARGEST_BATCH = 8
+CPU_BUDGET = 1 << 30
+"""Bytes that a forward pass may take on a CPU, however much is free."""
+GPU_SHARE = 0.7
+"""Share of a GPU's free memory that a forward pass may take."""
+
+log = logging.getLogger("baryir")
+
+
+class NotFiniteError(UserError):
+    """The network gave NaN or infinity, in float32 as well."""
+
+
+@dataclass
+class Report:
+    """How an image was restored."""
+
+    tiles: int = 0
+    tile: tuple[int, int] = (0, 0)
+    """Height and width of a tile."""
+    precision: str = ""
+    device: str = ""
+    redone: int = 0
+    """Tiles that half precision could not hold and float32 did again."""
+
+
+class Engine:
+    """Runs a network over images tile by tile.
+
+    Args:
+        network: float32; it is copied to the device and the precision asked for.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide.
+        overlap: pixels that neighbouring tiles share; None for the default.
+        notify: told, in a sentence, of every step down to less memory.
+
+    Raises:
+        UsageError: a setting is out of range or there is no such device.
+    """
+
+    def __init__(
+        self,
+        network: BaryIR,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        tile: int | None = None,
+        overlap: int | None = None,
+        notify: Callable[[str], None] = log.warning,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        default = OVERLAP if not tile else min(OVERLAP, tile // 4)
+        self.overlap = default if overlap is None else overlap
+        if tile is not None and tile < 0:
+            raise UsageError(f"--tile {tile}: a tile has at least 1 pixel, 0 means the whole image")
+        if self.overlap < 0 or (tile and self.overlap >= tile):
+            raise UsageError(
+                f"--overlap {self.overlap}: must be at least 0 and below the tile's side"
+            )
+        self.tile = tile
+        self.notify = notify
+        self.master = network
+        self.config = network.config
+        self._networks: dict[str, BaryIR] = {}
+
+    def restore(
+        self,
+        pixels: Pixels,
+        *,
+        strength: float = 1.0,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> tuple[Pixels, Report]:
+        """Restores one RGB image.
+
+        Args:
+            pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
+            strength: share of the network's correction that is added, 0 to 1.
+            progress: called with the share of the image that is done.
+
+        Returns:
+            An array of the same shape and kind, and how it was made.
+
+        Raises:
+            NotFiniteError: the network's answer is NaN or infinite even in float32.
+            UserError: not even the smallest tile fits into memory.
+        """
+        while True:
+            vertical, horizontal = self._axes(*pixels.shape[:2])
+            failure = ""
+            try:
+                return self._tiled(pixels, vertical, horizontal, strength, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                failure = str(error) or "out of memory"
+            # Outside of the handler, whose traceback would keep the tensors alive.
+            self._step_down(max(vertical.tile, horizontal.tile), failure)
+
+    def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
+        if self.tile == 0:
+            return Axis(height, height, 0), Axis(width, width, 0)
+        if self.tile is not None:
+            return Axis(height, self.tile, self.overlap), Axis(width, self.tile, self.overlap)
+        largest, multiple = self._largest_tile(), self.config.multiple
+        overlap = min(-(-self.overlap // multiple) * multiple, largest // 2)
+        return (
+            even_axis(height, largest, overlap, multiple),
+            even_axis(width, largest, overlap, multiple),
+        )
+
+    def _budget(self) -> int:
+        free = free_memory(self.device)
+        if self.device.type == "cuda":
+            return int(free * GPU_SHARE)
+        return min(CPU_BUDGET, free // 3)
+
+    def _largest_tile(self) -> int:
+        """Side of the largest square tile whose forward pass fits the budget."""
+        side = int((self._budget() / pixel_bytes(self)) ** 0.5)
+        multiple = 2 * self.config.multiple
+        return max(min(side, LARGEST_TILE) // multiple * multiple, SMALLEST_TILE)
+
+    def _batch(self, tile_pixels: int) -> int:
+        """Tiles of one forward pass: as many as fit on a GPU, one on a CPU."""
+        if self.device.type == "cpu":
+            return 1
+        fits = int(self._budget() / (pixel_bytes(self) * tile_pixels))
+        return max(1, min(LARGEST_BATCH, fits))
+
+    def _step_down(self, tile: int, failure: str) -> None:
+        """Smaller tiles after running out of memory, then the CPU; each said once."""
+        smaller = tile // 2 // self.config.multiple * self.config.multiple
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if smaller >= SMALLEST_TILE:
+            self.tile = smaller
+            self.overlap = min(self.overlap, smaller // 4)
+            self.notify(f"out of memory on {self.device}: going on with tiles of {smaller} pixels")
+        elif self.device.type != "cpu":
+            self.notify(f"out of memory on {self.device}: going on with the CPU")
+            self._networks.clear()
+            self.device = torch.device("cpu")
+            self.precision = resolve_precision("auto", self.device)
+            self.tile = None
+            torch.cuda.empty_cache()
+        else:
+            raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
+
+    @torch.inference_mode()
+    def _tiled(
+        self,
+        pixels: Pixels,
+        vertical: Axis,
+        horizontal: Axis,
+        strength: float,
+        progress: Callable[[float], None],
+    ) -> tuple[Pixels, Report]:
+        """Restores band by band; only one band of tiles is ever held in float32."""
+        report = Report(
+            tiles=len(vertical.starts) * len(horizontal.starts),
+            tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
+            precision=self.precision,
+            device=str(self.device),
+        )
+        restored = np.empty_like(pixels)
+        carried: Tensor | None = None
+        starts = [*vertical.starts, vertical.length]
+        for row, weight in enumerate(vertical.weights()):
+            rows = vertical.span(row)
+            band = self._band(pixels, rows, horizontal, report)
+            band *= self._on_device(weight)[None, :, None]
+            if carried is not None:
+                band[:, : carried.shape[1]] += carried
+            final = starts[row + 1] - starts[row]
+            done = slice(rows.start, rows.start + final)
+            restored[done] = self._finish(pixels[done], band[:, :final], strength)
+            carried = band[:, final:].clone()
+            progress(done.stop / vertical.length)
+        return restored, report
+
+    def _band(self, pixels: Pixels, rows: slice, horizontal: Axis, report: Report) -> Tensor:
+        """Blended corrections of one row of tiles, ``(3, rows, W)`` float32 on the device."""
+        height = rows.stop - rows.start
+        band = torch.zeros(3, height, horizontal.length, device=self.device)
+        weights = horizontal.weights()
+        for batch in _same_size(horizontal, self._batch(height * horizontal.tile)):
+            spans = [horizontal.span(i) for i in batch]
+            tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
+            for i, span, correction in zip(batch, spans, self._correct(tiles, report), strict=True):
+                band[:, :, span] += correction * self._on_device(weights[i])
+        return band
+
+    def _correct(self, tiles: Tensor, report: Report) -> Tensor:
+        """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite."""
+        correction = self._forward(tiles, self.precision)
+        broken = ~torch.isfinite(correction).flatten(1).all(1)
+        if bool(broken.any()):
+            if self.precision != "fp32":
+                correction[broken] = self._forward(tiles[broken], "fp32")
+                report.redone += int(broken.sum())
+            if not bool(torch.isfinite(correction).all()):
+                raise NotFiniteError("the network's answer is not finite; nothing was written")
+        return correction
+
+    def _forward(self, tiles: Tensor, precision: str) -> Tensor:
+        height, width = tiles.shape[-2:]
+        multiple = self.config.multiple
+        bottom, right = -height % multiple, -width % multiple
+        # Mirroring needs more pixels than it adds.
+        mode = "reflect" if bottom < height and right < width else "replicate"
+        padded = F.pad(tiles, (0, right, 0, bottom), mode=mode)
+        padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
+        correction = self._network(precision)(padded).correction
+        return correction[..., :height, :width].float()
+
+    def _network(self, precision: str) -> BaryIR:
+        if precision not in self._networks:
+            network = copy.deepcopy(self.master).requires_grad_(False).eval()
+            self._networks[precision] = network.to(
+                self.device, DTYPES[precision], memory_format=torch.channels_last
+            )
+        return self._networks[precision]
+
+    def _image(self, pixels: Pixels) -> Tensor:
+        """``(H, W, 3)`` of any kind as ``(3, H, W)`` float32 in [0, 1] on the device."""
+        if pixels.dtype == np.uint8:
+            image = self._on_device(pixels).permute(2, 0, 1).float()
+        else:
+            image = self._on_device(pixels.astype(np.float32)).permute(2, 0, 1)
+        return image / _full_scale(pixels.dtype)
+
+    def _finish(self, pixels: Pixels, correction: Tensor, strength: float) -> Pixels:
+        """Input plus correction, in the input's kind, for a few rows."""
+        scale = _full_scale(pixels.dtype)
+        image = (self._image(pixels) + strength * correction).clamp_(0, 1).permute(1, 2, 0)
+        if scale != 1:
+            image = image.mul_(scale).round_()
+        if pixels.dtype == np.uint8:
+            return image.to(torch.uint8).cpu().numpy()
+        return image.cpu().numpy().astype(pixels.dtype)
+
+    def _on_device(self, array: NDArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def pixel_bytes(engine: Engine) -> int:
+    """Estimated peak memory of a forward pass for every pixel of the input, in bytes.
+
+    The widest block's hidden channels before and after their depthwise convolution, its input
+    and the skips; checked against measured peaks by ``scripts/measure_memory.py``.
+    """
+    config = engine.config
+    finest = config.width * (2 if config.conditioning == "official" else 1)
+    expansion = config.gated_expansion if config.block == "gated" else config.expansion
+    channels = finest * (4 * expansion + 4) / config.unshuffle**2
+    return int(channels * DTYPES[engine.precision].itemsize) + 24
+
+
+def _full_scale(dtype: np.dtype) -> float:
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
+def _same_size(axis: Axis, limit: int) -> Iterator[list[int]]:
+    """Tile numbers in runs of at most ``limit`` whose tiles are equally wide."""
+    run: list[int] = []
+    for index in range(len(axis.starts)):
+        span = axis.span(index)
+        width = span.stop - span.start
+        if run and (len(run) == limit or width != axis.tile):
+            yield run
+            run = []
+        run.append(index)
+    yield run
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "cublas_status_alloc_failed" in text
+    )

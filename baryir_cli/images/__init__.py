@@ -1,0 +1,27 @@
+"""Image files in and out: what came in is what goes out, upright, with its profile."""
+
+from __future__ import annotations
+
+from baryir_cli.images.atomic import write_atomically
+from baryir_cli.images.photo import (
+    FORMATS,
+    READABLE_SUFFIXES,
+    ImageError,
+    Photo,
+    format_of,
+    with_pixels,
+)
+from baryir_cli.images.read import read_photo
+from baryir_cli.images.write import encode_photo
+
+__all__ = [
+    "FORMATS",
+    "READABLE_SUFFIXES",
+    "ImageError",
+    "Photo",
+    "encode_photo",
+    "format_of",
+    "read_photo",
+    "with_pixels",
+    "write_atomically",
+]

@@ -1,0 +1,184 @@
+"""Conversions of decoded pixels, a band of rows at a time so that no second full copy is made."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_BAND_PIXELS = 1 << 20
+# Of the rotations, only a quarter turn is not its own inverse.
+_INVERSE = {6: 8, 8: 6}
+
+
+def bands(height: int, width: int) -> Iterator[slice]:
+    """Slices of rows that cover `height`, about a megapixel each."""
+    step = max(1, _BAND_PIXELS // max(width, 1))
+    for start in range(0, height, step):
+        yield slice(start, min(start + step, height))
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """A view of (H, W, ...) turned as EXIF `orientation` (1 to 8) asks for."""
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array
+
+
+def as_stored(array: np.ndarray, orientation: int) -> np.ndarray:
+    """A view of an upright (H, W, ...) as the file stores it: the inverse of `upright`."""
+    return upright(array, _INVERSE.get(orientation, orientation))
+
+
+def grey_of(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) to (H, W), the rounded mean of the channels; replicated grey comes back exactly."""
+    grey = np.empty(pixels.shape[:2], pixels.dtype)
+    for rows in bands(*grey.shape):
+        grey[rows] = (pixels[rows].sum(axis=2, dtype=np.uint32) + 1) // 3
+    return grey
+
+
+def eight_bits(array: np.ndarray) -> np.ndarray:
+    """uint16 of any shape to uint8, rounded (65535 becomes 255)."""
+    out = np.empty(array.shape, np.uint8)
+    for rows in bands(array.shape[0], array.shape[1]):
+        out[rows] = (array[rows].astype(np.uint32) * 255 + 32767) // 65535
+    return out
+
+
+def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W, 3) laid over white by (H, W) `alpha`, both uint8 or both uint16."""
+    top = int(np.iinfo(pixels.dtype).max)
+    out = np.empty_like(pixels)
+    for rows in bands(*alpha.shape):
+        cover = alpha[rows, :, None].astype(np.uint64)
+        out[rows] = (pixels[rows] * cover + top * (top - cover) + top // 2) // top
+    return out
+
+
+def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W, 3) that was multiplied by (H, W) `alpha`, divided by it; 0 where alpha is 0."""
+    top = int(np.iinfo(pixels.dtype).max)
+    out = np.empty_like(pixels)
+    for rows in bands(*alpha.shape):
+        cover = np.maximum(alpha[rows, :, None].astype(np.uint64), 1)
+        scaled = pixels[rows].astype(np.uint64) * top
+        out[rows] = np.minimum((scaled + cover // 2) // cover, top)
+    return out
+
+
+@dataclass(frozen=True)
+class CmykTransforms:
+    """Colour management between a CMYK profile and sRGB, both ways."""
+
+    to_rgb: ImageCms.ImageCmsTransform
+    from_rgb: ImageCms.ImageCmsTransform
+
+
+def cmyk_transforms(icc: bytes | None) -> CmykTransforms | None:
+    """Transforms for a CMYK profile; None where there is none or it does not work both ways."""
+    if icc is None or icc[16:20] != b"CMYK":
+        return None
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    try:
+        cmyk = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        srgb = ImageCms.createProfile("sRGB")
+        return CmykTransforms(
+            ImageCms.buildTransform(cmyk, srgb, "CMYK", "RGB", intent, flags),
+            ImageCms.buildTransform(srgb, cmyk, "RGB", "CMYK", intent, flags),
+        )
+    except (OSError, ImageCms.PyCMSError):
+        return None
+
+
+def cmyk_of(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
+    """sRGB (H, W, 3) uint8 to (H, W, 4) ink amounts, by the profile or else by arithmetic."""
+    transforms = cmyk_transforms(icc)
+    out = np.empty((*pixels.shape[:2], 4), np.uint8)
+    for rows in bands(*pixels.shape[:2]):
+        if transforms is None:
+            out[rows] = _plain_cmyk(pixels[rows])
+        else:
+            band = Image.fromarray(np.ascontiguousarray(pixels[rows]))
+            out[rows] = np.asarray(transforms.from_rgb.apply(band))
+    return out
+
+
+def _plain_cmyk(pixels: np.ndarray) -> np.ndarray:
+    """The inverse of Pillow's CMYK to RGB, with all the black that the colour allows."""
+    light = pixels.max(axis=2, keepdims=True).astype(np.uint32)
+    inks = ((light - pixels) * 255 + light // 2) // np.maximum(light, 1)
+    return np.concatenate([inks, 255 - light], axis=2).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A palette image: indices (H, W) uint8, colours (N, 3) uint8, and each colour's alpha (N,)."""
+
+    indices: np.ndarray
+    colours: np.ndarray
+    alphas: np.ndarray | None
+
+
+def indexed(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
+    """The 256 colours that suit (H, W, 3) uint8 best, without dithering.
+
+    Alpha (H, W) is kept exactly: each of its levels gets a share of the palette.
+    """
+    if alpha is None:
+        return Indexed(*_quantised(pixels, 256), None)
+    levels, counts = np.unique(alpha, return_counts=True)
+    shares = _shares(levels, counts)
+    indices = np.empty(alpha.shape, np.uint8)
+    colours: list[np.ndarray] = []
+    used = 0
+    for level, share in zip(levels, shares, strict=True):
+        inside = alpha == level
+        local, palette = _quantised(pixels[inside][None], int(share))
+        indices[inside] = local[0] + used
+        colours.append(palette)
+        used += len(palette)
+    alphas = np.repeat(levels, [len(palette) for palette in colours])
+    return Indexed(indices, np.concatenate(colours), alphas)
+
+
+def _shares(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """How many of 256 colours each level of alpha gets: at least one, the invisible just one."""
+    weights = np.sqrt(counts) * (levels > 0)
+    spare = 256 - len(levels)
+    total = weights.sum()
+    extra = np.floor(spare * weights / total) if total else np.zeros(len(levels))
+    return 1 + extra.astype(int)
+
+
+def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (H, W) uint8 and palette (N, 3), N <= `colours`; exact where there are that few."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    few = image.getcolors(colours)
+    if few is not None:
+        palette = np.array([colour for _, colour in few], np.uint8).reshape(-1, 3)
+        return _lookup(pixels, palette), palette
+    reduced = image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    indices = np.asarray(reduced)
+    flat = np.array(reduced.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return indices, flat[: int(indices.max()) + 1]
+
+
+def _lookup(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """The index of each pixel's colour in a palette that holds every one of them."""
+    weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
+    codes = palette @ weights
+    order = np.argsort(codes)
+    height, width = pixels.shape[:2]
+    out = np.empty((height, width), np.uint8)
+    for rows in bands(height, width):
+        out[rows] = order[np.searchsorted(codes[order], pixels[rows] @ weights)]
+    return out

@@ -1,0 +1,245 @@
+"""TIFF directories (IFDs), which TIFF files and EXIF blocks are made of: read, patched, written."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import BinaryIO, Union
+
+import numpy as np
+
+ORIENTATION = 274
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+_SUB_DIRECTORIES = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
+_PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
+_THUMBNAIL_AT, _THUMBNAIL_LENGTH = 513, 514
+
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_BIG_SIZES = {16: 8, 17: 8, 18: 8}
+_RATIONALS = frozenset({5, 10})
+# Layers and other private data run to hundreds of megabytes; no tag wanted here does.
+_LARGEST_VALUE = 64 << 20
+# What a hostile file can make this read; honest ones stay far below.
+_MOST_TAGS, _MOST_DIRECTORIES = 4096, 4096
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tag's value: TIFF type, number of items, and the items as little-endian bytes."""
+
+    kind: int
+    count: int
+    data: bytes
+
+    def numbers(self) -> tuple[int, ...]:
+        """The items as unsigned integers (types BYTE, SHORT, LONG and LONG8)."""
+        size = len(self.data) // max(self.count, 1)
+        return tuple(np.frombuffer(self.data, f"<u{size or 1}").tolist())
+
+
+Directory = dict[int, Union[Value, "Directory"]]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Where a tag's value lies in the stream."""
+
+    tag: int
+    kind: int
+    count: int
+    at: int
+
+
+class _Reader:
+    """Random access to a TIFF stream, classic or BigTIFF, of either byte order.
+
+    ValueError where the stream is no TIFF or ends too early.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        head = self.bytes_at(0, 8)
+        orders = {b"II": "<", b"MM": ">"}
+        if head[:2] not in orders:
+            raise ValueError("no TIFF header")
+        self.order = orders[head[:2]]
+        version = struct.unpack(self.order + "H", head[2:4])[0]
+        if version not in (42, 43):
+            raise ValueError("no TIFF header")
+        self.big = version == 43
+        self.first = self.unpack("Q", 8)[0] if self.big else self.unpack("I", 4)[0]
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        self.stream.seek(offset)
+        data = self.stream.read(length)
+        if len(data) != length:
+            raise ValueError("the directory of tags is cut off")
+        return data
+
+    def unpack(self, layout: str, offset: int) -> tuple[int, ...]:
+        layout = self.order + layout
+        return struct.unpack(layout, self.bytes_at(offset, struct.calcsize(layout)))
+
+    def entries(self, offset: int) -> tuple[list[_Entry], int]:
+        """The entries of the directory at `offset`, and where its link to the next one lies."""
+        head, size, row = (8, 20, "HHQ") if self.big else (2, 12, "HHI")
+        total = self.unpack("Q" if self.big else "H", offset)[0]
+        if total > _MOST_TAGS:
+            raise ValueError("the directory of tags is damaged")
+        found = []
+        for at in range(offset + head, offset + head + total * size, size):
+            tag, kind, count = self.unpack(row, at)
+            inline = at + size - (8 if self.big else 4)
+            length = self._size(kind) * count
+            if length == 0:
+                continue
+            if length > (8 if self.big else 4):
+                found.append(_Entry(tag, kind, count, self.pointer(inline)))
+            else:
+                found.append(_Entry(tag, kind, count, inline))
+        return found, offset + head + total * size
+
+    def pointer(self, at: int) -> int:
+        return self.unpack("Q" if self.big else "I", at)[0]
+
+    def _size(self, kind: int) -> int:
+        return _SIZES.get(kind) or _BIG_SIZES.get(kind, 0)
+
+    def value(self, entry: _Entry) -> Value:
+        length = self._size(entry.kind) * entry.count
+        if length > _LARGEST_VALUE:
+            raise ValueError("a tag is too long")
+        data = self.bytes_at(entry.at, length)
+        unit = 4 if entry.kind in _RATIONALS else self._size(entry.kind)
+        if self.order == ">" and unit > 1:
+            data = np.frombuffer(data, f">u{unit}").astype(f"<u{unit}").tobytes()
+        return Value(entry.kind, entry.count, data)
+
+    def directory(self, offset: int, wanted: Container[int] | None, depth: int = 0) -> Directory:
+        """The tags at `offset` that are `wanted` (None: all); damaged ones are left out."""
+        found: Directory = {}
+        for entry in self.entries(offset)[0]:
+            if wanted is not None and entry.tag not in wanted:
+                continue
+            try:
+                if entry.tag not in _SUB_DIRECTORIES:
+                    found[entry.tag] = self.value(entry)
+                elif depth < 2:
+                    at = self.value(entry).numbers()[0]
+                    found[entry.tag] = self.directory(at, None, depth + 1)
+            except ValueError:
+                continue
+        return found
+
+
+def read_directories(stream: BinaryIO, wanted: Container[int] | None = None) -> list[Directory]:
+    """The chain of directories of a TIFF stream, with the tags that are `wanted` (None: all).
+
+    EXIF, GPS and interoperability directories come nested. Raises ValueError for a stream that
+    is no TIFF, is cut off, or links its directories in a circle.
+    """
+    reader = _Reader(stream)
+    found: list[Directory] = []
+    seen: set[int] = set()
+    offset = reader.first
+    while offset:
+        if offset in seen or len(seen) == _MOST_DIRECTORIES:
+            raise ValueError("the directories of tags run in a circle")
+        seen.add(offset)
+        found.append(reader.directory(offset, wanted))
+        offset = reader.pointer(reader.entries(offset)[1])
+    return found
+
+
+def serialise(directory: Directory, start: int) -> bytes:
+    """A directory and its values as little-endian TIFF, to lie at the even offset `start`."""
+    heap_at = start + 2 + 12 * len(directory) + 4
+    table, heap = bytearray(struct.pack("<H", len(directory))), bytearray()
+    for tag in sorted(directory):
+        item = directory[tag]
+        here = heap_at + len(heap)
+        if isinstance(item, dict):
+            heap += serialise(item, here)
+            item = Value(LONG, 1, struct.pack("<I", here))
+            field = item.data
+        elif len(item.data) > 4:
+            heap += item.data + bytes(len(item.data) % 2)
+            field = struct.pack("<I", here)
+        else:
+            field = item.data.ljust(4, b"\0")
+        table += struct.pack("<HHI", tag, item.kind, item.count) + field
+    return bytes(table) + bytes(4) + bytes(heap)
+
+
+def exif_block(directory: Directory) -> bytes | None:
+    """A directory as a self-contained EXIF block; None for an empty one."""
+    if not directory:
+        return None
+    return struct.pack("<2sHI", b"II", 42, 8) + serialise(directory, 8)
+
+
+def exif_orientation(exif: bytes | None) -> int | None:
+    """The orientation, 1 to 8, that an EXIF block asks for; None where it says nothing valid."""
+    try:
+        directories = read_directories(io.BytesIO(exif or b""), {ORIENTATION})
+        value = directories[0][ORIENTATION]
+    except (ValueError, LookupError):
+        return None
+    number = value.numbers()[0] if isinstance(value, Value) else 0
+    return number if 1 <= number <= 8 else None
+
+
+def upright_exif(exif: bytes, width: int, height: int) -> bytes:
+    """An EXIF block for the upright, restored image of `width` x `height`.
+
+    Patched in place, since maker notes hold offsets that break when a block is written anew:
+    orientation becomes 1, sizes are set, the thumbnail (of the image before) is cut out. A block
+    that cannot be read comes back as it is.
+    """
+    patched = bytearray(exif)
+    try:
+        reader = _Reader(io.BytesIO(exif))
+        entries, link = reader.entries(reader.first)
+        _patch(patched, reader, entries, {ORIENTATION: 1})
+        for entry in entries:
+            if entry.tag == EXIF_IFD:
+                below = reader.entries(reader.value(entry).numbers()[0])[0]
+                _patch(patched, reader, below, {_PIXEL_WIDTH: width, _PIXEL_HEIGHT: height})
+        _cut_thumbnail(patched, reader, link)
+    except ValueError:
+        return bytes(patched)
+    return bytes(patched)
+
+
+def _patch(
+    block: bytearray, reader: _Reader, entries: list[_Entry], numbers: dict[int, int]
+) -> None:
+    """Overwrite single SHORT or LONG values of `entries` in `block`."""
+    for entry in entries:
+        if entry.tag in numbers and entry.count == 1 and entry.kind in (SHORT, LONG):
+            number = numbers[entry.tag]
+            if entry.kind == LONG or number <= 0xFFFF:
+                layout = reader.order + ("H" if entry.kind == SHORT else "I")
+                struct.pack_into(layout, block, entry.at, number)
+
+
+def _cut_thumbnail(block: bytearray, reader: _Reader, link: int) -> None:
+    """Unlink the second directory, at `link`, and blank (at the end: remove) its thumbnail."""
+    second = reader.pointer(link)
+    if not second:
+        return
+    struct.pack_into(reader.order + "I", block, link, 0)
+    tags = reader.directory(second, {_THUMBNAIL_AT, _THUMBNAIL_LENGTH})
+    at, length = tags.get(_THUMBNAIL_AT), tags.get(_THUMBNAIL_LENGTH)
+    if not isinstance(at, Value) or not isinstance(length, Value):
+        return
+    start, end = at.numbers()[0], at.numbers()[0] + length.numbers()[0]
+    if start < 8 or end > len(block):
+        return
+    if end >= len(block) - 1:
+        del block[start:]
+    else:
+        block[start:end] = bytes(end - start)

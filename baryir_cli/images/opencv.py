@@ -1,0 +1,31 @@
+"""OpenCV as the decoder of what Pillow cuts to 8 bits."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+
+
+def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour (H, W, 1 or 3) RGB and alpha (H, W) or None, as stored; ValueError if damaged.
+
+    Decodes from memory: `cv2.imread` fails on non-ASCII names under Windows.
+    """
+    # Here, not above: few images need it.
+    import cv2
+
+    # It also prints what it returns as errors. Not every build has this, nor do the type stubs.
+    silence = getattr(cv2, "setLogLevel", None)
+    if silence is not None:
+        silence(0)
+    stream.seek(0)
+    try:
+        samples = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(f"OpenCV: {error.err or error}") from error
+    if samples is None:
+        raise ValueError("the pixels are damaged, cut off or packed in an unknown way")
+    if samples.ndim == 2:
+        return samples[..., None], None
+    return samples[..., 2::-1], samples[..., 3] if samples.shape[2] == 4 else None

@@ -1,0 +1,101 @@
+"""What a decoded photograph is: pixels to restore, and all it takes to write it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from baryir_cli.errors import UserError
+
+Layout = Literal["grey", "rgb", "palette", "bilevel", "cmyk"]
+
+FORMATS: dict[str, str] = {
+    "png": ".png",
+    "jpeg": ".jpg",
+    "webp": ".webp",
+    "tiff": ".tif",
+    "bmp": ".bmp",
+}
+
+_FORMAT_OF_SUFFIX: dict[str, str] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".jpe": "jpeg",
+    ".jfif": "jpeg",
+    ".mpo": "jpeg",
+    ".webp": "webp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".bmp": "bmp",
+    ".dib": "bmp",
+}
+
+READABLE_SUFFIXES: frozenset[str] = frozenset(_FORMAT_OF_SUFFIX)
+
+
+class ImageError(UserError):
+    """An image that cannot be read or written; its one line says why, without the file's name."""
+
+
+@contextmanager
+def failures_as_image_errors(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into an ImageError of one line that begins with `what`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(f"{what}: not enough memory") from error
+    # Decoders raise nearly anything on damaged data, and one file must not end a whole folder.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{what}: {reason}") from error
+
+
+def format_of(path: Path) -> str | None:
+    """Name of the output format that a path's suffix stands for; None for any other suffix."""
+    return _FORMAT_OF_SUFFIX.get(path.suffix.lower())
+
+
+@dataclass
+class Photo:
+    """One photograph, upright, with what is needed to write it as it came in.
+
+    `pixels` are (H, W, 3) RGB, uint8 or uint16, full range; grey is replicated, palettes are
+    looked up, CMYK is turned into sRGB. `alpha` is (H, W) of the same dtype, or None.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    format: str
+    layout: Layout
+    icc: bytes | None = None
+    # A self-contained TIFF stream, orientation 1, without the "Exif\0\0" that JPEG puts before it.
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    # Photoshop's "8BIM" resources: captions and keywords (IPTC), paths.
+    photoshop: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+    # PNG only: text and colour space chunks, as (type, data).
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    # JPEG only: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
+    subsampling: int | None = None
+    progressive: bool = False
+    # WebP only.
+    lossless: bool = False
+
+
+def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
+    """The same photograph with other `pixels`, of the same shape and dtype (ValueError if not)."""
+    if pixels.shape != photo.pixels.shape or pixels.dtype != photo.pixels.dtype:
+        raise ValueError(
+            f"expected {photo.pixels.dtype} {photo.pixels.shape}, got {pixels.dtype} {pixels.shape}"
+        )
+    return replace(photo, pixels=pixels)

@@ -1,0 +1,129 @@
+"""Decoded pixels as arrays: upright RGB, and alpha, in as little memory as it takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import numpy as np
+from PIL import Image
+
+from baryir_cli.images.colour import as_stored, bands, cmyk_transforms
+from baryir_cli.images.photo import ImageError, Layout, Photo
+
+_LAYOUTS: dict[str, Layout] = {
+    "1": "bilevel",
+    "L": "grey",
+    "LA": "grey",
+    "La": "grey",
+    "P": "palette",
+    "PA": "palette",
+    "RGB": "rgb",
+    "RGBA": "rgb",
+    "RGBa": "rgb",
+    # A fourth channel that a TIFF does not explain: carried like alpha.
+    "RGBX": "rgb",
+    "YCbCr": "rgb",
+    "CMYK": "cmyk",
+}
+
+
+class _PillowLimit:
+    """Pillow's own limit on sizes, which is global, lifted while large images are decoded.
+
+    Ours has been checked before; `users` counts the threads that need it lifted.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.saved: int | None = None
+
+    @contextmanager
+    def lifted_for(self, pixels: int) -> Iterator[None]:
+        with self.lock:
+            usual = self.saved if self.users else Image.MAX_IMAGE_PIXELS
+            needed = usual is not None and pixels > usual
+            if needed:
+                self.saved = usual
+                self.users += 1
+                Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            if needed:
+                with self.lock:
+                    self.users -= 1
+                    if not self.users:
+                        Image.MAX_IMAGE_PIXELS = self.saved
+
+
+_PILLOW_LIMIT = _PillowLimit()
+
+
+def unlimited(pixels: int) -> AbstractContextManager[None]:
+    """Inside, Pillow takes images of that many `pixels`, whatever its own limit."""
+    return _PILLOW_LIMIT.lifted_for(pixels)
+
+
+def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """RGB (H, W, 3) and alpha (H, W) or None, upright uint8, of a loaded Pillow image."""
+    transforms = cmyk_transforms(image.info.get("icc_profile")) if image.mode == "CMYK" else None
+    mode = _target_mode(image)
+    width, height = image.size
+    shape = (width, height) if orientation >= 5 else (height, width)
+    pixels = np.empty((*shape, 3), np.uint8)
+    alpha = np.empty(shape, np.uint8) if mode in ("LA", "RGBA", "RGBX") else None
+    stored = as_stored(pixels, orientation)
+    for rows in bands(height, width):
+        band = image.crop((0, rows.start, width, rows.stop))
+        if transforms is not None:
+            band = transforms.to_rgb.apply(band)
+        elif band.mode != mode:
+            band = band.convert(mode)
+        samples = np.asarray(band).reshape(rows.stop - rows.start, width, -1)
+        stored[rows] = samples[..., :3] if samples.shape[2] >= 3 else samples[..., :1]
+        if alpha is not None:
+            as_stored(alpha, orientation)[rows] = samples[..., -1]
+    return pixels, alpha
+
+
+def _target_mode(image: Image.Image) -> str:
+    """The Pillow mode, of 8 bits a channel, that shows an image and its transparency."""
+    if image.mode == "RGBX":
+        return "RGBX"
+    grey = _LAYOUTS[image.mode] in ("grey", "bilevel")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return "LA" if grey else "RGBA"
+    return "L" if grey else "RGB"
+
+
+def planes_of(
+    colour: np.ndarray, alpha: np.ndarray | None, orientation: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """RGB (H, W, 3) and alpha, upright, of colour (H, W, 1 or 3) and alpha as stored."""
+    height, width = colour.shape[:2]
+    shape = (width, height) if orientation >= 5 else (height, width)
+    pixels = np.empty((*shape, 3), colour.dtype)
+    stored = as_stored(pixels, orientation)
+    for rows in bands(height, width):
+        stored[rows] = colour[rows]
+    if alpha is not None:
+        turned = np.empty(shape, alpha.dtype)
+        as_stored(turned, orientation)[:] = alpha
+        alpha = turned
+    return pixels, alpha
+
+
+def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
+    """A Pillow image decoded into a Photo without metadata; ImageError for modes not read here."""
+    if image.mode not in _LAYOUTS:
+        raise ImageError(f"has pixels of a kind that is not supported (Pillow mode {image.mode})")
+    with unlimited(image.width * image.height):
+        image.load()
+        pixels, alpha = _planes(image, orientation)
+    layout = _LAYOUTS[image.mode]
+    if layout == "bilevel" and alpha is not None:
+        layout = "grey"
+    return Photo(pixels, alpha, format_name, layout)

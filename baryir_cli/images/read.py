@@ -1,0 +1,270 @@
+"""Photographs out of files: the allowed formats only, sizes checked before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from baryir_cli.images import opencv, png, tiff
+from baryir_cli.images.ifd import exif_orientation, upright_exif
+from baryir_cli.images.metadata import upright_xmp, without_thumbnail, xmp_orientation
+from baryir_cli.images.photo import ImageError, Photo, failures_as_image_errors
+from baryir_cli.images.planes import decoded, planes_of, unlimited
+
+_PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
+# BMP without its file header, as .dib may have it, begins with the length of its info header.
+_DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
+
+
+def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
+    """Decode a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
+
+    What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
+    several threads. Raises ImageError, one line without the file's name: no such file, a folder,
+    unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen before
+    decoding), several frames or pages, 32-bit or floating point samples.
+    """
+    with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
+        head = stream.read(16)
+        limit = max_megapixels * 1e6
+        if head.startswith(png.SIGNATURE):
+            return _read_png(stream, limit)
+        if head.startswith(b"\xff\xd8\xff"):
+            return _read_jpeg(stream, limit)
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return _read_webp(stream, limit)
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return _read_tiff(stream, limit)
+        if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
+            return _read_bmp(stream, limit)
+        if not head:
+            raise ImageError("is empty (0 bytes)")
+        raise ImageError("is not a PNG, JPEG, WebP, TIFF or BMP image")
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
+    """A stream of the source's bytes; ImageError where the system refuses it."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    # Windows calls a folder "permission denied".
+    if source.is_dir():
+        raise ImageError("is a folder, not an image")
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise ImageError(f"cannot be opened: {error.strerror or error}") from error
+    with file:
+        yield file
+
+
+def _check_size(width: int, height: int, limit: float) -> None:
+    """ImageError for an image without pixels or with more than `limit`."""
+    if width < 1 or height < 1:
+        raise ImageError(f"announces an impossible size of {width} x {height} pixels")
+    if width * height > limit:
+        raise ImageError(
+            f"announces {width} x {height} pixels ({width * height / 1e6:,.1f} megapixels), above "
+            f"the limit of {limit / 1e6:g} megapixels; --max-megapixels raises it"
+        )
+
+
+def _check_frames(count: int, what: str) -> None:
+    """ImageError for several frames or pages: all but one would be lost."""
+    if count > 1:
+        raise ImageError(
+            f"has {count} {what}; only single images are restored: split it into one file each"
+        )
+
+
+def _described(photo: Photo, *, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Photo:
+    """The photo with its metadata, made to fit the upright image."""
+    height, width = photo.pixels.shape[:2]
+    return replace(
+        photo,
+        icc=icc or None,
+        exif=upright_exif(exif, width, height) if exif else None,
+        xmp=upright_xmp(xmp) if xmp else None,
+    )
+
+
+def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
+    """Which way up the pixels are; XMP decides where EXIF is silent, as in Pillow."""
+    return exif_orientation(exif) or xmp_orientation(xmp) or 1
+
+
+def _bare_exif(exif: bytes | None) -> bytes | None:
+    """EXIF as a TIFF stream, without the prefix that JPEG files and some writers put before it."""
+    return (exif or b"").removeprefix(b"Exif\0\0") or None
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """The resolution Pillow found, if it is one."""
+    found = image.info.get("dpi")
+    if not found:
+        return None
+    across, down = float(found[0]), float(found[1])
+    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
+
+
+def _read_png(stream: BinaryIO, limit: float) -> Photo:
+    file = png.scan(stream)
+    _check_size(file.width, file.height, limit)
+    _check_frames(file.frames, "frames")
+    exif, xmp = _bare_exif(file.exif), file.xmp
+    orientation = _orientation(exif, xmp)
+    if file.depth == 16:
+        photo = _read_deep_png(stream, file, orientation)
+    else:
+        stream.seek(0)
+        photo = decoded(PngImagePlugin.PngImageFile(stream), "png", orientation)
+    photo = _described(photo, icc=file.icc, exif=exif, xmp=xmp)
+    return replace(photo, dpi=file.dpi, chunks=file.kept)
+
+
+def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Photo:
+    colour, alpha = opencv.decode(stream)
+    if colour.dtype != np.uint16 or colour.shape[:2] != (file.height, file.width):
+        raise ValueError("OpenCV read it as something else")
+    key = file.single.get(b"tRNS", b"")
+    if alpha is None and len(key) == 2 * colour.shape[2]:
+        # The one colour that stands for transparent; OpenCV leaves it alone in grey images.
+        clear = (colour == np.frombuffer(key, ">u2")).all(axis=2)
+        alpha = np.where(clear, 0, 65535).astype(np.uint16)
+    grey = file.colour_type in (0, 4)
+    pixels, alpha = planes_of(colour, alpha, orientation)
+    return Photo(pixels, alpha, "png", "grey" if grey else "rgb")
+
+
+def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
+    stream.seek(0)
+    # This class and not Image.open: of an MPO it gives the primary image.
+    image = JpegImagePlugin.JpegImageFile(stream)
+    _check_size(*image.size, limit)
+    exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
+    photo = decoded(image, "jpeg", _orientation(exif, xmp))
+    photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
+    resources = b"".join(
+        data.removeprefix(_PHOTOSHOP_HEADER)
+        for name, data in image.applist
+        if name == "APP13" and data.startswith(_PHOTOSHOP_HEADER)
+    )
+    sampling = JpegImagePlugin.get_sampling(image)
+    return replace(
+        photo,
+        photoshop=without_thumbnail(resources) or None,
+        dpi=_dpi(image),
+        comment=image.info.get("comment") or None,
+        subsampling=sampling if sampling >= 0 else None,
+        progressive=bool(image.info.get("progressive")),
+    )
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height from a WebP's first 30 bytes; ValueError if there are none."""
+    kind = head[12:16]
+    if len(head) < 30 or kind not in (b"VP8X", b"VP8L", b"VP8 "):
+        raise ValueError("the WebP header is damaged")
+    if kind == b"VP8X":
+        width, height = head[24:27], head[27:30]
+        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
+    if kind == b"VP8L":
+        sizes = int.from_bytes(head[21:25], "little")
+        return (sizes & 0x3FFF) + 1, (sizes >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack("<HH", head[26:30])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _webp_is_lossless(stream: BinaryIO) -> bool:
+    """Whether the (first) picture in a WebP is of the lossless kind."""
+    stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", head)
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        stream.seek(length + length % 2, 1)
+    return False
+
+
+def _read_webp(stream: BinaryIO, limit: float) -> Photo:
+    stream.seek(0)
+    width, height = _webp_size(stream.read(30))
+    _check_size(width, height, limit)
+    lossless = _webp_is_lossless(stream)
+    stream.seek(0)
+    # Pillow makes room for the picture, and checks its size, when it opens one.
+    with unlimited(width * height):
+        image = WebPImagePlugin.WebPImageFile(stream)
+        _check_size(*image.size, limit)
+        _check_frames(getattr(image, "n_frames", 1), "frames")
+        exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
+        photo = decoded(image, "webp", _orientation(exif, xmp))
+    photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
+    return replace(photo, lossless=lossless)
+
+
+def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
+    file = tiff.scan(stream)
+    _check_size(*file.size, limit)
+    _check_frames(file.pages, "pages")
+    _check_samples(file)
+    photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
+    photo = _described(photo, icc=file.icc, exif=file.exif, xmp=file.xmp)
+    return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
+
+
+def _check_samples(file: tiff.TiffFile) -> None:
+    """ImageError for samples that could not be written back as they came."""
+    bits = max(file.bits)
+    if file.floating or file.signed or bits not in (1, 2, 4, 8, 16):
+        kind = "floating point" if file.floating else "signed" if file.signed else "unsigned"
+        raise ImageError(f"has {bits}-bit {kind} samples; 8 and 16 bits, unsigned, are supported")
+    if not file.colours:
+        raise ImageError(f"has a TIFF colour space that is not supported ({file.photometric})")
+    extra = file.samples - file.colours
+    if extra < 0 or extra > (0 if file.colours == 4 else 1):
+        raise ImageError(f"has {file.samples} channels a pixel, which are not supported")
+    if bits == 16 and (set(file.bits) != {16} or not file.deep):
+        raise ImageError("has 16-bit samples that are neither grey nor RGB; 8-bit ones would do")
+
+
+def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
+    stream.seek(0)
+    with unlimited(file.size[0] * file.size[1]):
+        image = TiffImagePlugin.TiffImageFile(stream)
+        _check_size(*image.size, file.size[0] * file.size[1])
+        # Pillow turns TIFFs, and only these, upright itself.
+        return replace(decoded(image, "tiff", 1), dpi=_dpi(image))
+
+
+def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
+    colour, alpha = tiff.read_sixteen(stream, file)
+    orientation = file.orientation or xmp_orientation(file.xmp) or 1
+    pixels, alpha = planes_of(colour, alpha, orientation)
+    return Photo(pixels, alpha, "tiff", "grey" if file.colours == 1 else "rgb")
+
+
+def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
+    stream.seek(0)
+    with_header = stream.read(2) == b"BM"
+    stream.seek(0)
+    opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
+    image = opener(stream)
+    _check_size(*image.size, limit)
+    return replace(decoded(image, "bmp", 1), dpi=_dpi(image))

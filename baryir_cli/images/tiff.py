@@ -1,0 +1,322 @@
+"""TIFF: 16-bit samples in, which Pillow cuts to 8, and every TIFF out."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from baryir_cli.images import ifd, opencv
+from baryir_cli.images.colour import bands, unpremultiplied
+from baryir_cli.images.ifd import Directory, Value
+
+_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
+_X_DPI, _Y_DPI, _DPI_UNIT, _COLOUR_MAP, _EXTRA, _SAMPLE_FORMAT = 282, 283, 296, 320, 338, 339
+_XMP, _PHOTOSHOP, _ICC = 700, 34377, 34675
+
+# What describes a picture rather than lays out its file: names, dates, rights, resolution, IPTC,
+# the places of GeoTIFF, Windows' titles and ratings. Others may hold offsets into the old file.
+_DESCRIPTIVE = frozenset(
+    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 33723, 18246, 18249}
+    | {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
+    | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
+)
+_LAYOUT = frozenset(
+    {_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, _SAMPLE_FORMAT}
+)
+_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _PHOTOSHOP, _ICC}
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
+_PREMULTIPLIED, _UNASSOCIATED = 1, 2
+_DEFLATE = 8
+_COMPRESSION_LEVEL = 4
+_LARGEST_OFFSET = 0xFFFFFFFF
+
+
+@dataclass
+class TiffFile:
+    """A TIFF's first directory and the number of its pages, undecoded."""
+
+    tags: Directory
+    pages: int
+
+    def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+        value = self.tags.get(tag)
+        return value.numbers() if isinstance(value, Value) and value.count else default
+
+    def data(self, tag: int) -> bytes | None:
+        value = self.tags.get(tag)
+        return value.data if isinstance(value, Value) else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as stored."""
+        return self.numbers(_WIDTH, (0,))[0], self.numbers(_HEIGHT, (0,))[0]
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        return self.numbers(_BITS, (1,))
+
+    @property
+    def floating(self) -> bool:
+        return 3 in self.numbers(_SAMPLE_FORMAT, (1,))
+
+    @property
+    def signed(self) -> bool:
+        return 2 in self.numbers(_SAMPLE_FORMAT, (1,))
+
+    @property
+    def samples(self) -> int:
+        return self.numbers(_SAMPLES, (1,))[0]
+
+    @property
+    def photometric(self) -> int:
+        return self.numbers(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
+
+    @property
+    def colours(self) -> int:
+        """Channels of colour among the samples; 0 for a photometric kind that is not read here."""
+        grey = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
+        if self.photometric in grey:
+            return 1
+        # 6 is YCbCr, as JPEG-compressed TIFFs have it.
+        return {_RGB: 3, 6: 3, _SEPARATED: 4}.get(self.photometric, 0)
+
+    @property
+    def deep(self) -> bool:
+        """Whether its samples, of 16 bits, are grey or RGB."""
+        return self.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+
+    @property
+    def orientation(self) -> int | None:
+        number = self.numbers(ifd.ORIENTATION, (0,))[0]
+        return number if 1 <= number <= 8 else None
+
+    @property
+    def icc(self) -> bytes | None:
+        return self.data(_ICC)
+
+    @property
+    def xmp(self) -> bytes | None:
+        return self.data(_XMP)
+
+    @property
+    def photoshop(self) -> bytes | None:
+        return self.data(_PHOTOSHOP)
+
+    @property
+    def exif(self) -> bytes | None:
+        """The descriptive tags, with the EXIF and GPS directories, as an EXIF block."""
+        return ifd.exif_block({tag: self.tags[tag] for tag in _DESCRIPTIVE & set(self.tags)})
+
+
+def scan(stream: BinaryIO) -> TiffFile:
+    """Tags of a TIFF; ValueError if they cannot be read.
+
+    Reduced copies of the image (thumbnails, pyramids) do not count as pages.
+    """
+    directories = ifd.read_directories(stream, _WANTED)
+    if not directories:
+        raise ValueError("the TIFF holds no image")
+    files = [TiffFile(tags, 1) for tags in directories]
+    pages = sum(not file.numbers(_KIND, (0,))[0] & 1 for file in files)
+    return TiffFile(directories[0], max(pages, 1))
+
+
+def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour (H, W, 1 or 3) and alpha (H, W) or None, both uint16, as stored.
+
+    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing.
+    """
+    width, height = file.size
+    samples = _by_tifffile(stream)
+    if samples is None:
+        colour, alpha = opencv.decode(stream)
+    else:
+        samples = samples.reshape(height, width, -1)
+        colour = samples[..., : file.colours]
+        alpha = samples[..., -1] if file.samples > file.colours else None
+    if colour.dtype != np.uint16 or colour.shape != (height, width, file.colours):
+        raise ValueError("the samples are not laid out as the tags say")
+    if (alpha is not None) != (file.samples > file.colours):
+        raise ValueError("the samples are not laid out as the tags say")
+    if file.photometric == _WHITE_IS_ZERO:
+        colour = ~colour
+    if alpha is not None and file.numbers(_EXTRA, (0,))[0] == _PREMULTIPLIED:
+        colour = unpremultiplied(colour, alpha)
+    return colour, alpha
+
+
+def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
+    """Samples, channels last; None for a compression that tifffile leaves to `imagecodecs`."""
+    # Here, not above: few images need it.
+    import tifffile
+
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as tiff:
+        page = tiff.pages[0]
+        if page.compression not in (1, 8, 32946):
+            return None
+        # One worker: the caller's threads work on other images.
+        samples = np.asarray(page.asarray(maxworkers=1))
+        if page.planarconfig == 2 and samples.ndim == 3:
+            return np.moveaxis(samples, 0, -1)
+        return samples
+
+
+@dataclass
+class Samples:
+    """What a TIFF is to hold; `rows` gives (h, W, channels) uint8 or uint16, or packed bits."""
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+    photometric: int
+    rows: Callable[[slice], np.ndarray]
+    alpha: bool = False
+    # (N, 3) uint8, for the photometric kind of palettes.
+    colours: np.ndarray | None = None
+
+
+def plain(
+    height: int,
+    width: int,
+    channels: int,
+    bits: int,
+    rows: Callable[[slice], np.ndarray],
+    alpha: bool,
+) -> Samples:
+    """Grey, RGB or CMYK of 8 or 16 `bits`, the last of its `channels` alpha if it says so."""
+    photometric = {1: _BLACK_IS_ZERO, 3: _RGB, 4: _SEPARATED}[channels - alpha]
+    return Samples(width, height, channels, bits, photometric, rows, alpha)
+
+
+def bilevel(black_and_white: np.ndarray) -> Samples:
+    """(H, W) of booleans, True for white, at one bit a pixel."""
+    height, width = black_and_white.shape
+    return Samples(
+        width=width,
+        height=height,
+        channels=1,
+        bits=1,
+        photometric=_BLACK_IS_ZERO,
+        rows=lambda rows: np.packbits(black_and_white[rows], axis=1)[..., None],
+    )
+
+
+def palette(indices: np.ndarray, colours: np.ndarray) -> Samples:
+    """Indices (H, W) uint8 into colours (N, 3) uint8."""
+    height, width = indices.shape
+    return Samples(
+        width=width,
+        height=height,
+        channels=1,
+        bits=8,
+        photometric=_PALETTE,
+        rows=lambda rows: indices[rows][..., None],
+        colours=colours,
+    )
+
+
+def encode(
+    samples: Samples,
+    *,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    photoshop: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> bytes:
+    """A little-endian TIFF of one page, in deflated strips, with its metadata.
+
+    ValueError where it would grow beyond the 4 GiB of a classic TIFF.
+    """
+    predict = samples.bits > 1 and samples.colours is None
+    out = io.BytesIO()
+    out.write(struct.pack("<2sHI", b"II", 42, 0))
+    offsets, lengths = [], []
+    strips = list(bands(samples.height, samples.width))
+    for rows in strips:
+        strip = zlib.compress(_strip(samples.rows(rows), predict), _COMPRESSION_LEVEL)
+        offsets.append(out.tell())
+        lengths.append(len(strip))
+        out.write(strip)
+    start = out.tell() + out.tell() % 2
+    tags = _descriptive_tags(exif, dpi)
+    for tag, data in ((_ICC, icc), (_XMP, xmp), (_PHOTOSHOP, photoshop)):
+        if data:
+            tags[tag] = Value(ifd.BYTE if tag == _XMP else ifd.UNDEFINED, len(data), data)
+    tags |= _layout_tags(samples, predict)
+    tags |= {_STRIPS: _longs(*offsets), _STRIP_BYTES: _longs(*lengths)}
+    tags[_ROWS] = _longs(strips[0].stop)
+    directory = ifd.serialise(tags, start)
+    if start + len(directory) > _LARGEST_OFFSET:
+        raise ValueError("a TIFF cannot be larger than 4 GiB")
+    out.seek(start)
+    out.write(directory)
+    out.seek(4)
+    out.write(struct.pack("<I", start))
+    return out.getvalue()
+
+
+def _strip(rows: np.ndarray, predict: bool) -> bytes:
+    """Rows (h, W, channels) as little-endian bytes; predicted: as differences to the left."""
+    if predict:
+        ahead = rows[:, :-1]
+        rows = rows.copy()
+        rows[:, 1:] -= ahead
+    return rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _layout_tags(samples: Samples, predict: bool) -> Directory:
+    """The tags that say how the strips are to be read."""
+    tags: Directory = {
+        _WIDTH: _longs(samples.width),
+        _HEIGHT: _longs(samples.height),
+        _BITS: _shorts(*[samples.bits] * samples.channels),
+        _COMPRESSION: _shorts(_DEFLATE),
+        _PHOTOMETRIC: _shorts(samples.photometric),
+        ifd.ORIENTATION: _shorts(1),
+        _SAMPLES: _shorts(samples.channels),
+        _PLANAR: _shorts(1),
+        _PREDICTOR: _shorts(2 if predict else 1),
+    }
+    if samples.alpha:
+        tags[_EXTRA] = _shorts(_UNASSOCIATED)
+    if samples.colours is not None:
+        table = np.zeros((3, 256), np.uint16)
+        table[:, : len(samples.colours)] = samples.colours.T.astype(np.uint16) * 257
+        tags[_COLOUR_MAP] = _shorts(*table.ravel().tolist())
+    return tags
+
+
+def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Directory:
+    """An EXIF block's tags that a TIFF's own directory takes; `dpi` where they give none."""
+    tags: Directory = {}
+    if exif:
+        try:
+            first = ifd.read_directories(io.BytesIO(exif))[0]
+        except (ValueError, IndexError):
+            first = {}
+        tags = {tag: first[tag] for tag in _DESCRIPTIVE & set(first)}
+    if dpi and _X_DPI not in tags:
+        for tag, value in zip((_X_DPI, _Y_DPI), dpi, strict=True):
+            fraction = struct.pack("<II", min(round(value * 1000), _LARGEST_OFFSET), 1000)
+            tags[tag] = Value(ifd.RATIONAL, 1, fraction)
+        tags[_DPI_UNIT] = _shorts(2)
+    return tags
+
+
+def _shorts(*numbers: int) -> Value:
+    return Value(ifd.SHORT, len(numbers), struct.pack(f"<{len(numbers)}H", *numbers))
+
+
+def _longs(*numbers: int) -> Value:
+    return Value(ifd.LONG, len(numbers), struct.pack(f"<{len(numbers)}I", *numbers))

@@ -1,0 +1,270 @@
+"""Photographs into files: in the format and layout they came in, or the nearest a format holds."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from baryir_cli.images import colour, png, tiff
+from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
+
+_log = logging.getLogger(__name__)
+
+_DEFAULT_QUALITY = 95
+# What fits one JPEG segment beside its length and signature.
+_JPEG_SEGMENT = 65533
+_XMP_SIGNATURE = 29
+_EXIF_HEADER = b"Exif\0\0"
+_PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
+_INCHES_IN_METRE = 39.37007874
+
+
+@dataclass(frozen=True)
+class _Capability:
+    """What a format can hold: layouts, those of them with alpha, 16 bits."""
+
+    layouts: frozenset[Layout]
+    alpha: frozenset[Layout]
+    deep: bool = False
+
+
+_GREY_AND_RGB: frozenset[Layout] = frozenset({"grey", "rgb"})
+_CAPABILITIES = {
+    "png": _Capability(
+        _GREY_AND_RGB | {"palette", "bilevel"}, _GREY_AND_RGB | {"palette"}, deep=True
+    ),
+    "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset()),
+    "webp": _Capability(frozenset({"rgb"}), frozenset({"rgb"})),
+    "tiff": _Capability(_GREY_AND_RGB | {"palette", "bilevel", "cmyk"}, _GREY_AND_RGB, deep=True),
+    "bmp": _Capability(_GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"})),
+}
+
+
+def encode_photo(photo: Photo, format: str | None = None, quality: int | None = None) -> bytes:
+    """The bytes of an image file: in `format` (a key of FORMATS), or None: as it came in.
+
+    Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (cut in the middle), CMYK,
+    profile, EXIF, XMP and resolution are kept where the format can hold them. Else: alpha is laid
+    over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
+    WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
+    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata. A profile
+    of another colour space than what is written is left out.
+
+    `quality`, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
+    JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,
+    TIFF and BMP are lossless. Safe to call from several threads. Raises ImageError for what the
+    format cannot hold at all, such as a WebP of 20,000 pixels a side; ValueError for a `format`
+    that is none.
+    """
+    target = photo.format if format is None else format
+    if target not in FORMATS:
+        raise ValueError(f"no such format: {target}")
+    with failures_as_image_errors(f"cannot be written as {target.upper()}"):
+        return _ENCODERS[target](_fitted(photo, _CAPABILITIES[target]), quality)
+
+
+def _fitted(photo: Photo, capability: _Capability) -> Photo:
+    """The photo as the format can hold it."""
+    pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
+    if layout not in capability.layouts:
+        layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
+    if pixels.dtype != np.uint8 and not capability.deep:
+        pixels = colour.eight_bits(pixels)
+        alpha = None if alpha is None else colour.eight_bits(alpha)
+    if alpha is not None and layout not in capability.alpha:
+        if "rgb" in capability.alpha:
+            layout = "rgb"
+        else:
+            pixels, alpha = colour.on_white(pixels, alpha), None
+    icc = photo.icc
+    if icc and layout != photo.layout:
+        space = b"GRAY" if layout in ("grey", "bilevel") else b"RGB "
+        icc = icc if icc[16:20] == space else None
+    return replace(photo, pixels=pixels, alpha=alpha, layout=layout, icc=icc)
+
+
+def _pillow_image(photo: Photo) -> Image.Image:
+    """An 8-bit photo as a Pillow image of its layout; palettes with alpha carry "transparency"."""
+    if photo.layout == "palette":
+        return _palette_image(photo)
+    if photo.layout == "bilevel":
+        return Image.fromarray(_white(photo))
+    if photo.layout == "cmyk":
+        inks = colour.cmyk_of(photo.pixels, photo.icc)
+        return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
+    grey = photo.layout == "grey"
+    plane = colour.grey_of(photo.pixels) if grey else np.ascontiguousarray(photo.pixels)
+    image = Image.fromarray(plane)
+    if photo.alpha is not None:
+        # In place: the colours are not copied.
+        image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
+    return image
+
+
+def _palette_image(photo: Photo) -> Image.Image:
+    found = colour.indexed(photo.pixels, photo.alpha)
+    image = Image.fromarray(found.indices)
+    image.putpalette(found.colours.tobytes())
+    if found.alphas is not None:
+        image.info["transparency"] = found.alphas.astype(np.uint8).tobytes()
+    return image
+
+
+def _white(photo: Photo) -> np.ndarray:
+    """(H, W) of booleans: where a 1-bit image is white."""
+    return colour.grey_of(photo.pixels) >= 128
+
+
+def _encode_png(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+    if photo.pixels.dtype == np.uint16:
+        height, width, channels, samples = _interleaved(photo)
+        data = png.encode_sixteen(height, width, channels, samples)
+    else:
+        out = io.BytesIO()
+        _pillow_image(photo).save(out, "PNG", compress_level=png.COMPRESSION_LEVEL)
+        data = out.getvalue()
+    metadata = png.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.dpi)
+    return png.with_chunks(data, [*photo.chunks, *metadata])
+
+
+def _interleaved(photo: Photo) -> tuple[int, int, int, Callable[[slice], np.ndarray]]:
+    """Height, width, channels, and what gives (h, W, channels) of a grey or RGB photo's rows."""
+    height, width = photo.pixels.shape[:2]
+    colours = 1 if photo.layout == "grey" else 3
+    alpha = photo.alpha
+
+    def samples(rows: slice) -> np.ndarray:
+        band = photo.pixels[rows]
+        if colours == 1:
+            band = colour.grey_of(band)[..., None]
+        return band if alpha is None else np.concatenate([band, alpha[rows, :, None]], axis=2)
+
+    return height, width, colours + (alpha is not None), samples
+
+
+def _encode_jpeg(photo: Photo, quality: int | None) -> bytes:
+    sampling = photo.subsampling if photo.layout == "rgb" else None
+    exif = _EXIF_HEADER + photo.exif if photo.exif else None
+    options = {
+        "icc_profile": photo.icc,
+        "exif": _if_it_fits(exif, "EXIF", _JPEG_SEGMENT),
+        "xmp": _if_it_fits(photo.xmp, "XMP", _JPEG_SEGMENT - _XMP_SIGNATURE),
+        "comment": _if_it_fits(photo.comment, "comment", _JPEG_SEGMENT),
+        "dpi": photo.dpi,
+        "extra": _photoshop_segments(photo.photoshop),
+    }
+    out = io.BytesIO()
+    _pillow_image(photo).save(
+        out,
+        "JPEG",
+        quality=_DEFAULT_QUALITY if quality is None else quality,
+        subsampling=0 if sampling is None else sampling,
+        progressive=photo.progressive,
+        **{name: value for name, value in options.items() if value},
+    )
+    return out.getvalue()
+
+
+def _if_it_fits(data: bytes | None, name: str, limit: int) -> bytes | None:
+    """Metadata that one JPEG segment can hold; longer ones are left out, and logged."""
+    if data and len(data) > limit:
+        _log.warning("%s of %d bytes is too long for JPEG and left out", name, len(data))
+        return None
+    return data
+
+
+def _photoshop_segments(resources: bytes | None) -> bytes:
+    """Photoshop's resources as JPEG APP13 segments."""
+    room = _JPEG_SEGMENT - len(_PHOTOSHOP_HEADER)
+    segments = b""
+    for start in range(0, len(resources or b""), room):
+        body = _PHOTOSHOP_HEADER + (resources or b"")[start : start + room]
+        segments += b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    return segments
+
+
+def _encode_webp(photo: Photo, quality: int | None) -> bytes:
+    lossless = photo.lossless and quality is None
+    out = io.BytesIO()
+    _pillow_image(photo).save(
+        out,
+        "WEBP",
+        lossless=lossless,
+        # Of a lossless file, this is the effort.
+        quality=50 if lossless else _DEFAULT_QUALITY if quality is None else quality,
+        # Colours under transparent pixels stay.
+        exact=True,
+        icc_profile=photo.icc or b"",
+        exif=photo.exif or b"",
+        xmp=photo.xmp or b"",
+    )
+    return out.getvalue()
+
+
+def _encode_tiff(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+    return tiff.encode(
+        _tiff_samples(photo),
+        icc=photo.icc,
+        exif=photo.exif,
+        xmp=photo.xmp,
+        photoshop=photo.photoshop,
+        dpi=photo.dpi,
+    )
+
+
+def _tiff_samples(photo: Photo) -> tiff.Samples:
+    """A photo of any layout as the samples of a TIFF."""
+    if photo.layout == "bilevel":
+        return tiff.bilevel(_white(photo))
+    if photo.layout == "palette":
+        found = colour.indexed(photo.pixels, None)
+        return tiff.palette(found.indices, found.colours)
+    if photo.layout == "cmyk":
+        inks = colour.cmyk_of(photo.pixels, photo.icc)
+        height, width, channels = inks.shape
+        return tiff.plain(height, width, channels, 8, inks.__getitem__, alpha=False)
+    bits = photo.pixels.dtype.itemsize * 8
+    height, width, channels, samples = _interleaved(photo)
+    return tiff.plain(height, width, channels, bits, samples, alpha=photo.alpha is not None)
+
+
+def _encode_bmp(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+    if photo.alpha is not None:
+        return _bmp_with_alpha(photo.pixels, photo.alpha, photo.dpi)
+    out = io.BytesIO()
+    _pillow_image(photo).save(out, "BMP", dpi=photo.dpi or (96, 96))
+    return out.getvalue()
+
+
+def _bmp_with_alpha(
+    pixels: np.ndarray, alpha: np.ndarray, dpi: tuple[float, float] | None
+) -> bytes:
+    """A 32-bit BMP whose header says where alpha lies (Pillow's does not); rows run upwards."""
+    height, width = alpha.shape
+    rows = np.empty((height, width, 4), np.uint8)
+    rows[..., :3] = pixels[::-1, :, ::-1]
+    rows[..., 3] = alpha[::-1]
+    across, down = (round(value * _INCHES_IN_METRE) for value in dpi or (96, 96))
+    # BITMAPV4HEADER: 32 bits in bit fields, masks of red, green, blue, alpha, sRGB, no end points.
+    header = struct.pack(
+        "<IiiHHIIiiII", 108, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0
+    )
+    masks = struct.pack("<4I4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs") + bytes(48)
+    start = 14 + len(header) + len(masks)
+    file_header = struct.pack("<2sIHHI", b"BM", start + rows.nbytes, 0, 0, start)
+    return b"".join([file_header, header, masks, rows.tobytes()])
+
+
+_ENCODERS: dict[str, Callable[[Photo, int | None], bytes]] = {
+    "png": _encode_png,
+    "jpeg": _encode_jpeg,
+    "webp": _encode_webp,
+    "tiff": _encode_tiff,
+    "bmp": _encode_bmp,
+}

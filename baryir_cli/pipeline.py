@@ -1,0 +1,190 @@
+"""Decode, restore and encode at the same time, one image failing by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from baryir_cli.engine import Engine, Report
+from baryir_cli.errors import UserError
+from baryir_cli.images import (
+    Photo,
+    encode_photo,
+    format_of,
+    read_photo,
+    with_pixels,
+    write_atomically,
+)
+from baryir_cli.plan import STANDARD, Job
+
+PIXELS_AHEAD = 48_000_000
+"""Pixels that may wait decoded or not yet written, beside the image being restored."""
+WORKERS = min(4, os.cpu_count() or 1)
+
+Progress = Callable[[Job, float], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every image of a run."""
+
+    strength: float = 1.0
+    format: str | None = None
+    quality: int | None = None
+    max_megapixels: float = 512
+
+
+@dataclass
+class Result:
+    """What became of one image."""
+
+    job: Job
+    status: Literal["done", "skipped", "failed"]
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    """Of the restoration itself; decoding and encoding run beside it."""
+    report: Report = field(default_factory=Report)
+    error: str = ""
+    details: str = ""
+    """The traceback of a failure nobody foresaw."""
+
+    @property
+    def megapixels(self) -> float:
+        return self.width * self.height / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of ``--json``."""
+        return {
+            "input": str(self.job.source),
+            "output": str(self.job.target),
+            "status": self.status,
+            "width": self.width,
+            "height": self.height,
+            "seconds": round(self.seconds, 4),
+            "tiles": self.report.tiles,
+            "tile": list(self.report.tile),
+            "precision": self.report.precision,
+            "device": self.report.device,
+            "redone_in_fp32": self.report.redone,
+            "error": self.error or None,
+        }
+
+
+def run(
+    jobs: Sequence[Job], engine: Engine, options: Options, progress: Progress
+) -> Iterator[Result]:
+    """Restores every job; a failure is a result, and the next image goes on.
+
+    The engine works in the caller's thread. Threads decode the next images and write the last
+    ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
+    """
+    waiting = deque(jobs)
+    decoding: deque[tuple[Job, Future[Photo]]] = deque()
+    writing: deque[tuple[Result, Future[None]]] = deque()
+    ahead = 1
+    with _pool("decode") as decoders, _pool("encode") as encoders:
+        try:
+            while waiting or decoding:
+                while waiting and len(decoding) <= ahead:
+                    job = waiting.popleft()
+                    decoding.append((job, decoders.submit(_read, job, options)))
+                job, future = decoding.popleft()
+                result, photo, restored = _restore(job, future, engine, options, progress)
+                if photo is None or restored is None:
+                    yield result
+                    continue
+                ahead = int(np.clip(PIXELS_AHEAD / (result.width * result.height), 1, WORKERS))
+                writing.append((result, encoders.submit(_write, job, photo, restored, options)))
+                del photo, restored, future
+                yield from _written(writing, ahead)
+            yield from _written(writing, 0)
+        finally:
+            decoders.shutdown(wait=False, cancel_futures=True)
+            encoders.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)
+
+
+def _restore(
+    job: Job, future: Future[Photo], engine: Engine, options: Options, progress: Progress
+) -> tuple[Result, Photo | None, Photo | None]:
+    result = Result(job, "done")
+    try:
+        photo = future.result()
+        result.height, result.width = photo.pixels.shape[:2]
+        started = time.perf_counter()
+        pixels, result.report = engine.restore(
+            photo.pixels, strength=options.strength, progress=lambda share: progress(job, share)
+        )
+        result.seconds = time.perf_counter() - started
+        return result, photo, with_pixels(photo, pixels)
+    except Exception as error:
+        return _failed(result, error), None, None
+
+
+def _written(writing: deque[tuple[Result, Future[None]]], at_most: int) -> Iterator[Result]:
+    """Results whose files are there, waiting while more than ``at_most`` are on their way."""
+    while writing and (len(writing) > at_most or writing[0][1].done()):
+        result, future = writing.popleft()
+        try:
+            future.result()
+        except Exception as error:
+            _failed(result, error)
+        yield result
+
+
+def _failed(result: Result, error: Exception) -> Result:
+    result.status = "failed"
+    if isinstance(error, UserError):
+        result.error = str(error)
+    elif isinstance(error, OSError):
+        result.error = error.strerror or str(error)
+    else:
+        result.error = f"{type(error).__name__}: {error}".splitlines()[0]
+        result.details = "".join(traceback.format_exception(error))
+    return result
+
+
+def _read(job: Job, options: Options) -> Photo:
+    source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
+    return read_photo(source, max_megapixels=options.max_megapixels)
+
+
+def _write(job: Job, photo: Photo, restored: Photo, options: Options) -> None:
+    if job.target == STANDARD:
+        sys.stdout.buffer.write(encode_photo(restored, options.format, options.quality))
+        sys.stdout.buffer.flush()
+        return
+    # The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
+    name = format_of(job.target)
+    write_atomically(job.target, encode_photo(restored, name, options.quality))
+    if job.comparison is not None:
+        write_atomically(job.comparison, _side_by_side(photo, restored))
+
+
+def _side_by_side(photo: Photo, restored: Photo) -> bytes:
+    """Input left, output right, as a JPEG."""
+    gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(photo.pixels.dtype).max)
+    gap = gap.astype(photo.pixels.dtype)
+    both = np.concatenate([photo.pixels, gap, restored.pixels], 1)
+    # CMYK was turned into sRGB, which its profile does not describe.
+    icc = photo.icc if photo.layout == "rgb" else None
+    return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)
+
+
+def exists_already(job: Job) -> list[Path]:
+    """Outputs of the job that are there before it ran."""
+    return [p for p in job.outputs if p.exists()]

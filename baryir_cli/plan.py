@@ -1,0 +1,198 @@
+"""What to restore into what: decided, and refused, before anything is read or written."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from baryir_cli.errors import UsageError
+from baryir_cli.images import FORMATS, READABLE_SUFFIXES, format_of
+
+STANDARD = Path("-")
+"""Standard input, or standard output."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to restore."""
+
+    source: Path
+    target: Path
+    comparison: Path | None = None
+    """Where the picture of input and output side by side goes."""
+
+    @property
+    def outputs(self) -> list[Path]:
+        """The files this job writes."""
+        return [p for p in (self.target, self.comparison) if p is not None and p != STANDARD]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How outputs are named and what may be in their place.
+
+    Attributes:
+        format: output format of all, a key of :data:`baryir_cli.images.FORMATS`; None keeps each.
+        suffix: added to every name before its extension.
+        recursive: also take folders inside folders; their tree is mirrored.
+        compare: also write ``NAME.compare.jpg``.
+        in_place: outputs may replace their own inputs.
+    """
+
+    format: str | None = None
+    suffix: str = ""
+    recursive: bool = False
+    compare: bool = False
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    folder: Path
+    """Folder of the output below the output folder."""
+    origin: str
+    """Name of the folder that was given, for telling equals apart."""
+
+
+def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
+    """Every image of ``inputs`` with the file it becomes.
+
+    A single input file with an output that is named like an image becomes that file; otherwise
+    ``output`` is a folder. Names that would meet are told apart by their former extension
+    (``a_jpg.png``, ``a_png.png``), then by their folder, then by number.
+
+    Raises:
+        UsageError: an input is missing, there are no images, or an output is an input.
+    """
+    if STANDARD in inputs:
+        if len(inputs) > 1:
+            raise UsageError("-: standard input is one image, so it must be the only input")
+        target = output if _names_a_file(output) else output / f"stdin{_extension(None, naming)}"
+        return _checked([Job(STANDARD, target, _comparison(target, naming))], naming)
+    found = [f for path in inputs for f in _find(path, output, naming.recursive)]
+    found = _unique_sources(found)
+    if not found:
+        raise UsageError(f"no images in {', '.join(map(str, inputs))}" + _hint(inputs, naming))
+    single = len(inputs) == 1 and inputs[0].is_file()
+    if single and _names_a_file(output):
+        return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
+    if output == STANDARD:
+        raise UsageError("-: standard output takes one image; give one input file")
+    if output.is_file():
+        raise UsageError(f"{output} is a file; several images need a folder to go to")
+    targets = [output / name for name in _names(found, naming)]
+    jobs = [Job(f.path, t, _comparison(t, naming)) for f, t in zip(found, targets, strict=True)]
+    return _checked(jobs, naming)
+
+
+def _hint(inputs: Sequence[Path], naming: Naming) -> str:
+    if naming.recursive or not any(
+        p.is_dir() and any(c.is_dir() for c in p.iterdir()) for p in inputs
+    ):
+        return ""
+    return "; --recursive looks into the folders inside"
+
+
+def _names_a_file(output: Path) -> bool:
+    return output == STANDARD or (format_of(output) is not None and not output.is_dir())
+
+
+def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        yield _Found(path, Path(), path.absolute().parent.name)
+        return
+    own_output = None if output == STANDARD else output.resolve()
+    for parent, folders, names in os.walk(path):
+        here = Path(parent)
+        # Results of a run before are not inputs of this one.
+        keep = (d for d in folders if recursive and not d.startswith("."))
+        folders[:] = sorted(d for d in keep if (here / d).resolve() != own_output)
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES:
+                yield _Found(here / name, here.relative_to(path), path.absolute().name)
+
+
+def _unique_sources(found: list[_Found]) -> list[_Found]:
+    seen: dict[Path, _Found] = {}
+    for one in found:
+        seen.setdefault(one.path.resolve(), one)
+    return list(seen.values())
+
+
+def _extension(source: Path | None, naming: Naming) -> str:
+    if naming.format is not None:
+        wanted = FORMATS[naming.format]
+        keeps = source is not None and format_of(source) == naming.format
+        return source.suffix if source is not None and keeps else wanted
+    if source is not None and format_of(source) is not None:
+        return source.suffix
+    return FORMATS["png"]
+
+
+def _names(found: Sequence[_Found], naming: Naming) -> list[Path]:
+    """Output names below the output folder, no two alike on any file system."""
+    former: Callable[[_Found], str] = lambda f: f.path.suffix.lower().replace(".", "_")  # noqa: E731
+    ways: list[Callable[[_Found], Path]] = [
+        lambda f: f.folder / (f.path.stem + naming.suffix),
+        lambda f: f.folder / (f.path.stem + former(f) + naming.suffix),
+        lambda f: f.folder / (f"{f.origin}_" + f.path.stem + former(f) + naming.suffix),
+    ]
+    extensions = [_extension(f.path, naming) for f in found]
+    level = [0] * len(found)
+    while True:
+        stems = [ways[n](f) for n, f in zip(level, found, strict=True)]
+        names = [s.with_name(s.name + e) for s, e in zip(stems, extensions, strict=True)]
+        meeting = Counter(str(n).casefold() for n in names)
+        clashes = [i for i, n in enumerate(names) if meeting[str(n).casefold()] > 1]
+        if not clashes:
+            return names
+        if all(level[i] == len(ways) - 1 for i in clashes):
+            return _numbered(names)
+        for i in clashes:
+            level[i] = min(level[i] + 1, len(ways) - 1)
+
+
+def _numbered(names: list[Path]) -> list[Path]:
+    taken = {str(n).casefold() for n in names}
+    seen: set[str] = set()
+    result = []
+    for name in names:
+        candidate, number = name, 2
+        while str(candidate).casefold() in (seen if candidate == name else seen | taken):
+            candidate = name.with_name(f"{name.stem}_{number}{name.suffix}")
+            number += 1
+        seen.add(str(candidate).casefold())
+        result.append(candidate)
+    return result
+
+
+def _comparison(target: Path, naming: Naming) -> Path | None:
+    if not naming.compare:
+        return None
+    if target == STANDARD:
+        raise UsageError("--compare needs an output file to stand beside, not standard output")
+    return target.with_name(target.stem + ".compare.jpg")
+
+
+def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
+    """Refuses outputs that are inputs.
+
+    Raises:
+        UsageError: naming the first of them.
+    """
+    sources = {j.source.resolve(): j.source for j in jobs if j.source != STANDARD}
+    for job in jobs:
+        for path in job.outputs:
+            own = path.resolve() == job.source.resolve() and path == job.target
+            if path.resolve() in sources and not (own and naming.in_place):
+                raise UsageError(
+                    f"{path} is an input and would be overwritten; choose another output folder, "
+                    "add --suffix, or say --in-place"
+                )
+    return jobs

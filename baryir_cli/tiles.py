@@ -1,0 +1,72 @@
+"""Where tiles lie on an image and how they blend: one axis at a time, numbers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Tiles along one axis.
+
+    Attributes:
+        length: pixels of the image.
+        tile: pixels of a tile; the last one is cut at the image's edge.
+        overlap: pixels that two neighbours share, below ``tile``.
+    """
+
+    length: int
+    tile: int
+    overlap: int
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.tile < 1 or not 0 <= self.overlap < self.tile:
+            raise ValueError(f"no tiling of {self.length} by {self.tile} with {self.overlap}")
+
+    @property
+    def starts(self) -> list[int]:
+        """First pixel of every tile."""
+        return list(range(0, max(self.length - self.overlap, 1), self.tile - self.overlap))
+
+    def span(self, index: int) -> slice:
+        """The pixels of a tile."""
+        start = index * (self.tile - self.overlap)
+        return slice(start, min(start + self.tile, self.length))
+
+    def weights(self) -> list[NDArray[np.float32]]:
+        """Blending weights of every tile over its span; at every pixel they sum to 1.
+
+        A tile's weight falls linearly over its overlap, since a network knows least at its
+        tile's border. The product of two axes' weights blends in two dimensions.
+        """
+        count = len(self.starts)
+        total = np.zeros(self.length)
+        raw = []
+        for index in range(count):
+            span = self.span(index)
+            ramp = np.ones(span.stop - span.start)
+            slope = (np.arange(min(self.overlap, len(ramp))) + 0.5) / max(self.overlap, 1)
+            if index > 0:
+                ramp[: len(slope)] = slope
+            if index < count - 1:
+                inner = slice(len(ramp) - len(slope), None)
+                ramp[inner] = np.minimum(ramp[inner], slope[::-1])
+            raw.append(ramp)
+            total[span] += ramp
+        return [(w / total[self.span(i)]).astype(np.float32) for i, w in enumerate(raw)]
+
+
+def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
+    """Tiles as small as they can be without being more than with tiles of ``largest``.
+
+    A side is a multiple of ``multiple``, as ``overlap`` and ``largest`` should be: then every
+    tile starts on the grid that the network's resampling has in the whole image.
+    """
+    if length <= largest:
+        return Axis(length, length, 0)
+    count = len(Axis(length, largest, overlap).starts)
+    tile = -(-(length + (count - 1) * overlap) // count)
+    return Axis(length, min(-(-tile // multiple) * multiple, largest), overlap)

@@ -1,0 +1,76 @@
+"""Peak memory and time of ``baryir restore`` on large images.
+
+    python scripts/measure_memory.py --megapixels 1 24 100 [--weights small] [--tile N]
+
+Makes a photograph-like image of each size, restores it in a process of its own and prints that
+process's peak resident memory beside the decoded image's size. The difference between sizes is
+what an image costs; the promise is 1.5 GiB above the decoded image's own size at 100 megapixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def make_image(path: Path, megapixels: float) -> None:
+    side = max(8, round((megapixels * 1e6) ** 0.5))
+    coarse = np.random.default_rng(0).integers(
+        0, 256, (side // 64 + 2, side // 64 + 2, 3), np.uint8
+    )
+    image = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 24, 100])
+    parser.add_argument("--weights", default="small")
+    parser.add_argument("--tile")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    options = ["--weights", args.weights, "--device", args.device]
+    if args.tile is not None:
+        options += ["--tile", args.tile]
+    print("| megapixels | decoded, MiB | peak, MiB | above it, MiB | tile | tiles | s | s wall |")
+    print("|---|---|---|---|---|---|---|---|")
+    for megapixels in args.megapixels:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "in.png"
+            make_image(source, megapixels)
+            print(row(source, Path(folder) / "out.png", options), flush=True)
+
+
+def row(source: Path, target: Path, options: list[str]) -> str:
+    command = [sys.executable, "-m", "baryir_cli", "restore", str(source), str(target), "--json"]
+    answer = source.with_suffix(".json")
+    started = time.perf_counter()
+    with answer.open("wb") as out:
+        process = subprocess.Popen(command + options, stdout=out)
+        # wait4 gives this child's own peak, where getrusage would give the largest of all.
+        _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"baryir restore failed with status {status}")
+    line = json.loads(answer.read_text())
+    decoded = line["width"] * line["height"] * 3 / 2**20
+    peak = usage.ru_maxrss / 1024
+    size = line["width"] * line["height"] / 1e6
+    tile = f"{line['tile'][0]} x {line['tile'][1]}"
+    return (
+        f"| {size:.1f} | {decoded:.0f} | {peak:.0f} | {peak - decoded:.0f} | {tile} "
+        f"| {line['tiles']} | {line['seconds']:.1f} | {wall:.1f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

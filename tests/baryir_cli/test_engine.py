@@ -1,0 +1,222 @@
+"""The engine: any size, any precision, any memory, against the network itself."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from baryir_cli.engine import Engine, NotFiniteError, _out_of_memory
+from baryir_cli.errors import UsageError, UserError
+from models.network import BaryIR, Restoration, build
+from models.presets import preset
+
+
+@pytest.fixture(scope="module")
+def network() -> BaryIR:
+    torch.manual_seed(0)
+    return build(preset("tiny")).eval()
+
+
+def photo(height: int, width: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).random((height, width, 3))
+    if dtype is np.float32:
+        return values.astype(dtype)
+    return (values * np.iinfo(dtype).max).astype(dtype)
+
+
+class Shift(torch.nn.Module):
+    """Stands in for a network: the same correction at every pixel, after a hook."""
+
+    def __init__(self, correction: float = 0.25) -> None:
+        super().__init__()
+        self.config = preset("tiny")
+        self.value = torch.nn.Parameter(torch.tensor(correction))
+        self.calls: list[tuple[torch.dtype, tuple[int, ...]]] = []
+
+    def before(self, image: Tensor) -> None:
+        """For subclasses: fail, or look."""
+
+    def __deepcopy__(self, memo: dict) -> Shift:
+        other = type(self)(float(self.value.detach()))
+        other.calls = self.calls
+        return other
+
+    def forward(self, image: Tensor) -> Restoration:
+        self.calls.append((image.dtype, tuple(image.shape)))
+        self.before(image)
+        return Restoration(torch.ones_like(image) * self.value, None)  # type: ignore[arg-type]
+
+
+def test_whole_image_is_the_network_s_own_answer(network: BaryIR) -> None:
+    pixels = photo(48, 40, np.float32)
+    restored, report = Engine(network, device="cpu", precision="fp32", tile=0).restore(pixels)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = (image + network(image).correction).clamp(0, 1)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(restored, expected.numpy(), atol=1e-5)
+    assert report.tiles == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 40), (33, 1), (64, 64), (65, 130)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_any_size_keeps_shape_and_kind(network: BaryIR, size: tuple[int, int], dtype: type) -> None:
+    pixels = photo(*size, dtype)
+    restored, _ = Engine(network, device="cpu", tile=32, overlap=8).restore(pixels)
+    assert restored.shape == pixels.shape
+    assert restored.dtype == pixels.dtype
+
+
+def test_exact_tiles(network: BaryIR) -> None:
+    shift = Shift()
+    engine = Engine(shift, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
+    _, report = engine.restore(photo(90, 170))
+    assert report.tiles == 2 * 4
+    assert report.tile == (50, 50)
+    # 50 pixels, padded to the network's multiple of 8.
+    assert {shape[-2:] for _, shape in shift.calls} == {(56, 56)}
+
+
+def test_blended_tiles_of_a_constant_correction_show_no_seam() -> None:
+    pixels = np.full((150, 170, 3), 0.25, np.float32)
+    engine = Engine(Shift(0.5), device="cpu", tile=40, overlap=13)  # type: ignore[arg-type]
+    restored, _ = engine.restore(pixels)
+    np.testing.assert_allclose(restored, 0.75, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_no_correction_keeps_every_bit(dtype: type, precision: str) -> None:
+    pixels = photo(61, 77, dtype)
+    engine = Engine(Shift(0.0), device="cpu", precision=precision, tile=32, overlap=8)  # type: ignore[arg-type]
+    restored, _ = engine.restore(pixels)
+    np.testing.assert_array_equal(restored, pixels)
+
+
+def test_strength_blends_with_the_input() -> None:
+    pixels = np.full((16, 16, 3), 0.5, np.float32)
+    engine = Engine(Shift(0.4), device="cpu")  # type: ignore[arg-type]
+    for strength in (0.0, 0.25, 1.0):
+        restored, _ = engine.restore(pixels, strength=strength)
+        np.testing.assert_allclose(restored, 0.5 + 0.4 * strength, atol=1e-6)
+
+
+def test_result_is_clipped() -> None:
+    engine = Engine(Shift(3.0), device="cpu")  # type: ignore[arg-type]
+    assert (engine.restore(photo(9, 9))[0] == 255).all()
+
+
+class HalfFails(Shift):
+    def forward(self, image: Tensor) -> Restoration:
+        answer = super().forward(image)
+        if image.dtype != torch.float32:
+            answer.correction[0, 0, 0, 0] = torch.nan
+        return answer
+
+
+def test_tile_that_half_precision_breaks_is_done_again_in_float32() -> None:
+    engine = Engine(HalfFails(0.25), device="cpu", precision="bf16", tile=32, overlap=0)  # type: ignore[arg-type]
+    restored, report = engine.restore(np.zeros((32, 96, 3), np.float32))
+    np.testing.assert_allclose(restored, 0.25)
+    assert report.redone == 3
+
+
+def test_not_finite_in_float32_fails() -> None:
+    engine = Engine(Shift(float("nan")), device="cpu", precision="bf16")  # type: ignore[arg-type]
+    with pytest.raises(NotFiniteError, match="not finite"):
+        engine.restore(photo(16, 16))
+
+
+class OutOfMemory(Shift):
+    largest = 64
+
+    def before(self, image: Tensor) -> None:
+        if image.shape[-1] > self.largest:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+def test_out_of_memory_takes_smaller_tiles_and_says_so_once() -> None:
+    said: list[str] = []
+    engine = Engine(OutOfMemory(0.25), device="cpu", tile=256, notify=said.append)  # type: ignore[arg-type]
+    for _ in range(2):
+        restored, report = engine.restore(np.zeros((300, 300, 3), np.float32))
+        np.testing.assert_allclose(restored, 0.25, atol=1e-6)
+        assert report.tile == (64, 64)
+    assert len(said) == 2
+    assert "128" in said[0]
+    assert "64" in said[1]
+
+
+def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
+    class Never(OutOfMemory):
+        largest = 1
+
+    engine = Engine(Never(), device="cpu", notify=lambda _text: None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="not enough memory"):
+        engine.restore(photo(100, 100))
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    assert _out_of_memory(MemoryError())
+    assert _out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert not _out_of_memory(RuntimeError("shapes do not match"))
+
+
+def test_memory_is_bounded_by_the_band_not_the_image() -> None:
+    pixels = np.zeros((4096, 512, 3), np.uint8)
+    engine = Engine(Shift(0.1), device="cpu", tile=128, overlap=16)  # type: ignore[arg-type]
+    gc.collect()
+    tracemalloc.start()
+    engine.restore(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # NumPy is traced, torch is not: the result, and no float copy of the image (25 MB).
+    assert peak < 1.5 * pixels.nbytes
+
+
+def test_progress_reaches_the_end() -> None:
+    shares: list[float] = []
+    engine = Engine(Shift(), device="cpu", tile=32, overlap=8)  # type: ignore[arg-type]
+    engine.restore(photo(100, 40), progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "tpu"}, "--device tpu"),
+        ({"device": "cuda:99"}, "--device cuda:99"),
+        ({"device": "cpu:1"}, "--device"),
+        ({"precision": "fp8"}, "--precision fp8"),
+        ({"tile": -1}, "--tile"),
+        ({"tile": 32, "overlap": 32}, "--overlap"),
+        ({"overlap": -1}, "--overlap"),
+    ],
+)
+def test_settings_out_of_range(network: BaryIR, settings: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Engine(network, **{"device": "cpu"} | settings)
+
+
+def test_bf16_is_close_to_fp32(network: BaryIR) -> None:
+    pixels = photo(64, 64, np.float32)
+    exact, _ = Engine(network, device="cpu", precision="fp32").restore(pixels)
+    half, report = Engine(network, device="cpu", precision="bf16").restore(pixels)
+    assert report.precision == "bf16"
+    assert np.abs(exact - half).mean() < 0.01
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_cuda_half_precision_is_close_to_the_cpu(network: BaryIR, precision: str) -> None:
+    pixels = photo(128, 96)
+    exact, _ = Engine(network, device="cpu", precision="fp32").restore(pixels)
+    half, _ = Engine(network, device="cuda", precision=precision).restore(pixels)
+    error = np.mean((exact.astype(float) - half) ** 2)
+    assert 10 * np.log10(255**2 / max(error, 1e-9)) > 45

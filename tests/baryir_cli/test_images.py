@@ -1,0 +1,1013 @@
+"""Images in and out: what came in is what goes out, upright, with its profile."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import threading
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms, TiffImagePlugin
+from PIL.PngImagePlugin import PngInfo
+
+from baryir_cli.errors import UserError
+from baryir_cli.images import (
+    FORMATS,
+    READABLE_SUFFIXES,
+    ImageError,
+    Photo,
+    atomic,
+    encode_photo,
+    format_of,
+    read_photo,
+    with_pixels,
+    write_atomically,
+)
+
+LOSSLESS = ["png", "webp", "tiff", "bmp"]
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="Owl"/></x:xmpmeta>'
+
+
+def smooth(height: int = 33, width: int = 47, channels: int = 3, top: int = 255) -> np.ndarray:
+    """A picture without hard edges, so that lossy formats stay close."""
+    y, x = np.mgrid[0:height, 0:width] / max(height, width)
+    planes = [0.5 + 0.4 * np.sin(3 * x + k) * np.cos(2 * y - k) for k in range(channels)]
+    dtype = np.uint8 if top == 255 else np.uint16
+    return (np.stack(planes, axis=-1) * top).round().astype(dtype)
+
+
+def noise(height: int = 33, width: int = 47, channels: int = 3, bits: int = 8) -> np.ndarray:
+    dtype = np.uint8 if bits == 8 else np.uint16
+    shape = (height, width, channels)
+    return np.random.default_rng(7).integers(0, 1 << bits, shape).astype(dtype)
+
+
+def pil_bytes(image: Image.Image, format_name: str, **options: object) -> bytes:
+    if format_name == "webp":
+        options.setdefault("lossless", True)
+        options.setdefault("exact", True)
+    out = io.BytesIO()
+    image.save(out, format_name.upper(), **options)
+    return out.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def deep_png(array: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A 16-bit PNG of (H, W, 1 to 4), written by the book and not by what is tested."""
+    height, width, channels = array.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+def deep_tiff(array: np.ndarray, **options: object) -> bytes:
+    out = io.BytesIO()
+    photometric = "rgb" if array.ndim == 3 and array.shape[-1] >= 3 else "minisblack"
+    tifffile.imwrite(out, array, **{"photometric": photometric, **options})
+    return out.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def exif_of(orientation: int = 1, thumbnail: bytes = b"") -> bytes:
+    """A big-endian EXIF block by hand: orientation, maker, an EXIF directory with a maker note
+    and sizes, a GPS directory, and a second directory with a thumbnail."""
+
+    def entry(tag: int, kind: int, count: int, value: int, short: bool = False) -> bytes:
+        body = struct.pack(">HH", value, 0) if short else struct.pack(">I", value)
+        return struct.pack(">HHI", tag, kind, count) + body
+
+    first = 8
+    exif = first + 2 + 4 * 12 + 4
+    gps = exif + 2 + 3 * 12 + 4
+    second = gps + 2 + 12 + 4
+    heap = second + 2 + 2 * 12 + 4
+    block = b"MM\0*" + struct.pack(">I", first)
+    block += struct.pack(">H", 4) + entry(271, 2, 8, heap)
+    block += entry(274, 3, 1, orientation, short=True)
+    block += entry(0x8769, 4, 1, exif) + entry(0x8825, 4, 1, gps)
+    block += struct.pack(">I", second if thumbnail else 0)
+    block += struct.pack(">H", 3) + entry(0x927C, 7, 10, heap + 8)
+    block += entry(0xA002, 4, 1, 9999) + entry(0xA003, 4, 1, 8888) + bytes(4)
+    block += struct.pack(">H", 1) + entry(1, 2, 2, int.from_bytes(b"N\0\0\0", "big")) + bytes(4)
+    block += struct.pack(">H", 2) + entry(513, 4, 1, heap + 18)
+    block += entry(514, 4, 1, len(thumbnail)) + bytes(4)
+    return block + b"Acme Co\0" + b"MAKERNOTE!" + thumbnail
+
+
+def with_exif(pixels: np.ndarray, format_name: str, exif: bytes, xmp: bytes = b"") -> bytes:
+    image = Image.fromarray(pixels)
+    if format_name == "png":
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        return pil_bytes(image, "png", exif=exif, pnginfo=text)
+    if format_name == "tiff":
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[274] = struct.unpack(">H", exif[30:32])[0]
+        tags[271] = "Acme Co"
+        tags[700] = xmp
+        return pil_bytes(image, "tiff", tiffinfo=tags)
+    prefix = b"Exif\0\0" if format_name == "jpeg" else b""
+    return pil_bytes(image, format_name, exif=prefix + exif, xmp=xmp)
+
+
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def grey_profile() -> bytes:
+    """A profile whose header says grey; nothing here looks further."""
+    profile = bytearray(srgb_profile())
+    profile[16:20] = b"GRAY"
+    return bytes(profile)
+
+
+def cmyk_profile() -> bytes:
+    """A small but working CMYK printer profile: plain inks, tables of both directions in Lab."""
+
+    def lut(inputs: int, outputs: int, grid: int, table: np.ndarray) -> bytes:
+        ramp_in = np.tile(np.arange(256, dtype=np.uint8), inputs).tobytes()
+        ramp_out = np.tile(np.arange(256, dtype=np.uint8), outputs).tobytes()
+        identity = struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+        head = b"mft1" + bytes(4) + bytes([inputs, outputs, grid, 0]) + identity
+        return head + ramp_in + table.astype(np.uint8).tobytes() + ramp_out
+
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    to_lab = ImageCms.buildTransform(srgb, lab, "RGB", "LAB", intent)
+    from_lab = ImageCms.buildTransform(lab, srgb, "LAB", "RGB", intent)
+    inks = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * 4, indexing="ij"), -1).reshape(-1, 4)
+    rgb = (255 * (1 - inks[:, :3]) * (1 - inks[:, 3:])).round().astype(np.uint8)
+    signed = np.asarray(to_lab.apply(Image.fromarray(rgb[None])))[0]
+    a2b = signed ^ np.array([0, 128, 128], np.uint8)
+    points = np.linspace(0, 255, 33).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(points, points, points, indexing="ij"), -1).reshape(1, -1, 3)
+    grid = np.ascontiguousarray(grid ^ np.array([0, 128, 128], np.uint8))
+    colours = Image.frombuffer("LAB", grid.shape[1::-1], grid, "raw", "LAB", 0, 1)
+    light = np.asarray(from_lab.apply(colours))[0].astype(int)
+    b2a = np.concatenate([255 - light, np.zeros((len(light), 1), int)], axis=1)
+    white = struct.pack(">4sI3i", b"XYZ ", 0, 63190, 65536, 54061)
+    text = b"test\0"
+    described = b"desc" + bytes(4) + struct.pack(">I", len(text)) + text + bytes(78)
+    tags = [
+        (b"desc", described),
+        (b"wtpt", white),
+        (b"A2B0", lut(4, 3, 9, a2b)),
+        (b"B2A0", lut(3, 4, 33, b2a)),
+    ]
+    table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags:
+        data += bytes(-len(data) % 4)
+        table += struct.pack(">4sII", name, at + len(body), len(data))
+        body += data
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4sI4s4s4s", size, b"test", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
+    head += struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + body
+
+
+def turned(stored: np.ndarray, orientation: int) -> np.ndarray:
+    """What EXIF says, told by the corner that the first row and column belong to."""
+    return {
+        1: stored,
+        2: np.fliplr(stored),
+        3: np.rot90(stored, 2),
+        4: np.flipud(stored),
+        5: np.swapaxes(stored, 0, 1),
+        6: np.rot90(stored, -1),
+        7: np.rot90(np.swapaxes(stored, 0, 1), 2),
+        8: np.rot90(stored),
+    }[orientation]
+
+
+# Names and formats
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.JPG", "jpeg"), ("b.tiff", "tiff"), ("c.dib", "bmp"), ("d.mpo", "jpeg"), ("e.gif", None)],
+)
+def test_format_is_read_off_the_suffix(name: str, expected: str | None) -> None:
+    assert format_of(Path(name)) == expected
+    assert (Path(name).suffix.lower() in READABLE_SUFFIXES) == (expected is not None)
+
+
+def test_every_format_has_a_suffix_that_means_it() -> None:
+    for name, suffix in FORMATS.items():
+        assert format_of(Path("x" + suffix)) == name
+
+
+# What came in is what goes out
+
+
+@pytest.mark.parametrize("format_name", LOSSLESS)
+@pytest.mark.parametrize("size", [(33, 47), (7, 5), (1, 1)])
+def test_colour_comes_back_exactly(format_name: str, size: tuple[int, int]) -> None:
+    pixels = noise(*size)
+    photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
+    assert (photo.format, photo.layout, photo.alpha) == (format_name, "rgb", None)
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    again = opened(encode_photo(photo))
+    assert (again.format, again.mode) == (format_name.upper(), "RGB")
+    np.testing.assert_array_equal(np.asarray(again), pixels)
+
+
+def test_more_than_one_band_of_rows_is_read_and_written() -> None:
+    # Three bands; a short last one.
+    pixels = noise(2100, 1024)
+    for format_name in ("png", "tiff"):
+        photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
+        np.testing.assert_array_equal(photo.pixels, pixels)
+        np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, pixels)
+
+
+@pytest.mark.parametrize("format_name", ["png", "tiff", "bmp", "jpeg"])
+def test_grey_stays_grey(format_name: str) -> None:
+    pixels = smooth(channels=1)[..., 0]
+    photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name, quality=100))
+    assert photo.layout == "grey"
+    assert photo.pixels.shape == (33, 47, 3)
+    again = opened(encode_photo(photo))
+    assert again.mode == "L"
+    difference = np.abs(np.asarray(again).astype(int) - pixels)
+    assert difference.max() <= (4 if format_name == "jpeg" else 0)
+
+
+def test_grey_is_the_mean_of_what_the_network_returns() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth(channels=1)[..., 0]), "png"))
+    restored = np.full_like(photo.pixels, 0)
+    restored[:] = (10, 20, 31)
+    assert (np.asarray(opened(encode_photo(with_pixels(photo, restored)))) == 20).all()
+
+
+@pytest.mark.parametrize(
+    ("format_name", "mode"),
+    [("png", "LA"), ("png", "RGBA"), ("tiff", "LA"), ("tiff", "RGBA"), ("webp", "RGBA")],
+)
+def test_alpha_is_carried_over(format_name: str, mode: str) -> None:
+    data = noise(channels=len(mode))
+    photo = read_photo(pil_bytes(Image.fromarray(data, mode), format_name))
+    assert photo.alpha is not None
+    np.testing.assert_array_equal(photo.alpha, data[..., -1])
+    changed = with_pixels(photo, 255 - photo.pixels)
+    again = opened(encode_photo(changed))
+    assert again.mode == mode
+    np.testing.assert_array_equal(np.asarray(again)[..., -1], data[..., -1])
+    np.testing.assert_array_equal(np.asarray(again)[..., 0], 255 - data[..., 0])
+
+
+def test_alpha_of_a_bmp_is_carried_over() -> None:
+    data = noise(channels=4)
+    png = read_photo(pil_bytes(Image.fromarray(data), "png"))
+    photo = read_photo(encode_photo(png, "bmp"))
+    assert photo.format == "bmp"
+    again = opened(encode_photo(photo))
+    assert again.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(again), data)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_the_transparent_colour_of_a_png_becomes_alpha(mode: str) -> None:
+    image = Image.fromarray(smooth()).convert(mode)
+    key = image.getpixel((3, 4))
+    photo = read_photo(pil_bytes(image, "png", transparency=1 if mode == "1" else key))
+    expected = np.asarray(image.convert("RGB")) == image.convert("RGB").getpixel((3, 4))
+    if mode == "1":
+        expected = np.asarray(image)[..., None].repeat(3, 2)
+    assert photo.alpha is not None
+    np.testing.assert_array_equal(photo.alpha == 0, expected.all(axis=2))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bit_png(channels: int) -> None:
+    data = noise(channels=channels, bits=16)
+    icc = grey_profile() if channels < 3 else srgb_profile()
+    profile = (b"iCCP", b"any\0\0" + zlib.compress(icc))
+    density = (b"pHYs", struct.pack(">IIB", 11811, 11811, 1))
+    photo = read_photo(deep_png(data, profile, density))
+    assert photo.pixels.dtype == np.uint16
+    assert photo.layout == ("grey" if channels < 3 else "rgb")
+    colours = data[..., :1] if channels < 3 else data[..., :3]
+    np.testing.assert_array_equal(photo.pixels, np.broadcast_to(colours, photo.pixels.shape))
+    written = encode_photo(photo)
+    assert (written[24], written[25]) == (16, {1: 0, 2: 4, 3: 2, 4: 6}[channels])
+    seen = cv2.imdecode(np.frombuffer(written, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert seen.dtype == np.uint16
+    again = read_photo(written)
+    np.testing.assert_array_equal(again.pixels, photo.pixels)
+    if channels in (2, 4):
+        assert again.alpha is not None
+        np.testing.assert_array_equal(again.alpha, data[..., -1])
+    assert again.icc == icc
+    assert again.dpi == pytest.approx((300, 300), rel=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transparent_colour_of_a_sixteen_bit_png_becomes_alpha(channels: int) -> None:
+    data = noise(channels=channels, bits=16)
+    data[2, 3] = data[0, 0]
+    photo = read_photo(deep_png(data, (b"tRNS", data[0, 0].astype(">u2").tobytes())))
+    assert photo.alpha is not None
+    assert np.argwhere(photo.alpha == 0).tolist() == [[0, 0], [2, 3]]
+    assert photo.alpha.max() == 65535
+
+
+def test_sixteen_bit_png_of_many_rows() -> None:
+    data = smooth(1100, 1024, top=65535)
+    photo = read_photo(deep_png(data))
+    written = encode_photo(photo)
+    np.testing.assert_array_equal(read_photo(written).pixels, data)
+    assert len(written) < data.nbytes / 4
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_tiff(channels: int, order: str) -> None:
+    data = noise(channels=channels, bits=16)
+    extra = {"extrasamples": ["unassalpha"]} if channels in (2, 4) else {}
+    icc = srgb_profile()
+    array = data[..., 0] if channels == 1 else data
+    source = deep_tiff(
+        array.astype(order + "u2"),
+        byteorder=order,
+        planarconfig="contig",
+        resolution=(300, 300),
+        resolutionunit="INCH",
+        extratags=[(315, 2, 0, "Ansel", True), (34675, 7, len(icc), icc, True)],
+        **extra,
+    )
+    photo = read_photo(source)
+    assert photo.pixels.dtype == np.uint16
+    written = encode_photo(photo)
+    with tifffile.TiffFile(io.BytesIO(written)) as tiff:
+        page = tiff.pages[0]
+        np.testing.assert_array_equal(page.asarray().reshape(data.shape), data)
+        assert page.tags["Artist"].value == "Ansel"
+        assert page.tags["XResolution"].value == (300, 1)
+    again = read_photo(written)
+    assert again.icc == icc
+    np.testing.assert_array_equal(again.pixels, photo.pixels)
+    if channels in (2, 4):
+        np.testing.assert_array_equal(again.alpha, data[..., -1])
+
+
+@pytest.mark.parametrize(
+    "options", [{"tile": (16, 16)}, {"compression": "zlib"}, {"rowsperstrip": 5}]
+)
+def test_sixteen_bit_tiff_laid_out_otherwise(options: dict[str, object]) -> None:
+    data = noise(bits=16)
+    np.testing.assert_array_equal(read_photo(deep_tiff(data, **options)).pixels, data)
+
+
+def test_sixteen_bit_tiff_in_planes() -> None:
+    data = noise(bits=16)
+    source = deep_tiff(
+        np.ascontiguousarray(data.transpose(2, 0, 1)), planarconfig="separate", photometric="rgb"
+    )
+    np.testing.assert_array_equal(read_photo(source).pixels, data)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("compression", [5, 32773], ids=["lzw", "packbits"])
+def test_sixteen_bit_tiff_with_a_compression_of_libtiff(channels: int, compression: int) -> None:
+    data = noise(channels=channels, bits=16)
+    stored = data if channels == 1 else data[..., [2, 1, 0, 3][:channels]]
+    _, source = cv2.imencode(
+        ".tif", np.ascontiguousarray(stored), [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    )
+    photo = read_photo(source.tobytes())
+    np.testing.assert_array_equal(photo.pixels, np.broadcast_to(data[..., :3], photo.pixels.shape))
+    assert (photo.alpha is None) == (channels != 4)
+
+
+def test_white_is_zero_and_premultiplied_alpha_are_undone() -> None:
+    data = noise(channels=1, bits=16)[..., 0]
+    photo = read_photo(deep_tiff(data, photometric="miniswhite"))
+    np.testing.assert_array_equal(photo.pixels[..., 0], 65535 - data)
+    rgba = smooth(channels=4, top=65535)
+    premultiplied = rgba.copy()
+    premultiplied[..., :3] = rgba[..., :3] * (rgba[..., 3:] / 65535)
+    photo = read_photo(deep_tiff(premultiplied, extrasamples=["assocalpha"]))
+    assert np.abs(photo.pixels.astype(int) - rgba[..., :3]).max() <= 12
+
+
+def test_palette_stays_a_palette() -> None:
+    image = Image.fromarray(smooth()).quantize(200)
+    for format_name in ("png", "tiff", "bmp"):
+        photo = read_photo(pil_bytes(image, format_name))
+        assert photo.layout == "palette"
+        again = opened(encode_photo(photo))
+        assert again.mode == "P"
+        np.testing.assert_array_equal(
+            np.asarray(again.convert("RGB")), np.asarray(image.convert("RGB"))
+        )
+
+
+def test_a_restored_palette_image_gets_the_colours_that_suit_it() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()).quantize(4), "png"))
+    restored = smooth(200, 300)
+    photo.pixels = restored
+    again = opened(encode_photo(photo))
+    assert again.mode == "P"
+    difference = np.abs(np.asarray(again.convert("RGB")).astype(int) - restored)
+    assert difference.mean() < 3
+
+
+@pytest.mark.parametrize("levels", [[0, 255], [0, 40, 128, 255], list(range(256))])
+def test_palette_with_transparency_keeps_it_exactly(levels: list[int]) -> None:
+    image = Image.fromarray(smooth(64, 64)).quantize(256)
+    alphas = np.resize(levels, 256).astype(np.uint8)
+    photo = read_photo(pil_bytes(image, "png", transparency=alphas.tobytes()))
+    expected = alphas[np.asarray(image)]
+    assert photo.layout == "palette"
+    np.testing.assert_array_equal(photo.alpha, expected)
+    again = opened(encode_photo(with_pixels(photo, photo.pixels // 2 + 30)))
+    assert again.mode == "P"
+    np.testing.assert_array_equal(np.asarray(again.convert("RGBA"))[..., 3], expected)
+
+
+@pytest.mark.parametrize("format_name", ["png", "tiff", "bmp"])
+def test_one_bit_stays_one_bit(format_name: str) -> None:
+    image = Image.fromarray(noise()).convert("1")
+    photo = read_photo(pil_bytes(image, format_name))
+    assert photo.layout == "bilevel"
+    again = opened(encode_photo(photo))
+    assert again.mode == "1"
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "tiff"])
+@pytest.mark.parametrize("managed", [False, True], ids=["plain", "profile"])
+def test_cmyk_stays_cmyk_with_its_profile(format_name: str, managed: bool) -> None:
+    icc = cmyk_profile() if managed else None
+    # Within the gamut of the profile.
+    inks = Image.fromarray(smooth(48, 64) // 2 + 60).convert("CMYK")
+    options = {"quality": 100, "subsampling": 0} if format_name == "jpeg" else {}
+    photo = read_photo(
+        pil_bytes(inks, format_name, **options, **({"icc_profile": icc} if icc else {}))
+    )
+    assert photo.layout == "cmyk"
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.mode == "CMYK"
+    assert again.info.get("icc_profile") == icc
+    difference = np.abs(read_photo(data).pixels.astype(int) - photo.pixels)
+    assert difference.mean() < 2
+    assert difference.max() <= 12
+    # Not inverted: light stays light.
+    assert np.corrcoef(photo.pixels.ravel(), np.asarray(inks.convert("RGB")).ravel())[0, 1] > 0.9
+
+
+def test_a_cmyk_profile_is_used_and_not_just_carried() -> None:
+    # This profile has much darker inks than plain arithmetic gives.
+    inks = Image.new("CMYK", (8, 8), (0, 0, 0, 128))
+    plain = read_photo(pil_bytes(inks, "tiff")).pixels
+    icc = bytearray(cmyk_profile())
+    at = icc.index(b"mft1") + 48
+    icc[at : at + 1024] = bytes(np.tile(np.minimum(np.arange(256) * 2, 255), 4).astype(np.uint8))
+    managed = read_photo(pil_bytes(inks, "tiff", icc_profile=bytes(icc))).pixels
+    assert managed.mean() < plain.mean() - 60
+
+
+def test_a_broken_cmyk_profile_is_not_used() -> None:
+    broken = b"\0" * 16 + b"CMYK" + b"\0" * 200
+    inks = Image.fromarray(smooth()).convert("CMYK")
+    photo = read_photo(pil_bytes(inks, "tiff", icc_profile=broken))
+    np.testing.assert_array_equal(photo.pixels, np.asarray(inks.convert("RGB")))
+    assert opened(encode_photo(photo)).mode == "CMYK"
+
+
+# Upright, with metadata
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+def test_orientation_is_applied_and_reset(format_name: str, orientation: int) -> None:
+    stored = smooth(24, 40)
+    xmp = XMP.replace(b"6", str(orientation).encode())
+    photo = read_photo(with_exif(stored, format_name, exif_of(orientation), xmp))
+    expected = turned(stored, orientation)
+    assert photo.pixels.shape == expected.shape
+    assert np.abs(photo.pixels.astype(int) - expected).max() <= (25 if format_name == "jpeg" else 0)
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.size == expected.shape[1::-1]
+    assert again.getexif().get(274, 1) == 1
+    assert again.getexif()[271] == "Acme Co"
+    assert b'tiff:Orientation="1"' in data
+    np.testing.assert_array_equal(read_photo(data).pixels.shape, expected.shape)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
+    data = noise(12, 17, channels=4, bits=16)
+    expected = turned(data, orientation)
+    png = read_photo(deep_png(data, (b"eXIf", exif_of(orientation))))
+    tiff = read_photo(
+        deep_tiff(data, extrasamples=["unassalpha"], extratags=[(274, 3, 1, orientation, True)])
+    )
+    for photo in (png, tiff):
+        np.testing.assert_array_equal(photo.pixels, expected[..., :3])
+        np.testing.assert_array_equal(photo.alpha, expected[..., 3])
+        np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
+def test_exif_stays_byte_for_byte_but_for_what_is_stale(format_name: str) -> None:
+    thumbnail = b"\xff\xd8" + b"STALE" * 20 + b"\xff\xd9"
+    exif = exif_of(6, thumbnail)
+    photo = read_photo(with_exif(smooth(24, 40), format_name, exif))
+    data = encode_photo(photo)
+    assert b"STALE" not in data
+    assert b"MAKERNOTE!" in data
+    kept = read_photo(data).exif
+    assert kept is not None
+    expected = bytearray(exif_of(1, thumbnail)[: -len(thumbnail)])
+    struct.pack_into(">I", expected, 58, 0)
+    for at, number in (
+        (expected.index(b"\0\0\x27\x0f"), 24),
+        (expected.index(b"\0\0\x22\xb8"), 40),
+    ):
+        struct.pack_into(">I", expected, at, number)
+    assert kept == bytes(expected)
+
+
+def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
+    photo = read_photo(with_exif(smooth(24, 40), "jpeg", exif_of(1)))
+    tiff = encode_photo(photo, "tiff")
+    exif = opened(tiff).getexif()
+    assert exif[271] == "Acme Co"
+    assert exif.get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
+    assert exif.get_ifd(0x8825)[1] == "N"
+    jpeg = encode_photo(read_photo(tiff), "jpeg")
+    assert opened(jpeg).getexif().get_ifd(0x8825)[1] == "N"
+    deep = Photo(noise(bits=16), None, "tiff", "rgb", exif=exif_of(1))
+    assert opened(encode_photo(deep)).getexif().get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
+
+
+def test_damaged_exif_does_no_harm() -> None:
+    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40]):
+        photo = read_photo(with_exif(smooth(), "png", exif))
+        assert photo.pixels.shape == (33, 47, 3)
+        for format_name in FORMATS:
+            encode_photo(photo, format_name)
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+def test_the_profile_and_the_resolution_stay(format_name: str) -> None:
+    icc = srgb_profile()
+    options: dict[str, object] = {} if format_name == "webp" else {"dpi": (200, 200)}
+    image = Image.fromarray(smooth())
+    photo = read_photo(pil_bytes(image, format_name, icc_profile=icc, **options))
+    again = opened(encode_photo(photo))
+    assert again.info["icc_profile"] == icc
+    if options:
+        assert [round(float(v)) for v in again.info["dpi"]] == [200, 200]
+
+
+def test_png_text_and_colour_space_stay() -> None:
+    text = PngInfo()
+    text.add_text("Author", "Ansel")
+    text.add_text("Title", "Ümlaut", zip=True)
+    text.add_itxt("Description", "Zwölf Eulen", "de")
+    text.add(b"gAMA", struct.pack(">I", 45455))
+    text.add_text("Raw profile type exif", "\nexif\n    4\n" + exif_of(6).hex())
+    image = opened(
+        encode_photo(read_photo(pil_bytes(Image.fromarray(smooth(24, 40)), "png", pnginfo=text)))
+    )
+    assert image.size == (24, 40)
+    assert image.text["Author"] == "Ansel"
+    assert image.text["Title"] == "Ümlaut"
+    assert image.text["Description"] == "Zwölf Eulen"
+    assert image.info["gamma"] == pytest.approx(0.45455)
+    assert "Raw profile type exif" not in image.text
+    assert image.getexif()[274] == 1
+
+
+def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
+    def resource(kind: int, data: bytes) -> bytes:
+        return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
+
+    body = b"Photoshop 3.0\0" + resource(1028, b"CAPTION") + resource(1036, b"STALETHUMB")
+    segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    source = pil_bytes(
+        Image.fromarray(smooth()),
+        "jpeg",
+        subsampling=2,
+        progressive=True,
+        comment=b"hello",
+        extra=segment,
+    )
+    photo = read_photo(source)
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.layer == opened(source).layer
+    assert again.info["progressive"]
+    assert again.info["comment"] == b"hello"
+    assert b"CAPTION" in data
+    assert b"STALETHUMB" not in data
+
+
+def test_quality_has_an_effect_and_a_good_default() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(noise()), "png"))
+    for format_name in ("jpeg", "webp"):
+        sizes = [len(encode_photo(photo, format_name, quality)) for quality in (20, None, 100)]
+        assert sizes[0] < sizes[1] < sizes[2]
+    jpeg = encode_photo(read_photo(pil_bytes(Image.fromarray(smooth()), "png")), "jpeg")
+    assert np.abs(np.asarray(opened(jpeg)).astype(int) - smooth()).mean() < 1
+    assert opened(jpeg).layer[0][1:3] == (1, 1)
+
+
+def test_webp_is_lossless_only_if_it_was() -> None:
+    for lossless in (True, False):
+        photo = read_photo(pil_bytes(Image.fromarray(noise()), "webp", lossless=lossless))
+        assert photo.lossless == lossless
+        again = read_photo(encode_photo(photo))
+        assert again.lossless == lossless
+    extended = pil_bytes(Image.fromarray(noise(channels=4)), "webp", icc_profile=srgb_profile())
+    assert read_photo(extended).lossless
+    assert not read_photo(encode_photo(read_photo(extended), quality=90)).lossless
+
+
+def test_metadata_too_long_for_a_jpeg_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png"))
+    photo.xmp, photo.exif = b"x" * 70_000, exif_of() + bytes(70_000)
+    assert "exif" not in opened(encode_photo(photo, "jpeg")).info
+    assert "EXIF of" in caplog.text
+    assert "XMP of" in caplog.text
+
+
+# From one format to another
+
+
+SOURCES = {
+    "grey": lambda: pil_bytes(Image.fromarray(smooth()).convert("L"), "png"),
+    "grey+alpha": lambda: pil_bytes(Image.fromarray(smooth(channels=4)).convert("LA"), "png"),
+    "rgb": lambda: pil_bytes(Image.fromarray(smooth()), "png"),
+    "rgb+alpha": lambda: pil_bytes(Image.fromarray(smooth(channels=4)), "png"),
+    "grey16": lambda: deep_png(smooth(channels=1, top=65535)),
+    "rgb16+alpha": lambda: deep_png(smooth(channels=4, top=65535)),
+    "palette": lambda: pil_bytes(Image.fromarray(smooth()).quantize(256), "png"),
+    "palette+alpha": lambda: pil_bytes(
+        Image.fromarray(smooth()).quantize(256), "png", transparency=bytes(range(256))
+    ),
+    "1 bit": lambda: pil_bytes(Image.fromarray(smooth()).convert("1"), "png"),
+    "cmyk": lambda: pil_bytes(
+        Image.fromarray(smooth()).convert("CMYK"), "tiff", icc_profile=cmyk_profile()
+    ),
+}
+MODES = {
+    "grey": {"jpeg": "L", "webp": "RGB", "tiff": "L", "bmp": "L", "png": "L"},
+    "grey+alpha": {"jpeg": "L", "webp": "RGBA", "tiff": "LA", "bmp": "RGBA", "png": "LA"},
+    "rgb": dict.fromkeys(FORMATS, "RGB"),
+    "rgb+alpha": {**dict.fromkeys(FORMATS, "RGBA"), "jpeg": "RGB"},
+    "grey16": {"jpeg": "L", "webp": "RGB", "tiff": "I;16", "bmp": "L", "png": "I;16"},
+    "rgb16+alpha": {**dict.fromkeys(FORMATS, "RGBA"), "jpeg": "RGB"},
+    "palette": {"jpeg": "RGB", "webp": "RGB", "tiff": "P", "bmp": "P", "png": "P"},
+    "palette+alpha": {"jpeg": "RGB", "webp": "RGBA", "tiff": "RGBA", "bmp": "RGBA", "png": "P"},
+    "1 bit": {"jpeg": "L", "webp": "RGB", "tiff": "1", "bmp": "1", "png": "1"},
+    "cmyk": {"jpeg": "CMYK", "webp": "RGB", "tiff": "CMYK", "bmp": "RGB", "png": "RGB"},
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_each_layout_goes_into_each_format(source: str, format_name: str) -> None:
+    photo = read_photo(SOURCES[source]())
+    again = opened(encode_photo(photo, format_name))
+    assert (again.format, again.mode) == (format_name.upper(), MODES[source][format_name])
+    read = read_photo(encode_photo(photo, format_name))
+    if photo.alpha is not None and read.alpha is None:
+        scale = np.iinfo(photo.alpha.dtype).max
+        cover = photo.alpha[..., None] / scale
+        expected = (photo.pixels / scale * cover + 1 - cover) * 255
+    else:
+        expected = photo.pixels / np.iinfo(photo.pixels.dtype).max * 255
+    found = read.pixels / np.iinfo(read.pixels.dtype).max * 255
+    assert np.abs(found - expected).mean() < (8 if source == "1 bit" else 3)
+
+
+def test_sixteen_bits_are_rounded_not_cut() -> None:
+    data = np.array([[[0, 128, 129], [65535, 65407, 65406]]], np.uint16)
+    photo = read_photo(encode_photo(read_photo(deep_png(data)), "bmp"))
+    assert photo.pixels.tolist() == [[[0, 0, 1], [255, 255, 254]]]
+
+
+def test_a_profile_goes_only_where_its_colours_go() -> None:
+    cmyk = read_photo(SOURCES["cmyk"]())
+    assert read_photo(encode_photo(cmyk, "png")).icc is None
+    assert read_photo(encode_photo(cmyk, "jpeg")).icc == cmyk.icc
+    grey = Photo(smooth(), None, "png", "grey", icc=grey_profile())
+    assert read_photo(encode_photo(grey, "png")).icc == grey.icc
+    assert read_photo(encode_photo(grey, "webp")).icc is None
+
+
+def test_a_size_that_a_format_cannot_hold_is_an_error() -> None:
+    photo = Photo(np.zeros((1, 20_000, 3), np.uint8), None, "png", "rgb")
+    with pytest.raises(ImageError, match="cannot be written as WEBP"):
+        encode_photo(photo, "webp")
+    with pytest.raises(ValueError, match="gif"):
+        encode_photo(photo, "gif")
+
+
+def test_other_pixels_must_be_alike() -> None:
+    photo = read_photo(SOURCES["rgb"]())
+    with pytest.raises(ValueError, match="expected uint8"):
+        with_pixels(photo, photo.pixels[:5])
+    with pytest.raises(ValueError, match="expected uint8"):
+        with_pixels(photo, photo.pixels.astype(np.uint16))
+
+
+# Hostile and bad input
+
+
+def assert_refused(source: Path | bytes, match: str, **options: float) -> None:
+    with pytest.raises(ImageError, match=match) as caught:
+        read_photo(source, **options)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, UserError)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "empty"),
+        (b"hello, world, this is text", "is not a PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is not a PNG"),
+        (b"GIF89a" + bytes(100), "is not a PNG"),
+        (b"\x89PNG\r\n\x1a\n", "cannot be decoded"),
+        (b"\xff\xd8\xff\xe0", "cannot be decoded"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "cannot be decoded"),
+        (b"II*\0\x08\0\0\0", "cannot be decoded"),
+        (b"BM", "cannot be decoded"),
+    ],
+)
+def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes, match: str) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(data)
+    assert_refused(path, match)
+    assert_refused(data, match)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+def test_cut_off_files_are_refused(
+    format_name: str, part: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = pil_bytes(Image.fromarray(noise(64, 64)), format_name)
+    assert_refused(data[: int(len(data) * part)], "cannot be decoded")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+def test_cut_off_sixteen_bit_files_are_refused(
+    part: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = noise(64, 64, bits=16)
+    _, lzw = cv2.imencode(".tif", data, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+    for source in (
+        deep_png(data),
+        deep_tiff(data),
+        deep_tiff(data, compression="zlib"),
+        lzw.tobytes(),
+    ):
+        assert_refused(source[: int(len(source) * part)], "cannot be decoded")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_damaged_files_give_an_image_or_an_image_error(format_name: str) -> None:
+    data = pil_bytes(Image.fromarray(smooth()), format_name)
+    random = np.random.default_rng(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(60):
+            damaged = bytearray(data)
+            for at in random.integers(0, min(len(data), 400), 4):
+                damaged[at] = random.integers(0, 256)
+            try:
+                read_photo(bytes(damaged), max_megapixels=1)
+            except ImageError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_folders_and_unreadable_files_are_refused(tmp_path: Path) -> None:
+    assert_refused(tmp_path, "is a folder")
+    assert_refused(tmp_path / "none.png", "No such file")
+    if os.name != "nt" and os.geteuid() != 0:
+        path = tmp_path / "locked.png"
+        path.write_bytes(SOURCES["rgb"]())
+        path.chmod(0)
+        assert_refused(path, "Permission denied")
+
+
+def huge_header(format_name: str) -> bytes:
+    """A small file that announces 100,000 x 100,000 pixels (WebP: 16,384 x 16,384)."""
+    side = 100_000
+    if format_name == "png":
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        body = png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + body
+    data = bytearray(pil_bytes(Image.new("RGB", (16, 16)), format_name))
+    if format_name == "jpeg":
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = b"\xff\xff\xff\xff"
+    elif format_name == "webp":
+        return b"RIFF\x30\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(40)
+    elif format_name == "bmp":
+        struct.pack_into("<ii", data, 18, side, side)
+    else:
+        directory = struct.unpack_from("<I", data, 4)[0]
+        for at in range(directory + 2, directory + 26, 12):
+            if struct.unpack_from("<H", data, at)[0] in (256, 257):
+                struct.pack_into("<HII", data, at + 2, 4, 1, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_header_that_announces_too_much_is_refused(format_name: str) -> None:
+    limit = 100 if format_name == "webp" else 512
+    match = rf"above the limit of {limit} megapixels; --max-megapixels"
+    assert_refused(huge_header(format_name), match, max_megapixels=limit)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_ours_is_the_one_limit(format_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pil_bytes(Image.fromarray(noise(64, 64)), format_name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_photo(data).pixels.shape == (64, 64, 3)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    assert read_photo(data, max_megapixels=0.0041).pixels.shape == (64, 64, 3)
+    assert_refused(data, "limit of 0.004 megapixels", max_megapixels=0.004)
+
+
+def test_several_frames_are_refused() -> None:
+    frames = [Image.fromarray(noise() // k) for k in (1, 2, 3)]
+    for format_name, what in (("png", "frames"), ("webp", "frames"), ("tiff", "pages")):
+        data = pil_bytes(frames[0], format_name, save_all=True, append_images=frames[1:])
+        assert_refused(data, f"has 3 {what}")
+
+
+def test_a_thumbnail_in_a_tiff_is_no_page() -> None:
+    out = io.BytesIO()
+    with tifffile.TiffWriter(out) as writer:
+        writer.write(noise(), photometric="rgb")
+        writer.write(noise(8, 8), photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(read_photo(out.getvalue()).pixels, noise())
+
+
+def test_of_an_mpo_the_primary_image_is_read() -> None:
+    first, second = Image.fromarray(smooth()), Image.fromarray(255 - smooth())
+    out = io.BytesIO()
+    first.save(out, "MPO", save_all=True, append_images=[second])
+    photo = read_photo(out.getvalue())
+    assert photo.format == "jpeg"
+    assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 5
+
+
+@pytest.mark.parametrize(
+    ("dtype", "match"),
+    [
+        ("f4", "32-bit floating"),
+        ("u4", "32-bit unsigned"),
+        ("i2", "16-bit signed"),
+        ("f8", "64-bit"),
+    ],
+)
+def test_depths_that_are_not_supported_are_refused(dtype: str, match: str) -> None:
+    assert_refused(deep_tiff(np.zeros((8, 8), dtype)), match)
+
+
+def test_channels_that_would_be_lost_are_refused() -> None:
+    five = deep_tiff(noise(channels=5), photometric="rgb", planarconfig="contig")
+    assert_refused(five, "5 channels")
+    inks = deep_tiff(noise(channels=4, bits=16), photometric="separated")
+    assert_refused(inks, "neither grey nor RGB")
+
+
+# Names, threads, files
+
+
+@pytest.mark.parametrize("name", ["Füße.png", "写真.png", "фото 1.png", "🦉.png"])
+def test_names_beyond_ascii(tmp_path: Path, name: str) -> None:
+    for source, dtype in (("rgb", np.uint8), ("rgb16+alpha", np.uint16)):
+        path = tmp_path / name
+        write_atomically(path, SOURCES[source]())
+        assert read_photo(path).pixels.dtype == dtype
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    jobs = [(name, SOURCES[name]()) for name in SOURCES] * 4
+    expected = {name: encode_photo(read_photo(data)) for name, data in jobs}
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda job: (job[0], encode_photo(read_photo(job[1]))), jobs)
+        assert all(expected[name] == data for name, data in found)
+
+
+def test_pillows_limit_comes_back_after_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = pil_bytes(Image.fromarray(noise(64, 64)), "tiff")
+    small = pil_bytes(Image.fromarray(noise(8, 8)), "tiff")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read_photo, [large, small] * 40))
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+def test_writing_makes_folders_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "out.png"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in path.parent.iterdir()] == ["out.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_permissions_are_those_that_open_gives(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "new.png", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.png").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "old.png").write_bytes(b"x")
+    (tmp_path / "old.png").chmod(0o604)
+    write_atomically(tmp_path / "old.png", b"y")
+    assert (tmp_path / "old.png").stat().st_mode & 0o777 == 0o604
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights under Windows")
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "real.png").write_bytes(b"x")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    write_atomically(tmp_path / "link.png", b"y")
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").read_bytes() == b"y"
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_nothing_is_left_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, failure: BaseException
+) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+
+    def fail(*arguments: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(atomic.os, moment, fail)
+    expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else ImageError
+    with pytest.raises(expected, match="No space left" if expected is ImageError else None):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
+def test_memory_stays_near_the_size_of_the_pixels() -> None:
+    """12 megapixels: decoding and encoding take a few times the pixels, never many."""
+    pixels = smooth(3000, 4000)
+    data = pil_bytes(Image.fromarray(pixels), "jpeg")
+    peak = [0]
+    done = threading.Event()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            peak[0] = max(peak[0], resident())
+
+    before = resident()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    photo = read_photo(data)
+    encode_photo(photo)
+    done.set()
+    watcher.join()
+    assert peak[0] - before < 3.2 * pixels.nbytes

@@ -1,0 +1,168 @@
+"""What becomes what, and what is refused before anything is touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from baryir_cli.errors import UsageError
+from baryir_cli.plan import STANDARD, Job, Naming, plan
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder ``in`` with images and other things, some in folders."""
+    for name in ["b.png", "a.jpg", "notes.txt", ".hidden.png", "sub/c.tif", "sub/deep/d.JPEG"]:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(jobs: list[Job], root: Path) -> list[tuple[str, str]]:
+    return [
+        (j.source.relative_to(root).as_posix(), j.target.relative_to(root).as_posix()) for j in jobs
+    ]
+
+
+def test_folder_takes_its_images_only(tree: Path) -> None:
+    jobs = plan([tree / "in"], tree / "out", Naming())
+    assert names(jobs, tree) == [("in/a.jpg", "out/a.jpg"), ("in/b.png", "out/b.png")]
+
+
+def test_recursive_mirrors_the_tree(tree: Path) -> None:
+    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True))
+    assert names(jobs, tree)[2:] == [
+        ("in/sub/c.tif", "out/sub/c.tif"),
+        ("in/sub/deep/d.JPEG", "out/sub/deep/d.JPEG"),
+    ]
+
+
+def test_output_inside_the_input_is_not_read_again(tree: Path) -> None:
+    (tree / "in" / "sub" / "out").mkdir()
+    (tree / "in" / "sub" / "out" / "c.tif").touch()
+    jobs = plan([tree / "in"], tree / "in" / "sub" / "out", Naming(recursive=True))
+    assert len(jobs) == 4
+
+
+def test_several_files_and_folders(tree: Path) -> None:
+    jobs = plan([tree / "in" / "sub", tree / "in" / "a.jpg"], tree / "out", Naming())
+    assert names(jobs, tree) == [("in/sub/c.tif", "out/c.tif"), ("in/a.jpg", "out/a.jpg")]
+
+
+def test_the_same_file_twice_is_one_job(tree: Path) -> None:
+    jobs = plan([tree / "in" / "a.jpg", tree / "in"], tree / "out", Naming())
+    assert len(jobs) == 2
+
+
+def test_single_file_to_a_file(tree: Path) -> None:
+    jobs = plan([tree / "in" / "a.jpg"], tree / "new" / "x.png", Naming())
+    assert names(jobs, tree) == [("in/a.jpg", "new/x.png")]
+
+
+def test_single_file_to_a_folder(tree: Path) -> None:
+    jobs = plan([tree / "in" / "a.jpg"], tree / "new", Naming())
+    assert names(jobs, tree) == [("in/a.jpg", "new/a.jpg")]
+
+
+def test_explicit_file_of_any_name_is_tried(tree: Path) -> None:
+    jobs = plan([tree / "in" / "notes.txt"], tree / "out", Naming())
+    assert names(jobs, tree) == [("in/notes.txt", "out/notes.png")]
+
+
+def test_suffix_and_format(tree: Path) -> None:
+    jobs = plan([tree / "in"], tree / "out", Naming(format="jpeg", suffix="_clean"))
+    assert [t for _, t in names(jobs, tree)] == ["out/a_clean.jpg", "out/b_clean.jpg"]
+
+
+def test_names_that_would_meet_keep_their_former_extension(tmp_path: Path) -> None:
+    for name in ["a.jpg", "a.png", "b.png"]:
+        (tmp_path / name).touch()
+    jobs = plan([tmp_path], tmp_path / "out", Naming(format="webp"))
+    assert [j.target.name for j in jobs] == ["a_jpg.webp", "a_png.webp", "b.webp"]
+
+
+def test_names_that_differ_in_case_only_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "y").mkdir()
+    (tmp_path / "x" / "A.png").touch()
+    (tmp_path / "y" / "a.png").touch()
+    jobs = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Naming())
+    assert [j.target.name for j in jobs] == ["x_A_png.png", "y_a_png.png"]
+
+
+def test_names_that_meet_everywhere_are_numbered(tmp_path: Path) -> None:
+    inputs = []
+    for place in ["p/same", "q/same", "r/same"]:
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "a.png").touch()
+        inputs.append(tmp_path / place)
+    jobs = plan(inputs, tmp_path / "out", Naming())
+    assert [j.target.name for j in jobs] == [
+        "same_a_png.png",
+        "same_a_png_2.png",
+        "same_a_png_3.png",
+    ]
+
+
+@pytest.mark.parametrize("output", ["in", "in/."])
+def test_output_that_is_an_input_is_refused(tree: Path, output: str) -> None:
+    with pytest.raises(UsageError, match="would be overwritten.*--in-place"):
+        plan([tree / "in"], tree / output, Naming())
+
+
+def test_another_input_is_not_overwritten_in_place(tree: Path) -> None:
+    (tree / "other").mkdir()
+    (tree / "other" / "a.jpg").touch()
+    jobs = plan([tree / "other", tree / "in"], tree / "in", Naming(in_place=True))
+    inputs = {j.source for j in jobs}
+    assert all(j.target not in inputs or j.target == j.source for j in jobs)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_input_behind_a_link_is_refused(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "in", target_is_directory=True)
+    with pytest.raises(UsageError, match="would be overwritten"):
+        plan([tree / "in"], tree / "link", Naming())
+
+
+def test_in_place_says_so_by_name(tree: Path) -> None:
+    jobs = plan([tree / "in"], tree / "in", Naming(in_place=True))
+    assert all(j.source == j.target for j in jobs)
+
+
+def test_comparison_stands_beside_the_output(tree: Path) -> None:
+    (job, _) = plan([tree / "in"], tree / "out", Naming(compare=True))
+    assert job.comparison == tree / "out" / "a.compare.jpg"
+    assert job.outputs == [job.target, job.comparison]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["missing.png"], "out", "missing.png: no such file"),
+        (["empty"], "out", "no images in .*empty"),
+        (["nested"], "out", "--recursive looks into"),
+        (["in"], "-", "one input file"),
+        (["in"], "in/a.jpg", "is a file"),
+        (["-", "in"], "out", "only input"),
+    ],
+)
+def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> None:
+    (tree / "empty").mkdir()
+    (tree / "nested" / "more").mkdir(parents=True)
+    paths = [STANDARD if i == "-" else tree / i for i in inputs]
+    with pytest.raises(UsageError, match=message):
+        plan(paths, STANDARD if output == "-" else tree / output, Naming())
+
+
+def test_standard_input_and_output() -> None:
+    (job,) = plan([STANDARD], STANDARD, Naming())
+    assert job.source == job.target == STANDARD
+    assert job.outputs == []
+    (job,) = plan([STANDARD], Path("out"), Naming())
+    assert job.target == Path("out/stdin.png")
+    with pytest.raises(UsageError, match="--compare"):
+        plan([STANDARD], STANDARD, Naming(compare=True))

@@ -1,0 +1,314 @@
+"""``baryir restore`` as its users meet it: every promise of the design, by the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import Run
+
+SOURCES = Path(__file__).resolve().parents[2]
+
+
+def picture(height: int = 24, width: int = 32, seed: int = 0) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three photographs."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, name in enumerate(["a.png", "b.jpg", "ç ü 日本.webp"]):
+        picture(seed=number).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def restore(baryir: Run, tiny_weights: Path) -> Run:
+    def call(*arguments: object) -> int:
+        return baryir("restore", "--weights", tiny_weights, "--device", "cpu", *arguments)
+
+    return call
+
+
+def tool(*arguments: object, **settings: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "baryir_cli", *map(str, arguments)],
+        cwd=SOURCES,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **settings,  # type: ignore[call-overload]
+    )
+
+
+def test_folder_to_folder(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    out = photos.parent / "out"
+    assert restore(photos, out) == 0
+    for path in photos.iterdir():
+        with Image.open(out / path.name) as after, Image.open(path) as before:
+            assert after.size == before.size
+            assert after.format == before.format
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "3 done, 0 skipped, 0 failed" in said.err
+    assert "megapixels per second" in said.err
+    assert len(said.err.splitlines()) == 4
+
+
+def test_one_bad_file_stops_no_other(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    good = (photos / "a.png").read_bytes()
+    (photos / "cut.png").write_bytes(good[: len(good) // 2])
+    (photos / "empty.jpg").touch()
+    (photos / "text.png").write_text("not an image")
+    (photos / "folder.png").mkdir()
+    (photos / "eps.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    out = photos.parent / "out"
+    assert restore(photos, out) == 3
+    assert sorted(p.name for p in out.iterdir()) == ["a.png", "b.jpg", "ç ü 日本.webp"]
+    said = capsys.readouterr().err
+    for name in ("cut.png", "empty.jpg", "text.png", "eps.png"):
+        (line,) = [line for line in said.splitlines() if name in line]
+        assert line.startswith("failed")
+    assert "3 done, 0 skipped, 4 failed" in said
+    assert "Traceback" not in said
+
+
+def test_all_failed_is_failure(restore: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no")
+    assert restore(tmp_path / "a.png", tmp_path / "out") == 1
+
+
+def test_not_finite_writes_no_black_image(
+    baryir: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    import torch
+
+    from models.network import build
+    from models.presets import preset
+    from models.weights import save_weights
+
+    network = build(preset("tiny"))
+    with torch.no_grad():
+        network.head[0].weight.fill_(1e38)
+    weights = tmp_path / "huge.safetensors"
+    save_weights(weights, network.config, network.state_dict(), {}, torch.float32)
+    out = tmp_path / "out"
+    arguments = ["--weights", weights, "--device", "cpu", "--precision", "fp32"]
+    assert baryir("restore", photos, out, *arguments) == 1
+    assert not out.exists() or not list(out.iterdir())
+    assert "not finite" in capsys.readouterr().err
+
+
+def test_same_folder_is_refused_before_anything(restore: Run, photos: Path) -> None:
+    before = {p: p.read_bytes() for p in photos.iterdir()}
+    assert restore(photos, photos) == 2
+    assert {p: p.read_bytes() for p in photos.iterdir()} == before
+
+
+def test_in_place(restore: Run, photos: Path) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert restore(photos, photos, "--in-place") == 0
+    assert (photos / "a.png").read_bytes() != before
+
+
+def test_existing_outputs(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    assert restore(photos, out) == 2
+    assert "--skip-existing or --overwrite" in capsys.readouterr().err
+    assert [p.name for p in out.iterdir()] == ["a.png"]
+    assert restore(photos, out, "--skip-existing") == 0
+    assert "2 done, 1 skipped" in capsys.readouterr().err
+    assert (out / "a.png").read_bytes() == b"mine"
+    assert restore(photos, out, "--overwrite") == 0
+    assert (out / "a.png").read_bytes() != b"mine"
+    assert restore(photos, out, "--overwrite", "--skip-existing") == 2
+
+
+def test_names_that_would_meet_are_both_kept(restore: Run, tmp_path: Path) -> None:
+    picture(seed=1).save(tmp_path / "a.jpg")
+    picture(seed=2).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    assert restore(tmp_path / "a.jpg", tmp_path / "a.png", out, "--format", "png") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a_jpg.png", "a_png.png"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5)])
+def test_smallest_images(restore: Run, tmp_path: Path, size: tuple[int, int]) -> None:
+    picture(*size).save(tmp_path / "a.png")
+    assert restore(tmp_path / "a.png", tmp_path / "b.png") == 0
+    assert Image.open(tmp_path / "b.png").size == size[::-1]
+
+
+def test_strength_zero_changes_nothing(restore: Run, photos: Path) -> None:
+    out = photos.parent / "out"
+    assert restore(photos / "a.png", out, "--strength", "0") == 0
+    np.testing.assert_array_equal(Image.open(out / "a.png"), Image.open(photos / "a.png"))
+
+
+def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:
+    out = photos.parent / "out"
+    options = ["--format", "jpeg", "--quality", "40", "--suffix", "-x", "--compare"]
+    assert restore(photos / "a.png", out, *options) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a-x.compare.jpg", "a-x.jpg"]
+    assert Image.open(out / "a-x.jpg").format == "JPEG"
+    assert Image.open(out / "a-x.compare.jpg").size == (2 * 32 + 8, 24)
+
+
+def test_name_decides_the_format_not_the_content(restore: Run, tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.png", format="JPEG")
+    assert restore(tmp_path / "a.png", tmp_path / "out") == 0
+    assert Image.open(tmp_path / "out" / "a.png").format == "PNG"
+
+
+def test_json_is_one_line_an_image(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (photos / "z.png").write_text("no")
+    assert restore(photos, photos.parent / "out", "--json", "--tile", "16", "--overlap", "4") == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["input"]).name for line in lines if line["status"] == "failed"] == ["z.png"]
+    done = next(line for line in lines if Path(line["input"]).name == "a.png")
+    assert done["status"] == "done"
+    assert Path(done["output"]) == photos.parent / "out" / "a.png"
+    assert (done["width"], done["height"]) == (32, 24)
+    assert done["tiles"] == 2 * 3
+    assert done["precision"] in ("fp32", "bf16")
+    assert done["seconds"] > 0
+    assert done["error"] is None
+
+
+def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    out = photos.parent / "out"
+    assert restore(photos, out, "--dry-run") == 0
+    assert not out.exists()
+    said = capsys.readouterr().out
+    assert f"{photos / 'a.png'} -> {out / 'a.png'}" in said
+    assert "3 to restore" in said
+
+
+def test_too_large_names_the_limit(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = (photos / "a.png", photos.parent / "out")
+    assert restore(*arguments, "--max-megapixels", "0.0005") == 1
+    assert "--max-megapixels" in capsys.readouterr().err
+    assert restore(*arguments, "--max-megapixels", "0.01") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["restore"], "Missing argument"),
+        (["restore", "x"], "Missing argument"),
+        (["restore", "nowhere", "out"], "nowhere: no such file"),
+        (["restore", "nowhere", "out", "--strength", "2"], "strength"),
+        (["restore", "nowhere", "out", "--tile", "-1"], "tile"),
+        (["restore", "nowhere", "out", "--format", "gif"], "gif"),
+        (["restore", "nowhere", "out", "--bogus"], "--bogus"),
+        (["bogus"], "bogus"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(
+    baryir: Run, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    assert baryir(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert message in said.err.splitlines()[-1]
+    assert said.err.splitlines()[-1].startswith("baryir: ")
+
+
+def test_unknown_weights(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("restore", photos, photos.parent / "out", "--weights", "nothing") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no weights 'nothing'" in line
+
+
+def test_broken_weights_are_one_line(
+    baryir: Run, photos: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(tiny_weights.read_bytes()[:-100])
+    assert baryir("restore", photos, photos.parent / "out", "--weights", broken) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "broken.safetensors" in line
+
+
+def test_pipe(tiny_weights: Path) -> None:
+    data = io.BytesIO()
+    picture().save(data, "PNG")
+    process = tool("restore", "-", "-", "--weights", tiny_weights, "--device", "cpu")
+    out, err = process.communicate(data.getvalue(), timeout=120)
+    assert process.returncode == 0, err
+    assert Image.open(io.BytesIO(out)).size == (32, 24)
+    assert b"1 done" in err
+
+
+def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path) -> None:
+    assert restore(photos / "a.png", "-", "--json") == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_outputs_are_whole_or_absent(
+    tiny_weights: Path, tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for number in range(40):
+        picture(160, 160, number).save(folder / f"{number:02}.png")
+    arguments = ["restore", folder, out, "--weights", tiny_weights, "--device", "cpu"]
+    process = tool(*arguments)
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("*.png")) if out.exists() else []) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal_number)
+    _, err = process.communicate(timeout=60)
+    finished = sorted(out.glob("*.png"))
+    assert 3 <= len(finished) < 40
+    for path in finished:
+        Image.open(path).load()
+    if signal_number == signal.SIGINT:
+        assert process.returncode == 130
+        assert b"interrupted" in err
+        assert b"Traceback" not in err
+        assert len(list(out.iterdir())) == len(finished)
+    again = tool(*arguments, "--skip-existing")
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert f"{40 - len(finished)} done, {len(finished)} skipped".encode() in err
+
+
+def test_full_disk_fails_by_name_and_leaves_nothing(
+    restore: Run,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    out = photos.parent / "out"
+    assert restore(photos, out) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(out.iterdir()) == []

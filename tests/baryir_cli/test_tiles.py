@@ -1,0 +1,77 @@
+"""Tiles cover every pixel and their weights sum to one."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from baryir_cli.tiles import Axis, even_axis
+
+AXES = [
+    (1, 64, 0),
+    (5, 64, 16),
+    (64, 64, 16),
+    (65, 64, 16),
+    (96, 32, 0),
+    (100, 64, 63),
+    (500, 64, 16),
+    (512, 128, 64),
+    (7, 3, 2),
+]
+
+
+@pytest.mark.parametrize(("length", "tile", "overlap"), AXES)
+def test_weights_sum_to_one_everywhere(length: int, tile: int, overlap: int) -> None:
+    axis = Axis(length, tile, overlap)
+    total = np.zeros(length)
+    for index, weight in enumerate(axis.weights()):
+        assert (weight > 0).all()
+        total[axis.span(index)] += weight
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("length", "tile", "overlap"), AXES)
+def test_neighbours_share_exactly_the_overlap(length: int, tile: int, overlap: int) -> None:
+    axis = Axis(length, tile, overlap)
+    spans = [axis.span(i) for i in range(len(axis.starts))]
+    assert spans[0].start == 0
+    assert spans[-1].stop == length
+    for left, right in itertools.pairwise(spans):
+        assert left.stop - left.start == tile
+        assert left.stop - right.start == overlap
+    assert [s.start for s in spans] == axis.starts
+
+
+def test_weight_falls_towards_a_tiles_inner_border_only() -> None:
+    first, second = Axis(100, 60, 20).weights()
+    assert first[0] == 1
+    assert (np.diff(first[-20:]) < 0).all()
+    assert (np.diff(second[:20]) > 0).all()
+    assert second[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap"), [(0, 8, 0), (8, 0, 0), (8, 8, 8), (8, 8, -1)]
+)
+def test_impossible_tilings_are_refused(length: int, tile: int, overlap: int) -> None:
+    with pytest.raises(ValueError, match="no tiling"):
+        Axis(length, tile, overlap)
+
+
+@pytest.mark.parametrize("length", [513, 1000, 1025, 5000])
+def test_even_tiles_are_no_more_but_smaller(length: int) -> None:
+    axis = even_axis(length, 512, 64, 16)
+    assert axis.tile <= 512
+    assert axis.tile % 16 == 0
+    assert len(axis.starts) == len(Axis(length, 512, 64).starts)
+
+
+@pytest.mark.parametrize("length", [1, 30, 512])
+def test_what_fits_is_one_tile(length: int) -> None:
+    assert even_axis(length, 512, 64, 16) == Axis(length, length, 0)
+
+
+def test_even_tiles_waste_little() -> None:
+    assert even_axis(520, 512, 64, 16).tile == 304

@@ -1,0 +1,38 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.network import build
+from models.presets import preset
+from models.weights import save_weights
+
+Run = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the ``tiny`` preset, not trained."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    config = preset("tiny")
+    save_weights(path, config, build(config).state_dict(), {"name": "tiny"})
+    return path
+
+
+@pytest.fixture
+def baryir(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command line in this process and returns its exit code."""
+    from baryir_cli.app import run
+
+    def call(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["baryir", *map(str, arguments)])
+        return int(run())
+
+    return call
