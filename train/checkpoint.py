@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,8 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except OSError:
+        raise
+    except Exception:  # torch's reader raises of every kind, IndexError among them
         raise CheckpointError(f"{path} is damaged or no training checkpoint") from None
     return state

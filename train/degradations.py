@@ -69,7 +69,8 @@ def rain_layer(
     drops[rows, columns] = rng.uniform(0.3, 1, count)
     layer = cv2.filter2D(drops, -1, kernel.astype(np.float32), borderType=cv2.BORDER_CONSTANT)
     margin = size // 2
-    return np.minimum(layer[margin : margin + shape[0], margin : margin + shape[1]], 1.2)
+    # OpenCV filters by Fourier transform here, which leaves values just below 0.
+    return np.clip(layer[margin : margin + shape[0], margin : margin + shape[1]], 0, 1.2)
 
 
 def random_rain(image: Image, rng: np.random.Generator) -> Image:

@@ -23,9 +23,8 @@ def run(config: NetworkConfig, size: tuple[int, int]) -> None:
     correction, latents = build(config)(image)
     assert correction.shape == image.shape
     assert correction.isfinite().all()
-    latent = (
-        2, config.channels(config.levels - 1), size[0] // config.multiple, size[1] // config.multiple
-    )  # fmt: skip
+    height, width = (side // config.multiple for side in size)
+    latent = (2, config.channels(config.levels - 1), height, width)
     assert all(z.shape == latent for z in latents)
 
 
