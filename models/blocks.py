@@ -111,7 +111,7 @@ class GatedBlock(nn.Module):
         self.depthwise = depthwise3x3(2 * hidden)
         self.project = conv1x1(hidden, channels)
         self.scale = nn.Conv2d(channels, channels, 1)
-        nn.init.ones_(self.scale.bias)
+        nn.init.ones_(self.scale.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.depthwise(self.expand(self.norm(x))).chunk(2, dim=1)

@@ -93,8 +93,8 @@ class ResidualCondition(nn.Module):
         self.mlp = nn.Sequential(
             nn.Conv2d(residuals, channels, 1), nn.GELU(), nn.Conv2d(channels, 2 * channels, 1)
         )
-        nn.init.zeros_(self.mlp[-1].weight)
-        nn.init.zeros_(self.mlp[-1].bias)
+        for parameter in self.mlp[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, residual: Tensor) -> Tensor:
         size = features.shape[-2:]

@@ -58,8 +58,11 @@ class BaryIR(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.stage = BarycenterStage(config)
-        decoder = {"official": OfficialDecoder, "paper": PaperDecoder}[config.conditioning]
-        self.decoder = decoder(config)
+        self.decoder: OfficialDecoder | PaperDecoder
+        if config.conditioning == "official":
+            self.decoder = OfficialDecoder(config)
+        else:
+            self.decoder = PaperDecoder(config)
         self.head = nn.Sequential(
             conv3x3(self.decoder.channels, 3 * config.unshuffle**2),
             nn.PixelShuffle(config.unshuffle),
@@ -80,4 +83,9 @@ def parameter_count(module: nn.Module) -> int:
 def build(config: NetworkConfig, device: str | torch.device = "cpu") -> BaryIR:
     """A freshly initialised network in channels-last memory."""
     with torch.device(device):
-        return BaryIR(config).to(memory_format=torch.channels_last)
+        return channels_last(BaryIR(config))
+
+
+def channels_last(network: BaryIR) -> BaryIR:
+    """The network itself, its parameters in the memory format that is faster."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

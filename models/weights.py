@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.config import ConfigError, NetworkConfig
-from models.network import BaryIR
+from models.network import BaryIR, channels_last
 
 FORMAT = 1
 """Version of the metadata; a reader refuses newer ones."""
@@ -155,7 +155,7 @@ def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR
     network = skeleton(weights.config)
     state = {name: t.to(device, torch.float32) for name, t in weights.state.items()}
     network.load_state_dict(state, assign=True)
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return channels_last(network).eval().requires_grad_(False)
 
 
 def _read_header(file: BinaryIO) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def rain_layer(
     drops[rows, columns] = rng.uniform(0.3, 1, count)
     layer = cv2.filter2D(drops, -1, kernel.astype(np.float32), borderType=cv2.BORDER_CONSTANT)
     margin = size // 2
-    return np.minimum(layer[margin : margin + shape[0], margin : margin + shape[1]], 1.2)
+    # OpenCV filters by Fourier transform here, which leaves values just below 0.
+    return np.clip(layer[margin : margin + shape[0], margin : margin + shape[1]], 0, 1.2)
 
 
 def random_rain(image: Image, rng: np.random.Generator) -> Image:
@@ -157,13 +158,14 @@ def shake_kernel(rng: np.random.Generator, extent: float) -> Image:
         for dx in (0, 1):
             weight = np.abs(1 - dy - part[:, 0]) * np.abs(1 - dx - part[:, 1])
             np.add.at(kernel, (corner[:, 0] + dy, corner[:, 1] + dx), weight)
-    kernel = cv2.GaussianBlur(kernel, (3, 3), 0.5)
+    kernel = np.asarray(cv2.GaussianBlur(kernel, (3, 3), 0.5), np.float32)
     return kernel / kernel.sum()
 
 
 def motion_blur(image: Image, kernel: Image) -> Image:
     """Camera shake: linear light convolved with ``kernel``, borders mirrored."""
-    return to_srgb(cv2.filter2D(to_linear(image), -1, kernel, borderType=cv2.BORDER_REFLECT_101))
+    light = cv2.filter2D(to_linear(image), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    return to_srgb(np.asarray(light, np.float32))
 
 
 def random_motion_blur(image: Image, rng: np.random.Generator) -> Image:

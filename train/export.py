@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from models.presets import preset
 from models.weights import save_weights
 from train import checkpoint
@@ -30,4 +32,4 @@ def export_weights(source: Path, target: Path, notes: dict[str, Any]) -> None:
         "recipe": recipe.to_dict(),
         **notes,
     }
-    save_weights(target, preset(recipe.preset), state["average"], provenance)
+    save_weights(target, preset(recipe.preset), state["average"], provenance, torch.float16)

@@ -18,14 +18,14 @@ from models.network import BaryIR, build
 from models.potentials import Potentials
 from models.presets import preset
 from train import checkpoint, losses
-from train.recipe import Recipe
+from train.recipe import SAMPLES_A_STEP, Recipe, RecipeError
 from train.sources import Patches, Source, gather
 
 Log = Callable[[dict[str, Any]], None]
 
 
 class DivergedError(RuntimeError):
-    """A loss is no longer finite; the message names the last good checkpoint."""
+    """A loss or a weight is no longer finite; the message names the last good checkpoint."""
 
 
 class Trainer:
@@ -94,7 +94,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad()
-        total.backward()
+        torch.autograd.backward(total)
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimiser.step()
 
@@ -102,7 +102,7 @@ class Trainer:
         potentials = losses.congruent(self.potentials(barycenter), self.weights)
         ascent = losses.potentials_objective(potentials, source, importance)
         self.potentials_optimiser.zero_grad()
-        ascent.backward()
+        torch.autograd.backward(ascent)
         self.potentials_optimiser.step()
 
         self._average_weights()
@@ -115,6 +115,11 @@ class Trainer:
         result = {name: value.detach() for name, value in terms.items()}
         result["error"] = error.detach()
         return result
+
+    def is_finite(self) -> bool:
+        """Whether all learned values are; a NaN gradient shows here before it does in a loss."""
+        modules = (self.network, self.average, self.potentials)
+        return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -136,7 +141,18 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
+        """The inverse of :meth:`state`.
+
+        Raises:
+            RecipeError: the state is of another preset or of other sources.
+        """
+        recipe = state["recipe"]
+        if recipe["preset"] != self.recipe.preset:
+            raise RecipeError(
+                f"the run was begun with preset {recipe['preset']}, not {self.recipe.preset}"
+            )
+        if list(recipe["sources"]) != list(self.recipe.sources):
+            raise RecipeError(f"the run was begun with sources {', '.join(recipe['sources'])}")
         self.step = state["step"]
         for name in ("network", "average", "potentials", "optimiser", "potentials_optimiser"):
             getattr(self, name).load_state_dict(state[name])
@@ -147,9 +163,12 @@ class Trainer:
         stage, end = self.recipe.stage_at(self.step)
         patches = Patches(self.sources, self.probabilities.tolist(), stage.patch, self.recipe.seed)
         # A fixed stride between steps: sample numbers do not depend on the stages before.
-        indices = [[step * 4096 + i for i in range(stage.batch)] for step in range(self.step, end)]
+        indices = [
+            [step * SAMPLES_A_STEP + i for i in range(stage.batch)]
+            for step in range(self.step, end)
+        ]
         loader: DataLoader[Any] = DataLoader(
-            patches,  # type: ignore[arg-type]
+            patches,
             batch_sampler=indices,
             num_workers=workers,
             prefetch_factor=8 if workers else None,
@@ -181,7 +200,9 @@ def train(
         log: called with the means of every ``log_every`` steps.
 
     Raises:
-        DivergedError: a loss is NaN or infinite.
+        DivergedError: a loss or a weight is NaN or infinite; ``last.pt`` is from before that.
+        train.recipe.RecipeError: the folder holds a run of another preset or other sources.
+        train.checkpoint.CheckpointError: ``last.pt`` is damaged.
         train.sources.SourceError: a source has no data.
     """
     options = {
@@ -202,15 +223,20 @@ def train(
                 if trainer.step % log_every == 0:
                     entry = meter.flush()
                     if not math.isfinite(entry["total"]):
-                        raise DivergedError(
-                            f"loss is not finite at step {trainer.step}; last good: {last}"
-                        )
+                        raise _diverged(trainer, last)
                     file.write(json.dumps(entry) + "\n")
                     file.flush()
                     log(entry)
                 if trainer.step % checkpoint_every == 0 or trainer.step == recipe.steps:
+                    if not trainer.is_finite():
+                        raise _diverged(trainer, last)
                     checkpoint.save(last, trainer.state())
     return trainer
+
+
+def _diverged(trainer: Trainer, last: Path) -> DivergedError:
+    good = str(last) if last.exists() else "none"
+    return DivergedError(f"not finite at step {trainer.step}; last good checkpoint: {good}")
 
 
 class Meter:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from models.presets import PRESETS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -13,8 +16,28 @@ else:
     import tomli as tomllib
 
 
+SAMPLES_A_STEP = 4096
+"""Sample numbers that a step owns, and so the largest batch."""
+
+
 class RecipeError(ValueError):
     """A recipe that cannot be followed; the message says which entry and why."""
+
+
+def _check(
+    name: str,
+    value: Any,
+    low: float = 0,
+    high: float = math.inf,
+    *,
+    above: float = -math.inf,
+    whole: bool = False,
+) -> None:
+    """Holds a number to ``low <= value <= high``, and ``value > above``; NaN never passes."""
+    kinds = (int,) if whole else (int, float)
+    in_range = type(value) in kinds and low <= value <= high and above < value < math.inf
+    if not in_range:
+        raise RecipeError(f"{name} is out of range or of the wrong kind: {value!r}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +48,11 @@ class Stage:
     patch: int
     batch: int
 
+    def __post_init__(self) -> None:
+        _check("share", self.share, above=0)
+        _check("patch", self.patch, 8, 4096, whole=True)
+        _check("batch", self.batch, 1, SAMPLES_A_STEP, whole=True)
+
 
 @dataclass(frozen=True)
 class SourceRecipe:
@@ -33,6 +61,11 @@ class SourceRecipe:
     probability: float
     loss_weight: float = 1.0
     paired_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check("probability", self.probability, above=0)
+        _check("loss_weight", self.loss_weight)
+        _check("paired_share", self.paired_share, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -72,6 +105,22 @@ class Recipe:
     ema: float = 0.999
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise RecipeError(f"no preset {self.preset!r}; there are {', '.join(PRESETS)}")
+        if not self.sources or not self.stages:
+            raise RecipeError("a recipe needs sources and stages")
+        for name in ("steps", "warm_up", "seed"):
+            _check(name, getattr(self, name), whole=True)
+        for name in ("map_weight", "gamma", "weight_decay"):
+            _check(name, getattr(self, name))
+        for name in ("learning_rate", "potentials_rate", "clip"):
+            _check(name, getattr(self, name), above=0)
+        for name in ("clean_share", "ema"):
+            _check(name, getattr(self, name), 0, 1)
+        _check("sigma", self.sigma[0])
+        _check("sigma", self.sigma[1], self.sigma[0])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
         return asdict(self)
@@ -95,6 +144,8 @@ class Recipe:
                 low, high = values["sigma"]
                 values["sigma"] = (float(low), float(high))
             return cls(**values)
+        except RecipeError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RecipeError(f"wrong or missing entry: {error}") from None
 

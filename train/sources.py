@@ -46,10 +46,10 @@ class ImageCache:
         if path in self._images:
             self._images.move_to_end(path)
             return self._images[path]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
+        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if stored is None:
             raise SourceError(f"{path} is not an image that can be read")
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
         self._images[path] = image
         self.size += image.nbytes
         while self.size > self.limit and len(self._images) > 1:
@@ -101,10 +101,13 @@ def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[
     height, width = images[0].shape[:2]
     if height < size or width < size:
         bottom, right = max(size - height, 0), max(size - width, 0)
-        images = [cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT) for i in images]
+        images = [
+            np.asarray(cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
+            for i in images
+        ]
         height, width = images[0].shape[:2]
     top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
-    turns, mirror = rng.integers(4), rng.integers(2)
+    turns, mirror = int(rng.integers(4)), rng.integers(2)
     patches = []
     for image in images:
         patch = np.rot90(image[top : top + size, left : left + size], turns)
@@ -123,13 +126,13 @@ def synthetic(
     """Clean photographs and a model of the degradation; a share of the pairs stays clean."""
 
     def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        image = cache.read(clean[rng.integers(len(clean))])
+        image = cache.read(clean[int(rng.integers(len(clean)))])
         (patch,) = crop(rng, [image], size + 2 * margin)
         inner = slice(margin, margin + size)
         target = patch[inner, inner]
         if rng.random() < clean_share:
             return target, target
-        degraded = degrade(patch.astype(np.float32) / 255, rng)
+        degraded = degrade(patch.astype(np.float32) / np.float32(255), rng)
         return degradations.quantise(degraded[inner, inner]), target
 
     return Source(name, len(clean), f"{len(clean)} clean photographs", draw)
@@ -139,7 +142,7 @@ def paired(name: str, pairs: Sequence[tuple[Path, Path]], origin: Path) -> Sourc
     """Photographs with their degraded versions."""
 
     def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        degraded, target = pairs[rng.integers(len(pairs))]
+        degraded, target = pairs[int(rng.integers(len(pairs)))]
         images = [cache.read(degraded), cache.read(target)]
         if images[0].shape != images[1].shape:
             raise SourceError(f"{degraded} and {target} differ in size")
@@ -163,24 +166,30 @@ def mixed(name: str, parts: Sequence[tuple[float, Source]]) -> Source:
 
 
 def match_pairs(degraded: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Pairs of two folders by name: ``rain-X`` with ``norain-X``, else the same stem.
+    """Pairs of two folders by name: the same stem, ``rain-X`` with ``norain-X``, or ``X_...``
+    with ``X``, of which there may be several (haze of several densities over one photograph).
 
     Raises:
-        SourceError: a file of either folder has no partner, or there are none.
+        SourceError: a file of either folder has no partner, two targets have one name, or there
+            are no pairs.
     """
-
-    def key(path: Path) -> str:
-        return path.stem.lower().removeprefix("no").removeprefix("rain-")
-
-    targets = {key(p): p for p in image_files(target)}
+    targets: dict[str, Path] = {}
+    for path in image_files(target):
+        key = path.stem.lower().removeprefix("norain-")
+        if key in targets:
+            raise SourceError(f"{path} and {targets[key].name} have one name")
+        targets[key] = path
     pairs = []
     for path in image_files(degraded):
-        partner = targets.pop(key(path), None)
+        key = path.stem.lower().removeprefix("rain-")
+        partner = targets.get(key) or targets.get(key.split("_")[0])
         if partner is None:
             raise SourceError(f"{path} has no partner in {target}")
         pairs.append((path, partner))
-    if targets:
-        raise SourceError(f"{next(iter(targets.values()))} has no partner in {degraded}")
+    used = {partner for _, partner in pairs}
+    for path in targets.values():
+        if path not in used:
+            raise SourceError(f"{path} has no partner in {degraded}")
     if not pairs:
         raise SourceError(f"no images in {degraded}")
     return pairs

@@ -1,0 +1,69 @@
+"""Configs are checked at construction and travel through JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from models.config import ConfigError, NetworkConfig
+from models.network import build, parameter_count
+from models.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_round_trip(name: str) -> None:
+    config = preset(name)
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"width": 3}, "width must be even"),
+    ({"width": 48.0}, "width must be a whole number"),
+    ({"width": True}, "width must be a whole number"),
+    ({"width": 5000}, "width must be a whole number"),
+    ({"blocks": [1]}, "2 to 8 levels"),
+    ({"blocks": [4, 6, 6, 999]}, "more than 256"),
+    ({"blocks": "4668"}, "list of whole numbers"),
+    ({"blocks": [4, 6, 6, -1]}, "list of whole numbers"),
+    ({"heads": [1, 2, 4]}, "heads needs 4 entries"),
+    ({"heads": [5, 2, 4, 8]}, r"heads\[0\] = 5 does not divide 48"),
+    ({"heads": [0, 2, 4, 8]}, r"heads\[0\] = 0"),
+    ({"width": 2, "heads": [1, 2, 8, 8]}, "official decoder"),
+    ({"width": 2, "heads": [1, 2, 4, 8], "expansion": 0.3}, "leaves no channel"),
+    ({"expansion": float("nan")}, "expansion must be a number"),
+    ({"expansion": "2"}, "expansion must be a number"),
+    ({"block": "resnet"}, "block must be one of"),
+    ({"block": ["gated"]}, "block must be one of"),
+    ({"conditioning": "none"}, "conditioning must be one of"),
+    ({"unshuffle": 0}, "unshuffle must be 1 to 8"),
+    ({"resample_kernel": 5}, "resample_kernel must be 1 or 3"),
+    ({"colour": 1}, "unknown config field 'colour'"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG)
+def test_wrong_values(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NetworkConfig.from_dict(values)
+
+
+def test_not_an_object() -> None:
+    with pytest.raises(ConfigError, match="JSON object"):
+        NetworkConfig.from_dict([1])  # type: ignore[arg-type]
+
+
+SIZES = {"official": (53_549_774, 8), "small": (3_665_808, 16), "tiny": (325_237, 8)}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_build(name: str) -> None:
+    parameters, multiple = SIZES[name]
+    assert parameter_count(build(preset(name), "meta")) == parameters
+    assert preset(name).multiple == multiple
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(KeyError, match="official, small, tiny"):
+        preset("huge")

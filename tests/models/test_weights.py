@@ -1,0 +1,247 @@
+"""Weights in and out, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from models import weights as module
+from models.network import build
+from models.presets import preset
+from models.weights import (
+    MAX_HEADER,
+    WeightsError,
+    load_network,
+    read_weights,
+    save_weights,
+    skeleton,
+)
+
+CONFIG = preset("tiny")
+EMBEDDED = sorted((Path(module.__file__).parent / "embedded").glob("*.safetensors"))
+Header = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    torch.manual_seed(3)
+    return build(CONFIG).state_dict()
+
+
+@pytest.fixture
+def good(tmp_path: Path, state: dict[str, Tensor]) -> Path:
+    path = tmp_path / "good.safetensors"
+    save_weights(path, CONFIG, state, {"name": "good", "steps": 7})
+    return path
+
+
+def split(path: Path) -> tuple[Header, bytes]:
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def join(path: Path, header: Any, body: bytes) -> None:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_round_trip(tmp_path: Path, state: dict[str, Tensor], dtype: torch.dtype) -> None:
+    path = tmp_path / "w.safetensors"
+    provenance = {"sources": ["denoise"], "licence": "MIT", "who": "Émile"}
+    save_weights(path, CONFIG, state, provenance, dtype)
+    found = read_weights(path)
+    assert (found.config, found.provenance) == (CONFIG, provenance)
+    assert found.state.keys() == state.keys()
+    for name, tensor in state.items():
+        assert found.state[name].dtype == dtype
+        assert torch.equal(found.state[name], tensor.to(dtype))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_network_restores_alike(good: Path, state: dict[str, Tensor]) -> None:
+    network, image = load_network(read_weights(good)), torch.rand(1, 3, 16, 24)
+    assert not network.training
+    assert not any(p.requires_grad or p.is_meta for p in network.parameters())
+    assert network.head[0].weight.is_contiguous(memory_format=torch.channels_last)
+    same = build(CONFIG)
+    same.load_state_dict(state)
+    torch.testing.assert_close(network(image).correction, same(image).correction)
+
+
+def test_half_loads_as_float32(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "half.safetensors"
+    save_weights(path, CONFIG, state, {}, torch.float16)
+    network = load_network(read_weights(path))
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+def test_equal_contents_make_equal_files(good: Path, state: dict[str, Tensor]) -> None:
+    again = good.with_name("again.safetensors")
+    save_weights(again, CONFIG, state, {"steps": 7, "name": "good"})
+    assert again.read_bytes() == good.read_bytes()
+    assert read_weights(again).sha256 == read_weights(good).sha256
+
+
+def test_failed_write_leaves_the_old_file(
+    good: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = good.read_bytes()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save_weights(good, CONFIG, state, {})
+    assert good.read_bytes() == before
+    assert list(good.parent.iterdir()) == [good]
+
+
+def refused(path: Path, message: str) -> None:
+    with pytest.raises(WeightsError, match=message) as caught:
+        read_weights(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+RAW: list[tuple[bytes, str]] = [
+    (b"", "not a safetensors file"),
+    (b"\0" * 20, "not a safetensors file"),
+    (b"<!DOCTYPE html><html></html>", "not a safetensors file"),
+    (b"version https://git-lfs.github.com/spec/v1", "not a safetensors file"),
+    (b"PK\x03\x04" + b"\0" * 40, "PyTorch checkpoint"),
+    (b"\x80\x02}q\x00.........", "PyTorch checkpoint"),
+    ((MAX_HEADER + 1).to_bytes(8, "little") + b"{}", "the header has"),
+    ((64).to_bytes(8, "little") + b"{}", "cut short within the header"),
+    ((4).to_bytes(8, "little") + b"{nop", "header is not JSON"),
+    ((2).to_bytes(8, "little") + b"[]", "not a JSON object"),
+    ((2).to_bytes(8, "little") + b"\xff\xfe", "header is not JSON"),
+    ((60000).to_bytes(8, "little") + b"[" * 60000, "header is not JSON"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), RAW)
+def test_no_safetensors(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(data)
+    refused(path, message)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    refused(tmp_path / "none.safetensors", "No such file")
+    refused(tmp_path, "directory|Permission")
+
+
+def test_truncated_body(good: Path) -> None:
+    good.write_bytes(good.read_bytes()[:-100])
+    refused(good, "cut short: .* bytes of tensors")
+
+
+def test_trailing_bytes(good: Path) -> None:
+    good.write_bytes(good.read_bytes() + b"1234")
+    refused(good, "4 bytes follow")
+
+
+NAME = "head.0.weight"
+
+
+def _metadata(change: Callable[[Header], None]) -> Callable[[Header], None]:
+    def apply(header: Header) -> None:
+        entry = json.loads(header["__metadata__"]["baryir"])
+        change(entry)
+        header["__metadata__"]["baryir"] = json.dumps(entry)
+
+    return apply
+
+
+def _set(key: str, value: Any) -> Callable[[Header], None]:
+    return lambda header: header[NAME].update({key: value})
+
+
+def _rename(header: Header) -> None:
+    header["head.9.weight"] = header.pop(NAME)
+
+
+CHANGES: list[tuple[Callable[[Header], Any], str]] = [
+    (lambda h: h.pop("__metadata__"), "no BaryIR metadata"),
+    (lambda h: h["__metadata__"].pop("baryir"), "no BaryIR metadata"),
+    (lambda h: h["__metadata__"].update(baryir="{"), "damaged metadata"),
+    (lambda h: h["__metadata__"].update(baryir="[" * 100000), "damaged metadata"),
+    (lambda h: h["__metadata__"].update(baryir="[1]"), "damaged metadata"),
+    (_metadata(lambda e: e.pop("config")), "damaged metadata"),
+    (_metadata(lambda e: e.update(provenance=3)), "provenance is not a JSON object"),
+    (_metadata(lambda e: e.update(format=2)), "format 2 is newer"),
+    (_metadata(lambda e: e.update(format="1")), "damaged metadata: format '1'"),
+    (_metadata(lambda e: e.update(config=[1])), "config must be a JSON object"),
+    (_metadata(lambda e: e["config"].update(colour=1)), "unknown config field 'colour'"),
+    (_metadata(lambda e: e["config"].update(width=-8)), "width must be"),
+    (_metadata(lambda e: e["config"].update(width=16)), "has shape"),
+    (_metadata(lambda e: e["config"].update(map_blocks=3)), "11 tensors are missing, first stage"),
+    (_metadata(lambda e: e["config"].update(map_blocks=1)), "11 tensors too many, first stage"),
+    (_rename, rf"1 tensors are missing, first {NAME}"),
+    (_set("dtype", "I32"), f"{NAME} is I32, not one of"),
+    (_set("dtype", None), f"{NAME} is None"),
+    (_set("dtype", "F16"), "shape does not fit its bytes"),
+    (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
+    (_set("shape", [-3, -8, 3, 3]), "shape does not fit its bytes"),
+    (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
+    (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
+    (_set("data_offsets", [0, 4]), "gaps or overlap"),
+    (_set("data_offsets", [4]), "without offsets"),
+    (_set("data_offsets", "ab"), "without offsets"),
+    (_set("data_offsets", [1 << 60, 1 << 61]), "gaps or overlap"),
+    (lambda h: h.update({NAME: 3}), "without offsets"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+def test_wrong_header(good: Path, change: Callable[[Header], Any], message: str) -> None:
+    header, body = split(good)
+    change(header)
+    join(good, header, body)
+    refused(good, message)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_not_finite(good: Path, value: float) -> None:
+    header, body = split(good)
+    begin = header[NAME]["data_offsets"][0]
+    damaged = body[:begin] + torch.tensor([value]).numpy().tobytes() + body[begin + 4 :]
+    join(good, header, damaged)
+    refused(good, f"{NAME} holds NaN or infinite")
+
+
+def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(WeightsError, match="holds NaN"):
+        save_weights(path, CONFIG, state | {NAME: state[NAME] + 1e6}, {}, torch.float16)
+    with pytest.raises(WeightsError, match="1 tensors too many, first more"):
+        save_weights(path, CONFIG, state | {"more": torch.zeros(1)}, {})
+    with pytest.raises(WeightsError, match="not stored as"):
+        save_weights(path, CONFIG, state, {}, torch.int8)
+    for provenance in ({"psnr": math.nan}, {"path": path}):
+        with pytest.raises(WeightsError, match="JSON values"):
+            save_weights(path, CONFIG, state, provenance)
+    assert not list(tmp_path.iterdir())
+
+
+def test_skeleton_takes_no_memory() -> None:
+    assert all(t.is_meta for t in skeleton(preset("official")).state_dict().values())
+
+
+@pytest.mark.skipif(not EMBEDDED, reason="no embedded weights in this checkout")
+@pytest.mark.parametrize("path", EMBEDDED, ids=lambda p: p.name)
+def test_embedded(path: Path) -> None:
+    assert path.stat().st_size <= 8 << 20
+    found = read_weights(path)
+    assert {"sources", "licence", "date"} <= found.provenance.keys()
+    image = torch.rand(1, 3, found.config.multiple, 2 * found.config.multiple)
+    assert load_network(found)(image).correction.isfinite().all()

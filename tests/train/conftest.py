@@ -1,0 +1,39 @@
+"""A tiny training set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+
+def write(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
+    assert cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small a network only waits for its second thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three clean photographs and two rainy pairs, laid out as ``data/Train``."""
+    root = tmp_path / "Train"
+    for i in range(3):
+        write(root / "Denoise" / f"{i}.png", i)
+    for i in (1, 2):
+        write(root / "Derain" / "rainy" / f"rain-{i}.png", 10 + i)
+        write(root / "Derain" / "gt" / f"norain-{i}.png", 20 + i)
+    return root

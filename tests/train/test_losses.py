@@ -1,0 +1,94 @@
+"""The objective against loops written from DESIGN section 3."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.barycenter import Latents
+from train import losses
+
+SOURCE = torch.tensor([0, 1, 0, 2, 1, 0])
+WEIGHTS = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+EXACT = {"rel": 1e-12, "abs": 1e-12}
+
+
+@pytest.fixture
+def latents() -> Latents:
+    torch.manual_seed(4)
+    z, b = torch.randn(2, 6, 4, 3, 2, dtype=torch.float64)
+    return Latents(z, b, z - b)
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    a, b = a.flatten(), b.flatten()
+    return float(a @ b / (a.norm() * b.norm()))
+
+
+def test_congruence() -> None:
+    g = torch.randn(6, 3, dtype=torch.float64)
+    f = losses.congruent(g, WEIGHTS)
+    torch.testing.assert_close(f @ WEIGHTS, torch.zeros(6, dtype=torch.float64), rtol=0, atol=1e-14)
+    # A shift of every critic alike changes nothing.
+    torch.testing.assert_close(losses.congruent(g + 7, WEIGHTS), f, rtol=0, atol=1e-13)
+
+
+def test_importance_estimates_the_weighted_sum() -> None:
+    weights, q = torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])
+    source = torch.tensor([0, 1, 1, 1])
+    values = torch.tensor([8.0, 1.0, 2.0, 3.0])
+    # In the sampler's own proportions: 0.5 * 8 + 0.5 * (1 + 2 + 3) / 3.
+    estimate = (losses.importance(source, weights, q) * values).mean()
+    assert float(estimate) == pytest.approx(5.0)
+
+
+def test_mwb_and_ascent(latents: Latents) -> None:
+    potentials = torch.randn(6, 3, dtype=torch.float64)
+    importance = losses.importance(SOURCE, WEIGHTS, torch.full((3,), 1 / 3, dtype=torch.float64))
+    mwb = ascent = 0.0
+    for i, k in enumerate(SOURCE.tolist()):
+        f = float(potentials[i, k])
+        cost = sum(float(v) ** 2 for v in latents.residual[i].flatten()) / 24
+        mwb += float(WEIGHTS[k]) * 3 * (cost - f) / 6
+        ascent += float(WEIGHTS[k]) * 3 * f / 6
+    found = losses.mwb(latents, potentials, SOURCE, importance)
+    assert float(found) == pytest.approx(mwb, **EXACT)
+    found = losses.potentials_objective(potentials, SOURCE, importance)
+    assert float(found) == pytest.approx(ascent, **EXACT)
+
+
+def test_irc(latents: Latents) -> None:
+    r, tau, terms = latents.residual, 0.07, []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        similar = {j: math.exp(cosine(r[i], r[j]) / tau) for j in others}
+        positive = sum(similar[j] for j in others if SOURCE[j] == SOURCE[i])
+        if positive:
+            terms.append(-math.log(positive / sum(similar.values())))
+    assert len(terms) == 5, "the only sample of source 2 is left out"
+    assert float(losses.irc(r, SOURCE)) == pytest.approx(sum(terms) / 5, **EXACT)
+
+
+def test_irc_without_any_positive(latents: Latents) -> None:
+    residual = latents.residual.clone().requires_grad_()
+    loss = losses.irc(residual, torch.arange(6))
+    loss.backward()
+    assert loss.item() == 0
+    assert residual.grad is not None
+    assert not residual.grad.any()
+
+
+def test_irc_gradient_is_finite_with_lonely_samples(latents: Latents) -> None:
+    residual = latents.residual.clone().requires_grad_()
+    losses.irc(residual, SOURCE).backward()
+    assert residual.grad is not None
+    assert residual.grad.isfinite().all()
+
+
+def test_bro(latents: Latents) -> None:
+    b, r = latents.barycenter, latents.residual
+    total = sum(cosine(b[i], r[j]) ** 2 for i in range(6) for j in range(6))
+    assert float(losses.bro(b, r)) == pytest.approx(total / 36, **EXACT)

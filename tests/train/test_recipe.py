@@ -1,0 +1,76 @@
+"""Recipes: what is wrong with one is said in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import train.recipe
+from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
+
+SHIPPED = sorted((Path(train.recipe.__file__).parent / "recipes").glob("*.toml"))
+GOOD: dict[str, Any] = {"sources": {"denoise": {"probability": 1}}}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped(path: Path) -> None:
+    recipe = Recipe.load(path)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"colour": 1}, "unknown entry 'colour'"),
+    ({"sources": {}}, "needs sources"),
+    ({"sources": 3}, "wrong or missing entry"),
+    ({"sources": {"denoise": {}}}, "probability"),
+    ({"sources": {"denoise": {"probability": 0}}}, "probability is out of range"),
+    ({"sources": {"denoise": {"probability": 1, "weight": 2}}}, "weight"),
+    ({"sources": {"denoise": {"probability": 1, "paired_share": 2}}}, "paired_share"),
+    ({"stages": []}, "needs sources and stages"),
+    ({"stages": [{"share": 1, "patch": 64}]}, "batch"),
+    ({"stages": [{"share": 1, "patch": 64, "batch": 0}]}, "batch is out of range"),
+    ({"stages": [{"share": 1, "patch": 64, "batch": 5000}]}, "batch is out of range"),
+    ({"sigma": [15]}, "wrong or missing entry"),
+    ({"sigma": [50, 15]}, "sigma"),
+    ({"sigma": ["a", 15]}, "wrong or missing entry"),
+    ({"preset": "huge"}, "no preset 'huge'; there are official, small, tiny"),
+    ({"steps": "many"}, "steps is out of range or of the wrong kind: 'many'"),
+    ({"steps": 1.5}, "steps"),
+    ({"learning_rate": 0}, "learning_rate"),
+    ({"learning_rate": float("nan")}, "learning_rate"),
+    ({"ema": 1.5}, "ema"),
+    ({"clip": -1}, "clip"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG)
+def test_wrong_entries(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        Recipe.from_dict(GOOD | values)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_sources() -> None:
+    with pytest.raises(RecipeError, match="sources"):
+        Recipe.from_dict({})
+
+
+@pytest.mark.parametrize("text", [b"steps = ", b"\xff\xfe", b"[sources]"])
+def test_files(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "r.toml"
+    with pytest.raises(RecipeError, match="No such file"):
+        Recipe.load(path)
+    path.write_bytes(text)
+    with pytest.raises(RecipeError, match="r.toml: "):
+        Recipe.load(path)
+
+
+def test_stages() -> None:
+    first, second = Stage(0.8, 64, 12), Stage(0.2, 128, 4)
+    sources = {"denoise": SourceRecipe(1.0)}
+    recipe = Recipe(steps=11, sources=sources, stages=(first, second))
+    assert [recipe.stage_at(step) for step in (0, 8)] == [(first, 9)] * 2
+    assert [recipe.stage_at(step) for step in (9, 10)] == [(second, 11)] * 2
