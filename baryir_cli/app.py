@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import redirect_stdout
 from typing import Annotated
 
@@ -44,6 +45,8 @@ def baryir(
 
 def run() -> int:
     """Runs the command line of this process and returns its exit code."""
+    # Pillow warns of odd metadata, which is no concern of whoever restores a photograph.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         code = app(standalone_mode=False)
     except _USAGE_ERROR as error:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.tiles import Axis, even_axis
-from models.network import BaryIR
+from models.network import BaryIR, channels_last
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
@@ -248,9 +248,8 @@ class Engine:
     def _network(self, precision: str) -> BaryIR:
         if precision not in self._networks:
             network = copy.deepcopy(self.master).requires_grad_(False).eval()
-            self._networks[precision] = network.to(
-                self.device, DTYPES[precision], memory_format=torch.channels_last
-            )
+            network = network.to(self.device, DTYPES[precision])
+            self._networks[precision] = channels_last(network)
         return self._networks[precision]
 
     def _image(self, pixels: Pixels) -> Tensor:
