@@ -25,6 +25,13 @@ def picture(height: int = 24, width: int = 32, seed: int = 0) -> Image.Image:
     return Image.fromarray(values)
 
 
+def opened(path: Path) -> Image.Image:
+    """The image, decoded and its file closed."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder of three photographs."""
@@ -58,9 +65,9 @@ def test_folder_to_folder(restore: Run, photos: Path, capsys: pytest.CaptureFixt
     out = photos.parent / "out"
     assert restore(photos, out) == 0
     for path in photos.iterdir():
-        with Image.open(out / path.name) as after, Image.open(path) as before:
-            assert after.size == before.size
-            assert after.format == before.format
+        after, before = opened(out / path.name), opened(path)
+        assert after.size == before.size
+        assert after.format == before.format
     said = capsys.readouterr()
     assert said.out == ""
     assert "3 done, 0 skipped, 0 failed" in said.err
@@ -153,13 +160,13 @@ def test_names_that_would_meet_are_both_kept(restore: Run, tmp_path: Path) -> No
 def test_smallest_images(restore: Run, tmp_path: Path, size: tuple[int, int]) -> None:
     picture(*size).save(tmp_path / "a.png")
     assert restore(tmp_path / "a.png", tmp_path / "b.png") == 0
-    assert Image.open(tmp_path / "b.png").size == size[::-1]
+    assert opened(tmp_path / "b.png").size == size[::-1]
 
 
 def test_strength_zero_changes_nothing(restore: Run, photos: Path) -> None:
     out = photos.parent / "out"
     assert restore(photos / "a.png", out, "--strength", "0") == 0
-    np.testing.assert_array_equal(Image.open(out / "a.png"), Image.open(photos / "a.png"))
+    np.testing.assert_array_equal(opened(out / "a.png"), opened(photos / "a.png"))
 
 
 def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:
@@ -167,14 +174,14 @@ def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:
     options = ["--format", "jpeg", "--quality", "40", "--suffix", "-x", "--compare"]
     assert restore(photos / "a.png", out, *options) == 0
     assert sorted(p.name for p in out.iterdir()) == ["a-x.compare.jpg", "a-x.jpg"]
-    assert Image.open(out / "a-x.jpg").format == "JPEG"
-    assert Image.open(out / "a-x.compare.jpg").size == (2 * 32 + 8, 24)
+    assert opened(out / "a-x.jpg").format == "JPEG"
+    assert opened(out / "a-x.compare.jpg").size == (2 * 32 + 8, 24)
 
 
 def test_name_decides_the_format_not_the_content(restore: Run, tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png", format="JPEG")
     assert restore(tmp_path / "a.png", tmp_path / "out") == 0
-    assert Image.open(tmp_path / "out" / "a.png").format == "PNG"
+    assert opened(tmp_path / "out" / "a.png").format == "PNG"
 
 
 def test_json_is_one_line_an_image(
@@ -286,7 +293,7 @@ def test_interrupted_outputs_are_whole_or_absent(
     finished = sorted(out.glob("*.png"))
     assert 3 <= len(finished) < 40
     for path in finished:
-        Image.open(path).load()
+        opened(path)
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
         assert b"interrupted" in err
