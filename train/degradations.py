@@ -128,7 +128,7 @@ def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Im
 def random_haze(image: Image, rng: np.random.Generator) -> Image:
     """Haze of random density over a random depth field, its airlight nearly grey."""
     airlight = np.clip(rng.uniform(0.7, 1.0) + rng.normal(0, 0.015, 3), 0, 1).astype(np.float32)
-    return haze(image, depth_field(image.shape[:2], rng), rng.uniform(0.3, 2.0), airlight)
+    return haze(image, depth_field(image.shape[:2], rng), rng.uniform(0.4, 2.4), airlight)
 
 
 def shake_kernel(rng: np.random.Generator, extent: float) -> Image:
