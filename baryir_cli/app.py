@@ -48,7 +48,7 @@ def run() -> int:
     # Pillow warns of odd metadata, which is no concern of whoever restores a photograph.
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="baryir", standalone_mode=False)
     except _USAGE_ERROR as error:
         return _wrong_usage(error)
     except UserError as error:

@@ -1,0 +1,107 @@
+"""The command line as a whole: help, version, start-up, entry points."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baryir_cli import __version__
+from tests.conftest import Run
+
+HELP_SECONDS = 0.4
+COMMANDS = ["restore", "train"]
+
+
+def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_version(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("--version") == 0
+    assert capsys.readouterr().out == f"baryir {__version__}\n"
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([c, "--help"] for c in COMMANDS)])
+def test_help_fits_80_columns(tmp_path: Path, arguments: list[str]) -> None:
+    done = python("-m", "baryir_cli", *arguments, cwd=tmp_path, COLUMNS="80", NO_COLOR="1")
+    assert done.returncode == 0
+    assert "Usage: baryir" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_help_imports_no_torch(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['baryir', '--help']\n"
+        "from baryir_cli.app import run; run()\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'PIL', 'safetensors'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = python("-c", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the children's processor time")
+def test_help_starts_at_once(tmp_path: Path) -> None:
+    import resource
+
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    # Processor time, the best of three: what else the machine does is not ours to test.
+    times = []
+    for _ in range(3):
+        before = spent()
+        assert python("-m", "baryir_cli", "--help", cwd=tmp_path).returncode == 0
+        times.append(spent() - before)
+    assert min(times) < HELP_SECONDS
+
+
+def test_folders_of_the_user_do_not_disturb(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("raise SystemExit('the wrong models')")
+    (tmp_path / "train.py").write_text("raise SystemExit('the wrong train')")
+    script = Path(sys.executable).with_name("baryir")
+    for command in (["-m", "baryir_cli"], [str(script)]):
+        done = python(*command, "train", "--recipe", "nowhere.toml", cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+        assert "nowhere.toml" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion(tmp_path: Path, shell: str) -> None:
+    # Otherwise Typer looks which shell runs it, and a test runner is none.
+    chosen = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = python("-m", "baryir_cli", "--show-completion", shell, cwd=tmp_path, **chosen)
+    assert done.returncode == 0
+    assert "_BARYIR_COMPLETE" in done.stdout
+
+
+def test_completion_offers_commands(tmp_path: Path) -> None:
+    done = python(
+        str(Path(sys.executable).with_name("baryir")),
+        cwd=tmp_path,
+        _BARYIR_COMPLETE="complete_bash",
+        COMP_WORDS="baryir re",
+        COMP_CWORD="1",
+    )
+    assert "restore" in done.stdout
+
+
+def test_no_arguments_show_the_help(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    assert baryir() == 2
+    assert "Usage: baryir" in capsys.readouterr().out
