@@ -9,17 +9,24 @@ from pathlib import Path
 def _leave_current_folder() -> None:
     """Takes the user's folder off the import path: it may hold a ``models/`` or a ``train.py``."""
     home = Path(__file__).resolve().parents[1]
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return
     if here != home:
         sys.path[:] = [p for p in sys.path if p and Path(p).absolute() != here]
 
 
 def main() -> None:
     """Runs the tool and leaves with its exit code."""
-    _leave_current_folder()
-    from baryir_cli.app import run
+    try:
+        _leave_current_folder()
+        from baryir_cli.app import run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # while Python was still importing
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -47,6 +48,10 @@ def run() -> int:
     """Runs the command line of this process and returns its exit code."""
     # Pillow warns of odd metadata, which is no concern of whoever restores a photograph.
     warnings.filterwarnings("ignore", module="PIL")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="baryir", standalone_mode=False)
     except _USAGE_ERROR as error:
@@ -54,6 +59,13 @@ def run() -> int:
     except UserError as error:
         _say(str(error))
         return error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"{place}{error.strerror or error}")
+        return ExitCode.FAILED
+    except MemoryError:
+        _say("not enough memory")
+        return ExitCode.FAILED
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted; every output is whole or absent, --skip-existing continues the run")
         return ExitCode.INTERRUPTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -23,6 +24,11 @@ from baryir_cli.plan import Job
 def messages() -> Console:
     """The console of everything that is not the answer itself."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def shown(path: Path) -> str:
+    """A path for people: a name must not be able to end the line or to colour the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
 class Display:
@@ -63,7 +69,9 @@ class Display:
     def working(self, job: Job, share: float) -> None:
         """An image is ``share`` done."""
         self.bar.update(
-            self.task, completed=self.finished + share, description=escape(job.source.name)
+            self.task,
+            completed=self.finished + share,
+            description=escape(shown(Path(job.source.name))),
         )
 
     def add(self, result: Result) -> None:
@@ -73,11 +81,11 @@ class Display:
         self.seconds += result.seconds
         rate = f"{self.megapixels / self.seconds:.2f} MP/s" if self.seconds else ""
         self.bar.update(self.task, completed=self.finished, rate=rate)
-        source = escape(str(result.job.source))
+        source = escape(shown(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
         elif not self.live and not self.quiet and result.status == "done":
-            target = escape(str(result.job.target))
+            target = escape(shown(result.job.target))
             size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
             self.console.print(f"done    {source} -> {target} ({size})")
 

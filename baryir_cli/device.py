@@ -28,7 +28,7 @@ def resolve_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
+    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not _counts(number))):
         raise UsageError(f"--device {name}: use auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
@@ -38,6 +38,10 @@ def resolve_device(name: str) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: not available here; use cpu or auto")
     return torch.device(name)
+
+
+def _counts(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
@@ -64,15 +68,19 @@ def cpu_has_bf16() -> bool:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that could be taken now; a container's limit counts as the machine's."""
+    """Bytes that could be taken now; the limit of a container (cgroup v2) counts as well."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     free = int(psutil.virtual_memory().available)
-    limit, used = (Path("/sys/fs/cgroup") / f for f in ("memory.max", "memory.current"))
+    group = Path("/sys/fs/cgroup")
     try:
-        return min(free, max(int(limit.read_text()) - int(used.read_text()), 0))
+        limit, used = (int((group / f"memory.{f}").read_text()) for f in ("max", "current"))
+        statistics = dict(line.split() for line in (group / "memory.stat").open())
     except (OSError, ValueError):
         return free
+    # Cached files are counted as used, but given back when needed.
+    return min(free, max(limit - used + int(statistics.get("inactive_file", 0)), 0))
 
 
 def keep_freed_memory() -> None:

@@ -84,8 +84,8 @@ class Engine:
         self.precision = resolve_precision(precision, self.device)
         if tile is not None and tile < 0:
             raise UsageError(f"--tile {tile}: a tile has at least 1 pixel, 0 means the whole image")
-        if overlap is not None and (overlap < 0 or (tile and overlap >= tile)):
-            raise UsageError(f"--overlap {overlap}: must be at least 0 and below the tile's side")
+        if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
+            raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.tile = tile
         self.overlap = overlap
         self.notify = notify
@@ -144,7 +144,8 @@ class Engine:
         if self.overlap is not None:
             return self.overlap
         multiple = self.config.multiple
-        return min(OVERLAP, tile // 6) // multiple * multiple
+        wanted = max(min(OVERLAP, tile // 6) // multiple * multiple, multiple)
+        return wanted if wanted <= tile // 2 else 0
 
     def _budget(self) -> int:
         free = free_memory(self.device)
@@ -194,19 +195,28 @@ class Engine:
         strength: float,
         progress: Callable[[float], None],
     ) -> tuple[Pixels, Report]:
-        """Restores band by band; only one band of tiles is ever held in float32."""
+        """Restores band by band; only one band of tiles is ever held in float32.
+
+        Bands run along the image's shorter side: of a wide image they are columns of tiles, and
+        everything but the network sees it turned.
+        """
         report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
             precision=self.precision,
             device=str(self.device),
         )
-        restored = np.empty_like(pixels)
+        restored = np.empty(pixels.shape, pixels.dtype)
+        result = restored
+        along, across, turned = vertical, horizontal, horizontal.length > vertical.length
+        if turned:
+            along, across = horizontal, vertical
+            pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
         carried: Tensor | None = None
-        starts = [*vertical.starts, vertical.length]
-        for row, weight in enumerate(vertical.weights()):
-            rows = vertical.span(row)
-            band = self._band(pixels, rows, horizontal, report)
+        starts = [*along.starts, along.length]
+        for row, weight in enumerate(along.weights()):
+            rows = along.span(row)
+            band = self._band(pixels, rows, across, turned, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -214,20 +224,26 @@ class Engine:
             for top in range(0, final, STRIP):
                 strip = slice(top, min(top + STRIP, final))
                 done = slice(rows.start + strip.start, rows.start + strip.stop)
-                restored[done] = self._finish(pixels[done], band[:, strip], strength)
+                result[done] = self._finish(pixels[done], band[:, strip], strength)
             carried = band[:, final:].clone()
-            progress((rows.start + final) / vertical.length)
+            progress((rows.start + final) / along.length)
         return restored, report
 
-    def _band(self, pixels: Pixels, rows: slice, horizontal: Axis, report: Report) -> Tensor:
-        """Blended corrections of one row of tiles, ``(3, rows, W)`` float32 on the device."""
+    def _band(
+        self, pixels: Pixels, rows: slice, across: Axis, turned: bool, report: Report
+    ) -> Tensor:
+        """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
         height = rows.stop - rows.start
-        band = torch.zeros(3, height, horizontal.length, device=self.device)
-        weights = horizontal.weights()
-        for batch in _same_size(horizontal, self._batch(height * horizontal.tile)):
-            spans = [horizontal.span(i) for i in batch]
+        band = torch.zeros(3, height, across.length, device=self.device)
+        weights = across.weights()
+        for batch in _same_size(across, self._batch(height * across.tile)):
+            spans = [across.span(i) for i in batch]
             tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
-            for i, span, correction in zip(batch, spans, self._correct(tiles, report), strict=True):
+            if turned:
+                corrections = self._correct(tiles.transpose(2, 3), report).transpose(2, 3)
+            else:
+                corrections = self._correct(tiles, report)
+            for i, span, correction in zip(batch, spans, corrections, strict=True):
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
 
@@ -322,5 +338,8 @@ def _out_of_memory(error: BaseException) -> bool:
         isinstance(error, (torch.OutOfMemoryError, MemoryError))
         or "out of memory" in text
         or "can't allocate memory" in text
-        or "cublas_status_alloc_failed" in text
+        or "could not create a primitive" in text  # oneDNN
+        or "could not create a memory" in text
+        or "bad_alloc" in text
+        or "status_alloc_failed" in text  # cuBLAS, cuDNN
     )

@@ -91,21 +91,23 @@ def run(
     """
     waiting = deque(jobs)
     decoding: deque[tuple[Job, Future[Photo]]] = deque()
-    writing: deque[tuple[Result, Future[None]]] = deque()
+    writing: deque[tuple[Result, Future[None] | None]] = deque()
     ahead = 1
     with _pool("decode") as decoders, _pool("encode") as encoders:
         try:
             while waiting or decoding:
                 while waiting and len(decoding) <= ahead:
                     job = waiting.popleft()
-                    decoding.append((job, decoders.submit(_read, job, options)))
+                    decoding.append((job, _decode(decoders, job, options)))
                 job, future = decoding.popleft()
                 result, photo, restored = _restore(job, future, engine, options, progress)
                 if photo is None or restored is None:
-                    yield result
-                    continue
-                ahead = int(np.clip(PIXELS_AHEAD / (result.width * result.height), 1, WORKERS))
-                writing.append((result, encoders.submit(_write, job, photo, restored, options)))
+                    writing.append((result, None))
+                else:
+                    ahead = _ahead(result)
+                    before = photo if job.comparison is not None else None
+                    task = encoders.submit(_write, job, before, restored, options)
+                    writing.append((result, task))
                 del photo, restored, future
                 yield from _written(writing, ahead)
             yield from _written(writing, 0)
@@ -114,8 +116,20 @@ def run(
             encoders.shutdown(wait=True, cancel_futures=True)
 
 
+def _ahead(last: Result) -> int:
+    return int(np.clip(PIXELS_AHEAD / (last.width * last.height), 1, WORKERS))
+
+
 def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)
+
+
+def _decode(pool: ThreadPoolExecutor, job: Job, options: Options) -> Future[Photo]:
+    limit = options.max_megapixels
+    if job.source == STANDARD:
+        # Here and not in a thread, where an interrupt would wait for the input's end.
+        return pool.submit(read_photo, sys.stdin.buffer.read(), max_megapixels=limit)
+    return pool.submit(read_photo, job.source, max_megapixels=limit)
 
 
 def _restore(
@@ -123,6 +137,8 @@ def _restore(
 ) -> tuple[Result, Photo | None, Photo | None]:
     result = Result(job, "done")
     try:
+        if job.problem:
+            raise UserError(job.problem)
         photo = future.result()
         result.height, result.width = photo.pixels.shape[:2]
         started = time.perf_counter()
@@ -135,12 +151,13 @@ def _restore(
         return _failed(result, error), None, None
 
 
-def _written(writing: deque[tuple[Result, Future[None]]], at_most: int) -> Iterator[Result]:
-    """Results whose files are there, waiting while more than ``at_most`` are on their way."""
-    while writing and (len(writing) > at_most or writing[0][1].done()):
+def _written(writing: deque[tuple[Result, Future[None] | None]], at_most: int) -> Iterator[Result]:
+    """Results in order, waiting while more than ``at_most`` are on their way to the disk."""
+    while writing and (len(writing) > at_most or (f := writing[0][1]) is None or f.done()):
         result, future = writing.popleft()
         try:
-            future.result()
+            if future is not None:
+                future.result()
         except Exception as error:
             _failed(result, error)
         yield result
@@ -158,12 +175,7 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _read(job: Job, options: Options) -> Photo:
-    source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
-    return read_photo(source, max_megapixels=options.max_megapixels)
-
-
-def _write(job: Job, photo: Photo, restored: Photo, options: Options) -> None:
+def _write(job: Job, photo: Photo | None, restored: Photo, options: Options) -> None:
     if job.target == STANDARD:
         sys.stdout.buffer.write(encode_photo(restored, options.format, options.quality))
         sys.stdout.buffer.flush()
@@ -171,7 +183,7 @@ def _write(job: Job, photo: Photo, restored: Photo, options: Options) -> None:
     # The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
     name = format_of(job.target)
     write_atomically(job.target, encode_photo(restored, name, options.quality))
-    if job.comparison is not None:
+    if photo is not None and job.comparison is not None:
         write_atomically(job.comparison, _side_by_side(photo, restored))
 
 

@@ -15,6 +15,10 @@ STANDARD = Path("-")
 """Standard input, or standard output."""
 
 
+_NOT_WRITTEN = {".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".psd", ".pdf"}
+"""Suffixes that surely mean a file, though not one that can be written."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One image to restore."""
@@ -23,6 +27,8 @@ class Job:
     target: Path
     comparison: Path | None = None
     """Where the picture of input and output side by side goes."""
+    problem: str = ""
+    """Why the source cannot even be looked at."""
 
     @property
     def outputs(self) -> list[Path]:
@@ -38,7 +44,7 @@ class Naming:
         format: output format of all, a key of :data:`baryir_cli.images.FORMATS`; None keeps each.
         suffix: added to every name before its extension.
         recursive: also take folders inside folders; their tree is mirrored.
-        compare: also write ``NAME.compare.jpg``.
+        compare: also write ``NAME.EXT.compare.jpg``.
         in_place: outputs may replace their own inputs.
     """
 
@@ -56,6 +62,7 @@ class _Found:
     """Folder of the output below the output folder."""
     origin: str
     """Name of the folder that was given, for telling equals apart."""
+    problem: str = ""
 
 
 def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
@@ -66,8 +73,10 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     (``a_jpg.png``, ``a_png.png``), then by their folder, then by number.
 
     Raises:
-        UsageError: an input is missing, there are no images, or an output is an input.
+        UsageError: an input is missing, there are no images, an output is an input, or two
+            outputs are one file.
     """
+    _check_output(output, naming)
     if STANDARD in inputs:
         if len(inputs) > 1:
             raise UsageError("-: standard input is one image, so it must be the only input")
@@ -78,6 +87,8 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     if not found:
         raise UsageError(f"no images in {', '.join(map(str, inputs))}" + _hint(inputs, naming))
     single = len(inputs) == 1 and inputs[0].is_file()
+    if single and not output.is_dir() and output.suffix.lower() in _NOT_WRITTEN:
+        raise UsageError(f"{output}: cannot write {output.suffix}, only {', '.join(FORMATS)}")
     if single and _names_a_file(output):
         return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
     if output == STANDARD:
@@ -85,7 +96,10 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     if output.is_file():
         raise UsageError(f"{output} is a file; several images need a folder to go to")
     targets = [output / name for name in _names(found, naming)]
-    jobs = [Job(f.path, t, _comparison(t, naming)) for f, t in zip(found, targets, strict=True)]
+    jobs = [
+        Job(f.path, t, _comparison(t, naming), f.problem)
+        for f, t in zip(found, targets, strict=True)
+    ]
     return _checked(jobs, naming)
 
 
@@ -95,6 +109,12 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
     ):
         return ""
     return "; --recursive looks into the folders inside"
+
+
+def _check_output(output: Path, naming: Naming) -> None:
+    named = None if output.is_dir() else format_of(output)
+    if named is not None and naming.format not in (None, named):
+        raise UsageError(f"{output} is named {named}, but --format says {naming.format}")
 
 
 def _names_a_file(output: Path) -> bool:
@@ -107,21 +127,31 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     if not path.is_dir():
         yield _Found(path, Path(), path.absolute().parent.name)
         return
-    own_output = None if output == STANDARD else output.resolve()
-    for parent, folders, names in os.walk(path):
+    origin = path.absolute().name
+    unreadable: list[OSError] = []
+    for parent, folders, names in os.walk(path, onerror=unreadable.append):
         here = Path(parent)
         # Results of a run before are not inputs of this one.
         keep = (d for d in folders if recursive and not d.startswith("."))
-        folders[:] = sorted(d for d in keep if (here / d).resolve() != own_output)
+        folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES:
-                yield _Found(here / name, here.relative_to(path), path.absolute().name)
+                yield _Found(here / name, here.relative_to(path), origin)
+    for error in unreadable:
+        folder = Path(error.filename)
+        yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
+
+
+def _same(first: Path, second: Path) -> bool:
+    # Unlike Path.resolve, this bears links that point to themselves.
+    return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _unique_sources(found: list[_Found]) -> list[_Found]:
-    seen: dict[Path, _Found] = {}
+    """Files given twice are one job; links are images of their own."""
+    seen: dict[str, _Found] = {}
     for one in found:
-        seen.setdefault(one.path.resolve(), one)
+        seen.setdefault(os.path.abspath(one.path), one)
     return list(seen.values())
 
 
@@ -177,22 +207,26 @@ def _comparison(target: Path, naming: Naming) -> Path | None:
         return None
     if target == STANDARD:
         raise UsageError("--compare needs an output file to stand beside, not standard output")
-    return target.with_name(target.stem + ".compare.jpg")
+    return target.with_name(target.name + ".compare.jpg")
 
 
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
-    """Refuses outputs that are inputs.
+    """Refuses outputs that are inputs, and outputs that would meet.
 
     Raises:
         UsageError: naming the first of them.
     """
-    sources = {j.source.resolve(): j.source for j in jobs if j.source != STANDARD}
+    sources = {os.path.realpath(j.source) for j in jobs if j.source != STANDARD}
+    outputs: set[str] = set()
     for job in jobs:
         for path in job.outputs:
-            own = path.resolve() == job.source.resolve() and path == job.target
-            if path.resolve() in sources and not (own and naming.in_place):
+            own = path == job.target and _same(path, job.source)
+            if os.path.realpath(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "
                     "add --suffix, or say --in-place"
                 )
+            if str(path).casefold() in outputs:
+                raise UsageError(f"two outputs would be {path}; add --suffix or rename an input")
+            outputs.add(str(path).casefold())
     return jobs

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli.engine import Engine
+from baryir_cli.images.colour import grey_of, indexed
 from baryir_cli.references import network_of
 
 Array = NDArray[Any]
@@ -70,14 +71,16 @@ class Restorer:
         """Restores one image and returns the same kind.
 
         Args:
-            image: a Pillow image; an array ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8,
-                uint16 or floating in [0, 1]; or a tensor ``(C, H, W)`` or ``(N, C, H, W)`` with
-                C of 1 or 3, uint8 or floating in [0, 1]. Alpha passes through unchanged.
+            image: a Pillow image of mode 1, L, LA, P, RGB, RGBA, CMYK, YCbCr or I;16 (a
+                transparent colour becomes an alpha channel); an array ``(H, W)``, ``(H, W, 3)`` or
+                ``(H, W, 4)``, uint8, uint16 or floating in [0, 1]; or a tensor ``(C, H, W)`` or
+                ``(N, C, H, W)`` with C of 1 or 3, uint8 or floating in [0, 1]. Alpha passes
+                through unchanged.
             strength: share of the correction that is applied, 0 to 1.
 
         Raises:
             TypeError: another kind of object.
-            ValueError: another shape or value type, or a strength out of range.
+            ValueError: another mode, shape or value type, or a strength out of range.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
@@ -91,25 +94,29 @@ class Restorer:
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         if image.mode.startswith("I;16"):
-            return Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
-        has_alpha = image.has_transparency_data
-        grey = image.mode in ("1", "L", "LA")
-        working = {(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get(
-            (grey, has_alpha), "RGB"
-        )
-        array = np.asarray(image.convert(working))
-        if working == "LA":
-            grey_channel = self._array(np.ascontiguousarray(array[..., 0]), strength)
-            restored = Image.fromarray(np.stack([grey_channel, array[..., 1]], -1), "LA")
+            restored = Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
+        elif image.mode in ("1", "L", "LA"):
+            restored = self._pillow_grey(image, strength)
+        elif image.mode in ("P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
+            working = "RGBA" if image.has_transparency_data else "RGB"
+            restored = Image.fromarray(self._array(np.asarray(image.convert(working)), strength))
+            if image.mode == "P":
+                restored = _with_palette(restored)
+            elif working == "RGB":
+                restored = restored.convert(image.mode)
         else:
-            restored = Image.fromarray(self._array(array, strength))
-        if image.mode == "P" and has_alpha:
-            restored = restored.quantize(256, Image.Quantize.FASTOCTREE)
-        elif restored.mode != image.mode:
-            restored = restored.convert(image.mode)
+            raise ValueError(f"cannot restore mode {image.mode}; convert the image to RGB first")
         # A transparent colour's number means nothing in another palette.
         restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}
         return restored
+
+    def _pillow_grey(self, image: Image.Image, strength: float) -> Image.Image:
+        if not image.has_transparency_data:
+            grey = self._array(np.asarray(image.convert("L")), strength)
+            return Image.fromarray(grey).convert(image.mode, dither=Image.Dither.NONE)
+        array = np.asarray(image.convert("LA"))
+        grey = self._array(np.ascontiguousarray(array[..., 0]), strength)
+        return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(array[..., 1])])
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim == 4:
@@ -137,9 +144,22 @@ class Restorer:
             raise ValueError(f"an array must be (H, W), (H, W, 3) or (H, W, 4), not {image.shape}")
         if image.shape[2] == 1:
             colour = self.engine.restore(np.repeat(pixels, 3, 2), strength=strength)[0]
-            mean = colour.astype(np.float64).mean(2, keepdims=True)
-            return (np.rint(mean) if image.dtype.kind == "u" else mean).astype(image.dtype)
+            if image.dtype.kind == "u":
+                return grey_of(colour)[..., None]
+            return colour.mean(2, keepdims=True).astype(image.dtype)
         restored = self.engine.restore(np.ascontiguousarray(pixels[..., :3]), strength=strength)[0]
         if image.shape[2] == 4:
             restored = np.concatenate([restored, pixels[..., 3:]], 2)
         return restored.astype(image.dtype)
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """The 256 colours that suit an RGB or RGBA image best."""
+    array = np.asarray(image)
+    alpha = array[..., 3] if array.shape[2] == 4 else None
+    chosen = indexed(np.ascontiguousarray(array[..., :3]), alpha)
+    result = Image.frombytes("P", image.size, chosen.indices.tobytes())
+    result.putpalette(chosen.colours.tobytes())
+    if chosen.alphas is not None:
+        result.info["transparency"] = bytes(chosen.alphas)
+    return result

@@ -9,6 +9,10 @@ Block = Literal["transformer", "gated"]
 Conditioning = Literal["official", "paper"]
 
 
+MAX_BLOCKS = 512
+"""A file that asks for more is refused before anything is built."""
+
+
 class ConfigError(ValueError):
     """A network description that cannot be built; the message says which field and why."""
 
@@ -76,8 +80,9 @@ class NetworkConfig:
             raise ConfigError(
                 f"heads needs {self.levels} entries as blocks has, not {len(self.heads)}"
             )
-        if max(self.blocks) > 256:
-            raise ConfigError(f"blocks has a level of {max(self.blocks)}, more than 256")
+        total = sum(self.blocks) + self.refinement_blocks + self.map_blocks
+        if total > MAX_BLOCKS:
+            raise ConfigError(f"{total} blocks are more than the {MAX_BLOCKS} that make sense")
         if self.width < 2 or self.width % 2:
             raise ConfigError(f"width must be even and at least 2, not {self.width}")
         if not 1 <= self.unshuffle <= 8:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.errors import ExitCode, UsageError
+from baryir_cli.errors import ExitCode, UsageError, UserError
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display
@@ -111,7 +112,7 @@ def restore(
         bool,
         typer.Option(
             "--compare",
-            help="Also write NAME.compare.jpg, input and output side by side.",
+            help="Also write NAME.EXT.compare.jpg, input and output side by side.",
             rich_help_panel=FILES,
         ),
     ] = False,
@@ -153,7 +154,7 @@ def restore(
         int | None,
         typer.Option(
             min=0,
-            help="Pixels that tiles share.  [default: 64]",
+            help="Pixels that tiles share.  [default: 64, less for small tiles]",
             show_default=False,
             rich_help_panel=ENGINE,
         ),
@@ -189,7 +190,7 @@ def restore(
         raise UsageError("--skip-existing and --overwrite exclude each other")
     naming = Naming(format.value if format else None, suffix, recursive, compare, in_place)
     jobs = plan(inputs, output, naming)
-    _check_standard_output(jobs, as_json)
+    _check_standard_streams(jobs, as_json)
     present = _present(jobs, skip_existing, overwrite or in_place)
     if dry_run:
         _show_plan(jobs, present)
@@ -198,6 +199,7 @@ def restore(
     from baryir_cli.console import Display, messages, summary
     from baryir_cli.pipeline import Options
 
+    _make_folders(jobs)
     options = Options(strength, naming.format, quality, max_megapixels)
     console = messages()
     with Display(console, len(jobs), quiet=as_json) as display:
@@ -208,7 +210,7 @@ def restore(
             display.add(result)
             results.append(result)
             if as_json:
-                sys.stdout.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+                sys.stdout.write(json.dumps(result.to_dict()) + "\n")
                 sys.stdout.flush()
             if verbose and result.details:
                 console.print(result.details, markup=False)
@@ -218,11 +220,15 @@ def restore(
         raise typer.Exit(ExitCode.FAILED if failed == len(results) else ExitCode.SOME_FAILED)
 
 
-def _check_standard_output(jobs: list[Job], as_json: bool) -> None:
+def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
     from baryir_cli.plan import STANDARD
 
+    if jobs[0].source == STANDARD and sys.stdin is None:
+        raise UsageError("-: standard input is closed")
     if jobs[0].target != STANDARD:
         return
+    if sys.stdout is None:
+        raise UsageError("-: standard output is closed")
     if as_json:
         raise UsageError("--json and - both want standard output; write the image to a file")
     if sys.stdout.isatty():
@@ -249,9 +255,20 @@ def _present(jobs: list[Job], skip: bool, replace: bool) -> set[Job]:
     return set()
 
 
+def _make_folders(jobs: list[Job]) -> None:
+    """Makes the output's folders: whether that is allowed shows before anything is computed."""
+    for folder in {path.parent for job in jobs for path in job.outputs}:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise UserError(f"{folder}: cannot be written to")
+
+
 def _show_plan(jobs: list[Job], present: set[Job]) -> None:
+    from baryir_cli.console import shown
+
     for job in jobs:
-        typer.echo(f"{'skip   ' if job in present else 'restore'} {job.source} -> {job.target}")
+        verb = "skip   " if job in present else "restore"
+        typer.echo(f"{verb} {shown(job.source)} -> {shown(job.target)}")
     typer.echo(f"{len(jobs) - len(present)} to restore, {len(present)} to skip; nothing was done")
 
 

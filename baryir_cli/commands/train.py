@@ -30,6 +30,7 @@ def train(
     """
     from baryir_cli.console import messages
     from baryir_cli.device import keep_freed_memory, resolve_device
+    from train.checkpoint import CheckpointError
     from train.export import export_weights
     from train.loop import DivergedError, with_steps
     from train.loop import train as follow
@@ -48,7 +49,7 @@ def train(
         plan = with_steps(Recipe.load(_recipe_file(recipe)), steps)
         resolved = str(resolve_device(device))
         follow(plan, data, run, log=show, device=resolved, workers=workers)
-    except (RecipeError, SourceError, DivergedError) as error:
+    except (RecipeError, SourceError, DivergedError, CheckpointError) as error:
         raise UserError(str(error)) from None
     export_weights(run / "last.pt", run / "weights.safetensors", {"data": str(data)})
     console.print(f"wrote {run / 'weights.safetensors'}", markup=False)

@@ -135,8 +135,55 @@ def test_in_place_says_so_by_name(tree: Path) -> None:
 
 def test_comparison_stands_beside_the_output(tree: Path) -> None:
     (job, _) = plan([tree / "in"], tree / "out", Naming(compare=True))
-    assert job.comparison == tree / "out" / "a.compare.jpg"
+    assert job.comparison == tree / "out" / "a.jpg.compare.jpg"
     assert job.outputs == [job.target, job.comparison]
+
+
+def test_comparisons_do_not_meet(tmp_path: Path) -> None:
+    for name in ["a.jpg", "a.png"]:
+        (tmp_path / name).touch()
+    jobs = plan([tmp_path], tmp_path / "out", Naming(compare=True))
+    assert len({p for j in jobs for p in j.outputs}) == 4
+    (tmp_path / "a.jpg.compare.jpg").touch()
+    with pytest.raises(UsageError, match="two outputs would be"):
+        plan([tmp_path], tmp_path / "out", Naming(compare=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_links_are_images_and_loops_do_not_end_the_run(tree: Path) -> None:
+    (tree / "in" / "link.jpg").symlink_to(tree / "in" / "a.jpg")
+    (tree / "in" / "loop.png").symlink_to(tree / "in" / "loop.png")
+    jobs = plan([tree / "in"], tree / "out", Naming())
+    assert [j.source.name for j in jobs] == ["a.jpg", "b.png", "link.jpg", "loop.png"]
+
+
+def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True))
+    assert [(j.source.name, j.problem) for j in jobs if j.problem] == [("sub", "Permission denied")]
+    assert len(jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("output", "naming", "message"),
+    [
+        ("x.gif", Naming(), "cannot write .gif"),
+        ("x.HEIC", Naming(), "cannot write .HEIC"),
+        ("x.jpg", Naming(format="png"), "--format says png"),
+    ],
+)
+def test_output_names_that_cannot_be_kept(
+    tree: Path, output: str, naming: Naming, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan([tree / "in" / "a.jpg"], tree / output, naming)
 
 
 @pytest.mark.parametrize(

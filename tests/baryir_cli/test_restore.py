@@ -173,9 +173,9 @@ def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:
     out = photos.parent / "out"
     options = ["--format", "jpeg", "--quality", "40", "--suffix", "-x", "--compare"]
     assert restore(photos / "a.png", out, *options) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["a-x.compare.jpg", "a-x.jpg"]
+    assert sorted(p.name for p in out.iterdir()) == ["a-x.jpg", "a-x.jpg.compare.jpg"]
     assert opened(out / "a-x.jpg").format == "JPEG"
-    assert opened(out / "a-x.compare.jpg").size == (2 * 32 + 8, 24)
+    assert opened(out / "a-x.jpg.compare.jpg").size == (2 * 32 + 8, 24)
 
 
 def test_name_decides_the_format_not_the_content(restore: Run, tmp_path: Path) -> None:
@@ -303,6 +303,62 @@ def test_interrupted_outputs_are_whole_or_absent(
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0
     assert f"{40 - len(finished)} done, {len(finished)} skipped".encode() in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupt_does_not_wait_for_standard_input(tiny_weights: Path, tmp_path: Path) -> None:
+    process = tool("restore", "-", tmp_path / "out", "--weights", tiny_weights)
+    assert process.stdin is not None
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    process.communicate()
+
+
+def test_results_come_in_order(restore: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for number in range(6):
+        path = tmp_path / f"{number}.png"
+        if number in (1, 4):
+            path.write_text("no")
+        else:
+            picture(seed=number).save(path)
+    assert restore(tmp_path, tmp_path / "out", "--json") == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["input"]).stem for line in lines] == list("012345")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are for POSIX")
+def test_names_cannot_forge_lines(
+    restore: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    name = "a\ndone    forged\x1b[31m.png"
+    (tmp_path / name).write_text("no")
+    assert restore(tmp_path, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert not any(line.startswith("done") for line in said.splitlines())
+    assert restore(tmp_path, tmp_path / "out", "--dry-run") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_json_in_a_small_encoding(tiny_weights: Path, photos: Path) -> None:
+    process = tool(
+        *("restore", photos, photos.parent / "out", "--json", "--weights", tiny_weights),
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    names = {Path(json.loads(line)["input"]).name for line in out.splitlines()}
+    assert names == {p.name for p in photos.iterdir()}
+
+
+def test_output_that_cannot_be_made_is_one_line(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (photos.parent / "file").touch()
+    assert restore(photos, photos.parent / "file" / "out") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "file" in line
 
 
 def test_full_disk_fails_by_name_and_leaves_nothing(

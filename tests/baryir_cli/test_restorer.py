@@ -22,15 +22,35 @@ def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16"]
-)
-def test_pillow_images_keep_size_and_mode(restorer: Restorer, mode: str) -> None:
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])
+def test_pillow_images_keep_size_mode_and_values(restorer: Restorer, mode: str) -> None:
     image = Image.fromarray(values(20, 30, 3)).convert("L" if mode == "I;16" else mode)
     image = image.convert("I").convert("I;16") if mode == "I;16" else image
+    for strength in (0, 1):
+        restored = restorer.restore(image, strength)
+        assert restored.size == image.size
+        assert restored.mode == image.mode
+    unchanged = restorer.restore(image, 0)
+    if mode == "I;16":
+        np.testing.assert_array_equal(unchanged, image)
+    else:
+        before, after = (np.asarray(i.convert("RGBA"), float) for i in (image, unchanged))
+        # YCbCr rounds on its way to RGB and back.
+        assert np.abs(before - after).max() <= (4 if mode == "YCbCr" else 1)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "HSV", "LAB", "La"])
+def test_pillow_modes_that_would_lose_values_are_refused(restorer: Restorer, mode: str) -> None:
+    with pytest.raises(ValueError, match=f"mode {mode}"):
+        restorer.restore(Image.new(mode, (8, 8)))
+
+
+def test_a_transparent_colour_becomes_alpha(restorer: Restorer) -> None:
+    image = Image.fromarray(values(20, 30, 3))
+    image.info["transparency"] = image.getpixel((0, 0))
     restored = restorer.restore(image)
-    assert restored.size == image.size
-    assert restored.mode == image.mode
+    assert restored.mode == "RGBA"
+    assert restored.getpixel((0, 0))[3] == 0
 
 
 def test_pillow_alpha_passes_through(restorer: Restorer) -> None:

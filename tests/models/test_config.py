@@ -24,7 +24,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"width": True}, "width must be a whole number"),
     ({"width": 5000}, "width must be a whole number"),
     ({"blocks": [1]}, "2 to 8 levels"),
-    ({"blocks": [4, 6, 6, 999]}, "more than 256"),
+    ({"blocks": [4, 6, 6, 999]}, "more than the 512"),
     ({"blocks": "4668"}, "list of whole numbers"),
     ({"blocks": [4, 6, 6, -1]}, "list of whole numbers"),
     ({"heads": [1, 2, 4]}, "heads needs 4 entries"),
