@@ -67,8 +67,10 @@ def run() -> int:
         _say("not enough memory")
         return ExitCode.FAILED
     except (KeyboardInterrupt, typer.Abort):
+        code = ExitCode.INTERRUPTED
+    # Some versions of Typer return this code where others raise.
+    if code == ExitCode.INTERRUPTED:
         _say("interrupted; every output is whole or absent, --skip-existing continues the run")
-        return ExitCode.INTERRUPTED
     return code if isinstance(code, int) else ExitCode.DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,9 +17,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
-from baryir_cli.pipeline import Result
-from baryir_cli.plan import Job
+if TYPE_CHECKING:
+    from baryir_cli.pipeline import Result
+    from baryir_cli.plan import Job
 
 
 def messages() -> Console:
@@ -41,7 +44,10 @@ class Display:
         self.megapixels = 0.0
         self.seconds = 0.0
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn(
+                "{task.description}",
+                table_column=Column(max_width=24, no_wrap=True, overflow="ellipsis"),
+            ),
             BarColumn(),
             MofNCompleteColumn(),
             TaskProgressColumn(),
@@ -102,5 +108,7 @@ def summary(results: Iterable[Result], seconds: float) -> str:
         counts[result.status] += 1
         megapixels += result.megapixels if result.status == "done" else 0
     text = ", ".join(f"{number} {name}" for name, number in counts.items())
-    speed = f"{megapixels / seconds:.2f} megapixels per second" if seconds > 0 else ""
+    if not counts["done"]:
+        return text
+    speed = f"{megapixels / seconds:.2f} megapixels per second"
     return f"{text}; {megapixels:.1f} megapixels in {seconds:.1f} s, {speed}"

@@ -26,6 +26,7 @@ Pixels = NDArray[Any]
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 SMALLEST_TILE = 64
+SMALLEST_ASKED = 32
 LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 640 << 20
@@ -82,8 +83,10 @@ class Engine:
     ) -> None:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
-        if tile is not None and tile < 0:
-            raise UsageError(f"--tile {tile}: a tile has at least 1 pixel, 0 means the whole image")
+        if tile and tile < SMALLEST_ASKED:
+            raise UsageError(
+                f"--tile {tile}: at least {SMALLEST_ASKED} pixels, 0 means the whole image"
+            )
         if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.tile = tile

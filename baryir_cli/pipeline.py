@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -195,8 +194,3 @@ def _side_by_side(photo: Photo, restored: Photo) -> bytes:
     # CMYK was turned into sRGB, which its profile does not describe.
     icc = photo.icc if photo.layout == "rgb" else None
     return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)
-
-
-def exists_already(job: Job) -> list[Path]:
-    """Outputs of the job that are there before it ran."""
-    return [p for p in job.outputs if p.exists()]

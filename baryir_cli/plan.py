@@ -65,6 +65,11 @@ class _Found:
     problem: str = ""
 
 
+def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
+    """Outputs of the job that are there before it ran; ``in_place`` leaves out its own source."""
+    return [p for p in job.outputs if p.exists() and not (in_place and _same(p, job.source))]
+
+
 def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     """Every image of ``inputs`` with the file it becomes.
 
@@ -93,8 +98,9 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
         return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
     if output == STANDARD:
         raise UsageError("-: standard output takes one image; give one input file")
-    if output.is_file():
-        raise UsageError(f"{output} is a file; several images need a folder to go to")
+    if output.is_file() or (_names_a_file(output) and not output.is_dir()):
+        raise UsageError(f"{output} is a file, or named like one; these images need a folder")
+    found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
     jobs = [
         Job(f.path, t, _comparison(t, naming), f.problem)
@@ -112,6 +118,8 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
 
 
 def _check_output(output: Path, naming: Naming) -> None:
+    if not naming.suffix.isprintable() or {"/", "\\"} & set(naming.suffix):
+        raise UsageError(f"--suffix {naming.suffix!r}: a part of a name, without / and \\")
     named = None if output.is_dir() else format_of(output)
     if named is not None and naming.format not in (None, named):
         raise UsageError(f"{output} is named {named}, but --format says {naming.format}")
@@ -153,6 +161,16 @@ def _unique_sources(found: list[_Found]) -> list[_Found]:
     for one in found:
         seen.setdefault(os.path.abspath(one.path), one)
     return list(seen.values())
+
+
+def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[_Found]:
+    """Leaves out what an earlier run of the same command wrote beside its inputs."""
+    if not naming.suffix and not naming.compare:
+        return found
+    targets = [output / name for name in _names(found, naming)]
+    written = {os.path.abspath(t) for t in targets}
+    written |= {os.path.abspath(c) for t in targets if (c := _comparison(t, naming))}
+    return [f for f in found if os.path.abspath(f.path) not in written]
 
 
 def _extension(source: Path | None, naming: Naming) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from baryir_cli.errors import UserError
+from baryir_cli.errors import UsageError, UserError
 from models.network import BaryIR
 from models.weights import WeightsError, load_network, read_weights
 
@@ -23,7 +23,7 @@ def resolve_weights(reference: str) -> Path:
     """The file behind a reference.
 
     Raises:
-        UserError: neither an embedded name nor a file.
+        UsageError: neither an embedded name nor a file.
     """
     known = embedded()
     if reference in known:
@@ -32,7 +32,7 @@ def resolve_weights(reference: str) -> Path:
     if path.is_file():
         return path
     names = ", ".join(known) or "none"
-    raise UserError(f"no weights {reference!r}: neither an embedded name ({names}) nor a file")
+    raise UsageError(f"no weights {reference!r}: neither an embedded name ({names}) nor a file")
 
 
 def network_of(reference: str) -> BaryIR:

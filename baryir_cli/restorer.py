@@ -120,6 +120,8 @@ class Restorer:
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim == 4:
+            if not len(image):
+                return image.clone()
             return torch.stack([self._tensor(one, strength) for one in image])
         if image.ndim != 3 or image.shape[0] not in (1, 3):
             raise ValueError(
@@ -134,6 +136,8 @@ class Restorer:
     def _array(self, image: Array, strength: float) -> Array:
         if image.dtype.kind == "f":
             pixels = image.astype(np.float32)
+            if not -0.5 <= pixels.min(initial=0) <= pixels.max(initial=0) <= 1.5:
+                raise ValueError("a floating array must hold values from 0 to 1")
         elif image.dtype in (np.uint8, np.uint16):
             pixels = image
         else:

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 
 
 class Format(str, Enum):
-    """Formats that can be written."""
+    """Formats that can be written, under the names that people use."""
 
     png = "png"
     jpeg = "jpeg"
+    jpg = "jpg"
     webp = "webp"
     tiff = "tiff"
+    tif = "tif"
     bmp = "bmp"
+
+
+CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 
 
 class Precision(str, Enum):
@@ -67,7 +72,8 @@ def restore(
     format: Annotated[
         Format | None,
         typer.Option(
-            help="Write all images in this format.  [default: each as it came]",
+            case_sensitive=False,
+            help="Write all images in this format.  \\[default: each as it came]",
             show_default=False,
             rich_help_panel=FILES,
         ),
@@ -77,7 +83,7 @@ def restore(
         typer.Option(
             min=1,
             max=100,
-            help="Of JPEG and WebP.  [default: 95]",
+            help="Of JPEG and WebP.  \\[default: 95]",
             show_default=False,
             rich_help_panel=FILES,
         ),
@@ -119,7 +125,9 @@ def restore(
     max_megapixels: Annotated[
         float,
         typer.Option(
-            min=0.000001, help="Refuse larger images before decoding them.", rich_help_panel=FILES
+            min=0.000001,
+            help="Refuse images of more megapixels before decoding.",
+            rich_help_panel=FILES,
         ),
     ] = 512,
     weights: Annotated[
@@ -145,7 +153,7 @@ def restore(
         int | None,
         typer.Option(
             min=0,
-            help="Side of a tile in pixels, 0: the whole image.  [default: by free memory]",
+            help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
             show_default=False,
             rich_help_panel=ENGINE,
         ),
@@ -154,7 +162,7 @@ def restore(
         int | None,
         typer.Option(
             min=0,
-            help="Pixels that tiles share.  [default: 64, less for small tiles]",
+            help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
             show_default=False,
             rich_help_panel=ENGINE,
         ),
@@ -176,7 +184,7 @@ def restore(
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Weights, device, tiles; tracebacks.", rich_help_panel=SHOW
+            "--verbose", "-v", help="Weights, device, precision; tracebacks.", rich_help_panel=SHOW
         ),
     ] = False,
 ) -> None:
@@ -186,12 +194,14 @@ def restore(
     """
     from baryir_cli.plan import Naming, plan
 
-    if skip_existing and overwrite:
-        raise UsageError("--skip-existing and --overwrite exclude each other")
-    naming = Naming(format.value if format else None, suffix, recursive, compare, in_place)
+    if skip_existing and (overwrite or in_place):
+        other = "--overwrite" if overwrite else "--in-place"
+        raise UsageError(f"--skip-existing and {other} exclude each other")
+    name = CANONICAL.get(format.value, format.value) if format else None
+    naming = Naming(name, suffix, recursive, compare, in_place)
     jobs = plan(inputs, output, naming)
     _check_standard_streams(jobs, as_json)
-    present = _present(jobs, skip_existing, overwrite or in_place)
+    present = _present(jobs, skip_existing, overwrite, in_place)
     if dry_run:
         _show_plan(jobs, present)
         return
@@ -235,18 +245,18 @@ def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
         raise UsageError("-: standard output is a terminal; send it to a file or a program")
 
 
-def _present(jobs: list[Job], skip: bool, replace: bool) -> set[Job]:
+def _present(jobs: list[Job], skip: bool, overwrite: bool, in_place: bool) -> set[Job]:
     """Jobs to skip because their outputs are there.
 
     Raises:
         UsageError: outputs are there and nobody said what to do with them.
     """
-    from baryir_cli.pipeline import exists_already
+    from baryir_cli.plan import exists_already
 
-    there = {job: found for job in jobs if (found := exists_already(job))}
+    there = {job: found for job in jobs if (found := exists_already(job, in_place=in_place))}
     if skip:
         return {job for job, found in there.items() if len(found) == len(job.outputs)}
-    if there and not replace:
+    if there and not overwrite:
         first = next(iter(there.values()))[0]
         raise UsageError(
             f"{first} is there already ({len(there)} of {len(jobs)} outputs are); "

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from baryir_cli.errors import UserError
+from baryir_cli.errors import UsageError, UserError
 
 
 def train(
@@ -58,5 +58,9 @@ def train(
 def _recipe_file(name: str) -> Path:
     from importlib.resources import files
 
-    shipped = Path(str(files("train"))) / "recipes" / f"{name}.toml"
-    return shipped if shipped.is_file() else Path(name)
+    folder = Path(str(files("train"))) / "recipes"
+    for path in (folder / f"{name}.toml", Path(name)):
+        if path.is_file():
+            return path
+    names = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
+    raise UsageError(f"no recipe {name!r}: neither one that ships ({names}) nor a file")

@@ -43,6 +43,25 @@ def test_help_fits_80_columns(tmp_path: Path, arguments: list[str]) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:
+    done = python("-m", "baryir_cli", "restore", "--help", cwd=tmp_path, COLUMNS="200")
+    for text in ("each as it came", "by free memory", "64, less for small tiles", "95"):
+        assert f"[default: {text}]" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--dry-run"], ["--overwrite", "--dry-run"]])
+def test_dry_run_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "a.png").touch()
+    script = (
+        f"import sys; sys.argv = ['baryir', 'restore', 'a.png', 'out', *{arguments}]\n"
+        "from baryir_cli.app import run; code = run()\n"
+        "sys.exit('imported torch' if 'torch' in sys.modules else code)"
+    )
+    done = python("-c", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 to restore" in done.stdout
+
+
 def test_help_imports_no_torch(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['baryir', '--help']\n"
@@ -78,7 +97,7 @@ def test_folders_of_the_user_do_not_disturb(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("baryir")
     for command in (["-m", "baryir_cli"], [str(script)]):
         done = python(*command, "train", "--recipe", "nowhere.toml", cwd=tmp_path)
-        assert done.returncode == 1, done.stderr
+        assert done.returncode == 2, done.stderr
         assert "nowhere.toml" in done.stderr
 
 

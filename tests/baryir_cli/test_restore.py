@@ -133,6 +133,30 @@ def test_in_place(restore: Run, photos: Path) -> None:
     assert (photos / "a.png").read_bytes() != before
 
 
+def test_in_place_replaces_nothing_but_its_own_input(restore: Run, photos: Path) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    assert restore(photos / "a.png", out, "--in-place") == 2
+    assert (out / "a.png").read_bytes() == b"mine"
+    assert restore(photos, photos, "--in-place", "--skip-existing") == 2
+
+
+def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert restore(photos, photos, "--suffix", "_r", "--compare") == 0
+    assert restore(photos, photos, "--suffix", "_r", "--compare", "--skip-existing") == 0
+    assert "0 done, 3 skipped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["JPG", "jpeg", "tif"])
+def test_names_of_formats(restore: Run, photos: Path, name: str) -> None:
+    assert restore(photos / "a.png", photos.parent / "out", "--format", name) == 0
+    (written,) = (photos.parent / "out").iterdir()
+    assert written.suffix in (".jpg", ".tif")
+
+
 def test_existing_outputs(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
     out = photos.parent / "out"
     out.mkdir()
@@ -188,14 +212,14 @@ def test_json_is_one_line_an_image(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (photos / "z.png").write_text("no")
-    assert restore(photos, photos.parent / "out", "--json", "--tile", "16", "--overlap", "4") == 3
+    assert restore(photos, photos.parent / "out", "--json", "--tile", "32", "--overlap", "4") == 3
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["input"]).name for line in lines if line["status"] == "failed"] == ["z.png"]
     done = next(line for line in lines if Path(line["input"]).name == "a.png")
     assert done["status"] == "done"
     assert Path(done["output"]) == photos.parent / "out" / "a.png"
     assert (done["width"], done["height"]) == (32, 24)
-    assert done["tiles"] == 2 * 3
+    assert done["tiles"] == 1
     assert done["precision"] in ("fp32", "bf16")
     assert done["seconds"] > 0
     assert done["error"] is None
@@ -230,6 +254,9 @@ def test_too_large_names_the_limit(
         (["restore", "nowhere", "out", "--format", "gif"], "gif"),
         (["restore", "nowhere", "out", "--bogus"], "--bogus"),
         (["bogus"], "bogus"),
+        (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
+        (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
+        (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(
@@ -243,7 +270,7 @@ def test_wrong_usage_is_one_line_and_code_2(
 
 
 def test_unknown_weights(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
-    assert baryir("restore", photos, photos.parent / "out", "--weights", "nothing") == 1
+    assert baryir("restore", photos, photos.parent / "out", "--weights", "nothing") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "no weights 'nothing'" in line
 
@@ -296,7 +323,7 @@ def test_interrupted_outputs_are_whole_or_absent(
         opened(path)
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
-        assert b"interrupted" in err
+        assert b"baryir: interrupted" in err
         assert b"Traceback" not in err
         assert len(list(out.iterdir())) == len(finished)
     again = tool(*arguments, "--skip-existing")
@@ -311,8 +338,9 @@ def test_interrupt_does_not_wait_for_standard_input(tiny_weights: Path, tmp_path
     assert process.stdin is not None
     time.sleep(4)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    process.communicate()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.startswith(b"baryir: interrupted")
 
 
 def test_results_come_in_order(restore: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

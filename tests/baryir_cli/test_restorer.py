@@ -112,6 +112,7 @@ def test_strength_zero_is_the_input(restorer: Restorer) -> None:
         (values(20, 30, 2), ValueError),
         (values(20, 30, 3).astype(np.int32), ValueError),
         (values(0, 30, 3), ValueError),
+        (values(20, 30, 3).astype(np.float32), ValueError),
         (torch.zeros(2, 20, 30), ValueError),
         (torch.zeros(20, 30), ValueError),
         ("photo.jpg", TypeError),
