@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,8 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
     """Decode a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
 
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
-    several threads. Raises ImageError, one line without the file's name: no such file, a folder,
-    unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen before
+    several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
+    pipe, unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen before
     decoding), several frames or pages, 32-bit or floating point samples.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
@@ -67,6 +68,9 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
     if source.is_dir():
         raise ImageError("is a folder, not an image")
     try:
+        # Before it is opened: a pipe would wait for a writer, a device may never end.
+        if not stat.S_ISREG(source.stat().st_mode):
+            raise ImageError("is not a regular file")
         file = source.open("rb")
     except OSError as error:
         raise ImageError(f"cannot be opened: {error.strerror or error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -828,6 +829,22 @@ def test_folders_and_unreadable_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(SOURCES["rgb"]())
         path.chmod(0)
         assert_refused(path, "Permission denied")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_pipes_devices_and_sockets_are_refused_unopened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    # A reader that waits for a writer would hold up the whole run: watched from outside.
+    code = "import sys; from pathlib import Path; from baryir_cli.images import read_photo\n"
+    code += "read_photo(Path(sys.argv[1]))"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(pipe)], capture_output=True, text=True, timeout=60
+    )
+    assert "ImageError: is not a regular file" in found.stderr
+    assert_refused(Path("/dev/null"), "is not a regular file")
+    (tmp_path / "link.png").symlink_to(pipe)
+    assert_refused(tmp_path / "link.png", "is not a regular file")
 
 
 def huge_header(format_name: str) -> bytes:
