@@ -805,6 +805,103 @@ def test_cut_off_sixteen_bit_files_are_refused(
     assert capfd.readouterr().err == ""
 
 
+def shallow_png(rows: int = 20, *chunks: tuple[bytes, bytes], extra: bytes = b"") -> bytes:
+    """An 8-bit PNG that announces 30 x 20 pixels and holds that many `rows`."""
+    header = struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0)
+    raw = b"".join(b"\0" + row.tobytes() for row in noise(20, 30)[:rows]) + extra
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+def test_large_metadata_of_a_png_are_no_reason_to_refuse_it() -> None:
+    profile = bytearray(np.random.default_rng(5).bytes(2_000_000))
+    profile[16:20] = b"RGB "
+    text = b"Notes\0\0" + zlib.compress(bytes(2_000_000))
+    chunks = (b"iCCP", b"a\0\0" + zlib.compress(bytes(profile))), (b"zTXt", text)
+    photo = read_photo(shallow_png(20, *chunks))
+    np.testing.assert_array_equal(photo.pixels, noise(20, 30))
+    assert photo.icc == bytes(profile)
+    assert (b"zTXt", text) in photo.chunks
+    assert read_photo(encode_photo(photo)).icc == bytes(profile)
+
+
+def test_absurd_metadata_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bomb = zlib.compress(bytes(70 << 20), 9)
+    chunks = (b"iCCP", b"a\0\0" + bomb), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)
+    photo = read_photo(shallow_png(20, *chunks))
+    assert photo.icc is None
+    assert photo.xmp is None
+    assert "a profile of more than 64 MB is left out" in caplog.text
+
+
+def test_damaged_metadata_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = shallow_png(20, (b"tEXt", b"Author\0Ann")).replace(b"Ann", b"Bob")
+    assert read_photo(data).chunks == ()
+    assert "tEXt chunk is damaged" in caplog.text
+    key = shallow_png(20, (b"tRNS", b"\0\1\0\2\0\3")).replace(b"\0\1\0\2\0\3", b"\0\1\0\2\0\4")
+    assert_refused(key, "tRNS chunk is damaged")
+
+
+def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert_refused(shallow_png(10), "its pixels stop early")
+    assert_refused(shallow_png(19), "its pixels stop early")
+    deep = bytearray(deep_png(noise(10, 30, bits=16)))
+    deep[16:33] = shallow_png()[16:33]
+    deep[24] = 16
+    deep[29:33] = struct.pack(">I", zlib.crc32(deep[12:29]))
+    assert_refused(bytes(deep), "its pixels stop early")
+    # More than enough, as some writers have it, does no harm, nor does a lost end.
+    lost_end = deep_png(noise(bits=16))[:-12]
+    for data in (shallow_png(20, extra=bytes(100)), shallow_png()[:-12], lost_end):
+        read_photo(data)
+    assert capfd.readouterr().err == ""
+
+
+def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
+    """A grey (H, W) PNG in the seven passes of Adam7, its last `short` bytes missing."""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    raw = b""
+    for left, top, across, down in [*passes, (0, 1, 1, 2)]:
+        for row in array[top::down, left::across]:
+            if row.size:
+                packed = np.packbits(row) if depth == 1 else row.astype(f">u{depth // 8}")
+                raw += b"\0" + packed.tobytes()
+    header = struct.pack(">IIBBBBB", *array.shape[::-1], depth, 0, 0, 0, 1)
+    raw = raw[: len(raw) - short]
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth", [1, 8, 16])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (5, 2), (8, 9), (33, 47)])
+def test_interlaced_png(depth: int, size: tuple[int, int]) -> None:
+    array = noise(*size, 1, bits=16)[..., 0] >> (16 - depth)
+    photo = read_photo(interlaced_png(array, depth))
+    expected = array * (255 if depth == 1 else 1)
+    np.testing.assert_array_equal(photo.pixels, np.repeat(expected[..., None], 3, axis=2))
+    assert_refused(interlaced_png(array, depth, short=1), "its pixels stop early")
+
+
+def test_damaged_sixteen_bit_pngs_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    profile = b"a\0\0" + zlib.compress(bytes(2_000_000))
+    data = deep_png(smooth(top=65535), (b"iCCP", profile), (b"tEXt", b"Author\0Ann"))
+    assert read_photo(data).icc == bytes(2_000_000)
+    random = np.random.default_rng(3)
+    for start in (8, data.index(b"IDAT"), len(data) - 20):
+        for _ in range(40):
+            damaged = bytearray(data)
+            damaged[random.integers(start, min(len(data), start + 400))] ^= 0x55
+            try:
+                read_photo(bytes(damaged), max_megapixels=1)
+            except ImageError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_damaged_files_give_an_image_or_an_image_error(format_name: str) -> None:
     data = pil_bytes(Image.fromarray(smooth()), format_name)
