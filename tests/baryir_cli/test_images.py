@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import threading
+import time
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -900,6 +902,101 @@ def test_damaged_sixteen_bit_pngs_print_nothing(capfd: pytest.CaptureFixture[str
             except ImageError as error:
                 assert "\n" not in str(error)  # noqa: PT017
     assert capfd.readouterr().err == ""
+
+
+def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
+    """A little-endian TIFF: `body` from byte 8 on, then a directory of (type, count, value)."""
+    body += bytes(len(body) % 2)
+    directory = b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(body))
+    return head + body + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+def small_tiff(body: bytes, pixels_at: int, bits: int = 8, **more: tuple[int, int, int]) -> bytes:
+    """A grey TIFF of 8 x 8 in one strip at `pixels_at`; `more` are further tags, as t34665=..."""
+    tags = {256: (3, 1, 8), 257: (3, 1, 8), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
+    tags |= {273: (4, 1, pixels_at), 277: (3, 1, 1), 278: (3, 1, 8), 279: (4, 1, 64)}
+    return tiff_of(tags | {int(name[1:]): value for name, value in more.items()}, body)
+
+
+def directory_of(tags: int, kind: int, count: int, value: int, tag: int | None = None) -> bytes:
+    """A directory of as many `tags`, all alike: numbered from 1000 on, or all the same `tag`."""
+    rows = (struct.pack("<HHII", tag or 1000 + k, kind, count, value) for k in range(tags))
+    return struct.pack("<H", tags) + b"".join(rows) + bytes(4)
+
+
+def in_time(data: bytes) -> Photo | ImageError:
+    """What comes of a hostile file, within about a second and few megabytes."""
+    tracemalloc.start()
+    start = time.process_time()
+    try:
+        photo = read_photo(data)
+        assert len(encode_photo(photo)) < 1_000_000
+        return photo
+    except ImageError as error:
+        return error
+    finally:
+        taken, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert taken < 3
+        assert peak < 16_000_000
+
+
+def test_tiff_tags_that_share_one_long_value_are_refused() -> None:
+    blob = bytes(400_000)
+    below = directory_of(1000, 7, len(blob), 8)
+    body = blob + below + bytes(64)
+    exif_at, pixels_at = 8 + len(blob), 8 + len(blob) + len(below)
+    hidden = small_tiff(body, pixels_at, t34665=(4, 1, exif_at))
+    assert "its tags overlap" in str(in_time(hidden))
+    more = {f"t{60000 + k}": (7, len(blob), 8) for k in range(1000)}
+    assert "its tags overlap" in str(in_time(small_tiff(body, pixels_at, **more)))
+
+
+def test_sub_directories_of_a_tiff_are_followed_once() -> None:
+    below = directory_of(700, 4, 1, 5)
+    between = directory_of(700, 4, 1, 8, tag=0x8825)
+    body = below + between + bytes(64)
+    exif_at, pixels_at = 8 + len(below), 8 + len(below) + len(between)
+    found = in_time(small_tiff(body, pixels_at, t34665=(4, 1, exif_at)))
+    assert isinstance(found, Photo)
+    assert found.pixels.shape == (8, 8, 3)
+
+
+def test_tiff_directories_that_lie_in_each_other_are_refused() -> None:
+    # Each 14 bytes further, and each of 4000 tags: the link of one lands on the next.
+    one = struct.pack("<HHHII", 4000, 254, 4, 1, 1)
+    body = one * 8000
+    data = struct.pack("<2sHI", b"II", 42, 8) + body
+    assert isinstance(in_time(data), ImageError)
+    pages, tags = 300, 1000
+    link = 2 + 12 * tags
+    chain = bytearray(link + 4 + 14 * pages)
+    for k in range(pages):
+        struct.pack_into("<H", chain, 14 * k, tags)
+    # Tags that read as nothing, since their type is 0, but for where counts and links are.
+    for k in range(pages - 1):
+        struct.pack_into("<I", chain, link + 14 * k, 8 + 14 * (k + 1))
+    assert "more than 100,000 tags" in str(in_time(struct.pack("<2sHI", b"II", 42, 8) + chain))
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_deflated_tiff_samples_that_are_no_end_are_refused(tiled: bool) -> None:
+    bomb = zlib.compress(bytes(100_000_000), 9)
+    strip = {"t259": (3, 1, 8), "t279": (4, 1, len(bomb))}
+    if tiled:
+        strip |= {"t322": (4, 1, 1 << 16), "t323": (4, 1, 1 << 16)}
+        strip |= {"t324": (4, 1, 8), "t325": (4, 1, len(bomb))}
+    found = in_time(small_tiff(bomb, 8, bits=16, **strip))
+    assert isinstance(found, ImageError)
+    assert "strips hold more" in str(found) or "not laid out" in str(found)
+
+
+def test_a_tiff_with_one_tag_too_long_loses_that_tag(caplog: pytest.LogCaptureFixture) -> None:
+    body = bytes(64) + bytes(65 << 20)
+    photo = read_photo(small_tiff(body, 8, t34675=(7, 65 << 20, 72)))
+    assert photo.icc is None
+    assert "tag 34675 of 68157440 bytes is too long" in caplog.text
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
