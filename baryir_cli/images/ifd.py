@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import BinaryIO, Union
 
 import numpy as np
+
+_log = logging.getLogger(__name__)
 
 ORIENTATION = 274
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
@@ -20,10 +23,18 @@ BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BIG_SIZES = {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
-# Layers and other private data run to hundreds of megabytes; no tag wanted here does.
-_LARGEST_VALUE = 64 << 20
-# What a hostile file can make this read; honest ones stay far below.
+# What a hostile file can make this read, in all; honest ones stay far below. Layers and other
+# private data run to hundreds of megabytes, but no tag wanted here does.
+_MOST_BYTES = 64 << 20
+_MOST_ENTRIES = 100_000
 _MOST_TAGS, _MOST_DIRECTORIES = 4096, 4096
+_MOST_NUMBERS = 4096
+# Some writers let a few tags share a value.
+_MOST_OVERLAP = 64 << 10
+
+
+class HostileTagsError(ValueError):
+    """Tags that no camera or program writes: made to use up time or memory."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,9 @@ class Value:
     data: bytes
 
     def numbers(self) -> tuple[int, ...]:
-        """The items as unsigned integers (types BYTE, SHORT, LONG and LONG8)."""
-        size = len(self.data) // max(self.count, 1)
-        return tuple(np.frombuffer(self.data, f"<u{size or 1}").tolist())
+        """The first items as unsigned integers (types BYTE, SHORT, LONG and LONG8)."""
+        size = len(self.data) // max(self.count, 1) or 1
+        return tuple(np.frombuffer(self.data[: size * _MOST_NUMBERS], f"<u{size}").tolist())
 
 
 Directory = dict[int, Union[Value, "Directory"]]
@@ -59,8 +70,15 @@ class _Reader:
     ValueError where the stream is no TIFF or ends too early.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, overlap: bool = True) -> None:
         self.stream = stream
+        # Whether values may be longer, together, than the file.
+        self.overlap = overlap
+        self.size = stream.seek(0, io.SEEK_END)
+        self.bytes_left, self.entries_left = _MOST_BYTES, _MOST_ENTRIES
+        # Sub-directories that were followed: each is, just once.
+        self.followed: set[int] = set()
+        self.complained = False
         head = self.bytes_at(0, 8)
         orders = {b"II": "<", b"MM": ">"}
         if head[:2] not in orders:
@@ -83,24 +101,30 @@ class _Reader:
         layout = self.order + layout
         return struct.unpack(layout, self.bytes_at(offset, struct.calcsize(layout)))
 
-    def entries(self, offset: int) -> tuple[list[_Entry], int]:
-        """The entries of the directory at `offset`, and where its link to the next one lies."""
+    def entries(self, offset: int) -> list[_Entry]:
+        """The entries of the directory at `offset`."""
         head, size, row = (8, 20, "HHQ") if self.big else (2, 12, "HHI")
         total = self.unpack("Q" if self.big else "H", offset)[0]
         if total > _MOST_TAGS:
             raise ValueError("the directory of tags is damaged")
+        self.entries_left -= total
+        if self.entries_left < 0:
+            raise HostileTagsError(f"it holds more than {_MOST_ENTRIES:,} tags")
+        table = self.bytes_at(offset + head, total * size)
+        room = 8 if self.big else 4
+        layout = struct.Struct(f"{self.order}{row}{'Q' if self.big else 'I'}")
         found = []
-        for at in range(offset + head, offset + head + total * size, size):
-            tag, kind, count = self.unpack(row, at)
-            inline = at + size - (8 if self.big else 4)
+        for number, (tag, kind, count, pointer) in enumerate(layout.iter_unpack(table)):
             length = self._size(kind) * count
-            if length == 0:
-                continue
-            if length > (8 if self.big else 4):
-                found.append(_Entry(tag, kind, count, self.pointer(inline)))
-            else:
-                found.append(_Entry(tag, kind, count, inline))
-        return found, offset + head + total * size
+            if length:
+                inline = offset + head + (number + 1) * size - room
+                found.append(_Entry(tag, kind, count, pointer if length > room else inline))
+        return found
+
+    def link(self, offset: int) -> int:
+        """Where the directory at `offset` says where the next one is."""
+        head, size = (8, 20) if self.big else (2, 12)
+        return offset + head + self.unpack("Q" if self.big else "H", offset)[0] * size
 
     def pointer(self, at: int) -> int:
         return self.unpack("Q" if self.big else "I", at)[0]
@@ -110,18 +134,31 @@ class _Reader:
 
     def value(self, entry: _Entry) -> Value:
         length = self._size(entry.kind) * entry.count
-        if length > _LARGEST_VALUE:
+        if length > self.bytes_left:
+            self._complain(f"tag {entry.tag} of {length} bytes is too long and left out")
             raise ValueError("a tag is too long")
+        self.bytes_left -= length
         data = self.bytes_at(entry.at, length)
         unit = 4 if entry.kind in _RATIONALS else self._size(entry.kind)
         if self.order == ">" and unit > 1:
             data = np.frombuffer(data, f">u{unit}").astype(f"<u{unit}").tobytes()
         return Value(entry.kind, entry.count, data)
 
+    def _complain(self, message: str) -> None:
+        """Log the first of what may be thousands of complaints."""
+        if not self.complained:
+            _log.warning(message)
+        self.complained = True
+
     def directory(self, offset: int, wanted: Container[int] | None, depth: int = 0) -> Directory:
         """The tags at `offset` that are `wanted` (None: all); damaged ones are left out."""
+        self.followed.add(offset)
         found: Directory = {}
-        for entry in self.entries(offset)[0]:
+        entries = self.entries(offset)
+        if not self.overlap:
+            self._check_overlap(entries)
+        # Sub-directories last, so that what they hold takes no room from what comes before.
+        for entry in sorted(entries, key=lambda entry: entry.tag in _SUB_DIRECTORIES):
             if wanted is not None and entry.tag not in wanted:
                 continue
             try:
@@ -129,19 +166,36 @@ class _Reader:
                     found[entry.tag] = self.value(entry)
                 elif depth < 2:
                     at = self.value(entry).numbers()[0]
-                    found[entry.tag] = self.directory(at, None, depth + 1)
+                    if at not in self.followed:
+                        found[entry.tag] = self.directory(at, None, depth + 1)
+            except HostileTagsError:
+                raise
             except ValueError:
                 continue
         return found
 
+    def _check_overlap(self, entries: list[_Entry]) -> None:
+        """HostileTagsError for values that are longer, together, than the file they lie in."""
+        lengths = (self._size(entry.kind) * entry.count for entry in entries)
+        if sum(length for length in lengths if length <= self.size) > self.size + _MOST_OVERLAP:
+            raise HostileTagsError("its tags overlap")
 
-def read_directories(stream: BinaryIO, wanted: Container[int] | None = None) -> list[Directory]:
-    """The chain of directories of a TIFF stream, with the tags that are `wanted` (None: all).
 
-    EXIF, GPS and interoperability directories come nested. Raises ValueError for a stream that
-    is no TIFF, is cut off, or links its directories in a circle.
+def read_directories(
+    stream: BinaryIO,
+    wanted: Container[int] | None = None,
+    wanted_later: Container[int] = frozenset(),
+    *,
+    overlap: bool = True,
+) -> list[Directory]:
+    """The chain of directories of a TIFF stream.
+
+    The first one comes with the tags that are `wanted` (None: all), the others with those that
+    are `wanted_later`; EXIF, GPS and interoperability directories come nested. Raises ValueError
+    for a stream that is no TIFF, is cut off, links its directories in a circle, or holds too much;
+    without `overlap` also if values share bytes, for the sake of decoders that read every tag.
     """
-    reader = _Reader(stream)
+    reader = _Reader(stream, overlap=overlap)
     found: list[Directory] = []
     seen: set[int] = set()
     offset = reader.first
@@ -149,8 +203,8 @@ def read_directories(stream: BinaryIO, wanted: Container[int] | None = None) -> 
         if offset in seen or len(seen) == _MOST_DIRECTORIES:
             raise ValueError("the directories of tags run in a circle")
         seen.add(offset)
-        found.append(reader.directory(offset, wanted))
-        offset = reader.pointer(reader.entries(offset)[1])
+        found.append(reader.directory(offset, wanted_later if found else wanted))
+        offset = reader.pointer(reader.link(offset))
     return found
 
 
@@ -202,13 +256,13 @@ def upright_exif(exif: bytes, width: int, height: int) -> bytes:
     patched = bytearray(exif)
     try:
         reader = _Reader(io.BytesIO(exif))
-        entries, link = reader.entries(reader.first)
+        entries = reader.entries(reader.first)
         _patch(patched, reader, entries, {ORIENTATION: 1})
         for entry in entries:
             if entry.tag == EXIF_IFD:
-                below = reader.entries(reader.value(entry).numbers()[0])[0]
+                below = reader.entries(reader.value(entry).numbers()[0])
                 _patch(patched, reader, below, {_PIXEL_WIDTH: width, _PIXEL_HEIGHT: height})
-        _cut_thumbnail(patched, reader, link)
+        _cut_thumbnail(patched, reader, reader.link(reader.first))
     except ValueError:
         return bytes(patched)
     return bytes(patched)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +13,9 @@ from typing import BinaryIO
 import numpy as np
 
 from baryir_cli.images.colour import bands
+from baryir_cli.images.inflate import Meter, inflated
+
+_log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -20,7 +25,17 @@ _STALE_TEXT = (_XMP_KEYWORD, _EXIF_KEYWORD, b"Raw profile type APP1", b"Raw prof
 _COLOUR_SPACE = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _SINGLE = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"tRNS"})
-_LARGEST_PROFILE = 64 << 20
+_METADATA = _SINGLE | _TEXT | _COLOUR_SPACE | {b"PLTE"}
+# What pixels cannot be read without: damage to them is an error, to the rest it is a loss.
+_CRITICAL = frozenset({b"PLTE", b"tRNS", b"IDAT"})
+# Samples a pixel, and the depths they may have, by colour type.
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+# Interlaced: the first column and row of each pass, and its steps across and down.
+_PASSES = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 _INCHES_IN_METRE = 39.37007874
 
 # Fast, and within a few per cent of the slow ones on photographs.
@@ -36,11 +51,26 @@ class PngFile:
     height: int
     depth: int
     colour_type: int
+    interlaced: bool
+    header: bytes
     single: dict[bytes, bytes] = field(default_factory=dict)
     texts: list[tuple[bytes, bytes]] = field(default_factory=list)
     colour_space: list[tuple[bytes, bytes]] = field(default_factory=list)
-    # Whether the mark of the end was found.
-    whole: bool = False
+    palette: bytes | None = None
+    # Where the chunks of pixels lie, and their lengths: those in a row, as decoders take them.
+    pixels: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """How long the pixels are once inflated, each row with the byte that names its filter."""
+        bits = self.depth * _SAMPLES[self.colour_type]
+        passes = _PASSES if self.interlaced else ((0, 0, 1, 1),)
+        total = 0
+        for left, top, across, down in passes:
+            columns = max(0, -(-(self.width - left) // across))
+            rows = max(0, -(-(self.height - top) // down))
+            total += rows * (1 + (columns * bits + 7) // 8) if columns else 0
+        return total
 
     @property
     def frames(self) -> int:
@@ -50,7 +80,7 @@ class PngFile:
     @property
     def icc(self) -> bytes | None:
         packed = self.single.get(b"iCCP", b"").partition(b"\0")[2][1:]
-        return _inflated(packed)
+        return inflated(packed, "a profile")
 
     @property
     def dpi(self) -> tuple[float, float] | None:
@@ -69,7 +99,7 @@ class PngFile:
         for kind, data in self.texts:
             keyword, _, rest = data.partition(b"\0")
             if keyword == _EXIF_KEYWORD and kind in (b"tEXt", b"zTXt"):
-                text = (_inflated(rest[1:]) or b"") if kind == b"zTXt" else rest
+                text = (inflated(rest[1:], "EXIF") or b"") if kind == b"zTXt" else rest
                 try:
                     return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii")) or None
                 except ValueError:
@@ -82,7 +112,7 @@ class PngFile:
             keyword, _, rest = data.partition(b"\0")
             if kind == b"iTXt" and keyword == _XMP_KEYWORD and len(rest) >= 2:
                 text = rest[2:].split(b"\0", 2)[-1]
-                return _inflated(text) if rest[0] else text
+                return inflated(text, "XMP") if rest[0] else text
         return None
 
     @property
@@ -92,56 +122,100 @@ class PngFile:
         return (*self.colour_space, *texts)
 
 
-def _inflated(packed: bytes) -> bytes | None:
-    """Deflated metadata unpacked; None where it is damaged, empty or absurdly long."""
-    inflate = zlib.decompressobj()
-    try:
-        data = inflate.decompress(packed, _LARGEST_PROFILE)
-    except zlib.error:
-        return None
-    return data if data and inflate.eof else None
-
-
 def scan(stream: BinaryIO) -> PngFile:
-    """Header and metadata of a PNG; ValueError if it does not begin with a header.
+    """Header and metadata of a PNG; ValueError if it does not begin with a valid header.
 
-    Stops in silence where the file is cut off: the decoder is what reports that.
+    Stops in silence where the file is cut off: `bare` is what reports that.
     """
+    size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    head = stream.read(33)
-    if len(head) < 33 or head[:8] != SIGNATURE or head[12:16] != b"IHDR":
-        raise ValueError("the PNG header is damaged")
-    png = PngFile(*struct.unpack(">IIBB", head[16:26]))
-    for kind, data in _chunks(stream):
-        if kind == b"IEND":
-            png.whole = True
-        elif kind in _SINGLE:
-            png.single.setdefault(kind, data)
-        elif kind in _TEXT:
-            png.texts.append((kind, data))
-        elif kind in _COLOUR_SPACE:
-            png.colour_space.append((kind, data))
+    png = _header(stream.read(33))
+    for kind, at, length in _chunks(stream, size):
+        if kind == b"IDAT":
+            if not png.pixels or png.pixels[-1][0] + png.pixels[-1][1] + 12 == at:
+                png.pixels.append((at, length))
+        elif kind in _METADATA:
+            _keep(png, kind, _checked(stream, kind, at, length))
     return png
 
 
-def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """The metadata chunks that come after the header, and IEND; pixel data are skipped."""
-    known = _SINGLE | _TEXT | _COLOUR_SPACE
+def _header(head: bytes) -> PngFile:
+    """The file that the first 33 bytes announce; ValueError for what PNG does not have."""
+    if len(head) == 33 and head[:16] == SIGNATURE + b"\0\0\0\rIHDR":
+        width, height, depth, colour_type, *methods = struct.unpack(">II5B", head[16:29])
+        valid = head[29:] == _checksum(b"IHDR", head[16:29])
+        if valid and depth in _DEPTHS.get(colour_type, ()) and methods in ([0, 0, 0], [0, 0, 1]):
+            return PngFile(width, height, depth, colour_type, bool(methods[2]), head)
+    raise ValueError("the PNG header is damaged")
+
+
+def _chunks(stream: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, place of the data and their length of the whole chunks behind the header."""
+    at = 33 + 8
+    stream.seek(33)
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if kind == b"IEND":
-            yield kind, b""
+        if kind == b"IEND" or at + length + 4 > size:
             return
-        if kind not in known:
-            stream.seek(length + 4, 1)
-            continue
-        data, checksum = stream.read(length), stream.read(4)
-        if checksum == struct.pack(">I", zlib.crc32(kind + data)):
-            yield kind, data
+        yield kind, at, length
+        at += length + 12
+        stream.seek(at - 8)
+
+
+def _keep(png: PngFile, kind: bytes, data: bytes | None) -> None:
+    """Note a chunk of metadata, unless it was damaged."""
+    if data is None:
+        _log.warning("the PNG's %s chunk is damaged and left out", kind.decode("ascii"))
+    elif kind == b"PLTE":
+        png.palette = png.palette or data
+    elif kind in _SINGLE:
+        png.single.setdefault(kind, data)
+    elif kind in _TEXT:
+        png.texts.append((kind, data))
+    else:
+        png.colour_space.append((kind, data))
+
+
+def _checked(stream: BinaryIO, kind: bytes, at: int, length: int) -> bytes | None:
+    """A chunk's data; where the checksum is wrong, None or, if pixels need them, ValueError."""
+    stream.seek(at)
+    data = stream.read(length)
+    if stream.read(4) == _checksum(kind, data):
+        return data
+    if kind in _CRITICAL:
+        raise ValueError(f"its {kind.decode('ascii')} chunk is damaged")
+    return None
+
+
+def bare(stream: BinaryIO, file: PngFile, *, transparency: bool) -> BinaryIO:
+    """The PNG without metadata, of which decoders refuse more, and say more, than is wanted here.
+
+    ValueError where pixels are missing or damaged.
+    """
+    out = io.BytesIO()
+    out.write(file.header)
+    if file.colour_type == 3 and file.palette:
+        out.write(_chunk(b"PLTE", file.palette))
+    if transparency and b"tRNS" in file.single and file.colour_type in (0, 2, 3):
+        out.write(_chunk(b"tRNS", file.single[b"tRNS"]))
+    meter = Meter(file.pixel_bytes)
+    for at, length in file.pixels:
+        data = _checked(stream, b"IDAT", at, length) or b""
+        meter.feed(data)
+        out.write(_chunk(b"IDAT", data))
+    if meter.length < file.pixel_bytes:
+        raise ValueError("the file is cut off, or its pixels stop early")
+    out.write(_chunk(b"IEND", b""))
+    out.seek(0)
+    return out
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + _checksum(kind, data)
+
+
+def _checksum(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def with_chunks(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:

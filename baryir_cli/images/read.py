@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,9 +36,9 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
     """Decode a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
 
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
-    several threads. Raises ImageError, one line without the file's name: no such file, a folder,
-    unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen before
-    decoding), several frames or pages, 32-bit or floating point samples.
+    several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
+    pipe, unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen
+    before decoding), several frames or pages, 32-bit or floating point samples.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)
@@ -67,6 +68,9 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
     if source.is_dir():
         raise ImageError("is a folder, not an image")
     try:
+        # Before it is opened: a pipe would wait for a writer, a device may never end.
+        if not stat.S_ISREG(source.stat().st_mode):
+            raise ImageError("is not a regular file")
         file = source.open("rb")
     except OSError as error:
         raise ImageError(f"cannot be opened: {error.strerror or error}") from error
@@ -132,22 +136,19 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
     if file.depth == 16:
         photo = _read_deep_png(stream, file, orientation)
     else:
-        stream.seek(0)
-        photo = decoded(PngImagePlugin.PngImageFile(stream), "png", orientation)
+        bare = png.bare(stream, file, transparency=True)
+        photo = decoded(PngImagePlugin.PngImageFile(bare), "png", orientation)
     photo = _described(photo, icc=file.icc, exif=exif, xmp=xmp)
     return replace(photo, dpi=file.dpi, chunks=file.kept)
 
 
 def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Photo:
-    # OpenCV 4 would tell the console.
-    if not file.whole:
-        raise ValueError("the file is cut off")
-    colour, alpha = opencv.decode(stream)
+    # The transparent colour is seen to here: OpenCV leaves it alone in grey images.
+    colour, alpha = opencv.decode(png.bare(stream, file, transparency=False))
     if colour.dtype != np.uint16 or colour.shape[:2] != (file.height, file.width):
         raise ValueError("OpenCV read it as something else")
     key = file.single.get(b"tRNS", b"")
     if alpha is None and len(key) == 2 * colour.shape[2]:
-        # The one colour that stands for transparent; OpenCV leaves it alone in grey images.
         clear = (colour == np.frombuffer(key, ">u2")).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     grey = file.colour_type in (0, 4)

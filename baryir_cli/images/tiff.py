@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from baryir_cli.images import ifd, opencv
 from baryir_cli.images.colour import bands, unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
+from baryir_cli.images.inflate import Meter
 from baryir_cli.images.png import deflater
+
+if TYPE_CHECKING:
+    import tifffile
 
 _KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
@@ -36,6 +41,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 _DEFLATE = 8
 _LARGEST_OFFSET = 0xFFFFFFFF
+# What tiles may hold beyond the image.
+_LARGEST_MARGIN = 64 << 20
 
 
 @dataclass
@@ -120,7 +127,7 @@ def scan(stream: BinaryIO) -> TiffFile:
 
     Reduced copies of the image (thumbnails, pyramids) do not count as pages.
     """
-    directories = ifd.read_directories(stream, _WANTED)
+    directories = ifd.read_directories(stream, _WANTED, {_KIND}, overlap=False)
     if not directories:
         raise ValueError("the TIFF holds no image")
     files = [TiffFile(tags, 1) for tags in directories]
@@ -162,11 +169,26 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
         page = tiff.pages[0]
         if page.compression not in (1, 8, 32946):
             return None
+        if page.compression != 1:
+            _check_segments(page)
         # One worker: the caller's threads work on other images.
         samples = np.asarray(page.asarray(maxworkers=1))
         if page.planarconfig == 2 and samples.ndim == 3:
             return np.moveaxis(samples, 0, -1)
         return samples
+
+
+def _check_segments(page: tifffile.TiffPage) -> None:
+    """ValueError for deflated strips or tiles that make more than they are to hold."""
+    most = 2 * math.prod(page.chunks)
+    if most > page.nbytes + _LARGEST_MARGIN or len(page.dataoffsets) > math.prod(page.chunked):
+        raise ValueError("the samples are not laid out as the tags say")
+    for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        meter = Meter(most)
+        page.parent.filehandle.seek(offset)
+        meter.feed(page.parent.filehandle.read(length))
+        if meter.length > most:
+            raise ValueError("its strips hold more than the image")
 
 
 @dataclass

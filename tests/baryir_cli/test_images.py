@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
 import sys
 import threading
+import time
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -804,6 +807,198 @@ def test_cut_off_sixteen_bit_files_are_refused(
     assert capfd.readouterr().err == ""
 
 
+def shallow_png(rows: int = 20, *chunks: tuple[bytes, bytes], extra: bytes = b"") -> bytes:
+    """An 8-bit PNG that announces 30 x 20 pixels and holds that many `rows`."""
+    header = struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0)
+    raw = b"".join(b"\0" + row.tobytes() for row in noise(20, 30)[:rows]) + extra
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+def test_large_metadata_of_a_png_are_no_reason_to_refuse_it() -> None:
+    profile = bytearray(np.random.default_rng(5).bytes(2_000_000))
+    profile[16:20] = b"RGB "
+    text = b"Notes\0\0" + zlib.compress(bytes(2_000_000))
+    chunks = (b"iCCP", b"a\0\0" + zlib.compress(bytes(profile))), (b"zTXt", text)
+    photo = read_photo(shallow_png(20, *chunks))
+    np.testing.assert_array_equal(photo.pixels, noise(20, 30))
+    assert photo.icc == bytes(profile)
+    assert (b"zTXt", text) in photo.chunks
+    assert read_photo(encode_photo(photo)).icc == bytes(profile)
+
+
+def test_absurd_metadata_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bomb = zlib.compress(bytes(70 << 20), 9)
+    chunks = (b"iCCP", b"a\0\0" + bomb), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)
+    photo = read_photo(shallow_png(20, *chunks))
+    assert photo.icc is None
+    assert photo.xmp is None
+    assert "a profile of more than 64 MB is left out" in caplog.text
+
+
+def test_damaged_metadata_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = shallow_png(20, (b"tEXt", b"Author\0Ann")).replace(b"Ann", b"Bob")
+    assert read_photo(data).chunks == ()
+    assert "tEXt chunk is damaged" in caplog.text
+    key = shallow_png(20, (b"tRNS", b"\0\1\0\2\0\3")).replace(b"\0\1\0\2\0\3", b"\0\1\0\2\0\4")
+    assert_refused(key, "tRNS chunk is damaged")
+
+
+def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert_refused(shallow_png(10), "its pixels stop early")
+    assert_refused(shallow_png(19), "its pixels stop early")
+    deep = bytearray(deep_png(noise(10, 30, bits=16)))
+    deep[16:33] = shallow_png()[16:33]
+    deep[24] = 16
+    deep[29:33] = struct.pack(">I", zlib.crc32(deep[12:29]))
+    assert_refused(bytes(deep), "its pixels stop early")
+    # More than enough, as some writers have it, does no harm, nor does a lost end.
+    lost_end = deep_png(noise(bits=16))[:-12]
+    for data in (shallow_png(20, extra=bytes(100)), shallow_png()[:-12], lost_end):
+        read_photo(data)
+    assert capfd.readouterr().err == ""
+
+
+def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
+    """A grey (H, W) PNG in the seven passes of Adam7, its last `short` bytes missing."""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    raw = b""
+    for left, top, across, down in [*passes, (0, 1, 1, 2)]:
+        for row in array[top::down, left::across]:
+            if row.size:
+                packed = np.packbits(row) if depth == 1 else row.astype(f">u{depth // 8}")
+                raw += b"\0" + packed.tobytes()
+    header = struct.pack(">IIBBBBB", *array.shape[::-1], depth, 0, 0, 0, 1)
+    raw = raw[: len(raw) - short]
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("depth", [1, 8, 16])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (5, 2), (8, 9), (33, 47)])
+def test_interlaced_png(depth: int, size: tuple[int, int]) -> None:
+    array = noise(*size, 1, bits=16)[..., 0] >> (16 - depth)
+    photo = read_photo(interlaced_png(array, depth))
+    expected = array * (255 if depth == 1 else 1)
+    np.testing.assert_array_equal(photo.pixels, np.repeat(expected[..., None], 3, axis=2))
+    assert_refused(interlaced_png(array, depth, short=1), "its pixels stop early")
+
+
+def test_damaged_sixteen_bit_pngs_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    profile = b"a\0\0" + zlib.compress(bytes(2_000_000))
+    data = deep_png(smooth(top=65535), (b"iCCP", profile), (b"tEXt", b"Author\0Ann"))
+    assert read_photo(data).icc == bytes(2_000_000)
+    random = np.random.default_rng(3)
+    for start in (8, data.index(b"IDAT"), len(data) - 20):
+        for _ in range(40):
+            damaged = bytearray(data)
+            damaged[random.integers(start, min(len(data), start + 400))] ^= 0x55
+            try:
+                read_photo(bytes(damaged), max_megapixels=1)
+            except ImageError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+    assert capfd.readouterr().err == ""
+
+
+def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
+    """A little-endian TIFF: `body` from byte 8 on, then a directory of (type, count, value)."""
+    body += bytes(len(body) % 2)
+    directory = b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(body))
+    return head + body + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+def small_tiff(body: bytes, pixels_at: int, bits: int = 8, **more: tuple[int, int, int]) -> bytes:
+    """A grey TIFF of 8 x 8 in one strip at `pixels_at`; `more` are further tags, as t34665=..."""
+    tags = {256: (3, 1, 8), 257: (3, 1, 8), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
+    tags |= {273: (4, 1, pixels_at), 277: (3, 1, 1), 278: (3, 1, 8), 279: (4, 1, 64)}
+    return tiff_of(tags | {int(name[1:]): value for name, value in more.items()}, body)
+
+
+def directory_of(tags: int, kind: int, count: int, value: int, tag: int | None = None) -> bytes:
+    """A directory of as many `tags`, all alike: numbered from 1000 on, or all the same `tag`."""
+    rows = (struct.pack("<HHII", tag or 1000 + k, kind, count, value) for k in range(tags))
+    return struct.pack("<H", tags) + b"".join(rows) + bytes(4)
+
+
+def in_time(data: bytes) -> Photo | ImageError:
+    """What comes of a hostile file, within about a second and few megabytes."""
+    tracemalloc.start()
+    start = time.process_time()
+    try:
+        photo = read_photo(data)
+        assert len(encode_photo(photo)) < 1_000_000
+        return photo
+    except ImageError as error:
+        return error
+    finally:
+        taken, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert taken < 3
+        assert peak < 16_000_000
+
+
+def test_tiff_tags_that_share_one_long_value_are_refused() -> None:
+    blob = bytes(400_000)
+    below = directory_of(1000, 7, len(blob), 8)
+    body = blob + below + bytes(64)
+    exif_at, pixels_at = 8 + len(blob), 8 + len(blob) + len(below)
+    hidden = small_tiff(body, pixels_at, t34665=(4, 1, exif_at))
+    assert "its tags overlap" in str(in_time(hidden))
+    more = {f"t{60000 + k}": (7, len(blob), 8) for k in range(1000)}
+    assert "its tags overlap" in str(in_time(small_tiff(body, pixels_at, **more)))
+
+
+def test_sub_directories_of_a_tiff_are_followed_once() -> None:
+    below = directory_of(700, 4, 1, 5)
+    between = directory_of(700, 4, 1, 8, tag=0x8825)
+    body = below + between + bytes(64)
+    exif_at, pixels_at = 8 + len(below), 8 + len(below) + len(between)
+    found = in_time(small_tiff(body, pixels_at, t34665=(4, 1, exif_at)))
+    assert isinstance(found, Photo)
+    assert found.pixels.shape == (8, 8, 3)
+
+
+def test_tiff_directories_that_lie_in_each_other_are_refused() -> None:
+    # Each 14 bytes further, and each of 4000 tags: the link of one lands on the next.
+    one = struct.pack("<HHHII", 4000, 254, 4, 1, 1)
+    body = one * 8000
+    data = struct.pack("<2sHI", b"II", 42, 8) + body
+    assert isinstance(in_time(data), ImageError)
+    pages, tags = 300, 1000
+    link = 2 + 12 * tags
+    chain = bytearray(link + 4 + 14 * pages)
+    for k in range(pages):
+        struct.pack_into("<H", chain, 14 * k, tags)
+    # Tags that read as nothing, since their type is 0, but for where counts and links are.
+    for k in range(pages - 1):
+        struct.pack_into("<I", chain, link + 14 * k, 8 + 14 * (k + 1))
+    assert "more than 100,000 tags" in str(in_time(struct.pack("<2sHI", b"II", 42, 8) + chain))
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_deflated_tiff_samples_that_are_no_end_are_refused(tiled: bool) -> None:
+    bomb = zlib.compress(bytes(100_000_000), 9)
+    strip = {"t259": (3, 1, 8), "t279": (4, 1, len(bomb))}
+    if tiled:
+        strip |= {"t322": (4, 1, 1 << 16), "t323": (4, 1, 1 << 16)}
+        strip |= {"t324": (4, 1, 8), "t325": (4, 1, len(bomb))}
+    found = in_time(small_tiff(bomb, 8, bits=16, **strip))
+    assert isinstance(found, ImageError)
+    assert "strips hold more" in str(found) or "not laid out" in str(found)
+
+
+def test_a_tiff_with_one_tag_too_long_loses_that_tag(caplog: pytest.LogCaptureFixture) -> None:
+    body = bytes(64) + bytes(65 << 20)
+    photo = read_photo(small_tiff(body, 8, t34675=(7, 65 << 20, 72)))
+    assert photo.icc is None
+    assert "tag 34675 of 68157440 bytes is too long" in caplog.text
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_damaged_files_give_an_image_or_an_image_error(format_name: str) -> None:
     data = pil_bytes(Image.fromarray(smooth()), format_name)
@@ -828,6 +1023,22 @@ def test_folders_and_unreadable_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(SOURCES["rgb"]())
         path.chmod(0)
         assert_refused(path, "Permission denied")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_pipes_devices_and_sockets_are_refused_unopened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    # A reader that waits for a writer would hold up the whole run: watched from outside.
+    code = "import sys; from pathlib import Path; from baryir_cli.images import read_photo\n"
+    code += "read_photo(Path(sys.argv[1]))"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(pipe)], capture_output=True, text=True, timeout=60
+    )
+    assert "ImageError: is not a regular file" in found.stderr
+    assert_refused(Path("/dev/null"), "is not a regular file")
+    (tmp_path / "link.png").symlink_to(pipe)
+    assert_refused(tmp_path / "link.png", "is not a regular file")
 
 
 def huge_header(format_name: str) -> bytes:

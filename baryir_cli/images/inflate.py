@@ -1,0 +1,45 @@
+"""Deflated data from files that are not to be trusted: in bounded memory."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+
+_log = logging.getLogger(__name__)
+
+LARGEST_METADATA = 64 << 20
+_BLOCK = 1 << 20
+
+
+class Meter:
+    """Counts the bytes that deflated data make, in pieces, without keeping them.
+
+    Stops at the first byte above `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.length = 0
+        self._inflate = zlib.decompressobj()
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece; ValueError if it is damaged."""
+        while piece and self.length <= self.most and not self._inflate.eof:
+            try:
+                block = self._inflate.decompress(piece, min(_BLOCK, self.most + 1 - self.length))
+            except zlib.error as error:
+                raise ValueError("the pixels are damaged") from error
+            self.length += len(block)
+            piece = self._inflate.unconsumed_tail
+
+
+def inflated(packed: bytes, what: str) -> bytes | None:
+    """Deflated metadata unpacked; None where they are damaged, empty or (logged) too long."""
+    inflate = zlib.decompressobj()
+    try:
+        data = inflate.decompress(packed, LARGEST_METADATA)
+    except zlib.error:
+        return None
+    if inflate.unconsumed_tail and not inflate.eof:
+        _log.warning("%s of more than %d MB is left out", what, LARGEST_METADATA >> 20)
+    return data if data and inflate.eof else None
