@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,11 +88,25 @@ class Row:
     seconds_per_megapixel: float
 
     def markdown(self) -> str:
-        return (
-            f"| {self.name} | {self.images} | {self.input_psnr:.2f} | {self.input_ssim:.3f} "
-            f"| {self.psnr:.2f} | {self.ssim:.3f} | {self.psnr - self.input_psnr:+.2f} "
-            f"| {self.seconds_per_megapixel:.2f} |"
-        )
+        gain = self.psnr - self.input_psnr
+        cells = [
+            f"{value:{style}}" if math.isfinite(value) else "-"
+            for value, style in [
+                (self.input_psnr, ".2f"),
+                (self.input_ssim, ".3f"),
+                (self.psnr, ".2f"),
+                (self.ssim, ".3f"),
+                (gain, "+.2f"),
+                (self.seconds_per_megapixel, ".2f"),
+            ]
+        ]
+        return f"| {self.name} | {self.images} | {' | '.join(cells)} |"
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Rounded, and None where a figure is infinite, which JSON cannot say."""
+        values = asdict(self)
+        del values["name"]
+        return {k: round(v, 4) if math.isfinite(v) else None for k, v in values.items()}
 
 
 def measure(name: str, images: list[Pair], engine: Engine, pool: ThreadPoolExecutor) -> Row:
@@ -139,10 +154,7 @@ def main() -> None:
             rows.append(measure(name, images, engine, pool))
             print(rows[-1].markdown(), flush=True)
     if args.json:
-        figures = {
-            r.name: {k: round(v, 4) for k, v in asdict(r).items() if k != "name"} for r in rows
-        }
-        args.json.write_text(json.dumps(figures, indent=1))
+        args.json.write_text(json.dumps({r.name: r.to_dict() for r in rows}, indent=1))
 
 
 if __name__ == "__main__":
