@@ -45,7 +45,7 @@ def blur(image: Image, rng: np.random.Generator) -> Image:
 
 
 def dark(image: Image, rng: np.random.Generator) -> Image:
-    return degradations.low_light(image, rng, exposure=2**-4.5, shot=5e-5, read=5e-4)
+    return degradations.low_light(image, rng, exposure=2**-6, shot=5e-5, read=5e-4)
 
 
 def eyes() -> np.ndarray:
