@@ -29,7 +29,7 @@ SMALLEST_TILE = 64
 SMALLEST_ASKED = 32
 LARGEST_TILE = 2048
 LARGEST_BATCH = 8
-CPU_BUDGET = 640 << 20
+CPU_BUDGET = 384 << 20
 """Bytes that a forward pass may take on a CPU, however much is free."""
 STRIP = 64
 """Rows of a band that are turned into pixels at a time."""
