@@ -25,6 +25,7 @@ def main() -> None:
 
         code = run()
     except KeyboardInterrupt:  # while Python was still importing
+        sys.stderr.write("baryir: interrupted\n")
         code = 130
     sys.exit(code)
 
