@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.images.colour import grey_of, indexed
+from baryir_cli.images.colour import grey_of
+from baryir_cli.images.write import palette_image
 from baryir_cli.references import network_of
 
 Array = NDArray[Any]
@@ -101,7 +102,9 @@ class Restorer:
             working = "RGBA" if image.has_transparency_data else "RGB"
             restored = Image.fromarray(self._array(np.asarray(image.convert(working)), strength))
             if image.mode == "P":
-                restored = _with_palette(restored)
+                array = np.asarray(restored)
+                alpha = array[..., 3] if working == "RGBA" else None
+                restored = palette_image(np.ascontiguousarray(array[..., :3]), alpha)
             elif working == "RGB":
                 restored = restored.convert(image.mode)
         else:
@@ -155,15 +158,3 @@ class Restorer:
         if image.shape[2] == 4:
             restored = np.concatenate([restored, pixels[..., 3:]], 2)
         return restored.astype(image.dtype)
-
-
-def _with_palette(image: Image.Image) -> Image.Image:
-    """The 256 colours that suit an RGB or RGBA image best."""
-    array = np.asarray(image)
-    alpha = array[..., 3] if array.shape[2] == 4 else None
-    chosen = indexed(np.ascontiguousarray(array[..., :3]), alpha)
-    result = Image.frombytes("P", image.size, chosen.indices.tobytes())
-    result.putpalette(chosen.colours.tobytes())
-    if chosen.alphas is not None:
-        result.info["transparency"] = bytes(chosen.alphas)
-    return result

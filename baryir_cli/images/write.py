@@ -92,7 +92,7 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
 def _pillow_image(photo: Photo) -> Image.Image:
     """An 8-bit photo as a Pillow image of its layout; palettes with alpha carry "transparency"."""
     if photo.layout == "palette":
-        return _palette_image(photo)
+        return palette_image(photo.pixels, photo.alpha)
     if photo.layout == "bilevel":
         return Image.fromarray(_white(photo))
     if photo.layout == "cmyk":
@@ -107,8 +107,9 @@ def _pillow_image(photo: Photo) -> Image.Image:
     return image
 
 
-def _palette_image(photo: Photo) -> Image.Image:
-    found = colour.indexed(photo.pixels, photo.alpha)
+def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
+    """(H, W, 3) uint8 in the 256 colours that suit it best, as a Pillow image of mode P."""
+    found = colour.indexed(pixels, alpha)
     image = Image.fromarray(found.indices)
     image.putpalette(found.colours.tobytes())
     if found.alphas is not None:
