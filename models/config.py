@@ -40,6 +40,8 @@ class NetworkConfig:
         unshuffle: side of the pixel blocks that are folded into channels before level 0.
         resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
             levels, 1 or 3; at 3 they cost as much as three gated blocks each.
+        affine: whether the correction is an offset plus a gain times the image, not an offset
+            alone. Haze and darkness are undone by a gain that varies slowly.
     """
 
     width: int = 48
@@ -53,6 +55,7 @@ class NetworkConfig:
     conditioning: Conditioning = "official"
     unshuffle: int = 1
     resample_kernel: int = 3
+    affine: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
@@ -65,6 +68,8 @@ class NetworkConfig:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 < value <= 64:
                 raise ConfigError(f"{name} must be a number above 0, not {value!r}")
+        if type(self.affine) is not bool:
+            raise ConfigError(f"affine must be true or false, not {self.affine!r}")
         if self.block not in get_args(Block):
             raise ConfigError(f"block must be one of {get_args(Block)}, not {self.block!r}")
         if self.conditioning not in get_args(Conditioning):

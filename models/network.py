@@ -45,6 +45,27 @@ class Encoder(nn.Module):
         return features
 
 
+class Head(nn.Module):
+    """From decoder features to the correction at full resolution."""
+
+    def __init__(self, config: NetworkConfig, channels: int) -> None:
+        super().__init__()
+        self.affine = config.affine
+        fields = 6 if config.affine else 3
+        self.project = conv3x3(channels, fields * config.unshuffle**2)
+        self.shuffle = nn.PixelShuffle(config.unshuffle)
+        if config.affine:
+            offsets = 3 * config.unshuffle**2
+            nn.init.zeros_(self.project.weight[offsets:])
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        fields = self.shuffle(self.project(features))
+        if not self.affine:
+            return fields
+        offset, gain = fields.chunk(2, dim=1)
+        return torch.addcmul(offset, gain, image)
+
+
 class BaryIR(nn.Module):
     """Blind all-in-one restoration through the Wasserstein barycenter space.
 
@@ -63,15 +84,12 @@ class BaryIR(nn.Module):
             self.decoder = OfficialDecoder(config)
         else:
             self.decoder = PaperDecoder(config)
-        self.head = nn.Sequential(
-            conv3x3(self.decoder.channels, 3 * config.unshuffle**2),
-            nn.PixelShuffle(config.unshuffle),
-        )
+        self.head = Head(config, self.decoder.channels)
 
     def forward(self, image: Tensor) -> Restoration:
         *skips, latent = self.encoder(image)
         latents = self.stage(latent)
-        correction = self.head(self.decoder(latents, skips))
+        correction = self.head(self.decoder(latents, skips), image)
         return Restoration(correction, latents)
 
 

@@ -58,7 +58,7 @@ def _modules() -> dict[str, str]:
         "stage.norm": "LN.body",
         "stage.map": "barylatent",
         "decoder.refinement": "refinement",
-        "head.0": "output",
+        "head.project": "output",
     }
     for i in range(DECODER_LEVELS):
         modules[f"encoder.levels.{i}"] = f"encoder_level{i + 1}"

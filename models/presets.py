@@ -18,6 +18,7 @@ PRESETS: dict[str, NetworkConfig] = {
         conditioning="paper",
         unshuffle=2,
         resample_kernel=1,
+        affine=True,
     ),
     # For trying things out: the paper family with its own Restormer blocks, 0.2 M parameters.
     "tiny": NetworkConfig(

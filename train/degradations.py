@@ -85,7 +85,7 @@ def random_rain(image: Image, rng: np.random.Generator) -> Image:
             angle=wind + rng.normal(0, 3),
             length=np.exp(rng.uniform(np.log(8), np.log(60))),
             width=rng.uniform(0.4, 1.3),
-            density=np.exp(rng.uniform(np.log(8e-4), np.log(8e-3))) * (2 if heavy else 1),
+            density=np.exp(rng.uniform(np.log(3e-4), np.log(8e-3))) * (2 if heavy else 1),
         )
         streaks = layer[..., None] * np.float32(rng.uniform(0.15, 0.85))
         if rng.random() < 0.7:
@@ -128,7 +128,25 @@ def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Im
 def random_haze(image: Image, rng: np.random.Generator) -> Image:
     """Haze of random density over a random depth field, its airlight nearly grey."""
     airlight = np.clip(rng.uniform(0.7, 1.0) + rng.normal(0, 0.015, 3), 0, 1).astype(np.float32)
-    return haze(image, depth_field(image.shape[:2], rng), rng.uniform(0.4, 2.4), airlight)
+    depth = depth_field(image.shape[:2], rng)
+    if rng.random() < 0.5:
+        depth = follow_edges(depth, image, rng)
+    return haze(image, depth, rng.uniform(0.4, 2.4), airlight)
+
+
+def follow_edges(depth: Image, image: Image, rng: np.random.Generator) -> Image:
+    """A depth that steps where the picture does, as things stand before each other.
+
+    Each of the picture's large areas of one colour moves nearer or farther by up to a half.
+    """
+    height, width = depth.shape
+    small = np.asarray(cv2.resize(image, (max(width // 4, 1), max(height // 4, 1))), np.float32)
+    colours = np.asarray(cv2.medianBlur(quantise(small), 5), np.float32) / np.float32(255)
+    axis = rng.standard_normal(3).astype(np.float32)
+    shade = colours @ (axis / np.linalg.norm(axis))
+    steps = np.sin(shade * np.float32(rng.uniform(3, 10)) + np.float32(rng.uniform(0, 6.3)))
+    steps = np.asarray(cv2.resize(steps, (width, height)), np.float32)
+    return np.clip(depth * (1 + np.float32(0.5) * steps), 0.05, 1.5)
 
 
 def shake_kernel(rng: np.random.Generator, extent: float) -> Image:
@@ -169,8 +187,9 @@ def motion_blur(image: Image, kernel: Image) -> Image:
 
 
 def random_motion_blur(image: Image, rng: np.random.Generator) -> Image:
-    """Camera shake of 4 to 26 pixels and a little sensor noise."""
-    blurred = motion_blur(image, shake_kernel(rng, rng.uniform(4, 26)))
+    """Camera shake of 3 to 26 pixels, half of it below 9, and a little sensor noise."""
+    extent = np.exp(rng.uniform(np.log(3), np.log(26)))
+    blurred = motion_blur(image, shake_kernel(rng, extent))
     return gaussian_noise(blurred, rng, rng.uniform(0, 2))
 
 

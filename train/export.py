@@ -30,6 +30,7 @@ def export_weights(source: Path, target: Path, notes: dict[str, Any]) -> None:
         "steps": state["step"],
         "date": date.today().isoformat(),
         "recipe": recipe.to_dict(),
+        **({"start": state["start"]} if state["start"] else {}),
         **notes,
     }
     save_weights(target, preset(recipe.preset), state["average"], provenance, torch.float16)

@@ -12,12 +12,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from models.network import BaryIR, build
 from models.potentials import Potentials
 from models.presets import preset
+from models.weights import Weights
 from train import checkpoint, losses
+from train.distributed import Team, team
+from train.initial import ancestry, start_from
 from train.recipe import SAMPLES_A_STEP, Recipe, RecipeError
 from train.sources import Patches, Source, gather
 
@@ -35,23 +39,41 @@ class Trainer:
     machine), not on how often the run was interrupted.
     """
 
-    def __init__(self, recipe: Recipe, sources: list[Source], device: str = "cpu") -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        sources: list[Source],
+        device: str = "cpu",
+        *,
+        start: Weights | None = None,
+        team: Team = Team(),  # noqa: B008 (it is frozen)
+    ) -> None:
         self.recipe = recipe
         self.sources = sources
         self.device = torch.device(device)
+        self.team = team
         torch.manual_seed(recipe.seed)
         self.network: BaryIR = build(preset(recipe.preset), self.device)
+        self.start = None
+        if start is not None:
+            start_from(self.network, start)
+            self.start = ancestry(start)
         config = self.network.config
         latent_channels = config.channels(config.levels - 1)
         self.potentials = Potentials(latent_channels, len(sources)).to(self.device)
         self.average = build(config, self.device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+            self.network.parameters(),
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=True,
         )
         self.potentials_optimiser = torch.optim.RMSprop(
             self.potentials.parameters(), recipe.potentials_rate
         )
+        self.shared_network = team.wrap(self.network, self.device)
+        self.shared_potentials = team.wrap(self.potentials, self.device)
         settings = [recipe.sources[s.name] for s in sources]
         q = torch.tensor([s.probability for s in settings], device=self.device)
         self.probabilities = q / q.sum()
@@ -79,15 +101,20 @@ class Trainer:
         """
         recipe = self.recipe
         importance = losses.importance(source, self.weights, self.probabilities)
-        restoration = self.network(degraded)
+        restoration = self.shared_network(degraded)
         latents = restoration.latents
         error = (degraded + restoration.correction - target).abs().flatten(1).mean(1)
-        potentials = losses.congruent(self.potentials(latents.barycenter), self.weights)
+        # The potentials learn in their own step alone.
+        fixed = {name: p.detach() for name, p in self.potentials.named_parameters()}
+        scores = functional_call(self.potentials, fixed, latents.barycenter)
+        potentials = losses.congruent(scores, self.weights)
+        barycenter = self.team.gather(latents.barycenter)
+        residual = self.team.gather(latents.residual)
         terms = {
             "l1": (self.loss_weights[source] * error).mean(),
             "mwb": losses.mwb(latents, potentials, source, importance),
-            "irc": losses.irc(latents.residual, source),
-            "bro": losses.bro(latents.barycenter, latents.residual),
+            "irc": losses.irc(residual, self.team.gather(source)),
+            "bro": losses.bro(barycenter, residual),
         }
         map_objective = terms["mwb"] + recipe.gamma * (terms["irc"] + terms["bro"])
         total = terms["l1"] + recipe.map_weight * map_objective
@@ -98,9 +125,10 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimiser.step()
 
-        barycenter = latents.barycenter.detach()
-        potentials = losses.congruent(self.potentials(barycenter), self.weights)
-        ascent = losses.potentials_objective(potentials, source, importance)
+        scores = self.shared_potentials(latents.barycenter.detach())
+        ascent = losses.potentials_objective(
+            losses.congruent(scores, self.weights), source, importance
+        )
         self.potentials_optimiser.zero_grad()
         torch.autograd.backward(ascent)
         self.potentials_optimiser.step()
@@ -124,13 +152,15 @@ class Trainer:
     @torch.no_grad()
     def _average_weights(self) -> None:
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        means: list[Tensor] = list(self.average.parameters())
+        values: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(means, values, 1 - decay)
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
         return {
             "step": self.step,
+            "start": self.start,
             "recipe": self.recipe.to_dict(),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -154,6 +184,7 @@ class Trainer:
         if list(recipe["sources"]) != list(self.recipe.sources):
             raise RecipeError(f"the run was begun with sources {', '.join(recipe['sources'])}")
         self.step = state["step"]
+        self.start = state["start"]
         for name in ("network", "average", "potentials", "optimiser", "potentials_optimiser"):
             getattr(self, name).load_state_dict(state[name])
         torch.set_rng_state(state["rng"])
@@ -164,7 +195,7 @@ class Trainer:
         patches = Patches(self.sources, self.probabilities.tolist(), stage.patch, self.recipe.seed)
         # A fixed stride between steps: sample numbers do not depend on the stages before.
         indices = [
-            [step * SAMPLES_A_STEP + i for i in range(stage.batch)]
+            [step * SAMPLES_A_STEP + i for i in self.team.share(stage.batch)]
             for step in range(self.step, end)
         ]
         loader: DataLoader[Any] = DataLoader(
@@ -188,6 +219,7 @@ def train(
     *,
     log: Log,
     device: str = "cpu",
+    start: Weights | None = None,
     workers: int = 1,
     checkpoint_every: int = 500,
     log_every: int = 50,
@@ -198,6 +230,7 @@ def train(
         data: folder laid out as the reference README's ``data/Train``.
         run: folder of the run; holds ``last.pt`` and ``log.jsonl``.
         log: called with the means of every ``log_every`` steps.
+        start: weights to begin from instead of random ones; a run that goes on ignores them.
 
     Raises:
         DivergedError: a loss or a weight is NaN or infinite; ``last.pt`` is from before that.
@@ -210,31 +243,39 @@ def train(
         "clean_share": recipe.clean_share,
         "paired_share": {name: s.paired_share for name, s in recipe.sources.items()},
     }
-    trainer = Trainer(recipe, gather(list(recipe.sources), data, options), device)
-    run.mkdir(parents=True, exist_ok=True)
-    last = run / "last.pt"
-    if last.exists():
-        trainer.load_state(checkpoint.load(last))
-    meter = Meter(trainer)
-    with open(run / "log.jsonl", "a", encoding="utf-8") as file:
+    sources = gather(list(recipe.sources), data, options)
+    with team(torch.device(device)) as together:
+        trainer = Trainer(recipe, sources, device, start=start, team=together)
+        run.mkdir(parents=True, exist_ok=True)
+        last = run / "last.pt"
+        if last.exists():
+            trainer.load_state(checkpoint.load(last))
+        meter = Meter(trainer)
         while trainer.step < recipe.steps:
             for batch in trainer.batches(workers):
                 meter.add(batch[2], trainer.train_step(*batch))
                 if trainer.step % log_every == 0:
-                    entry = meter.flush()
-                    if not math.isfinite(entry["total"]):
-                        raise _diverged(trainer, last)
-                    file.write(json.dumps(entry) + "\n")
-                    file.flush()
-                    log(entry)
+                    _note(meter.flush(), run, log, trainer)
                 if trainer.step % checkpoint_every == 0 or trainer.step == recipe.steps:
                     if not trainer.is_finite():
-                        raise _diverged(trainer, last)
-                    checkpoint.save(last, trainer.state())
+                        raise _diverged(trainer, run)
+                    if together.leads:
+                        checkpoint.save(last, trainer.state())
     return trainer
 
 
-def _diverged(trainer: Trainer, last: Path) -> DivergedError:
+def _note(entry: dict[str, Any], run: Path, log: Log, trainer: Trainer) -> None:
+    """Writes one line of the log, unless the run is lost."""
+    if not math.isfinite(entry["total"]):
+        raise _diverged(trainer, run)
+    if trainer.team.leads:
+        with open(run / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        log(entry)
+
+
+def _diverged(trainer: Trainer, run: Path) -> DivergedError:
+    last = run / "last.pt"
     good = str(last) if last.exists() else "none"
     return DivergedError(f"not finite at step {trainer.step}; last good checkpoint: {good}")
 
@@ -259,12 +300,14 @@ class Meter:
 
     def flush(self) -> dict[str, Any]:
         seconds = time.perf_counter() - self.started
+        team = self.trainer.team
         entry: dict[str, Any] = {"step": self.trainer.step, "rate": self.trainer.learning_rate()}
-        entry["patches_per_second"] = round(self.samples / seconds, 2)
+        entry["patches_per_second"] = round(self.samples * team.size / seconds, 2)
         for name in self.terms[0]:
             if name != "error":
-                entry[name] = float(torch.stack([t[name] for t in self.terms]).mean())
-        errors, sources = torch.cat([t["error"] for t in self.terms]), torch.cat(self.sources)
+                entry[name] = float(team.gather(torch.stack([t[name] for t in self.terms])).mean())
+        errors = team.gather(torch.cat([t["error"] for t in self.terms]))
+        sources = team.gather(torch.cat(self.sources))
         entry["l1_source"] = {
             s.name: float(errors[sources == k].mean())
             for k, s in enumerate(self.trainer.sources)

@@ -15,9 +15,12 @@ def train(
         str, typer.Option(help="Recipe that ships with the tool, or a TOML file.")
     ] = "small",
     data: Annotated[Path, typer.Option(help="Folder laid out as data/Train.")] = Path("data/Train"),
-    run: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")] = Path(
         "runs/small"
     ),
+    init: Annotated[
+        str | None, typer.Option(help="Weights to begin from: an embedded name or a file.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Another length than the recipe's.")
     ] = None,
@@ -26,10 +29,12 @@ def train(
 ) -> None:
     """Train a network with the adversarial barycenter objective.
 
-    Writes RUN/last.pt, RUN/log.jsonl and, at the end, RUN/weights.safetensors.
+    Writes OUT/last.pt, OUT/log.jsonl and, at the end, OUT/weights.safetensors.
     """
     from baryir_cli.console import messages
     from baryir_cli.device import keep_freed_memory, resolve_device
+    from baryir_cli.references import resolve_weights
+    from models.weights import WeightsError, read_weights
     from train.checkpoint import CheckpointError
     from train.export import export_weights
     from train.loop import DivergedError, with_steps
@@ -47,12 +52,14 @@ def train(
 
     try:
         plan = with_steps(Recipe.load(_recipe_file(recipe)), steps)
+        weights = None if init is None else read_weights(resolve_weights(init))
         resolved = str(resolve_device(device))
-        follow(plan, data, run, log=show, device=resolved, workers=workers)
-    except (RecipeError, SourceError, DivergedError, CheckpointError) as error:
+        trainer = follow(plan, data, out, log=show, device=resolved, start=weights, workers=workers)
+    except (RecipeError, SourceError, DivergedError, CheckpointError, WeightsError) as error:
         raise UserError(str(error)) from None
-    export_weights(run / "last.pt", run / "weights.safetensors", {"data": str(data)})
-    console.print(f"wrote {run / 'weights.safetensors'}", markup=False)
+    if trainer.team.leads:
+        export_weights(out / "last.pt", out / "weights.safetensors", {"data": str(data)})
+        console.print(f"wrote {out / 'weights.safetensors'}", markup=False)
 
 
 def _recipe_file(name: str) -> Path:

@@ -54,7 +54,7 @@ def test_not_an_object() -> None:
         NetworkConfig.from_dict([1])  # type: ignore[arg-type]
 
 
-SIZES = {"official": (53_549_774, 8), "small": (3_665_808, 16), "tiny": (325_237, 8)}
+SIZES = {"official": (53_549_774, 8), "small": (3_669_264, 16), "tiny": (325_237, 8)}
 
 
 @pytest.mark.parametrize("name", PRESETS)

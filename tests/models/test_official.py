@@ -84,8 +84,8 @@ def test_foreign_and_missing_names_show() -> None:
     ours = {k: tuple(v.shape) for k, v in from_official(state, expected).items()}
     with pytest.raises(WeightsError, match=r"1 tensors too many, first prompt\.weight"):
         check_shapes(ours, expected)
-    del ours["prompt.weight"], ours["head.0.weight"]
-    with pytest.raises(WeightsError, match=r"1 tensors are missing, first head\.0\.weight"):
+    del ours["prompt.weight"], ours["head.project.weight"]
+    with pytest.raises(WeightsError, match=r"1 tensors are missing, first head\.project\.weight"):
         check_shapes(ours, expected)
 
 

@@ -71,7 +71,7 @@ def test_network_restores_alike(good: Path, state: dict[str, Tensor]) -> None:
     network, image = load_network(read_weights(good)), torch.rand(1, 3, 16, 24)
     assert not network.training
     assert not any(p.requires_grad or p.is_meta for p in network.parameters())
-    assert network.head[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert network.head.project.weight.is_contiguous(memory_format=torch.channels_last)
     same = build(CONFIG)
     same.load_state_dict(state)
     torch.testing.assert_close(network(image).correction, same(image).correction)
@@ -150,7 +150,7 @@ def test_trailing_bytes(good: Path) -> None:
     refused(good, "4 bytes follow")
 
 
-NAME = "head.0.weight"
+NAME = "head.project.weight"
 
 
 def _metadata(change: Callable[[Header], None]) -> Callable[[Header], None]:
@@ -167,7 +167,7 @@ def _set(key: str, value: Any) -> Callable[[Header], None]:
 
 
 def _rename(header: Header) -> None:
-    header["head.9.weight"] = header.pop(NAME)
+    header["head.other.weight"] = header.pop(NAME)
 
 
 CHANGES: list[tuple[Callable[[Header], Any], str]] = [

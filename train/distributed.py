@@ -1,0 +1,79 @@
+"""Several processes on one batch: what torchrun started, and what they share.
+
+Alone, every function does nothing. Together, each process holds an equal part of the batch, and
+losses and gradients are those of one process with the whole batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class _AllGather(torch.autograd.Function):
+    """Every rank's tensor, joined; gradients go home and are summed over the ranks' losses."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        tensor = tensor.contiguous()
+        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, tensor)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(dist.get_world_size())[dist.get_rank()]
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run; this one is ``rank`` of ``size``."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, batch: int) -> range:
+        """Which samples of a batch are this process's."""
+        return range(self.rank, batch, self.size)
+
+    def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
+        """The module, its gradients averaged over the team."""
+        if self.size == 1:
+            return module
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=devices)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The whole batch of a tensor, differentiable, rank by rank."""
+        if self.size == 1:
+            return tensor
+        return _AllGather.apply(tensor)
+
+
+@contextmanager
+def team(device: torch.device) -> Iterator[Team]:
+    """Joins the processes that torchrun started with this one, if it did."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team()
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Team(dist.get_rank(), size)
+    finally:
+        dist.destroy_process_group()
