@@ -13,6 +13,7 @@ import typer
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.errors import ExitCode, UserError
+from baryir_cli.options import SpreadCommand
 
 app = typer.Typer(
     name="baryir",
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(restore)
-app.command()(train)
+app.command(cls=SpreadCommand)(train)
 
 
 def _show_version(wanted: bool) -> None:

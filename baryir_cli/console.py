@@ -29,7 +29,7 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def shown(path: Path) -> str:
+def shown(path: Path | str) -> str:
     """A path for people: a name must not be able to end the line or to colour the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 

@@ -1,10 +1,9 @@
-"""Turns a checkpoint of ``baryir train`` into the embedded weights.
+"""Turns the weights of a run into the embedded ones: their figures go into the metadata.
 
-    python scripts/export_weights.py runs/small/last.pt models/embedded/small.safetensors \\
-        --figures figures.json
+    python scripts/export_weights.py runs/small/weights.safetensors \\
+        models/embedded/small.safetensors --figures figures.json
 
-The averaged weights, in half precision, with recipe, data and figures in the metadata. The
-figures are those of ``scripts/score.py --json``.
+The figures are those of ``scripts/score.py --json``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-from train.export import export_weights
+import torch
+
+from models.weights import read_weights, save_weights
 
 DATA = (
     "429 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22), "
@@ -23,14 +24,15 @@ DATA = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--figures", type=Path)
     args = parser.parse_args()
     figures = json.loads(args.figures.read_text()) if args.figures else {}
-    args.target.parent.mkdir(parents=True, exist_ok=True)
-    notes = {"data": DATA, "licence": "MIT", "figures": figures}
-    export_weights(args.checkpoint, args.target, notes)
+    weights = read_weights(args.weights)
+    notes = {"name": args.target.stem, "data": DATA, "licence": "MIT", "figures": figures}
+    provenance = weights.provenance | notes
+    save_weights(args.target, weights.config, weights.state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 
 

@@ -1,42 +1,78 @@
-"""Training checkpoints: loading one executes nothing, writing one is atomic."""
+"""Training checkpoints: folders of safetensors and a state that executes nothing when loaded.
+
+``RUN/checkpoints/00000500/`` holds ``network.safetensors``, ``average.safetensors`` (both float32,
+either may be restored with) and ``state.pt`` (potentials, optimisers, step, recipe).
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from models.weights import WeightsError, read_weights, save_weights
+from train.export import provenance
+from train.trainer import Trainer
+
 
 class CheckpointError(ValueError):
-    """A file that is no whole checkpoint; the message names it."""
+    """A folder that is no whole checkpoint; the message names it."""
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors, numbers and containers; the file is whole or absent."""
-    temporary = path.with_name(path.name + ".part")
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, the oldest first."""
+    folder = run / "checkpoints"
+    return sorted(p for p in folder.glob("*") if p.name.isdigit()) if folder.is_dir() else []
+
+
+def save(run: Path, trainer: Trainer, keep: int) -> Path:
+    """Writes a checkpoint, which is whole or absent, and drops all but the last ``keep``."""
+    folder = run / "checkpoints"
+    target = folder / f"{trainer.step:08d}"
+    temporary = folder / f"{target.name}.part"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
+        for name, network in {"network": trainer.network, "average": trainer.average}.items():
+            save_weights(
+                temporary / f"{name}.safetensors",
+                network.config,
+                network.state_dict(),
+                provenance(trainer, run.name),
+            )
+        with open(temporary / "state.pt", "wb") as file:
+            torch.save(trainer.state(), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
+    for old in checkpoints(run)[:-keep]:
+        shutil.rmtree(old)
+    return target
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Reads what :func:`save` wrote, onto the CPU.
+def load(path: Path, trainer: Trainer) -> None:
+    """Puts a trainer where :func:`save` left off.
 
     Raises:
-        CheckpointError: the file is cut short or something else.
+        CheckpointError: the folder is not whole, or holds something else.
+        train.recipe.RecipeError: it is of another network or of other sources.
     """
+    state_file = path / "state.pt"
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+        network = read_weights(path / "network.safetensors")
+        average = read_weights(path / "average.safetensors")
+        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+    except WeightsError as error:
+        raise CheckpointError(str(error)) from None
+    except OSError as error:
+        raise CheckpointError(f"{state_file}: {error.strerror}") from None
     except Exception:  # torch's reader raises of every kind, IndexError among them
-        raise CheckpointError(f"{path} is damaged or no training checkpoint") from None
-    return state
+        raise CheckpointError(f"{state_file} is damaged or no training state") from None
+    trainer.load_state(state, network.state, average.state)

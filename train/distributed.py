@@ -51,6 +51,11 @@ class Team:
         """Which samples of a batch are this process's."""
         return range(self.rank, batch, self.size)
 
+    def wait(self) -> None:
+        """Until all have come this far."""
+        if self.size > 1:
+            dist.barrier()
+
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
         """The module, its gradients averaged over the team."""
         if self.size == 1:
@@ -65,15 +70,37 @@ class Team:
         return _AllGather.apply(tensor)
 
 
+class TeamError(RuntimeError):
+    """Another process of the run has ended."""
+
+
+def local_device(name: str) -> str:
+    """The device of this process where torchrun started one for each: ``cuda`` is ``cuda:N``."""
+    local = os.environ.get("LOCAL_RANK")
+    if local and name in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{local}"
+    return name
+
+
 @contextmanager
 def team(device: torch.device) -> Iterator[Team]:
-    """Joins the processes that torchrun started with this one, if it did."""
+    """Joins the processes that torchrun started with this one, if it did.
+
+    Raises:
+        TeamError: another process ended before this one.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Team()
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Team(dist.get_rank(), size)
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise TeamError("another process of the run ended; --resume goes on") from error
+        raise
     finally:
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""From a training checkpoint to weights that others can use."""
+"""From a trainer to weights that others can use."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from typing import Any
 
 import torch
 
-from models.presets import preset
 from models.weights import save_weights
-from train import checkpoint
-from train.recipe import Recipe
+from train.trainer import Trainer
 
 
-def export_weights(source: Path, target: Path, notes: dict[str, Any]) -> None:
-    """Writes the averaged weights of a checkpoint as safetensors in half precision.
+def provenance(trainer: Trainer, name: str) -> dict[str, Any]:
+    """What weights say of the run they come from."""
+    entry: dict[str, Any] = {
+        "name": name,
+        "sources": trainer.names,
+        "steps": trainer.step,
+        "date": date.today().isoformat(),
+        "recipe": trainer.recipe.to_dict(),
+    }
+    return entry | ({"start": trainer.start} if trainer.start else {})
+
+
+def export_weights(trainer: Trainer, target: Path, notes: dict[str, Any]) -> None:
+    """Writes the averaged weights as safetensors in half precision.
 
     Args:
-        source: a ``last.pt`` of a run.
         target: the safetensors file.
         notes: more provenance: data, licence, figures.
     """
-    state = checkpoint.load(source)
-    recipe = Recipe.from_dict(state["recipe"])
-    provenance = {
-        "name": target.stem,
-        "sources": list(recipe.sources),
-        "steps": state["step"],
-        "date": date.today().isoformat(),
-        "recipe": recipe.to_dict(),
-        **({"start": state["start"]} if state["start"] else {}),
-        **notes,
-    }
-    save_weights(target, preset(recipe.preset), state["average"], provenance, torch.float16)
+    entry = provenance(trainer, target.stem) | notes
+    save_weights(target, trainer.average.config, trainer.average.state_dict(), entry, torch.float16)

@@ -1,6 +1,7 @@
-"""The barycenter objective, as the paper writes it (DESIGN section 3 restores the equations).
+"""The barycenter objective (DESIGN section 3 restores the paper's equations).
 
 Latents are ``(N, C, h, w)``, ``source`` is ``(N,)`` with the index k of every sample's source.
+The last three functions are the reference code's own readings of the same terms.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.barycenter import Latents
+
+TEMPERATURE = 0.07
+"""Of the contrastive terms (paper section 5.1)."""
 
 
 def congruent(potentials: Tensor, weights: Tensor) -> Tensor:
@@ -27,6 +31,11 @@ def importance(source: Tensor, weights: Tensor, probabilities: Tensor) -> Tensor
     return (weights / probabilities)[source]
 
 
+def own(potentials: Tensor, source: Tensor) -> Tensor:
+    """Of ``(N, K)`` potentials, that of every sample's own source, ``(N,)``."""
+    return potentials.gather(1, source[:, None]).squeeze(1)
+
+
 def transport_cost(latents: Latents) -> Tensor:
     """c(z, T(z)) = ||z - T(z)||^2 as the mean over C, h and w, ``(N,)``."""
     return latents.residual.square().flatten(1).mean(1)
@@ -39,17 +48,15 @@ def mwb(latents: Latents, potentials: Tensor, source: Tensor, importance: Tensor
         potentials: ``(N, K)``, congruent f_k(b_i).
         importance: ``(N,)``, l_k / q_k.
     """
-    own = potentials.gather(1, source[:, None]).squeeze(1)
-    return (importance * (transport_cost(latents) - own)).mean()
+    return (importance * (transport_cost(latents) - own(potentials, source))).mean()
 
 
 def potentials_objective(potentials: Tensor, source: Tensor, importance: Tensor) -> Tensor:
     """What the potentials minimise: sum_k l_k E f_k(b), the ascent of equation 8, a scalar."""
-    own = potentials.gather(1, source[:, None]).squeeze(1)
-    return (importance * own).mean()
+    return (importance * own(potentials, source)).mean()
 
 
-def irc(residual: Tensor, source: Tensor, temperature: float = 0.07) -> Tensor:
+def irc(residual: Tensor, source: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Inter-residual contrastive loss (equation 13), a scalar; a sample is not its own positive.
 
     Samples without another of their source in the batch are left out; 0 if that leaves none.
@@ -69,6 +76,39 @@ def irc(residual: Tensor, source: Tensor, temperature: float = 0.07) -> Tensor:
 
 def bro(barycenter: Tensor, residual: Tensor) -> Tensor:
     """Barycenter-residual orthogonal loss: the mean of cos(b_i, r_j)^2 (equation 14), a scalar."""
+    return squared_cosines(barycenter, residual).mean()
+
+
+def squared_cosines(barycenter: Tensor, residual: Tensor) -> Tensor:
+    """cos(b_i, r_j)^2 of every pair, ``(N, M)``."""
     b = F.normalize(barycenter.flatten(1), dim=1)
     r = F.normalize(residual.flatten(1), dim=1)
-    return (b @ r.T).square().mean()
+    return (b @ r.T).square()
+
+
+def reference_cost(latents: Latents) -> Tensor:
+    """RMS(z_i - b_i) of every sample, ``(N,)``: a root where the paper has a square."""
+    return transport_cost(latents).sqrt()
+
+
+def reference_contrast(
+    residual: Tensor, source: Tensor, residuals: Tensor, sources: Tensor
+) -> Tensor:
+    """The reference code's contrast of every sample, ``(N,)``: a sample is its own positive.
+
+    Near 0 while residuals are nearly orthogonal, so that it teaches next to nothing.
+
+    Args:
+        residuals: ``(M, C, h, w)``, those of the whole batch, to which ``residual`` belongs.
+        sources: ``(M,)``, theirs.
+    """
+    unit = F.normalize(residual.flatten(1), dim=1)
+    units = F.normalize(residuals.flatten(1), dim=1)
+    similarity = unit @ units.T / TEMPERATURE
+    positive = source[:, None] == sources[None]
+    return similarity.logsumexp(1) - similarity.masked_fill(~positive, -torch.inf).logsumexp(1)
+
+
+def reference_congruence(potentials: Tensor, weights: Tensor) -> Tensor:
+    """10 (sum_j l_j g_j(b))^2 on the last sample of ``(N, K)`` potentials, a scalar."""
+    return 10 * (potentials[-1] @ weights).square()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from models.presets import PRESETS
+from models.config import ConfigError, NetworkConfig
+from models.presets import PRESETS, preset
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +21,13 @@ else:
 
 SAMPLES_A_STEP = 4096
 """Sample numbers that a step owns, and so the largest batch."""
+
+Objective = Literal["paper", "reference"]
+Loss = Literal["mwb", "irc", "bro"]
+Weighting = Literal["proportion", "inverse", "uniform", "sampling"]
+Optimiser = Literal["rmsprop", "adamw"]
+Schedule = Literal["step", "cosine", "constant"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class RecipeError(ValueError):
@@ -40,6 +50,12 @@ def _check(
         raise RecipeError(f"{name} is out of range or of the wrong kind: {value!r}")
 
 
+def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    if value not in choices or type(value) is not type(choices[0]):
+        known = ", ".join(str(choice).lower() for choice in choices)
+        raise RecipeError(f"{name} must be one of {known}, not {value!r}")
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of the run at one patch and batch size; ``share`` of all steps."""
@@ -58,7 +74,7 @@ class Stage:
 class SourceRecipe:
     """How often a source is drawn and what its L1 counts for."""
 
-    probability: float
+    probability: float = 1.0
     loss_weight: float = 1.0
     paired_share: float = 1.0
 
@@ -70,39 +86,69 @@ class SourceRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The paper's objective with everything it leaves open.
+    """An objective of DESIGN section 3 with everything that it leaves open.
 
     Attributes:
+        objective: ``paper`` (congruent potentials by construction) or ``reference`` (what the
+            authors' code does: congruence as a penalty, a sample its own positive).
         preset: name of the network's configuration.
+        network: fields of the configuration that differ from the preset's.
         steps: optimiser steps of the network; the potentials take as many.
-        sources: the sources by name. The barycenter weights l follow ``probability``.
+        sources: the sources by name, their probabilities relative to each other.
         stages: patch and batch sizes, in order.
-        sigma: lowest and highest noise level of ``denoise``, in 8-bit steps.
+        noise: noise levels of ``denoise`` in 8-bit steps.
+        noise_range: lowest and highest level, any between them instead of those of ``noise``.
         clean_share: share of synthetic pairs that stay undegraded.
-        map_weight: weight of the map objective L_T against L1.
+        l1_weight: weight of L1.
+        map_weight: weight of the map objective L_T.
         gamma: weight of IRC and BRO against MWB within L_T.
-        learning_rate: of the network (AdamW, cosine to 1 % of it, linear warm-up).
-        potentials_rate: of the potentials (RMSprop).
+        losses: which of MWB, IRC and BRO there are (Table IX); with none it is plain L1.
+        weights: the barycenter weights l_k: in ``proportion`` to a source's number of images,
+            ``inverse`` to it, ``uniform`` (Table X), or as the ``sampling`` probabilities.
+        fresh_latents: whether the potentials' step takes b from a second forward, after the
+            network's update, instead of the forward that its loss was computed on.
+        optimiser: of the network; the potentials always take RMSprop.
+        learning_rate: of the network.
+        potentials_rate: learning rate of the potentials.
+        schedule: of both rates: ``step`` (a tenth after each of ``drops``), ``cosine`` (to 1 %)
+            or ``constant``, after a linear warm-up.
+        drops: shares of the run after which the ``step`` schedule divides by ten.
         warm_up: steps of the warm-up.
         clip: largest norm of the network's gradient.
+        accumulate: batches that make one step; each is one of ``stages``' size.
         ema: decay of the averaged weights that are kept.
+        precision: of the network's forward and backward; the losses are always float32.
+        compile: whether the network goes through torch.compile.
         seed: of weights and samples.
     """
 
+    objective: Objective = "paper"
     preset: str = "small"
+    network: dict[str, Any] = field(default_factory=dict)
     steps: int = 20000
     sources: dict[str, SourceRecipe] = field(default_factory=dict)
-    stages: tuple[Stage, ...] = (Stage(1.0, 64, 12),)
-    sigma: tuple[float, float] = (15.0, 50.0)
-    clean_share: float = 0.08
-    map_weight: float = 1e-3
-    gamma: float = 0.05
-    learning_rate: float = 2e-3
+    stages: tuple[Stage, ...] = (Stage(1.0, 128, 8),)
+    noise: tuple[float, ...] = (15.0, 25.0, 50.0)
+    noise_range: tuple[float, float] | None = None
+    clean_share: float = 0.0
+    l1_weight: float = 1.0
+    map_weight: float = 5e-3
+    gamma: float = 0.1
+    losses: tuple[Loss, ...] = ("mwb", "irc", "bro")
+    weights: Weighting = "proportion"
+    fresh_latents: bool = False
+    optimiser: Optimiser = "adamw"
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     potentials_rate: float = 1e-4
+    schedule: Schedule = "cosine"
+    drops: tuple[float, ...] = (0.5, 0.8)
     warm_up: int = 200
     clip: float = 1.0
+    accumulate: int = 1
     ema: float = 0.999
+    precision: Precision = "fp32"
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -112,14 +158,59 @@ class Recipe:
             raise RecipeError("a recipe needs sources and stages")
         for name in ("steps", "warm_up", "seed"):
             _check(name, getattr(self, name), whole=True)
-        for name in ("map_weight", "gamma", "weight_decay"):
+        _check("accumulate", self.accumulate, 1, whole=True)
+        for name in ("l1_weight", "map_weight", "gamma", "weight_decay"):
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
         for name in ("clean_share", "ema"):
             _check(name, getattr(self, name), 0, 1)
-        _check("sigma", self.sigma[0])
-        _check("sigma", self.sigma[1], self.sigma[0])
+        for share in self.drops:
+            _check("drops", share, 0, 1)
+        for name in ("fresh_latents", "compile"):
+            _check_choice(name, getattr(self, name), [False, True])
+        self._check_choices()
+        self._check_noise()
+        if math.prod((self.steps + 1, SAMPLES_A_STEP)) > 2**62:
+            raise RecipeError("steps is out of range")
+        self.config()
+
+    def _check_choices(self) -> None:
+        for name, kind in {
+            "objective": Objective,
+            "weights": Weighting,
+            "optimiser": Optimiser,
+            "schedule": Schedule,
+            "precision": Precision,
+        }.items():
+            _check_choice(name, getattr(self, name), get_args(kind))
+        for loss in self.losses:
+            _check_choice("losses", loss, get_args(Loss))
+        if len(set(self.losses)) < len(self.losses):
+            raise RecipeError("losses names one twice")
+
+    def _check_noise(self) -> None:
+        if not self.noise:
+            raise RecipeError("noise needs at least one level")
+        for level in self.noise:
+            _check("noise", level, 0, 255)
+        if self.noise_range:
+            low, high = self.noise_range
+            _check("noise_range", low, 0, 255)
+            _check("noise_range", high, low, 255)
+
+    def config(self) -> NetworkConfig:
+        """The network's configuration.
+
+        Raises:
+            RecipeError: ``network`` has an entry that does not fit.
+        """
+        if not isinstance(self.network, dict):
+            raise RecipeError("network must be a table of configuration fields")
+        try:
+            return NetworkConfig.from_dict(preset(self.preset).to_dict() | self.network)
+        except ConfigError as error:
+            raise RecipeError(f"network: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -140,9 +231,11 @@ class Recipe:
             values["sources"] = {k: SourceRecipe(**v) for k, v in values["sources"].items()}
             if "stages" in values:
                 values["stages"] = tuple(Stage(**v) for v in values["stages"])
-            if "sigma" in values:
-                low, high = values["sigma"]
-                values["sigma"] = (float(low), float(high))
+            for name in ("noise", "noise_range", "drops"):
+                if values.get(name) is not None:
+                    values[name] = tuple(float(v) for v in values[name])
+            if "losses" in values:
+                values["losses"] = tuple(values["losses"])
             return cls(**values)
         except RecipeError:
             raise
@@ -157,10 +250,8 @@ class Recipe:
             RecipeError: it is not there, not TOML or not a recipe.
         """
         try:
-            return cls.from_dict(tomllib.loads(path.read_text("utf-8")))
-        except OSError as error:
-            raise RecipeError(f"{path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
+            return cls.from_dict(read_toml(path))
+        except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
     def stage_at(self, step: int) -> tuple[Stage, int]:
@@ -172,3 +263,34 @@ class Recipe:
             if step < round(end):
                 return stage, round(end)
         return self.stages[-1], self.steps
+
+    def rate_factor(self, step: int) -> float:
+        """What both learning rates are multiplied with at a step."""
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        done = min((step - self.warm_up) / max(self.steps - self.warm_up, 1), 1)
+        if self.schedule == "cosine":
+            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+        if self.schedule == "step":
+            return float(0.1 ** sum(step >= share * self.steps for share in self.drops))
+        return 1.0
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a recipe file, unchecked.
+
+    Raises:
+        RecipeError: it is not there or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(str(error)) from None
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = Path(str(files("train"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -195,7 +195,31 @@ def match_pairs(degraded: Path, target: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def gather(names: Sequence[str], data: Path, options: dict[str, Any]) -> list[Source]:
+@dataclass(frozen=True)
+class SourceOptions:
+    """SHIM"""
+
+    noise: Sequence[float] = (15.0, 25.0, 50.0)
+    noise_range: tuple[float, float] | None = None
+    clean_share: float = 0.0
+    paired_share: dict[str, float] = field(default_factory=dict)
+    single: Path | None = None
+    holdout: float = 0.0
+    split: str = "train"
+
+
+def gather(
+    names: Sequence[str], data: Path, extra: Sequence[Path], settings: SourceOptions
+) -> list[Source]:
+    low, high = settings.noise_range or (min(settings.noise), max(settings.noise))
+    options: dict[str, Any] = {
+        "clean_share": settings.clean_share,
+        "paired_share": settings.paired_share,
+    }
+    return old_gather(names, data, options | {"sigma": (low, high)})
+
+
+def old_gather(names: Sequence[str], data: Path, options: dict[str, Any]) -> list[Source]:
     """The named sources, from the official folders under ``data`` and from its clean photographs.
 
     Args:

@@ -1,73 +1,305 @@
-"""``baryir train``: the max-min loop over the paper's objective, from a recipe."""
+"""``baryir train``: the max-min loop over a recipe, its entries overridden by options."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from baryir_cli.errors import UsageError, UserError
 
+if TYPE_CHECKING:
+    from train.recipe import Recipe
+
+DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
+OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
+
+
+def option(text: str, panel: str, *names: str, **settings: Any) -> Any:
+    """An option whose default is the recipe's, so that none is shown."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **settings)
+
 
 def train(
+    sources: Annotated[
+        list[str] | None,
+        option(
+            "Degradations to train on: denoise (or denoise_15 ...), derain, dehaze, deblur,"
+            " lowlight, single. Several at once. (paper: three of them, or five)",
+            DATA,
+        ),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder laid out as the reference's data/Train.", rich_help_panel=DATA),
+    ] = Path("data/Train"),
+    clean: Annotated[
+        list[Path] | None,
+        option("Folders of clean photographs to synthesise degradations on.", DATA),
+    ] = None,
+    single: Annotated[
+        Path | None,
+        option("Folder of the source `single`, with degraded/ and target/ in it.", DATA),
+    ] = None,
+    noise: Annotated[
+        list[float] | None,
+        option("Noise levels in 8-bit steps. (paper: 15 25 50)", DATA),
+    ] = None,
+    clean_share: Annotated[
+        float | None, option("Share of synthetic pairs left clean. (paper: 0)", DATA)
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(help="Recipe that ships with the tool, or a TOML file.")
-    ] = "small",
-    data: Annotated[Path, typer.Option(help="Folder laid out as data/Train.")] = Path("data/Train"),
-    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")] = Path(
-        "runs/small"
+        str | None,
+        option(
+            "A recipe that comes with the tool: paper (the default), reference (what the"
+            " authors' code does), small, small-2 (the embedded weights).",
+            OBJECTIVE,
+        ),
+    ] = None,
+    config: Annotated[Path | None, option("A recipe file instead.", OBJECTIVE)] = None,
+    losses: Annotated[
+        list[str] | None,
+        option("Terms of L_T: mwb irc bro, or none for plain L1 (Table IX).", OBJECTIVE),
+    ] = None,
+    weights: Annotated[
+        Literal["proportion", "inverse", "uniform", "sampling"] | None,
+        option(
+            "Barycenter weights l_k from the number of images (Table X). (paper: proportion)",
+            OBJECTIVE,
+        ),
+    ] = None,
+    l1_weight: Annotated[
+        float | None, option("Weight of L1. (reference: 10000; paper: lost)", OBJECTIVE)
+    ] = None,
+    map_weight: Annotated[
+        float | None, option("Weight of L_T. (reference: 1; paper: lost)", OBJECTIVE)
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        option("Weight of IRC and BRO within L_T. (reference: 0.05; paper: lost)", OBJECTIVE),
+    ] = None,
+    preset: Annotated[str | None, option("Network by name. (paper: official)", NETWORK)] = None,
+    network: Annotated[
+        list[str] | None,
+        option("Fields of its configuration: map_blocks=4 width=32 ...", NETWORK),
+    ] = None,
+    init: Annotated[str | None, option("Weights to begin from: a name or a file.", NETWORK)] = None,
+    steps: Annotated[int | None, option("Steps of the optimiser.", OPTIMISATION, min=1)] = None,
+    epochs: Annotated[
+        float | None, option("Passes over the images, instead of steps.", OPTIMISATION)
+    ] = None,
+    batch: Annotated[
+        int | None, option("Patches a batch, over all processes.", OPTIMISATION)
+    ] = None,
+    patch: Annotated[
+        int | None, option("Side of the patches in pixels. (paper: 128)", OPTIMISATION)
+    ] = None,
+    accumulate: Annotated[int | None, option("Batches a step.", OPTIMISATION)] = None,
+    lr: Annotated[
+        float | None,
+        option("Learning rate of the network. (reference: 1e-4; paper: lost)", OPTIMISATION),
+    ] = None,
+    potentials_lr: Annotated[
+        float | None,
+        option("Learning rate of the potentials. (reference: 1e-4; paper: lost)", OPTIMISATION),
+    ] = None,
+    optimiser: Annotated[
+        Literal["rmsprop", "adamw"] | None,
+        option("Of the network. (paper: rmsprop)", OPTIMISATION),
+    ] = None,
+    schedule: Annotated[
+        Literal["step", "cosine", "constant"] | None,
+        option("Of the learning rates. (paper: step)", OPTIMISATION),
+    ] = None,
+    warm_up: Annotated[int | None, option("Steps of the warm-up.", OPTIMISATION)] = None,
+    clip: Annotated[float | None, option("Largest gradient norm.", OPTIMISATION)] = None,
+    ema: Annotated[
+        float | None, option("Decay of the averaged weights, 0 for none.", OPTIMISATION)
+    ] = None,
+    seed: Annotated[int | None, option("Of weights and samples.", OPTIMISATION)] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=RUN)] = Path(
+        "runs/baryir"
     ),
-    init: Annotated[
-        str | None, typer.Option(help="Weights to begin from: an embedded name or a file.")
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from OUT's checkpoint.", rich_help_panel=RUN)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew in OUT.", rich_help_panel=RUN)
+    ] = False,
+    checkpoint_every: Annotated[
+        int,
+        typer.Option(min=1, help="Steps to a checkpoint and validation.", rich_help_panel=RUN),
+    ] = 500,
+    keep: Annotated[int, typer.Option(min=1, help="Checkpoints kept.", rich_help_panel=RUN)] = 3,
+    log_every: Annotated[
+        int, typer.Option(min=1, help="Steps to a line of the log.", rich_help_panel=RUN)
+    ] = 50,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.5, help="Share of the images kept for validation.", rich_help_panel=RUN
+        ),
+    ] = 0.04,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write its event files too.", rich_help_panel=RUN),
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=MACHINE)
+    ] = "auto",
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"] | None,
+        option("Of the network; losses are always fp32.", MACHINE),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Another length than the recipe's.")
+    compile: Annotated[
+        bool | None, option("Use torch.compile.", MACHINE, "--compile/--no-compile")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make patches.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes that make patches, for each device.", rich_help_panel=MACHINE
+        ),
+    ] = 1,
 ) -> None:
     """Train a network with the adversarial barycenter objective.
 
-    Writes OUT/last.pt, OUT/log.jsonl and, at the end, OUT/weights.safetensors.
+    What is not given comes from the recipe. OUT receives checkpoints, a log,
+    samples, curves and weights.safetensors, for `baryir restore --weights`.
+
+    Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """
-    from baryir_cli.console import messages
-    from baryir_cli.device import keep_freed_memory, resolve_device
-    from baryir_cli.references import resolve_weights
-    from models.weights import WeightsError, read_weights
-    from train.checkpoint import CheckpointError
-    from train.export import export_weights
-    from train.loop import DivergedError, with_steps
-    from train.loop import train as follow
-    from train.recipe import Recipe, RecipeError
-    from train.sources import SourceError
+    from baryir_cli.training_run import Request, conduct
 
-    keep_freed_memory()
-    console = messages()
+    entries = {
+        "noise": noise,
+        "clean_share": clean_share,
+        "losses": losses,
+        "weights": weights,
+        "l1_weight": l1_weight,
+        "map_weight": map_weight,
+        "gamma": gamma,
+        "preset": preset,
+        "steps": steps,
+        "accumulate": accumulate,
+        "learning_rate": lr,
+        "potentials_rate": potentials_lr,
+        "optimiser": optimiser,
+        "schedule": schedule,
+        "warm_up": warm_up,
+        "clip": clip,
+        "ema": ema,
+        "seed": seed,
+        "precision": precision,
+        "compile": compile,
+    }
+    plan = _recipe(
+        _recipe_file(recipe, config),
+        _given(entries),
+        _given({"batch": batch, "patch": patch}),
+        sources or [],
+        _fields(network or []),
+    )
+    conduct(
+        Request(
+            recipe=plan,
+            epochs=epochs,
+            data=data,
+            clean=tuple(clean or ()),
+            single=single,
+            init=init,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            checkpoint_every=checkpoint_every,
+            keep=keep,
+            log_every=log_every,
+            holdout=holdout,
+            tensorboard=tensorboard,
+            device=device,
+            workers=workers,
+        )
+    )
 
-    def show(entry: dict[str, Any]) -> None:
-        errors = "  ".join(f"{name} {value:.4f}" for name, value in entry["l1_source"].items())
-        speed = f"{entry['patches_per_second']:.0f} patches/s"
-        console.print(f"step {entry['step']}/{plan.steps}  {errors}  {speed}", markup=False)
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _recipe_file(name: str | None, file: Path | None) -> Path:
+    from train.recipe import shipped
+
+    if name and file:
+        raise UsageError("--recipe and --config are both recipes; give one of them")
+    known = shipped()
+    path = file or known.get(name or "paper")
+    if path is None:
+        raise UsageError(f"no recipe {name!r}; there are {', '.join(known)}; or --config FILE")
+    return path
+
+
+def _recipe(
+    path: Path,
+    entries: dict[str, Any],
+    stage: dict[str, Any],
+    sources: list[str],
+    network: dict[str, Any],
+) -> Recipe:
+    """A recipe file with what the options say instead.
+
+    Args:
+        entries: entries of the recipe.
+        stage: entries of all of its stages.
+        sources: the only ones to train on, if any are given.
+        network: fields of the network's configuration.
+    """
+    from train.recipe import Recipe, RecipeError, read_toml
 
     try:
-        plan = with_steps(Recipe.load(_recipe_file(recipe)), steps)
-        weights = None if init is None else read_weights(resolve_weights(init))
-        resolved = str(resolve_device(device))
-        trainer = follow(plan, data, out, log=show, device=resolved, start=weights, workers=workers)
-    except (RecipeError, SourceError, DivergedError, CheckpointError, WeightsError) as error:
-        raise UserError(str(error)) from None
-    if trainer.team.leads:
-        export_weights(out / "last.pt", out / "weights.safetensors", {"data": str(data)})
-        console.print(f"wrote {out / 'weights.safetensors'}", markup=False)
+        values = read_toml(path)
+        if sources:
+            values |= _chosen(values.get("sources", {}), sources, "noise" in entries)
+        # The recipe's changes to its own preset mean nothing to another, as its noise range
+        # means nothing beside levels.
+        values["network"] = {} if "preset" in entries else values.get("network", {})
+        values["network"] |= network
+        if "noise" in entries:
+            values.pop("noise_range", None)
+        if entries.get("losses") == ["none"]:
+            entries["losses"] = []
+        values["stages"] = [old | stage for old in values.get("stages", [])]
+        return Recipe.from_dict(values | entries)
+    except RecipeError as error:
+        raise UserError(f"{path.name}: {error}") from None
 
 
-def _recipe_file(name: str) -> Path:
-    from importlib.resources import files
+def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:
+    """The sources asked for; ``denoise_15`` and the like are one (DESIGN section 3)."""
+    sources: dict[str, Any] = {}
+    levels: list[float] = []
+    for name in names:
+        task, found, level = name.partition("denoise_")
+        if found and not task and level.replace(".", "", 1).isdigit():
+            levels.append(float(level))
+            name = "denoise"
+        sources[name] = known.get(name, {})
+    if levels and noise:
+        raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
+    entries: dict[str, Any] = {"sources": sources}
+    return entries | ({"noise": levels, "noise_range": None} if levels else {})
 
-    folder = Path(str(files("train"))) / "recipes"
-    for path in (folder / f"{name}.toml", Path(name)):
-        if path.is_file():
-            return path
-    names = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
-    raise UsageError(f"no recipe {name!r}: neither one that ships ({names}) nor a file")
+
+def _fields(entries: list[str]) -> dict[str, Any]:
+    """``name=value`` pairs, values as JSON."""
+    import json
+
+    result = {}
+    for entry in entries:
+        name, found, value = entry.partition("=")
+        if not found:
+            raise UsageError(f"--network takes name=value, not {entry!r}")
+        try:
+            result[name] = json.loads(value)
+        except ValueError:
+            result[name] = value
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,50 @@ import torch
 
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
-from train.loop import DivergedError, Trainer, train
+from train.loop import DivergedError, Rhythm
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
-from train.sources import gather
+from train.run import Run, RunError
+from train.sources import Source, SourceOptions, gather
+from train.trainer import Trainer
+from train.validation import Validation
 
 RECIPE = Recipe(
     preset="tiny",
     steps=10,
     sources={"denoise": SourceRecipe(0.6, 2.0), "derain": SourceRecipe(0.4, 1.0, 0.5)},
-    stages=(Stage(0.7, 16, 3), Stage(0.3, 24, 2)),
+    stages=(Stage(0.7, 16, 4), Stage(0.3, 24, 2)),
     warm_up=2,
 )
+RHYTHM = Rhythm(log=5, checkpoint=500, keep=3, workers=0)
 
 
 class Stop(Exception):  # noqa: N818 (not an error: the run is interrupted)
     pass
 
 
-def follow(data: Path, run: Path, recipe: Recipe = RECIPE, **options: Any) -> Trainer:
-    settings: dict[str, Any] = {"log": lambda _: None, "workers": 0, "log_every": 5}
-    return train(recipe, data, run, **(settings | options))
+def sources_of(recipe: Recipe, data: Path) -> list[Source]:
+    shares = {name: s.paired_share for name, s in recipe.sources.items()}
+    return gather(list(recipe.sources), data, (), SourceOptions(paired_share=shares))
+
+
+def follow(
+    data: Path, folder: Path, recipe: Recipe = RECIPE, *, validate: bool = False, **rhythm: int
+) -> Trainer:
+    """A run from its last checkpoint, if there is one, to its end."""
+    sources = sources_of(recipe, data)
+    trainer, run = Trainer(recipe, sources), Run(folder)
+    folder.mkdir(exist_ok=True)
+    if last := run.last_checkpoint():
+        checkpoint.load(last, trainer)
+        run.go_on(recipe, trainer.step)
+    validation = Validation(sources, size=32, each=2) if validate else None
+    loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm))
+    return trainer
+
+
+def everything(trainer: Trainer) -> dict[str, Any]:
+    modules = {"network": trainer.network, "average": trainer.average}
+    return trainer.state() | {name: dict(m.state_dict()) for name, m in modules.items()}
 
 
 def interrupt_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,46 +85,85 @@ def assert_equal(a: Any, b: Any, where: str = "state") -> None:
         assert a == b, where
 
 
+VARIANTS = {
+    "paper": RECIPE,
+    "reference": replace(RECIPE, objective="reference", optimiser="rmsprop", fresh_latents=True),
+    "accumulated": replace(RECIPE, accumulate=2, schedule="step", weights="inverse"),
+    "bf16": replace(RECIPE, precision="bf16"),
+    "plain": replace(RECIPE, losses=()),
+}
+
+
 # 5 is within the first stage, 7 is its last step, 8 within the second.
-@pytest.mark.parametrize("steps", [5, 7, 8])
+@pytest.mark.parametrize(
+    ("variant", "steps"),
+    [("paper", 5), ("paper", 7), ("paper", 8), ("reference", 5), ("accumulated", 5), ("bf16", 5)],
+)
 def test_resumed_run_is_the_run(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, steps: int
 ) -> None:
-    whole = follow(data, tmp_path / "whole").state()
+    recipe = VARIANTS[variant]
+    whole = everything(follow(data, tmp_path / "whole", recipe))
     with monkeypatch.context() as patch:
         interrupt_after(steps, patch)
         with pytest.raises(Stop):
-            follow(data, tmp_path / "parts", checkpoint_every=steps)
+            follow(data, tmp_path / "parts", recipe, checkpoint=steps)
     torch.manual_seed(99)
-    parts = follow(data, tmp_path / "parts").state()
-    for name in ("step", "network", "average", "potentials", "optimiser", "potentials_optimiser"):
-        assert_equal(whole[name], parts[name], name)
+    assert_equal(whole, everything(follow(data, tmp_path / "parts", recipe)))
 
 
-def test_everything_learns(data: Path, tmp_path: Path) -> None:
-    entries: list[dict[str, Any]] = []
-    trainer = follow(data, tmp_path / "run", log=entries.append)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_everything_learns(data: Path, tmp_path: Path, variant: str) -> None:
+    recipe = VARIANTS[variant]
+    trainer = follow(data, tmp_path / "run", recipe)
+    entries = Run(tmp_path / "run").entries()
     assert [e["step"] for e in entries] == [5, 10]
-    assert set(entries[-1]["l1_source"]) <= set(RECIPE.sources)
-    fresh = Trainer(RECIPE, trainer.sources)
-    for name in ("network", "average", "potentials"):
-        pairs = zip(
-            getattr(fresh, name).named_parameters(),
-            getattr(trainer, name).parameters(),
-            strict=True,
-        )
+    assert set(entries[-1]["l1_source"]) == set(RECIPE.sources)
+    fresh = Trainer(recipe, sources_of(recipe, data))
+    parts = {
+        "network": (fresh.network, trainer.network),
+        "average": (fresh.average, trainer.average),
+    }
+    if recipe.losses:
+        parts["potentials"] = (fresh.objective.potentials, trainer.objective.potentials)
+    for name, (before, after) in parts.items():
+        pairs = zip(before.named_parameters(), after.parameters(), strict=True)
         same = [n for (n, p), q in pairs if torch.equal(p, q)]
         # The free constant of every critic is the gauge that congruence takes out.
         assert not [n for n in same if n != "features.7.bias"], name
+
+
+def test_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(data, run, replace(RECIPE, steps=6), log=2, checkpoint=4)
+    (run / "checkpoints" / "00000006").rename(run / "checkpoints" / "gone")
+    follow(data, run, log=2)
+    assert [e["step"] for e in Run(run).entries()] == [2, 4, 6, 8, 10]
+
+
+def test_validation_samples_and_curves(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(data, run, validate=True, checkpoint=5)
+    psnr = [e["psnr"] for e in Run(run).entries()]
+    assert all(set(p) == set(RECIPE.sources) for p in psnr)
+    assert psnr[0] != psnr[1]
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["00000005.png", "00000010.png"]
+    assert (run / "curves.png").stat().st_size > 1000
+
+
+def test_only_the_last_checkpoints_are_kept(data: Path, tmp_path: Path) -> None:
+    follow(data, tmp_path / "run", checkpoint=2, keep=2)
+    kept = checkpoint.checkpoints(tmp_path / "run")
+    assert [p.name for p in kept] == ["00000008", "00000010"]
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Makes the L1 of one step NaN."""
     genuine = Trainer.train_step
 
-    def step(self: Trainer, degraded: Any, target: Any, source: Any) -> Any:
+    def step(self: Trainer, batches: Any) -> Any:
         factor = float("nan") if self.step == at else 1.0
-        return genuine(self, degraded * factor, target, source)
+        return genuine(self, [(degraded * factor, *rest) for degraded, *rest in batches])
 
     monkeypatch.setattr(Trainer, "train_step", step)
 
@@ -114,58 +178,67 @@ def test_nan_never_reaches_the_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, 3)
-    run = tmp_path / "run"
     # The log, at 10 and no sooner, would come too late for the checkpoint at 4.
-    with pytest.raises(DivergedError, match=r"step 4; last good checkpoint: .*last\.pt"):
-        follow(data, run, log_every=10, checkpoint_every=2)
-    state = checkpoint.load(run / "last.pt")
-    assert state["step"] == 2
-    assert all(t.isfinite().all() for t in state["network"].values())
+    with pytest.raises(DivergedError, match=r"step 4; last good checkpoint: .*00000002"):
+        follow(data, tmp_path / "run", log=10, checkpoint=2)
+    assert [p.name for p in checkpoint.checkpoints(tmp_path / "run")] == ["00000002"]
+
+
+OTHERS: list[tuple[Recipe, str]] = [
+    (replace(RECIPE, network={"width": 16}), "begun with another network"),
+    (replace(RECIPE, sources={"denoise": SourceRecipe(1.0)}), "another sources: .'denoise', 'de"),
+    (replace(RECIPE, optimiser="rmsprop"), "begun with another optimiser: adamw"),
+]
 
 
 def test_other_run_in_the_folder(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    follow(data, run, replace(RECIPE, steps=1))
-    with pytest.raises(RecipeError, match="begun with preset tiny, not small"):
-        follow(data, run, replace(RECIPE, preset="small"))
-    with pytest.raises(RecipeError, match="begun with sources denoise, derain"):
-        follow(data, run, replace(RECIPE, sources={"denoise": SourceRecipe(1.0)}))
+    follow(data, tmp_path / "run", replace(RECIPE, steps=1))
+    for recipe, message in OTHERS:
+        with pytest.raises(RecipeError, match=message):
+            follow(data, tmp_path / "run", recipe)
 
 
-def test_damaged_checkpoint(data: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
+    follow(data, tmp_path / "run", replace(RECIPE, steps=1))
+    (tmp_path / "run" / "notes.txt").touch()
+    run = Run(tmp_path / "run")
+    with pytest.raises(RunError, match="--resume goes on, --overwrite begins anew"):
+        run.begin(RECIPE, overwrite=False)
+    run.begin(RECIPE, overwrite=True)
+    assert run.last_checkpoint() is None
+    assert sorted(p.name for p in run.path.iterdir()) == ["notes.txt", "recipe.json"]
+    assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
+
+
+@pytest.mark.parametrize("name", ["state.pt", "network.safetensors", "average.safetensors"])
+def test_damaged_checkpoint(data: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=1))
-    last = run / "last.pt"
-    for content in (last.read_bytes()[:1000], b"", b"text"):
-        last.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"last\.pt is damaged"):
+    file = run / "checkpoints" / "00000001" / name
+    for content in (file.read_bytes()[:1000], b"", b"text"):
+        file.write_bytes(content)
+        with pytest.raises(CheckpointError, match=name) as caught:
             follow(data, run)
+        assert "\n" not in str(caught.value)
 
 
-def test_checkpoint_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
+def test_checkpoint_is_whole_or_absent(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    path = tmp_path / "last.pt"
-    checkpoint.save(path, {"step": 1})
-    monkeypatch.setattr("os.fsync", full)
+    run = tmp_path / "run"
+    trainer = follow(data, run, replace(RECIPE, steps=1))
+    monkeypatch.setattr("torch.save", full)
+    trainer.step = 2
     with pytest.raises(OSError, match="No space"):
-        checkpoint.save(path, {"step": 2})
-    assert checkpoint.load(path) == {"step": 1}
-    assert list(tmp_path.iterdir()) == [path]
+        checkpoint.save(run, trainer, keep=1)
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["00000001"]
 
 
-def test_learning_rate(data: Path) -> None:
-    options = {"sigma": RECIPE.sigma, "clean_share": 0.0, "paired_share": {}}
-    trainer = Trainer(RECIPE, gather(list(RECIPE.sources), data, options))
-    rates = []
-    for trainer.step in range(11):
-        rates.append(trainer.learning_rate() / RECIPE.learning_rate)
-    assert rates[:3] == pytest.approx([0.5, 1, 1])
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[10] == pytest.approx(0.01)
-
-
-def test_with_steps() -> None:
-    assert loop.with_steps(RECIPE, None) is RECIPE
-    assert loop.with_steps(RECIPE, 3).steps == 3
+def test_with_epochs() -> None:
+    # Mean batch 3.4, so 100 images are 29 steps.
+    assert loop.with_epochs(RECIPE, 1, 100) == 29
+    assert loop.with_epochs(replace(RECIPE, accumulate=2), 1, 100) == 15
+    assert loop.with_epochs(RECIPE, 0.001, 10) == 1

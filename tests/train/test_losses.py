@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from models.barycenter import Latents
 from train import losses
+
+DATA = Path(__file__).parent / "data"
 
 SOURCE = torch.tensor([0, 1, 0, 2, 1, 0])
 WEIGHTS = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -92,3 +97,24 @@ def test_bro(latents: Latents) -> None:
     b, r = latents.barycenter, latents.residual
     total = sum(cosine(b[i], r[j]) ** 2 for i in range(6) for j in range(6))
     assert float(losses.bro(b, r)) == pytest.approx(total / 36, **EXACT)
+
+
+def test_reference_terms_are_those_of_the_authors_code() -> None:
+    given = load_file(DATA / "losses_reference_code.safetensors")
+    expected = json.loads((DATA / "losses_reference_code.json").read_text())
+    z, b, r = (given[f"{name}_latent"] for name in ("source", "barycenter", "residual"))
+    latents, source = Latents(z, b, r), given["source_index"]
+    columns = torch.stack(
+        [
+            losses.reference_cost(latents),
+            losses.squared_cosines(b, r).sum(1),
+            losses.reference_contrast(r, source, r, source),
+            losses.own(given["potentials"], source),
+        ],
+        1,
+    )
+    theirs = torch.tensor(expected["per_sample_rms_orth_contrast_potential"], dtype=torch.float64)
+    torch.testing.assert_close(columns, theirs, rtol=1e-9, atol=0)
+    weights = torch.tensor(expected["lambdas"], dtype=torch.float64)
+    penalty = losses.reference_congruence(given["potentials"], weights)
+    assert float(penalty) == pytest.approx(expected["congruence_penalty"], rel=1e-9)

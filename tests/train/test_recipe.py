@@ -25,7 +25,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"colour": 1}, "unknown entry 'colour'"),
     ({"sources": {}}, "needs sources"),
     ({"sources": 3}, "wrong or missing entry"),
-    ({"sources": {"denoise": {}}}, "probability"),
     ({"sources": {"denoise": {"probability": 0}}}, "probability is out of range"),
     ({"sources": {"denoise": {"probability": 1, "weight": 2}}}, "weight"),
     ({"sources": {"denoise": {"probability": 1, "paired_share": 2}}}, "paired_share"),
@@ -33,9 +32,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stages": [{"share": 1, "patch": 64}]}, "batch"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 0}]}, "batch is out of range"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 5000}]}, "batch is out of range"),
-    ({"sigma": [15]}, "wrong or missing entry"),
-    ({"sigma": [50, 15]}, "sigma"),
-    ({"sigma": ["a", 15]}, "wrong or missing entry"),
+    ({"noise": []}, "noise needs at least one level"),
+    ({"noise": [15, 300]}, "noise is out of range"),
+    ({"noise": ["a", 15]}, "wrong or missing entry"),
+    ({"noise_range": [50, 15]}, "noise_range is out of range"),
+    ({"noise_range": [15]}, "wrong or missing entry"),
+    ({"objective": "mine"}, "objective must be one of paper, reference, not 'mine'"),
+    ({"losses": ["l2"]}, "losses must be one of mwb, irc, bro, not 'l2'"),
+    ({"losses": ["irc", "irc"]}, "losses names one twice"),
+    ({"weights": 3}, "weights must be one of"),
+    ({"schedule": "linear"}, "schedule must be one of"),
+    ({"drops": [0.5, 1.5]}, "drops is out of range"),
+    ({"precision": "int8"}, "precision must be one of"),
+    ({"compile": 1.5}, "compile must be one of"),
+    ({"accumulate": 0}, "accumulate is out of range"),
+    ({"network": {"wings": 2}}, "network: unknown config field 'wings'"),
+    ({"network": 3}, "network must be a table"),
     ({"preset": "huge"}, "no preset 'huge'; there are official, small, tiny"),
     ({"steps": "many"}, "steps is out of range or of the wrong kind: 'many'"),
     ({"steps": 1.5}, "steps"),
@@ -66,6 +78,20 @@ def test_files(tmp_path: Path, text: bytes) -> None:
     path.write_bytes(text)
     with pytest.raises(RecipeError, match="r.toml: "):
         Recipe.load(path)
+
+
+RATES = {
+    "cosine": [0.5, 1, 1, 0.505, 0.01],
+    "step": [0.5, 1, 1, 0.1, 0.01],
+    "constant": [0.5, 1, 1, 1, 1],
+}
+
+
+@pytest.mark.parametrize("schedule", RATES)
+def test_rates(schedule: Any) -> None:
+    recipe = Recipe.from_dict(GOOD | {"schedule": schedule, "steps": 102, "warm_up": 2})
+    factors = [recipe.rate_factor(step) for step in (0, 1, 2, 52, 102)]
+    assert factors == pytest.approx(RATES[schedule])
 
 
 def test_stages() -> None:

@@ -1,0 +1,36 @@
+"""A command whose options take several values in one go: ``--sources derain dehaze``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+class SpreadCommand(TyperCommand):
+    """Reads ``--option a b c`` as ``--option a --option b --option c``.
+
+    For options that may be repeated. A command with arguments of its own has no use for this:
+    they would be taken for values.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        repeated = {o for p in self.params if getattr(p, "multiple", False) for o in p.opts}
+        return super().parse_args(ctx, spread(args, repeated))
+
+
+def spread(args: list[str], repeated: set[str]) -> list[str]:
+    """The arguments with every further value of an option in ``repeated`` behind its name."""
+    result: list[str] = []
+    option = ""
+    wanted = False
+    for arg in args:
+        if arg.startswith("-") and len(arg) > 1:
+            option = arg if arg in repeated else ""
+            wanted = bool(option)
+        elif option and not wanted:
+            result.append(option)
+        else:
+            wanted = False
+        result.append(arg)
+    return result

@@ -1,0 +1,110 @@
+"""What a person sees of a training run: its sources, a live panel or lines, its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from baryir_cli.console import shown
+
+if TYPE_CHECKING:
+    from train.run import Entry
+    from train.sources import Source
+
+LOSSES = ("total", "l1", "map", "mwb", "irc", "bro", "potentials", "congruence")
+
+
+def source_table(
+    sources: Sequence[Source], probabilities: Sequence[float], weights: Sequence[float]
+) -> Table:
+    """What was found to train on, a row a source."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("source", "images", "drawn", "weight", "from"):
+        table.add_column(heading, justify="left" if heading in ("source", "from") else "right")
+    for source, q, weight in zip(sources, probabilities, weights, strict=True):
+        row = (source.name, str(source.count), f"{q:.0%}", f"{weight:.3f}", source.origin)
+        table.add_row(*row)
+    return table
+
+
+class TrainingDisplay:
+    """A panel that renews itself on a terminal, a line every time of the log elsewhere."""
+
+    def __init__(self, console: Console, first: int, steps: int) -> None:
+        self.console = console
+        self.steps = steps
+        self.entry: Entry = {}
+        self.psnr: dict[str, float] = {}
+        self.before: dict[str, float] = {}
+        self.progress = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+        )
+        self.task = self.progress.add_task("", total=steps, completed=first, rate="")
+        self.live = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
+        self.said = time.monotonic()
+
+    def __enter__(self) -> TrainingDisplay:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.live.stop()
+
+    def update(self, step: int, entry: Entry | None) -> None:
+        """After every step, with the log's entry where there is one."""
+        if entry:
+            if "psnr" in entry:
+                self.before, self.psnr = self.psnr, entry["psnr"]
+            self.entry |= entry
+            if not self.console.is_terminal:
+                self.console.print(self._line(entry), markup=False)
+        rate = self.entry.get("patches_per_second")
+        self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")
+
+    def _line(self, entry: Entry) -> str:
+        parts = [f"step {entry['step']}/{self.steps}"]
+        if "total" in entry:
+            parts += [f"{name} {entry[name]:.4g}" for name in LOSSES if name in entry]
+            parts.append(f"{entry['patches_per_second']} patches/s")
+        parts += [f"{name} {value:.2f} dB" for name, value in entry.get("psnr", {}).items()]
+        return "  ".join(parts)
+
+    def _panel(self) -> Group:
+        losses = Table(box=None, pad_edge=False)
+        names = [name for name in LOSSES if name in self.entry]
+        for name in names:
+            losses.add_column(name, justify="right")
+        losses.add_row(*(f"{self.entry[name]:.4g}" for name in names))
+        return Group(losses, self._sources(), self.progress)
+
+    def _sources(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("source", "L1", "validation PSNR"):
+            table.add_column(heading, justify="left" if heading == "source" else "right")
+        errors: dict[str, Any] = self.entry.get("l1_source", {})
+        for name in {**self.psnr, **errors}:
+            change = ""
+            if name in self.before:
+                change = f" ({self.psnr[name] - self.before[name]:+.2f})"
+            error = f"{errors[name]:.4f}" if name in errors else ""
+            psnr = f"{self.psnr[name]:.2f} dB{change}" if name in self.psnr else ""
+            table.add_row(shown(name), error, psnr)
+        return table

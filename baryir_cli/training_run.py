@@ -1,0 +1,184 @@
+"""From what was asked for to a finished run: data, network, folder, display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from baryir_cli.console import messages
+from baryir_cli.device import keep_freed_memory, resolve_device
+from baryir_cli.errors import UserError
+from baryir_cli.references import resolve_weights
+from baryir_cli.training import TrainingDisplay, source_table
+from models.weights import Weights, WeightsError, read_weights
+from train import checkpoint
+from train.checkpoint import CheckpointError
+from train.curves import have_matplotlib
+from train.distributed import Team, TeamError, local_device, team
+from train.export import export_weights
+from train.loop import DivergedError, Rhythm, Watch, train, with_epochs
+from train.recipe import Recipe, RecipeError
+from train.run import Entry, Run, RunError
+from train.sources import Source, SourceError, SourceOptions, gather
+from train.trainer import Trainer
+from train.validation import Validation
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as it was asked for; see ``baryir train --help``."""
+
+    recipe: Recipe
+    epochs: float | None
+    data: Path
+    clean: tuple[Path, ...]
+    single: Path | None
+    init: str | None
+    out: Path
+    resume: bool
+    overwrite: bool
+    checkpoint_every: int
+    keep: int
+    log_every: int
+    holdout: float
+    tensorboard: bool
+    device: str
+    workers: int
+
+
+def conduct(request: Request) -> None:
+    """Trains, and writes the run's folder.
+
+    Raises:
+        UserError: something that was asked for cannot be done, or the run is lost.
+    """
+    keep_freed_memory()
+    try:
+        with team(resolve_device(local_device(request.device))) as together:
+            _conduct(request, together)
+    except (
+        RecipeError,
+        SourceError,
+        DivergedError,
+        CheckpointError,
+        WeightsError,
+        RunError,
+        TeamError,
+    ) as error:
+        raise UserError(str(error)) from None
+
+
+def _conduct(request: Request, together: Team) -> None:
+    console = messages()
+    sources = _sources(request, "train")
+    recipe = request.recipe
+    if request.epochs:
+        images = sum(source.count for source in sources)
+        recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
+    start = _weights(request.init) if request.init else None
+    device = str(resolve_device(local_device(request.device)))
+    trainer = Trainer(recipe, sources, device, start=start, team=together)
+    run = Run(request.out)
+    last = _last_checkpoint(run) if request.resume else None
+    if last:
+        checkpoint.load(last, trainer)
+    together.wait()
+    if together.leads:
+        if last:
+            run.go_on(recipe, trainer.step)
+        else:
+            run.begin(recipe, overwrite=request.overwrite)
+        weights = trainer.objective.weights.tolist()
+        console.print(source_table(sources, trainer.probabilities.tolist(), weights))
+        console.print(_opening(trainer, last), markup=False)
+    _follow(request, trainer, sources, run)
+    if together.leads:
+        target = run.path / "weights.safetensors"
+        export_weights(trainer, target, {"data": [s.origin for s in sources]})
+        console.print(f"wrote {target}", markup=False)
+
+
+def _last_checkpoint(run: Run) -> Path:
+    last = run.last_checkpoint()
+    if last is None:
+        raise RunError(f"{run.path} has no checkpoint to resume from")
+    return last
+
+
+def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run) -> None:
+    rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
+    if not trainer.team.leads:
+        train(trainer, sources, None, run, rhythm)
+        return
+    console = messages()
+    if not have_matplotlib():
+        console.print("no curves.png without matplotlib: pip install 'baryir[train]'")
+    validation = Validation(_sources(request, "validation")) if request.holdout else None
+    display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
+    watch: Watch = display.update
+    if request.tensorboard:
+        watch = _both(watch, _tensorboard(run.path))
+    with display:
+        train(trainer, sources, validation, run, rhythm, watch)
+
+
+def _sources(request: Request, split: Literal["train", "validation"]) -> list[Source]:
+    recipe = request.recipe
+    options = SourceOptions(
+        noise=recipe.noise,
+        noise_range=recipe.noise_range,
+        clean_share=recipe.clean_share if split == "train" else 0,
+        paired_share={name: s.paired_share for name, s in recipe.sources.items()},
+        single=request.single,
+        holdout=request.holdout,
+        split=split,
+    )
+    return gather(list(recipe.sources), request.data, request.clean, options)
+
+
+def _weights(reference: str) -> Weights:
+    return read_weights(resolve_weights(reference))
+
+
+def _opening(trainer: Trainer, resumed: Path | None) -> str:
+    recipe = trainer.recipe
+    first = f"going on from {resumed}" if resumed else f"{recipe.objective} recipe"
+    size = f"{sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M parameters"
+    where = f"{trainer.device}, {trainer.team.size} processes" if trainer.team.size > 1 else ""
+    return ", ".join(part for part in (first, size, where or str(trainer.device)) if part)
+
+
+def _both(first: Watch, second: Watch) -> Watch:
+    def watch(step: int, entry: Entry | None) -> None:
+        first(step, entry)
+        second(step, entry)
+
+    return watch
+
+
+def _tensorboard(folder: Path) -> Watch:
+    """Writes every entry of the log as scalars.
+
+    Raises:
+        UserError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("--tensorboard needs it installed: pip install 'baryir[train]'") from None
+    writer: Callable = SummaryWriter
+    events = writer(str(folder))
+
+    def watch(step: int, entry: Entry | None) -> None:
+        for name, value in (entry or {}).items():
+            if isinstance(value, dict):
+                for key, part in value.items():
+                    events.add_scalar(f"{name}/{key}", part, step)
+            elif name != "step":
+                events.add_scalar(name, value, step)
+        if entry:
+            events.flush()
+
+    return watch

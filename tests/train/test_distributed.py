@@ -1,0 +1,111 @@
+"""Two processes (gloo) are one: the same losses, a dead one ends the run, any number resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(data: Path, out: Path, processes: int, *arguments: object) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        *("-m", "baryir_cli", "train", "--sources", "denoise", "derain"),
+        *("--preset", "tiny", "--patch", "16", "--batch", "4", "--log-every", "1"),
+        *("--workers", "0", "--holdout", "0", "--warm-up", "0", "--lr", "1e-3"),
+        *("--data", str(data), "--out", str(out), *map(str, arguments)),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def run(data: Path, out: Path, processes: int, *arguments: object) -> list[dict[str, Any]]:
+    """A finished run's log."""
+    done = subprocess.run(
+        command(data, out, processes, *arguments),
+        env=environment(),
+        cwd=out.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["paper", "reference"])
+def test_same_losses_as_one_process(data: Path, tmp_path: Path, recipe: str) -> None:
+    alone = run(data, tmp_path / "one", 1, "--recipe", recipe, "--steps", 4)
+    together = run(data, tmp_path / "two", 2, "--recipe", recipe, "--steps", 4)
+    assert len(alone) == len(together) == 4
+    for one, two in zip(alone, together, strict=True):
+        for name in ("total", "l1", "mwb", "irc", "bro", "map", "potentials"):
+            assert two[name] == pytest.approx(one[name], rel=1e-5, abs=1e-5), (name, one["step"])
+
+
+@pytest.mark.slow
+def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) -> None:
+    whole = run(data, tmp_path / "whole", 1, "--steps", 4, "--schedule", "constant")
+    run(data, tmp_path / "parts", 2, "--steps", 2, "--schedule", "constant")
+    parts = run(data, tmp_path / "parts", 1, "--steps", 4, "--schedule", "constant", "--resume")
+    assert [e["step"] for e in parts] == [1, 2, 3, 4]
+    assert parts[-1]["total"] == pytest.approx(whole[-1]["total"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        command(data, out, 2, "--steps", 100000, "--checkpoint-every", 1),
+        env=environment(),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as job:
+        try:
+            deadline = time.monotonic() + 300
+            while not any((out / "checkpoints").glob("0*")) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            os.kill(workers(job.pid)[0], signal.SIGKILL)
+            _, said = job.communicate(timeout=300)
+        finally:
+            if job.poll() is None:
+                os.killpg(job.pid, signal.SIGKILL)
+    assert job.returncode != 0
+    assert "SIGKILL" in said or "Signal 9" in said
+
+
+def workers(launcher: int) -> list[int]:
+    """The processes that torchrun started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children")
+    if not children.exists():
+        pytest.skip("needs Linux's /proc")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+def test_a_batch_that_does_not_divide(data: Path) -> None:
+    from train.distributed import Team
+    from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
+    from train.sources import SourceOptions, gather
+    from train.trainer import Trainer
+
+    recipe = Recipe(preset="tiny", sources={"denoise": SourceRecipe()}, stages=(Stage(1.0, 16, 3),))
+    sources = gather(["denoise"], data, (), SourceOptions())
+    with pytest.raises(RecipeError, match="a batch of 3 does not divide by 2 processes"):
+        Trainer(recipe, sources, team=Team(0, 2))

@@ -1,0 +1,54 @@
+"""A run's log as pictures: errors, the two sides of the game (as in Fig. 11), validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from train.run import Entry
+
+
+def have_matplotlib() -> bool:
+    """Whether curves can be drawn; the ``train`` extra brings what they need."""
+    from importlib.util import find_spec
+
+    return find_spec("matplotlib") is not None
+
+
+def draw(entries: Sequence[Entry], path: Path) -> None:
+    """Writes the curves of a log as a PNG.
+
+    Raises:
+        ImportError: without matplotlib.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.5), layout="constrained")
+    errors, game, validation = figure.subplots(1, 3)
+    _lines(errors, entries, "l1_source", lambda e: e.get("l1_source"))
+    errors.set(title="L1 by source", xlabel="step", yscale="log")
+    _lines(game, entries, "game", lambda e: {k: e[k] for k in ("map", "potentials") if k in e})
+    game.set(title="loss of the map and of the potentials", xlabel="step")
+    _lines(validation, entries, "psnr", lambda e: e.get("psnr"))
+    validation.set(title="PSNR on validation patches, dB", xlabel="step")
+    for axes in (errors, game, validation):
+        axes.grid(alpha=0.3)
+        if axes.has_data():
+            axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def _lines(
+    axes: Any,
+    entries: Sequence[Entry],
+    name: str,
+    values: Callable[[Entry], dict[str, float] | None],
+) -> None:
+    """A line for every key that some of the entries have."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    for entry in entries:
+        for key, value in (values(entry) or {}).items():
+            points.setdefault(key, []).append((entry["step"], value))
+    for key, line in points.items():
+        axes.plot(*zip(*line, strict=True), label=key, linewidth=1.2, gid=f"{name}-{key}")

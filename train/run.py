@@ -1,0 +1,72 @@
+"""The folder of a run: recipe, log, checkpoints, samples, curves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from train import checkpoint
+from train.recipe import Recipe
+
+Entry = dict[str, Any]
+"""One line of the log: a step and what was measured there."""
+
+OWN = ("recipe.json", "log.jsonl", "checkpoints", "samples", "curves.png", "weights.safetensors")
+"""What a run writes into its folder, and all that overwriting one removes."""
+
+
+class RunError(ValueError):
+    """The folder cannot be used as asked; the message says what to do."""
+
+
+class Run:
+    """A folder that a run is written to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, recipe: Recipe, *, overwrite: bool) -> None:
+        """Makes the folder ready for a new run.
+
+        Raises:
+            RunError: there is a run already, and it is not to be overwritten.
+        """
+        there = [self.path / name for name in OWN if (self.path / name).exists()]
+        if there and not overwrite:
+            raise RunError(f"{self.path} holds a run: --resume goes on, --overwrite begins anew")
+        for path in there:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write_recipe(recipe)
+
+    def go_on(self, recipe: Recipe, step: int) -> None:
+        """Makes the folder ready to continue after ``step``: what was logged later is dropped."""
+        self._write_recipe(recipe)
+        text = "".join(json.dumps(e) + "\n" for e in self.entries() if e["step"] <= step)
+        (self.path / "log.jsonl").write_text(text, "utf-8")
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest whole checkpoint."""
+        return next(reversed(checkpoint.checkpoints(self.path)), None)
+
+    def log(self, entry: Entry) -> None:
+        """Adds a line to the log."""
+        with open(self.path / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def entries(self) -> list[Entry]:
+        """The log so far; a line that a kill cut short is left out."""
+        path = self.path / "log.jsonl"
+        entries = []
+        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+        return entries
+
+    def _write_recipe(self, recipe: Recipe) -> None:
+        text = json.dumps(recipe.to_dict(), indent=1) + "\n"
+        (self.path / "recipe.json").write_text(text, "utf-8")

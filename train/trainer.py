@@ -1,0 +1,207 @@
+"""One step of the max-min game: the network and its map descend, then the potentials ascend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from models.barycenter import Latents
+from models.network import BaryIR, Restoration, build
+from models.potentials import Potentials
+from models.weights import Weights
+from train.distributed import Team
+from train.initial import ancestry, start_from
+from train.objective import OBJECTIVES, Terms, barycenter_weights
+from train.recipe import Recipe, RecipeError
+from train.sources import Source
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Degraded ``(N, 3, H, W)`` in [0, 1], target likewise, source ``(N,)``."""
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Trainer:
+    """A network, its average, the objective with its potentials, the optimisers.
+
+    The state after step ``n`` depends only on the recipe, the data and ``n`` (on one kind of
+    machine and number of processes), not on how often the run was interrupted.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        sources: Sequence[Source],
+        device: str = "cpu",
+        *,
+        start: Weights | None = None,
+        team: Team = Team(),  # noqa: B008 (it is frozen)
+    ) -> None:
+        _check_batches(recipe, team)
+        self.recipe = recipe
+        self.names = [source.name for source in sources]
+        self.device = torch.device(device)
+        self.team = team
+        self.step = 0
+        self.start = ancestry(start) if start else None
+        torch.manual_seed(recipe.seed)
+        config = recipe.config()
+        self.network: BaryIR = build(config, self.device)
+        if start:
+            start_from(self.network, start)
+        latent_channels = config.channels(config.levels - 1)
+        potentials = Potentials(latent_channels, len(sources)).to(self.device)
+        self.average = build(config, self.device).requires_grad_(False)
+        self.average.load_state_dict(self.network.state_dict())
+        settings = [recipe.sources[name] for name in self.names]
+        q = torch.tensor([s.probability for s in settings], device=self.device)
+        self.probabilities = q / q.sum()
+        self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
+        counts = torch.tensor([float(source.count) for source in sources], device=self.device)
+        weights = barycenter_weights(recipe.weights, counts, self.probabilities)
+        kind = OBJECTIVES[recipe.objective]
+        self.objective = kind(recipe, potentials, weights, self.probabilities, team)
+        self.optimiser = _optimiser(recipe, self.network)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
+        forward: Any = torch.compile(self.network) if recipe.compile else self.network
+        self.shared_network = team.wrap(forward, self.device)
+
+    def train_step(self, batches: Sequence[Batch]) -> Terms:
+        """One step of the network on ``batches``, then one of the potentials.
+
+        Returns:
+            The means of the loss terms, and ``error`` ``(N,)``, the L1 of every sample.
+        """
+        factor = self.recipe.rate_factor(self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * factor
+        self.optimiser.zero_grad()
+        found: list[Terms] = []
+        embedded: list[Tensor] = []
+        for i, batch in enumerate(batches):
+            with self._syncing(last=i == len(batches) - 1):
+                terms, barycenter = self._loss(batch)
+                torch.autograd.backward(self.scaler.scale(terms["total"]) / len(batches))
+            found.append({name: value.detach() for name, value in terms.items()})
+            embedded.append(barycenter.detach())
+        self.scaler.unscale_(self.optimiser)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        result = _joined(found)
+        if "mwb" in self.recipe.losses:
+            if self.recipe.fresh_latents:
+                embedded = [self._embed(degraded) for degraded, _, _ in batches]
+            source = torch.cat([source for _, _, source in batches])
+            result |= self.objective.potentials_step(torch.cat(embedded), source, factor)
+        self._average_weights()
+        self.step += 1
+        return result
+
+    def _loss(self, batch: Batch) -> tuple[Terms, Tensor]:
+        """The loss terms of one batch, and its barycenter embeddings."""
+        degraded, target, source = batch
+        correction, latents = self._forward(degraded)
+        error = (degraded + correction - target).abs().flatten(1).mean(1)
+        l1 = (self.loss_weights[source] * error).mean()
+        terms = {"l1": l1, "total": self.recipe.l1_weight * l1}
+        if self.recipe.losses:
+            terms |= self.objective.map_terms(latents, source)
+            terms["total"] = terms["total"] + self.recipe.map_weight * terms["map"]
+        return terms | {"error": error}, latents.barycenter
+
+    def _forward(self, degraded: Tensor) -> Restoration:
+        """The network in the recipe's precision, what it says in float32."""
+        half = _HALF.get(self.recipe.precision)
+        with torch.autocast(self.device.type, half, enabled=half is not None):
+            correction, latents = self.shared_network(degraded)
+        return Restoration(correction.float(), Latents(*(x.float() for x in latents)))
+
+    @torch.no_grad()
+    def _embed(self, degraded: Tensor) -> Tensor:
+        return self._forward(degraded).latents.barycenter
+
+    def _syncing(self, *, last: bool) -> AbstractContextManager[None]:
+        """Gradients are averaged over the team once a step, with the last batch."""
+        if last or not isinstance(self.shared_network, DistributedDataParallel):
+            return nullcontext()
+        return self.shared_network.no_sync()
+
+    @torch.no_grad()
+    def _average_weights(self) -> None:
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        means: list[Tensor] = list(self.average.parameters())
+        values: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(means, values, 1 - decay)
+
+    def is_finite(self) -> bool:
+        """Whether all learned values are; a NaN gradient shows here before it does in a loss."""
+        modules = (self.network, self.average, self.objective.potentials)
+        return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the network and its average that a resumed run needs."""
+        return {
+            "step": self.step,
+            "recipe": self.recipe.to_dict(),
+            "start": self.start,
+            "potentials": self.objective.potentials.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "potentials_optimiser": self.objective.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
+
+    def load_state(
+        self, state: dict[str, Any], network: dict[str, Tensor], average: dict[str, Tensor]
+    ) -> None:
+        """The inverse of :meth:`state`.
+
+        Raises:
+            RecipeError: the state is of another network, of other sources or another optimiser.
+        """
+        began = Recipe.from_dict(state["recipe"])
+        for what, then, now in [
+            ("network", began.config(), self.recipe.config()),
+            ("sources", list(began.sources), list(self.recipe.sources)),
+            ("optimiser", began.optimiser, self.recipe.optimiser),
+        ]:
+            if then != now:
+                raise RecipeError(f"the run was begun with another {what}: {then}")
+        self.step = state["step"]
+        self.start = state["start"]
+        self.network.load_state_dict(network)
+        self.average.load_state_dict(average)
+        self.objective.potentials.load_state_dict(state["potentials"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.objective.optimiser.load_state_dict(state["potentials_optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"])
+
+
+def _check_batches(recipe: Recipe, team: Team) -> None:
+    for stage in recipe.stages:
+        if stage.batch % team.size:
+            raise RecipeError(f"a batch of {stage.batch} does not divide by {team.size} processes")
+
+
+def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimiser == "rmsprop":
+        return torch.optim.RMSprop(
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+    return torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def _joined(found: Sequence[Terms]) -> Terms:
+    """Terms of several batches as one: means, and ``error`` in a row."""
+    result = {
+        name: torch.stack([t[name] for t in found]).mean() for name in found[0] if name != "error"
+    }
+    return result | {"error": torch.cat([t["error"] for t in found])}

@@ -1,0 +1,59 @@
+"""What a run is worth on photographs it does not train on: PSNR of every source, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.network import BaryIR
+from train.sources import Patches, Source
+
+SEED = 20_000
+"""Of the patches: the same in every run, whatever its own seed."""
+
+
+class Validation:
+    """Fixed patches of every source, ``each`` of side ``size``."""
+
+    def __init__(self, sources: Sequence[Source], size: int = 128, each: int = 8) -> None:
+        self.patches: dict[str, tuple[Tensor, Tensor]] = {}
+        for source in sources:
+            patches = Patches([source], [1.0], size, SEED)
+            drawn = [patches[i] for i in range(each)]
+            self.patches[source.name] = (
+                torch.stack([degraded for degraded, _, _ in drawn]),
+                torch.stack([target for _, target, _ in drawn]),
+            )
+
+    @torch.no_grad()
+    def psnr(self, network: BaryIR, picture: Path | None = None) -> dict[str, float]:
+        """Mean PSNR in dB of every source's patches, rounded to 8 bits.
+
+        Args:
+            picture: where to write degraded, restored and target of the first two patches of
+                every source, a row each.
+        """
+        device = next(network.parameters()).device
+        result, rows = {}, []
+        for name, (degraded, target) in self.patches.items():
+            image = degraded.to(device).float() / 255
+            image = image.contiguous(memory_format=torch.channels_last)
+            restored = (image + network(image).correction).clamp(0, 1).mul(255).round().cpu()
+            error = (restored - target.float()).square().flatten(1).mean(1)
+            result[name] = float((10 * torch.log10(255**2 / error.clamp(min=1e-2))).mean())
+            shown = [torch.cat([degraded[i], restored[i].byte(), target[i]], 2) for i in (0, 1)]
+            rows.append(torch.cat(shown, 2))
+        if picture:
+            _write(picture, torch.cat(rows, 1))
+        return result
+
+
+def _write(path: Path, image: Tensor) -> None:
+    path.parent.mkdir(exist_ok=True)
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
+    cv2.imwrite(str(path), pixels)
