@@ -22,8 +22,9 @@ from models.weights import Weights
 from train import checkpoint, losses
 from train.distributed import Team, team
 from train.initial import ancestry, start_from
+from train.parts import NoiseRange
 from train.recipe import SAMPLES_A_STEP, Recipe, RecipeError
-from train.sources import Patches, Source, gather
+from train.sources import Patches, Source, SourceOptions, gather
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -238,12 +239,13 @@ def train(
         train.checkpoint.CheckpointError: ``last.pt`` is damaged.
         train.sources.SourceError: a source has no data.
     """
-    options = {
-        "sigma": recipe.sigma,
-        "clean_share": recipe.clean_share,
-        "paired_share": {name: s.paired_share for name, s in recipe.sources.items()},
-    }
-    sources = gather(list(recipe.sources), data, options)
+    options = SourceOptions(
+        noise=NoiseRange(*recipe.sigma),
+        clean_share=recipe.clean_share,
+        paired_share={name: s.paired_share for name, s in recipe.sources.items()},
+        holdout=0,
+    )
+    sources = gather(list(recipe.sources), data, options=options)
     with team(torch.device(device)) as together:
         trainer = Trainer(recipe, sources, device, start=start, team=together)
         run.mkdir(parents=True, exist_ok=True)

@@ -156,8 +156,7 @@ def test_checkpoint_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_learning_rate(data: Path) -> None:
-    options = {"sigma": RECIPE.sigma, "clean_share": 0.0, "paired_share": {}}
-    trainer = Trainer(RECIPE, gather(list(RECIPE.sources), data, options))
+    trainer = Trainer(RECIPE, gather(list(RECIPE.sources), data))
     rates = []
     for trainer.step in range(11):
         rates.append(trainer.learning_rate() / RECIPE.learning_rate)

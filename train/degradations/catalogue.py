@@ -205,7 +205,7 @@ def _step(text: str) -> Step:
     if kind is None:
         raise DegradationError(f"no degradation {name!r}; there are {', '.join(KINDS)}")
     parameters = {p.name: p for p in kind.parameters}
-    given = {p.name: p.default for p in kind.parameters if p.default is not None}
+    given: dict[str, Any] = {p.name: p.default for p in kind.parameters if p.default is not None}
     for place, argument in enumerate(arguments):
         key, equals, value = argument.partition("=")
         if not equals:
