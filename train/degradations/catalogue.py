@@ -159,7 +159,7 @@ KINDS: dict[str, Kind] = {
             "colours faded by water",
             random_underwater,
             (
-                Choice("water", "Jerlov's water type", tuple(JERLOV), "IB to 5C"),
+                Choice("water", "Jerlov type", tuple(JERLOV), "IB to 5C"),
                 Parameter("distance", "of the farthest things, metres", 0, 100, "1 to 10"),
                 Parameter("depth", "below the surface, metres", 0, 100, "0.8 to 12"),
                 Parameter("scatter", "value of open water", 0, 1, "0.3 to 0.7"),
