@@ -57,7 +57,7 @@ class Display:
             disable=not self.live,
             transient=True,
         )
-        self.task = self.bar.add_task("restoring", total=images, rate="")
+        self.task = self.bar.add_task("", total=images, rate="")
         self.finished = 0
 
     def __enter__(self) -> Display:

@@ -55,6 +55,16 @@ class Report:
     redone: int = 0
     """Tiles that half precision could not hold and float32 did again."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its entries of a line of ``--json``."""
+        return {
+            "tiles": self.tiles,
+            "tile": list(self.tile),
+            "precision": self.precision,
+            "device": self.device,
+            "redone_in_fp32": self.redone,
+        }
+
 
 class Engine:
     """Runs a network over images tile by tile.

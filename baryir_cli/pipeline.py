@@ -1,4 +1,4 @@
-"""Decode, restore and encode at the same time, one image failing by itself."""
+"""Decode, work and encode at the same time, one image failing by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baryir_cli.engine import Engine, Report
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Photo,
@@ -27,17 +26,18 @@ from baryir_cli.images import (
 from baryir_cli.plan import STANDARD, Job
 
 PIXELS_AHEAD = 48_000_000
-"""Pixels that may wait decoded or not yet written, beside the image being restored."""
+"""Pixels that may wait decoded or not yet written, beside the image that is worked on."""
 WORKERS = min(4, os.cpu_count() or 1)
 
 Progress = Callable[[Job, float], None]
+Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[str, Any]]]
+"""New pixels for a photograph, and entries for its line of ``--json``; told how far it is."""
 
 
 @dataclass(frozen=True)
 class Options:
     """What holds for every image of a run."""
 
-    strength: float = 1.0
     format: str | None = None
     quality: int | None = None
     max_megapixels: float = 512
@@ -52,8 +52,9 @@ class Result:
     width: int = 0
     height: int = 0
     seconds: float = 0.0
-    """Of the restoration itself; decoding and encoding run beside it."""
-    report: Report = field(default_factory=Report)
+    """Of the work itself; decoding and encoding run beside it."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the work has to say."""
     error: str = ""
     details: str = ""
     """The traceback of a failure nobody foresaw."""
@@ -71,21 +72,15 @@ class Result:
             "width": self.width,
             "height": self.height,
             "seconds": round(self.seconds, 4),
-            "tiles": self.report.tiles,
-            "tile": list(self.report.tile),
-            "precision": self.report.precision,
-            "device": self.report.device,
-            "redone_in_fp32": self.report.redone,
+            **self.facts,
             "error": self.error or None,
         }
 
 
-def run(
-    jobs: Sequence[Job], engine: Engine, options: Options, progress: Progress
-) -> Iterator[Result]:
-    """Restores every job; a failure is a result, and the next image goes on.
+def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -> Iterator[Result]:
+    """Does every job; a failure is a result, and the next image goes on.
 
-    The engine works in the caller's thread. Threads decode the next images and write the last
+    The work is done in the caller's thread. Threads decode the next images and write the last
     ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
     """
     waiting = deque(jobs)
@@ -99,15 +94,15 @@ def run(
                     job = waiting.popleft()
                     decoding.append((job, _decode(decoders, job, options)))
                 job, future = decoding.popleft()
-                result, photo, restored = _restore(job, future, engine, options, progress)
-                if photo is None or restored is None:
+                result, photo, changed = _do(job, future, work, progress)
+                if photo is None or changed is None:
                     writing.append((result, None))
                 else:
                     ahead = _ahead(result)
                     before = photo if job.comparison is not None else None
-                    task = encoders.submit(_write, job, before, restored, options)
+                    task = encoders.submit(_write, job, before, changed, options)
                     writing.append((result, task))
-                del photo, restored, future
+                del photo, changed, future
                 yield from _written(writing, ahead)
             yield from _written(writing, 0)
         finally:
@@ -131,8 +126,8 @@ def _decode(pool: ThreadPoolExecutor, job: Job, options: Options) -> Future[Phot
     return pool.submit(read_photo, job.source, max_megapixels=limit)
 
 
-def _restore(
-    job: Job, future: Future[Photo], engine: Engine, options: Options, progress: Progress
+def _do(
+    job: Job, future: Future[Photo], work: Work, progress: Progress
 ) -> tuple[Result, Photo | None, Photo | None]:
     result = Result(job, "done")
     try:
@@ -141,9 +136,7 @@ def _restore(
         photo = future.result()
         result.height, result.width = photo.pixels.shape[:2]
         started = time.perf_counter()
-        pixels, result.report = engine.restore(
-            photo.pixels, strength=options.strength, progress=lambda share: progress(job, share)
-        )
+        pixels, result.facts = work(job, photo, lambda share: progress(job, share))
         result.seconds = time.perf_counter() - started
         return result, photo, with_pixels(photo, pixels)
     except Exception as error:
@@ -174,23 +167,23 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _write(job: Job, photo: Photo | None, restored: Photo, options: Options) -> None:
+def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> None:
     if job.target == STANDARD:
-        sys.stdout.buffer.write(encode_photo(restored, options.format, options.quality))
+        sys.stdout.buffer.write(encode_photo(changed, options.format, options.quality))
         sys.stdout.buffer.flush()
         return
     # The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
     name = format_of(job.target)
-    write_atomically(job.target, encode_photo(restored, name, options.quality))
+    write_atomically(job.target, encode_photo(changed, name, options.quality))
     if photo is not None and job.comparison is not None:
-        write_atomically(job.comparison, _side_by_side(photo, restored))
+        write_atomically(job.comparison, _side_by_side(photo, changed))
 
 
-def _side_by_side(photo: Photo, restored: Photo) -> bytes:
+def _side_by_side(photo: Photo, changed: Photo) -> bytes:
     """Input left, output right, as a JPEG."""
     gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(photo.pixels.dtype).max)
     gap = gap.astype(photo.pixels.dtype)
-    both = np.concatenate([photo.pixels, gap, restored.pixels], 1)
+    both = np.concatenate([photo.pixels, gap, changed.pixels], 1)
     # CMYK was turned into sRGB, which its profile does not describe.
     icc = photo.icc if photo.layout == "rgb" else None
     return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)

@@ -1,4 +1,4 @@
-"""What to restore into what: decided, and refused, before anything is read or written."""
+"""Which image becomes which file: decided, and refused, before anything is read or written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_WRITTEN = {".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".psd
 
 @dataclass(frozen=True)
 class Job:
-    """One image to restore."""
+    """One image to work on."""
 
     source: Path
     target: Path

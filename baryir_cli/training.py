@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -53,7 +53,7 @@ class TrainingDisplay:
         )
         self.task = self.progress.add_task("", total=steps, completed=first, rate="")
         self.live = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
-        self.said = time.monotonic()
+        self.skipped = 0
 
     def __enter__(self) -> TrainingDisplay:
         if self.console.is_terminal:
@@ -74,6 +74,9 @@ class TrainingDisplay:
             if "psnr" in entry:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
+            for line in entry.get("skipped", ()):
+                self.skipped += 1
+                self.console.print(f"[yellow]skipped[/] {escape(shown(line))}")
             if not self.console.is_terminal:
                 self.console.print(self._line(entry), markup=False)
         rate = self.entry.get("patches_per_second")

@@ -19,6 +19,7 @@ from train.curves import have_matplotlib
 from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
 from train.loop import DivergedError, Rhythm, Watch, train, with_epochs
+from train.parts import NoiseLevels, NoiseRange
 from train.recipe import Recipe, RecipeError
 from train.run import Entry, Run, RunError
 from train.sources import Source, SourceError, SourceOptions, gather
@@ -122,16 +123,18 @@ def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run)
         watch = _both(watch, _tensorboard(run.path))
     with display:
         train(trainer, sources, validation, run, rhythm, watch)
+    if display.skipped:
+        console.print(f"{display.skipped} unusable images were skipped")
 
 
 def _sources(request: Request, split: Literal["train", "validation"]) -> list[Source]:
     recipe = request.recipe
+    single = request.single
     options = SourceOptions(
-        noise=recipe.noise,
-        noise_range=recipe.noise_range,
-        clean_share=recipe.clean_share if split == "train" else 0,
-        paired_share={name: s.paired_share for name, s in recipe.sources.items()},
-        single=request.single,
+        noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
+        clean_share=recipe.clean_share,
+        paired_share=recipe.paired_shares(),
+        single=(single / "degraded", single / "target") if single else None,
         holdout=request.holdout,
         split=split,
     )
@@ -176,7 +179,7 @@ def _tensorboard(folder: Path) -> Watch:
             if isinstance(value, dict):
                 for key, part in value.items():
                     events.add_scalar(f"{name}/{key}", part, step)
-            elif name != "step":
+            elif isinstance(value, (int, float)) and name != "step":
                 events.add_scalar(name, value, step)
         if entry:
             events.flush()

@@ -28,7 +28,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from baryir_cli.device import keep_freed_memory
 from baryir_cli.engine import Engine
 from baryir_cli.references import network_of
-from train.sources import image_files
+from train.folders import image_files
 
 Pair = tuple[np.ndarray, np.ndarray]
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from train import checkpoint, curves
+from train.images import Skipped
 from train.objective import Terms
 from train.recipe import SAMPLES_A_STEP, Recipe
 from train.run import Entry, Run
-from train.sources import Patches, Source
+from train.sources import Patches, Source, skipped_of
 from train.trainer import Batch, Trainer
 from train.validation import Validation
 
@@ -49,15 +50,16 @@ def train(
     """Follows the trainer's recipe from where it stands to its end.
 
     At every checkpoint the averaged weights are validated, and samples and curves are drawn.
+    Entries of the log name, as ``skipped``, images that turned out unusable since the last one.
 
     Raises:
         DivergedError: a loss or a weight is NaN or infinite; the run's checkpoints are good.
         train.sources.SourceError: training data cannot be read.
     """
     recipe, leads = trainer.recipe, trainer.team.leads
-    meter = Meter(trainer)
+    meter, skipped = Meter(trainer), skipped_of(sources)
     while trainer.step < recipe.steps:
-        for batches in _steps(trainer, sources, rhythm.workers):
+        for batches in _steps(trainer, sources, rhythm.workers, skipped):
             meter.add(batches, trainer.train_step(batches))
             entry: Entry | None = None
             if trainer.step % rhythm.log == 0 or trainer.step == recipe.steps:
@@ -74,6 +76,7 @@ def train(
                     checkpoint.save(run.path, trainer, rhythm.keep)
             if leads:
                 if entry:
+                    entry |= {"skipped": skipped.news()}
                     run.log(entry)
                 watch(trainer.step, entry)
     if leads and curves.have_matplotlib():
@@ -90,11 +93,15 @@ def _take_stock(trainer: Trainer, validation: Validation | None, run: Run) -> En
     return {"psnr": validation.psnr(trainer.average, picture)}
 
 
-def _steps(trainer: Trainer, sources: Sequence[Source], workers: int) -> Iterator[list[Batch]]:
+def _steps(
+    trainer: Trainer, sources: Sequence[Source], workers: int, skipped: Skipped
+) -> Iterator[list[Batch]]:
     """What every step from the current one to the end of its stage trains on."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
-    patches = Patches(sources, trainer.probabilities.tolist(), stage.patch, recipe.seed)
+    patches = Patches(
+        sources, trainer.probabilities.tolist(), stage.patch, recipe.seed, skipped=skipped
+    )
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     indices = [

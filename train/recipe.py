@@ -72,16 +72,21 @@ class Stage:
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """How often a source is drawn and what its L1 counts for."""
+    """How often a source is drawn and what its L1 counts for.
+
+    ``paired_share`` is how often a pair of the official folders is drawn where it can be
+    synthesised too; :class:`train.sources.SourceOptions` says what None means.
+    """
 
     probability: float = 1.0
     loss_weight: float = 1.0
-    paired_share: float = 1.0
+    paired_share: float | None = None
 
     def __post_init__(self) -> None:
         _check("probability", self.probability, above=0)
         _check("loss_weight", self.loss_weight)
-        _check("paired_share", self.paired_share, 0, 1)
+        if self.paired_share is not None:
+            _check("paired_share", self.paired_share, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,11 @@ class Recipe:
             return NetworkConfig.from_dict(preset(self.preset).to_dict() | self.network)
         except ConfigError as error:
             raise RecipeError(f"network: {error}") from None
+
+    def paired_shares(self) -> dict[str, float]:
+        """``paired_share`` of the sources that have one."""
+        shares = {name: s.paired_share for name, s in self.sources.items()}
+        return {name: share for name, share in shares.items() if share is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""

@@ -6,287 +6,328 @@ seeded generator, so that sample ``i`` of a run is the same on every machine and
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from train import degradations
-from train.degradations import Image
+from train.folders import (
+    PairOfFiles,
+    find_folder,
+    hold_out,
+    images_below,
+    match_pairs,
+    photograph,
+    photographs,
+    plain,
+)
+from train.folders import SourceError as SourceError
+from train.images import ImageCache, Pixels, Skipped, UnusableError
+from train.parts import (
+    Degrade,
+    Noise,
+    NoiseLevels,
+    NoiseRange,
+    Pair,
+    Paired,
+    Part,
+    Synthesised,
+)
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 BLUR_MARGIN = 16
 """Pixels around a patch that a blur kernel may reach."""
-
-Pixels = NDArray[np.uint8]
-Pair = tuple[Pixels, Pixels]
-
-
-class SourceError(ValueError):
-    """A source has no data or its files do not pair; the message names the folder."""
-
-
-class ImageCache:
-    """Decoded RGB images, the least recently used dropped beyond ``limit`` bytes."""
-
-    def __init__(self, limit: int = 2 << 30) -> None:
-        self.limit = limit
-        self.size = 0
-        self._images: OrderedDict[Path, Pixels] = OrderedDict()
-
-    def read(self, path: Path) -> Pixels:
-        if path in self._images:
-            self._images.move_to_end(path)
-            return self._images[path]
-        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if stored is None:
-            raise SourceError(f"{path} is not an image that can be read")
-        image = np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
-        self._images[path] = image
-        self.size += image.nbytes
-        while self.size > self.limit and len(self._images) > 1:
-            self.size -= self._images.popitem(last=False)[1].nbytes
-        return image
-
-
-Draw = Callable[[np.random.Generator, int, ImageCache], Pair]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One degradation type: a name, how many images stand behind it, how to draw a pair."""
-
-    name: str
-    count: int
-    origin: str
-    draw: Draw = field(repr=False)
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-
-
-def find_folder(root: Path, *names: str) -> Path | None:
-    """The subfolder of that name, whatever its case and its ``_`` and ``-``."""
-
-    def plain(name: str) -> str:
-        return name.lower().replace("_", "").replace("-", "")
-
-    for name in names:
-        found = None
-        if root.is_dir():
-            found = next(
-                (p for p in root.iterdir() if p.is_dir() and plain(p.name) == plain(name)), None
-            )
-        if found is None:
-            return None
-        root = found
-    return root
-
-
-def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[Pixels]:
-    """The same random square of every image, turned and mirrored alike.
-
-    Images smaller than ``size`` are mirrored outwards first.
-    """
-    height, width = images[0].shape[:2]
-    if height < size or width < size:
-        bottom, right = max(size - height, 0), max(size - width, 0)
-        images = [
-            np.asarray(cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
-            for i in images
-        ]
-        height, width = images[0].shape[:2]
-    top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
-    turns, mirror = int(rng.integers(4)), rng.integers(2)
-    patches = []
-    for image in images:
-        patch = np.rot90(image[top : top + size, left : left + size], turns)
-        patches.append(np.ascontiguousarray(patch[:, ::-1] if mirror else patch))
-    return patches
-
-
-def synthetic(
-    name: str,
-    clean: Sequence[Path],
-    degrade: Callable[[Image, np.random.Generator], Image],
-    *,
-    margin: int = 0,
-    clean_share: float = 0.0,
-) -> Source:
-    """Clean photographs and a model of the degradation; a share of the pairs stays clean."""
-
-    def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        image = cache.read(clean[int(rng.integers(len(clean)))])
-        (patch,) = crop(rng, [image], size + 2 * margin)
-        inner = slice(margin, margin + size)
-        target = patch[inner, inner]
-        if rng.random() < clean_share:
-            return target, target
-        degraded = degrade(patch.astype(np.float32) / np.float32(255), rng)
-        return degradations.quantise(degraded[inner, inner]), target
-
-    return Source(name, len(clean), f"{len(clean)} clean photographs", draw)
-
-
-def paired(name: str, pairs: Sequence[tuple[Path, Path]], origin: Path) -> Source:
-    """Photographs with their degraded versions."""
-
-    def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        degraded, target = pairs[int(rng.integers(len(pairs)))]
-        images = [cache.read(degraded), cache.read(target)]
-        if images[0].shape != images[1].shape:
-            raise SourceError(f"{degraded} and {target} differ in size")
-        first, second = crop(rng, images, size)
-        return first, second
-
-    return Source(name, len(pairs), f"{len(pairs)} pairs in {origin}", draw)
-
-
-def mixed(name: str, parts: Sequence[tuple[float, Source]]) -> Source:
-    """One source made of several, each with its share."""
-    shares = np.array([share for share, _ in parts]) / sum(share for share, _ in parts)
-
-    def draw(rng: np.random.Generator, size: int, cache: ImageCache) -> Pair:
-        return parts[rng.choice(len(parts), p=shares)][1].draw(rng, size, cache)
-
-    origin = ", ".join(
-        f"{100 * s:.0f} % {p.origin}" for s, (_, p) in zip(shares, parts, strict=True)
-    )
-    return Source(name, sum(p.count for _, p in parts), origin, draw)
-
-
-def match_pairs(degraded: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Pairs of two folders by name: the same stem, ``rain-X`` with ``norain-X``, or ``X_...``
-    with ``X``, of which there may be several (haze of several densities over one photograph).
-
-    Raises:
-        SourceError: a file of either folder has no partner, two targets have one name, or there
-            are no pairs.
-    """
-    targets: dict[str, Path] = {}
-    for path in image_files(target):
-        key = path.stem.lower().removeprefix("norain-")
-        if key in targets:
-            raise SourceError(f"{path} and {targets[key].name} have one name")
-        targets[key] = path
-    pairs = []
-    for path in image_files(degraded):
-        key = path.stem.lower().removeprefix("rain-")
-        partner = targets.get(key) or targets.get(key.split("_")[0])
-        if partner is None:
-            raise SourceError(f"{path} has no partner in {target}")
-        pairs.append((path, partner))
-    used = {partner for _, partner in pairs}
-    for path in targets.values():
-        if path not in used:
-            raise SourceError(f"{path} has no partner in {degraded}")
-    if not pairs:
-        raise SourceError(f"no images in {degraded}")
-    return pairs
+RETRIES = 100
+"""Draws of one sample, after which its source is taken to have no usable image."""
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """SHIM"""
+    """How sources are made of what is found.
 
-    noise: Sequence[float] = (15.0, 25.0, 50.0)
-    noise_range: tuple[float, float] | None = None
-    clean_share: float = 0.0
-    paired_share: dict[str, float] = field(default_factory=dict)
-    single: Path | None = None
-    holdout: float = 0.0
-    split: str = "train"
+    Attributes:
+        noise: levels of the source ``denoise``.
+        clean_share: share of synthesised training pairs that stay undegraded.
+        paired_share: by source, how often a pair of the official folders is drawn where it can
+            be synthesised too. Without an entry always, but half of the time where folders of
+            clean photographs are given.
+        single: folders of degraded images and of their targets, for the source ``single``.
+        split: ``train``, or ``validation`` for the photographs that are held out of it.
+        holdout: share of the photographs of every source that is held out, by their names; one at
+            least. 0 trains on all.
+    """
+
+    noise: NoiseRange | NoiseLevels = field(default_factory=NoiseRange)
+    clean_share: float = 0.08
+    paired_share: Mapping[str, float] = field(default_factory=dict)
+    single: PairOfFiles | None = None
+    split: Literal["train", "validation"] = "train"
+    holdout: float = 0.04
+
+    def __post_init__(self) -> None:
+        for name, share in {"clean": self.clean_share, **self.paired_share}.items():
+            if not 0 <= share <= 1:
+                raise SourceError(f"the share of {name} must be from 0 to 1, not {share}")
+        if not 0 <= self.holdout < 1:
+            raise SourceError(f"the share held out must be from 0 to 1, not {self.holdout}")
+        if self.split == "validation" and not self.holdout:
+            raise SourceError("nothing is held out, so there is nothing to validate with")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One degradation type: a name, and where its pairs come from.
+
+    Attributes:
+        parts: its origins, each with the share of samples it gives; the shares add up to 1.
+    """
+
+    name: str
+    parts: tuple[tuple[float, Part], ...]
+
+    @property
+    def count(self) -> int:
+        """Pairs and clean photographs behind it."""
+        return sum(part.count for _, part in self.parts)
+
+    @property
+    def origin(self) -> str:
+        """Where its pairs come from, in words."""
+        several = len(self.parts) > 1
+        return "; ".join(
+            f"{share:.0%} {part.origin}" if several else part.origin for share, part in self.parts
+        )
+
+    @property
+    def files(self) -> Iterable[Path]:
+        return (path for _, part in self.parts for path in part.files)
+
+    def draw(self, rng: np.random.Generator, size: int, images: ImageCache) -> Pair:
+        """A random pair of patches.
+
+        Raises:
+            train.images.UnusableError: of the image that was drawn.
+        """
+        which = 0
+        if len(self.parts) > 1:
+            which = int(rng.choice(len(self.parts), p=[share for share, _ in self.parts]))
+        return self.parts[which][1].draw(rng, size, images)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The official folders of a source (the reference README's ``data/Train``), and its model."""
+
+    folder: str
+    degraded: str = ""
+    target: str = ""
+    degrade: Degrade | None = None
+    margin: int = 0
+
+
+TASKS: dict[str, Task] = {
+    "denoise": Task("Denoise"),
+    "derain": Task("Derain", "rainy", "gt", degradations.random_rain),
+    "dehaze": Task("Dehaze", "synthetic", "original", degradations.random_haze),
+    "deblur": Task("Deblur", "blur", "sharp", degradations.random_motion_blur, BLUR_MARGIN),
+    "lowlight": Task("low_light", "low", "high", degradations.random_low_light),
+    "single": Task("single", "degraded", "target"),
+}
+
+
+def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
+    """Sources by the names of :data:`TASKS`, each once, and the noise levels that names carry.
+
+    >>> canonical(["derain", "denoise_15", "denoise_50"])
+    (['derain', 'denoise'], (15.0, 50.0))
+
+    Raises:
+        SourceError: a name is unknown, or ``denoise`` is there with levels and without.
+    """
+    found: dict[str, None] = {}
+    levels: dict[float, None] = {}
+    bare = False
+    for name in names:
+        key = plain(name)
+        if level := re.fullmatch(r"denoise(\d+(?:\.\d+)?)", key):
+            levels[float(level[1])] = None
+            key = "denoise"
+        elif key not in TASKS:
+            raise SourceError(f"no source {name!r}; there are {', '.join(TASKS)}, denoise_SIGMA")
+        else:
+            bare |= key == "denoise"
+        found[key] = None
+    if bare and levels:
+        raise SourceError("denoise is there with noise levels in its name and without; choose one")
+    return list(found), tuple(levels)
 
 
 def gather(
-    names: Sequence[str], data: Path, extra: Sequence[Path], settings: SourceOptions
+    names: Sequence[str],
+    data: Path | None,
+    clean: Sequence[Path] = (),
+    options: SourceOptions = SourceOptions(),
 ) -> list[Source]:
-    low, high = settings.noise_range or (min(settings.noise), max(settings.noise))
-    options: dict[str, Any] = {
-        "clean_share": settings.clean_share,
-        "paired_share": settings.paired_share,
-    }
-    return old_gather(names, data, options | {"sigma": (low, high)})
-
-
-def old_gather(names: Sequence[str], data: Path, options: dict[str, Any]) -> list[Source]:
-    """The named sources, from the official folders under ``data`` and from its clean photographs.
+    """The named sources, from the official folders and from clean photographs.
 
     Args:
-        names: of ``denoise``, ``derain``, ``dehaze``, ``deblur``, ``lowlight``.
-        data: a folder laid out as the reference README's ``data/Train``.
-        options: ``sigma`` (lowest and highest noise level), ``clean_share`` (pairs without
-            degradation), ``paired_share`` (of real pairs where a source has both kinds).
+        names: of :data:`TASKS`; ``denoise_25`` is ``denoise`` of that level, and such levels
+            stand instead of ``options.noise``.
+        data: a folder laid out as the reference README's ``data/Train``; pairs match by name
+            (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
+        clean: more folders of clean photographs, with the folders inside them.
 
     Raises:
-        SourceError: a name is unknown, or there is nothing to make a source of.
+        SourceError: a name is unknown, files do not pair, or there is nothing to make a source
+            of; the message says where it was looked for.
     """
-    folder = find_folder(data, "Denoise")
-    clean = image_files(folder) if folder else []
-    low, high = options["sigma"]
+    wanted, levels = canonical(names)
+    if levels:
+        options = replace(options, noise=NoiseLevels(levels))
+    if data is not None and not data.is_dir():
+        raise SourceError(f"{data}: no such folder")
+    folders = list(clean)
+    official = find_folder(data, "Denoise") if data is not None else None
+    if official is not None and images_below(official):
+        folders.insert(0, official)
+    found = photographs(folders)
+    where = ", ".join(map(str, folders))
+    sources = [_source(name, data, bool(clean), found, where, options) for name in wanted]
+    return _split(sources, options) if options.holdout else sources
 
-    def noise(image: Image, rng: np.random.Generator) -> Image:
-        return degradations.gaussian_noise(image, rng, rng.uniform(low, high))
 
-    models: dict[
-        str, tuple[Callable[[Image, np.random.Generator], Image], int, tuple[str, str, str]]
-    ] = {
-        "denoise": (noise, 0, ("Denoise", "", "")),
-        "derain": (degradations.random_rain, 0, ("Derain", "rainy", "gt")),
-        "dehaze": (degradations.random_haze, 0, ("Dehaze", "synthetic", "original")),
-        "deblur": (degradations.random_motion_blur, BLUR_MARGIN, ("Deblur", "blur", "sharp")),
-        "lowlight": (degradations.random_low_light, 0, ("low_light", "low", "high")),
-    }
-    sources = []
-    for name in names:
-        if name not in models:
-            raise SourceError(f"no source {name!r}; there are {', '.join(models)}")
-        degrade, margin, (task, degraded, target) = models[name]
-        parts: list[tuple[float, Source]] = []
-        share = options["paired_share"].get(name, 1.0)
-        first, second = find_folder(data, task, degraded), find_folder(data, task, target)
-        if degraded and first and second and share > 0:
-            parts.append((share, paired(name, match_pairs(first, second), first.parent)))
-        if clean and (share < 1 or not parts):
-            made = synthetic(
-                name, clean, degrade, margin=margin, clean_share=options["clean_share"]
-            )
-            parts.append((1 - share if parts else 1.0, made))
-        if not parts:
-            raise SourceError(
-                f"source {name}: neither {data / task} nor clean photographs in {data / 'Denoise'}"
-            )
-        sources.append(mixed(name, parts) if len(parts) > 1 else parts[0][1])
-    return sources
+def _source(
+    name: str,
+    data: Path | None,
+    mixes: bool,
+    clean: list[Path],
+    where: str,
+    options: SourceOptions,
+) -> Source:
+    """One source of what there is, before anything is held out."""
+    task = TASKS[name]
+    degrade = Noise(options.noise) if name == "denoise" else task.degrade
+    synthesised = None
+    if degrade is not None and clean:
+        model = f" ({options.noise})" if name == "denoise" else ""
+        share = options.clean_share if options.split == "train" else 0.0
+        origin = f"{where}: synthesised{model}"
+        synthesised = Synthesised(tuple(clean), degrade, task.margin, share, origin)
+    share = options.paired_share.get(name, 0.5 if mixes else 1.0)
+    paired = _paired(name, data, options) if share > 0 else None
+    if paired is not None and synthesised is not None and share < 1:
+        return Source(name, ((share, paired), (1 - share, synthesised)))
+    part = paired or synthesised
+    if part is None:
+        raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
+    return Source(name, ((1.0, part),))
+
+
+def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | None:
+    """The pairs of the official folders, or of the two that are given for ``single``."""
+    task = TASKS[name]
+    if name == "single" and options.single is not None:
+        degraded, target = options.single
+        return Paired(tuple(match_pairs(degraded, target)), f"{degraded} ~ {target}")
+    folder = find_folder(data, task.folder) if data is not None and task.degraded else None
+    if folder is None:
+        return None
+    first, second = find_folder(folder, task.degraded), find_folder(folder, task.target)
+    if first is None or second is None:
+        missing = task.degraded if first is None else task.target
+        raise SourceError(f"source {name}: {folder} has no folder {missing!r}")
+    origin = f"{folder}: {first.name} ~ {second.name}"
+    return Paired(tuple(match_pairs(first, second)), origin)
+
+
+def _looked_for(name: str, data: Path | None, share: float) -> str:
+    """Where a source without data was looked for."""
+    task = TASKS[name]
+    if data is None:
+        return "say --data, the official folders, or --clean, folders of photographs"
+    places = []
+    if task.degraded and share > 0:
+        places.append(f"no folders {task.degraded} and {task.target} in {data / task.folder}")
+    if name != "single":
+        places.append(f"no photographs in {data / 'Denoise'}, and none by --clean")
+    return "; ".join(places)
+
+
+def _split(sources: list[Source], options: SourceOptions) -> list[Source]:
+    """The photographs to train on, or those held out: from every part some, the same everywhere.
+
+    A photograph that one part holds out is held out of all, so that no source teaches it.
+    """
+    held: set[str] = set()
+    for part in (part for source in sources for _, part in source.parts):
+        held |= hold_out([photograph(path) for path in part.targets], options.holdout)
+
+    def wanted(path: Path) -> bool:
+        return (photograph(path) in held) == (options.split == "validation")
+
+    kept = []
+    for source in sources:
+        left = tuple((share, part.keep(wanted)) for share, part in source.parts)
+        if not all(part.count for _, part in left):
+            raise SourceError(f"source {source.name}: all of its photographs would be held out")
+        kept.append(replace(source, parts=left))
+    return kept
 
 
 class Patches(Dataset[tuple[Tensor, Tensor, int]]):
-    """Sample ``i``: degraded and target ``(3, size, size)`` uint8, and the source's index."""
+    """Sample ``i``: degraded and target ``(3, size, size)`` uint8, and the source's index.
+
+    An unusable image is noted in ``skipped`` and another sample of the same source is drawn, from
+    the next generator: whichever process draws it, it is the same.
+
+    Args:
+        probabilities: how often each source is drawn; any scale.
+        images: the cache to read through.
+        skipped: where to note images; one may serve several of these.
+    """
 
     def __init__(
-        self, sources: Sequence[Source], probabilities: Sequence[float], size: int, seed: int
+        self,
+        sources: Sequence[Source],
+        probabilities: Sequence[float],
+        size: int,
+        seed: int,
+        *,
+        images: ImageCache | None = None,
+        skipped: Skipped | None = None,
     ) -> None:
         self.sources = sources
         self.probabilities = np.asarray(probabilities) / sum(probabilities)
         self.size = size
         self.seed = seed
-        self.cache = ImageCache()
+        self.images = ImageCache() if images is None else images
+        self.skipped = skipped_of(sources) if skipped is None else skipped
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         rng = np.random.default_rng([self.seed, index])
         k = int(rng.choice(len(self.sources), p=self.probabilities))
-        degraded, target = self.sources[k].draw(rng, self.size, self.cache)
-        return _tensor(degraded), _tensor(target), k
+        for attempt in range(1, RETRIES + 1):
+            try:
+                degraded, target = self.sources[k].draw(rng, self.size, self.images)
+                return _tensor(degraded), _tensor(target), k
+            except UnusableError as error:
+                self.skipped.add(error)
+                last = error
+                rng = np.random.default_rng([self.seed, index, attempt])
+        raise SourceError(
+            f"source {self.sources[k].name}: {RETRIES} unusable images in a row, of late {last}"
+        )
+
+
+def skipped_of(sources: Sequence[Source]) -> Skipped:
+    """A note of unusable images for all images of some sources."""
+    return Skipped(path for source in sources for path in source.files)
 
 
 def _tensor(patch: Pixels) -> Tensor:

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli.errors import ExitCode, UsageError, UserError
+from baryir_cli import batch
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display
     from baryir_cli.engine import Engine
-    from baryir_cli.pipeline import Options, Result
+    from baryir_cli.images import Photo
+    from baryir_cli.pipeline import Work
     from baryir_cli.plan import Job
-
-
-class Format(str, Enum):
-    """Formats that can be written, under the names that people use."""
-
-    png = "png"
-    jpeg = "jpeg"
-    jpg = "jpg"
-    webp = "webp"
-    tiff = "tiff"
-    tif = "tif"
-    bmp = "bmp"
-
-
-CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 
 
 class Precision(str, Enum):
@@ -46,90 +27,23 @@ class Precision(str, Enum):
     fp16 = "fp16"
 
 
-FILES, ENGINE, SHOW = "Files", "Engine", "What is shown"
+ENGINE = "Engine"
+NOT_RESTORED = {"tiles": 0, "tile": [0, 0], "precision": "", "device": "", "redone_in_fp32": 0}
+"""What ``--json`` says of an image that the engine did not get to."""
 
 
 def restore(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="Images and folders; - is standard input."),
-    ],
-    output: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUTPUT", help="Folder, or file for one image; - is standard output."
-        ),
-    ],
-    recursive: Annotated[
-        bool,
-        typer.Option(
-            "--recursive",
-            "-r",
-            help="Folders inside folders too; the tree is mirrored.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            case_sensitive=False,
-            help="Write all images in this format.  \\[default: each as it came]",
-            show_default=False,
-            rich_help_panel=FILES,
-        ),
-    ] = None,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            help="Of JPEG and WebP.  \\[default: 95]",
-            show_default=False,
-            rich_help_panel=FILES,
-        ),
-    ] = None,
-    suffix: Annotated[
-        str,
-        typer.Option(
-            help="Added to every name: photo.jpg, photo[SUFFIX].jpg.",
-            show_default=False,
-            rich_help_panel=FILES,
-        ),
-    ] = "",
-    skip_existing: Annotated[
-        bool,
-        typer.Option(
-            "--skip-existing",
-            help="Leave outputs that are there: continue a run.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace outputs that are there.", rich_help_panel=FILES),
-    ] = False,
-    in_place: Annotated[
-        bool,
-        typer.Option(
-            "--in-place", help="Let outputs replace their own inputs.", rich_help_panel=FILES
-        ),
-    ] = False,
-    compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare",
-            help="Also write NAME.EXT.compare.jpg, input and output side by side.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    max_megapixels: Annotated[
-        float,
-        typer.Option(
-            min=0.000001,
-            help="Refuse images of more megapixels before decoding.",
-            rich_help_panel=FILES,
-        ),
-    ] = 512,
+    inputs: batch.Inputs,
+    output: batch.Output,
+    recursive: batch.Recursive = False,
+    format: batch.OutputFormat = None,
+    quality: batch.Quality = None,
+    suffix: batch.Suffix = "",
+    skip_existing: batch.SkipExisting = False,
+    overwrite: batch.Overwrite = False,
+    in_place: batch.InPlace = False,
+    compare: batch.Compare = False,
+    max_megapixels: batch.MaxMegapixels = 512,
     weights: Annotated[
         str,
         typer.Option(
@@ -167,24 +81,15 @@ def restore(
             rich_help_panel=ENGINE,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show what would become what; do nothing.", rich_help_panel=SHOW
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="One line of JSON for every image on standard output.",
-            rich_help_panel=SHOW,
-        ),
-    ] = False,
+    dry_run: batch.DryRun = False,
+    as_json: batch.AsJson = False,
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Weights, device, precision; tracebacks.", rich_help_panel=SHOW
+            "--verbose",
+            "-v",
+            help="Weights, device, precision; tracebacks.",
+            rich_help_panel=batch.SHOW,
         ),
     ] = False,
 ) -> None:
@@ -192,94 +97,35 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
-    from baryir_cli.plan import Naming, plan
+    asked = batch.Batch(
+        "restore",
+        inputs,
+        output,
+        recursive=recursive,
+        format=format,
+        quality=quality,
+        suffix=suffix,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        in_place=in_place,
+        compare=compare,
+        max_megapixels=max_megapixels,
+        dry_run=dry_run,
+        as_json=as_json,
+        verbose=verbose,
+        facts=NOT_RESTORED,
+    )
 
-    if skip_existing and (overwrite or in_place):
-        other = "--overwrite" if overwrite else "--in-place"
-        raise UsageError(f"--skip-existing and {other} exclude each other")
-    name = CANONICAL.get(format.value, format.value) if format else None
-    naming = Naming(name, suffix, recursive, compare, in_place)
-    jobs = plan(inputs, output, naming)
-    _check_standard_streams(jobs, as_json)
-    present = _present(jobs, skip_existing, overwrite, in_place)
-    if dry_run:
-        _show_plan(jobs, present)
-        return
-
-    from baryir_cli.console import Display, messages, summary
-    from baryir_cli.pipeline import Options
-
-    _make_folders(jobs)
-    options = Options(strength, naming.format, quality, max_megapixels)
-    console = messages()
-    with Display(console, len(jobs), quiet=as_json) as display:
+    def begin(display: Display) -> Work:
         engine = _engine(weights, device, precision.value, tile, overlap, display, verbose)
-        started = time.perf_counter()
-        results = []
-        for result in _results(jobs, present, engine, options, display):
-            display.add(result)
-            results.append(result)
-            if as_json:
-                sys.stdout.write(json.dumps(result.to_dict()) + "\n")
-                sys.stdout.flush()
-            if verbose and result.details:
-                console.print(result.details, markup=False)
-    console.print(summary(results, time.perf_counter() - started), markup=False)
-    failed = sum(r.status == "failed" for r in results)
-    if failed:
-        raise typer.Exit(ExitCode.FAILED if failed == len(results) else ExitCode.SOME_FAILED)
 
+        def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
+            pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
+            return pixels, report.to_dict()
 
-def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
-    from baryir_cli.plan import STANDARD
+        return work
 
-    if jobs[0].source == STANDARD and sys.stdin is None:
-        raise UsageError("-: standard input is closed")
-    if jobs[0].target != STANDARD:
-        return
-    if sys.stdout is None:
-        raise UsageError("-: standard output is closed")
-    if as_json:
-        raise UsageError("--json and - both want standard output; write the image to a file")
-    if sys.stdout.isatty():
-        raise UsageError("-: standard output is a terminal; send it to a file or a program")
-
-
-def _present(jobs: list[Job], skip: bool, overwrite: bool, in_place: bool) -> set[Job]:
-    """Jobs to skip because their outputs are there.
-
-    Raises:
-        UsageError: outputs are there and nobody said what to do with them.
-    """
-    from baryir_cli.plan import exists_already
-
-    there = {job: found for job in jobs if (found := exists_already(job, in_place=in_place))}
-    if skip:
-        return {job for job, found in there.items() if len(found) == len(job.outputs)}
-    if there and not overwrite:
-        first = next(iter(there.values()))[0]
-        raise UsageError(
-            f"{first} is there already ({len(there)} of {len(jobs)} outputs are); "
-            "say --skip-existing or --overwrite"
-        )
-    return set()
-
-
-def _make_folders(jobs: list[Job]) -> None:
-    """Makes the output's folders: whether that is allowed shows before anything is computed."""
-    for folder in {path.parent for job in jobs for path in job.outputs}:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"{folder}: cannot be written to")
-
-
-def _show_plan(jobs: list[Job], present: set[Job]) -> None:
-    from baryir_cli.console import shown
-
-    for job in jobs:
-        verb = "skip   " if job in present else "restore"
-        typer.echo(f"{verb} {shown(job.source)} -> {shown(job.target)}")
-    typer.echo(f"{len(jobs) - len(present)} to restore, {len(present)} to skip; nothing was done")
+    batch.carry_out(asked, begin)
 
 
 def _engine(
@@ -307,14 +153,3 @@ def _engine(
     if verbose:
         display.note(f"weights {weights}, device {engine.device}, precision {engine.precision}")
     return engine
-
-
-def _results(
-    jobs: list[Job], present: set[Job], engine: Engine, options: Options, display: Display
-) -> Iterator[Result]:
-    from baryir_cli.pipeline import Result, run
-
-    for job in jobs:
-        if job in present:
-            yield Result(job, "skipped")
-    yield from run([j for j in jobs if j not in present], engine, options, display.working)

@@ -275,18 +275,16 @@ def _recipe(
 
 def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:
     """The sources asked for; ``denoise_15`` and the like are one (DESIGN section 3)."""
-    sources: dict[str, Any] = {}
-    levels: list[float] = []
-    for name in names:
-        task, found, level = name.partition("denoise_")
-        if found and not task and level.replace(".", "", 1).isdigit():
-            levels.append(float(level))
-            name = "denoise"
-        sources[name] = known.get(name, {})
+    from train.sources import SourceError, canonical
+
+    try:
+        chosen, levels = canonical(names)
+    except SourceError as error:
+        raise UsageError(str(error)) from None
     if levels and noise:
         raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
-    entries: dict[str, Any] = {"sources": sources}
-    return entries | ({"noise": levels, "noise_range": None} if levels else {})
+    entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
+    return entries | ({"noise": list(levels), "noise_range": None} if levels else {})
 
 
 def _fields(entries: list[str]) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from train import degradations as d
 
-MODELS: dict[str, Callable[[d.Image, np.random.Generator], d.Image]] = {
-    "noise": lambda image, rng: d.gaussian_noise(image, rng, 25),
-    "rain": d.random_rain,
-    "haze": d.random_haze,
-    "blur": d.random_motion_blur,
-    "dark": d.random_low_light,
-}
+MODELS: dict[str, Callable[..., d.Image]] = {name: kind.draw for name, kind in d.KINDS.items()}
 
 
 @pytest.fixture
@@ -29,15 +26,18 @@ def photo() -> d.Image:
 @pytest.mark.parametrize("name", MODELS)
 def test_seeded_and_kind(name: str, photo: d.Image) -> None:
     before = photo.copy()
+    varies = []
     for seed in range(8):
         first = MODELS[name](photo, np.random.default_rng(seed))
         again = MODELS[name](photo, np.random.default_rng(seed))
-        other = MODELS[name](photo, np.random.default_rng(seed + 100))
+        other = MODELS[name](photo, np.random.default_rng(seed + 1000))
         assert first.dtype == np.float32
         assert first.shape == photo.shape
         assert np.isfinite(first).all()
         assert np.array_equal(first, again)
-        assert not np.array_equal(first, other)
+        varies.append(not np.array_equal(first, other))
+    # Of JPEG, two seeds may draw one quality.
+    assert all(varies) if name != "jpeg" else any(varies)
     assert np.array_equal(photo, before), "the input is left alone"
 
 
@@ -56,11 +56,20 @@ def test_transfer_curve_round_trip() -> None:
 
 
 def test_haze_closed_form(photo: d.Image) -> None:
-    depth = np.full(photo.shape[:2], 0.7, np.float32)
-    t = np.exp(-1.5 * 0.7)
+    depth = np.linspace(0, 3, photo.shape[0] * photo.shape[1], dtype=np.float32)
+    depth = depth.reshape(photo.shape[:2])
+    t = np.exp(-1.5 * depth.astype(float))[..., None]
     expected = photo * t + 0.9 * (1 - t)
     assert np.abs(d.haze(photo, depth, 1.5, 0.9) - expected).max() < 1e-6
     assert np.array_equal(d.haze(photo, depth, 0.0, 0.9), photo)
+    assert np.array_equal(d.random_haze(photo, np.random.default_rng(0), beta=0), photo)
+
+
+def test_transmission_is_what_two_depths_say(photo: d.Image) -> None:
+    """The contrast of a hazy picture is the clear one's times t."""
+    near, far = (np.full(photo.shape[:2], depth, np.float32) for depth in (0.4, 1.4))
+    ratio = d.haze(photo, far, 0.8, 0.7).std() / d.haze(photo, near, 0.8, 0.7).std()
+    assert ratio == pytest.approx(np.exp(-0.8 * (1.4 - 0.4)), rel=1e-4)
 
 
 @pytest.mark.parametrize("extent", [4, 15.5, 26])
@@ -81,18 +90,139 @@ def test_blur_keeps_the_light() -> None:
     assert d.to_linear(blurred).mean() == pytest.approx(float(d.to_linear(image).mean()), rel=1e-4)
 
 
+def test_a_long_path_has_no_gaps() -> None:
+    for seed in range(5):
+        kernel = d.shake_kernel(np.random.default_rng(seed), 150)
+        drawn = (kernel > 0).astype(np.uint8)
+        assert cv2.connectedComponents(drawn)[0] == 2, "the path and what is beside it"
+
+
+def test_blur_extent() -> None:
+    rows, columns = np.nonzero(d.shake_kernel(np.random.default_rng(1), 20) > 1e-4)
+    assert 20 <= max(np.ptp(rows), np.ptp(columns)) <= 24
+
+
 def test_low_light_is_linear(photo: d.Image) -> None:
     dark = d.low_light(photo, np.random.default_rng(0), exposure=0.5)
     assert np.abs(d.to_linear(dark) - 0.5 * d.to_linear(photo)).max() < 1e-5
+    deep = d.low_light(photo, np.random.default_rng(0), exposure=0.25, gamma=2, gain=0.5)
+    assert np.abs(d.to_linear(deep) - 0.125 * d.to_linear(photo) ** 2).max() < 1e-5
+    quiet = d.random_low_light(photo, np.random.default_rng(0), stops=3, cast=0, shot=0, read=0)
+    assert np.abs(d.to_linear(quiet) - d.to_linear(photo) / 8).max() < 1e-5
+
+
+@pytest.mark.parametrize("value", [0.3, 0.6, 0.9])
+def test_low_light_noise(value: float) -> None:
+    flat = np.full((200, 200, 3), value, np.float32)
+    shot, read = 2e-4, 1e-3
+    dark = d.low_light(flat, np.random.default_rng(0), exposure=0.5, shot=shot, read=read)
+    light = 0.5 * float(d.to_linear(flat)[0, 0, 0])
+    assert d.to_linear(dark).var() == pytest.approx(shot * light + read**2, rel=0.03)
+    assert d.to_linear(dark).mean() == pytest.approx(light, rel=1e-3)
+
+
+KIND = {"angle": 10.0, "length": 20.0, "width": 0.8}
 
 
 def test_rain_layer() -> None:
-    kind = {"angle": 10.0, "length": 20.0, "width": 0.8}
-    layer = d.rain_layer((40, 60), np.random.default_rng(0), density=0.01, **kind)
+    layer = d.rain_layer((40, 60), np.random.default_rng(0), density=0.01, **KIND)
     assert layer.shape == (40, 60)
     assert 0 <= layer.min() <= layer.max() <= 1.2
     assert layer.max() > 0.2
-    assert not d.rain_layer((40, 60), np.random.default_rng(0), density=0, **kind).any()
+    assert not d.rain_layer((40, 60), np.random.default_rng(0), density=0, **KIND).any()
+
+
+@pytest.mark.parametrize("angle", [-40.0, -10.0, 0.0, 25.0, 60.0])
+def test_angle_of_the_rain(angle: float) -> None:
+    layer = d.rain_layer(
+        (300, 300), np.random.default_rng(3), angle=angle, length=30, width=1, density=2e-3
+    )
+    # The structure tensor: brightness changes least along the streaks.
+    down, right = np.gradient(cv2.GaussianBlur(layer, (0, 0), 1))
+    moments = [(right * right).sum(), (right * down).sum(), (down * down).sum()]
+    _, directions = np.linalg.eigh([[moments[0], moments[1]], [moments[1], moments[2]]])
+    x, y = directions[:, 0] * np.sign(directions[1, 0] or 1)
+    assert np.degrees(np.arctan2(x, y)) == pytest.approx(angle, abs=2)
+
+
+def test_density_of_the_rain() -> None:
+    def coverage(density: float, depth: float = 1) -> float:
+        rng = np.random.default_rng(0)
+        kind = {"angle": 0.0, "length": 24.0, "width": 1.2}
+        return float(d.rain_layer((400, 400), rng, density=density, depth=depth, **kind).mean())
+
+    assert coverage(2e-3) / coverage(1e-3) == pytest.approx(2, rel=0.15)
+    # Twice as far: four times the drops, each a quarter of the area.
+    assert coverage(1e-3, 2) / coverage(1e-3) == pytest.approx(1, rel=0.2)
+
+
+def test_rain_added_and_screened(photo: d.Image) -> None:
+    layer = d.rain_layer(photo.shape[:2], np.random.default_rng(0), density=0.01, **KIND)
+    added = d.rain(photo, layer, 0.5)
+    screened = d.rain(photo, layer, 0.5, screen=True)
+    assert np.abs(added - photo - 0.5 * layer[..., None]).max() < 1e-6
+    assert np.abs(1 - screened - (1 - photo) * (1 - 0.5 * layer[..., None])).max() < 1e-6
+    assert (screened <= added + 1e-6).all()
+    assert np.array_equal(d.rain(photo, layer, 0), photo)
+
+
+def test_veil(photo: d.Image) -> None:
+    assert np.abs(d.veil(photo, 0.25, 0.8) - (0.75 * photo + 0.2)).max() < 1e-6
+
+
+def test_given_parameters_change_no_other_draw(photo: d.Image) -> None:
+    def drops(**given: float) -> np.ndarray:
+        rng = np.random.default_rng(11)
+        return d.random_rain(np.zeros_like(photo), rng, screen=False, layers=1, fog=0, **given)
+
+    assert np.abs(drops(strength=0.6) - 2 * drops(strength=0.3)).max() < 1e-6
+
+
+@pytest.mark.parametrize("quality", [10, 40, 95])
+def test_jpeg_is_what_others_write(photo: d.Image, quality: int) -> None:
+    data = io.BytesIO()
+    PIL.Image.fromarray(d.quantise(photo)).save(data, "JPEG", quality=quality, subsampling=2)
+    with PIL.Image.open(data) as image:
+        others = np.asarray(image, np.float32) / 255
+    ours = d.jpeg(photo, quality)
+    assert np.abs(ours - others).max() <= 3.01 / 255, "decoders round differently"
+    assert np.abs(ours - photo).mean() < 0.05
+
+
+def test_jpeg_gets_worse(photo: d.Image) -> None:
+    rng = np.random.default_rng(0)
+    noisy = d.gaussian_noise(photo, rng, 10)
+    errors = [np.abs(d.jpeg(noisy, q) - np.clip(noisy, 0, 1)).mean() for q in (95, 50, 10, 2)]
+    assert errors == sorted(errors)
+
+
+def test_underwater_closed_form(photo: d.Image) -> None:
+    rates = np.array([0.4, 0.1, 0.2])
+    distance = np.full(photo.shape[:2], 2.5, np.float32)
+    seen = d.underwater(photo, distance, attenuation=(0.4, 0.1, 0.2), depth=3, scatter=0.5)
+    ambient = np.exp(-(rates - rates.min()) * 3)
+    t = np.exp(-rates * 2.5)
+    expected = ambient * (d.to_linear(photo) * t + 0.5 * rates.min() / rates * (1 - t))
+    assert np.abs(d.to_linear(seen) - expected).max() < 1e-5
+
+
+def test_underwater_at_the_lens_is_the_photograph(photo: d.Image) -> None:
+    here = np.zeros(photo.shape[:2], np.float32)
+    for rates in d.JERLOV.values():
+        seen = d.underwater(photo, here, attenuation=rates, depth=0)
+        assert np.abs(seen - photo).max() < 1e-5
+
+
+def test_water_takes_red_first_in_the_ocean_and_blue_at_the_coast() -> None:
+    def colour(water: str) -> np.ndarray:
+        grey = np.full((32, 32, 3), 0.5, np.float32)
+        rng = np.random.default_rng(0)
+        return d.random_underwater(grey, rng, water=water, depth=8, distance=4).mean((0, 1))
+
+    assert np.argmin(colour("I")) == 0
+    assert np.argmax(colour("I")) == 2
+    assert np.argmax(colour("5C")) == 1
+    assert np.argmin(colour("9C")) == 2
 
 
 def test_depth_field() -> None:
@@ -105,3 +235,24 @@ def test_depth_field() -> None:
 def test_quantise() -> None:
     values = np.float32([-1, 0, 0.5, 1, 7])
     assert d.quantise(values).tolist() == [0, 0, 128, 255, 255]
+
+
+def test_parse() -> None:
+    steps = d.parse(" Haze:1.5:airlight=0.9 , noise:25,rain:layers=2:screen=1,underwater:3c")
+    assert [s.kind.name for s in steps] == ["haze", "noise", "rain", "underwater"]
+    assert steps[0].given == {"beta": 1.5, "airlight": 0.9, "window": 1.0, "relief": 0.1}
+    assert steps[1].given == {"sigma": 25.0}
+    assert steps[2].given == {"layers": 2, "screen": True, "depth": 1.0}
+    assert steps[3].given["water"] == "3C"
+    with pytest.raises(d.DegradationError, match="there are noise"):
+        d.parse("snow")
+
+
+def test_every_parameter_is_one_of_the_function(photo: d.Image) -> None:
+    for kind in d.KINDS.values():
+        for parameter in kind.parameters:
+            value = parameter.allowed.replace(" to ", ", ").split(", ")[-1]
+            (step,) = d.parse(f"{kind.name}:{parameter.name}={value}")
+            result = d.degrade(photo, [step], np.random.default_rng(0))
+            assert result.shape == photo.shape
+            assert 0 <= result.min() <= result.max() <= 1

@@ -106,6 +106,6 @@ def test_a_batch_that_does_not_divide(data: Path) -> None:
     from train.trainer import Trainer
 
     recipe = Recipe(preset="tiny", sources={"denoise": SourceRecipe()}, stages=(Stage(1.0, 16, 3),))
-    sources = gather(["denoise"], data, (), SourceOptions())
+    sources = gather(["denoise"], data, (), SourceOptions(holdout=0))
     with pytest.raises(RecipeError, match="a batch of 3 does not divide by 2 processes"):
         Trainer(recipe, sources, team=Team(0, 2))

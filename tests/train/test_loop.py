@@ -34,8 +34,8 @@ class Stop(Exception):  # noqa: N818 (not an error: the run is interrupted)
 
 
 def sources_of(recipe: Recipe, data: Path) -> list[Source]:
-    shares = {name: s.paired_share for name, s in recipe.sources.items()}
-    return gather(list(recipe.sources), data, (), SourceOptions(paired_share=shares))
+    options = SourceOptions(paired_share=recipe.paired_shares(), holdout=0)
+    return gather(list(recipe.sources), data, (), options)
 
 
 def follow(

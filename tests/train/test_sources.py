@@ -1,117 +1,251 @@
-"""Sources: pairs by name, samples by number, errors that name the file."""
+"""Sources: where pairs come from, samples by number, photographs held out, unusable images."""
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from tests.train.conftest import write
-from train.sources import ImageCache, Patches, SourceError, find_folder, gather, match_pairs
+from train.images import ImageCache
+from train.parts import NoiseLevels, NoiseRange
+from train.sources import (
+    Patches,
+    Source,
+    SourceError,
+    SourceOptions,
+    canonical,
+    gather,
+    skipped_of,
+)
 
-OPTIONS: dict[str, Any] = {"sigma": (15.0, 50.0), "clean_share": 0.1, "paired_share": {}}
 ALL = ["denoise", "derain", "dehaze", "deblur", "lowlight"]
+WHOLE = SourceOptions(holdout=0)
 
 
-def names(pairs: list[tuple[Path, Path]]) -> list[tuple[str, str]]:
-    return [(a.name, b.name) for a, b in pairs]
-
-
-def folders(root: Path, degraded: list[str], target: list[str]) -> tuple[Path, Path]:
-    for i, name in enumerate(degraded):
-        write(root / "a" / name, i)
-    for i, name in enumerate(target):
-        write(root / "b" / name, i)
-    return root / "a", root / "b"
+def sample(source: Source, seed: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    return source.draw(np.random.default_rng(seed), size, ImageCache())
 
 
 @pytest.mark.parametrize(
-    ("degraded", "target"),
+    ("names", "expected"),
     [
-        (["rain-001.png", "rain-002.png"], ["norain-001.png", "norain-002.png"]),
-        (["x_y.png", "north.png"], ["x_y.png", "north.png"]),
-        (["A.PNG"], ["a.jpg"]),
+        (["derain", "dehaze", "denoise"], (["derain", "dehaze", "denoise"], ())),
+        (["denoise_15", "derain", "Denoise-25"], (["denoise", "derain"], (15.0, 25.0))),
+        (["low_light", "LOWLIGHT", "single"], (["lowlight", "single"], ())),
+        (["denoise_7.5"], (["denoise"], (7.5,))),
     ],
 )
-def test_pairs_one_to_one(tmp_path: Path, degraded: list[str], target: list[str]) -> None:
-    expected = sorted(zip(degraded, target, strict=True))
-    assert names(match_pairs(*folders(tmp_path, degraded, target))) == expected
+def test_names(names: list[str], expected: tuple[list[str], tuple[float, ...]]) -> None:
+    assert canonical(names) == expected
 
 
-def test_several_hazes_of_one_photograph(tmp_path: Path) -> None:
-    pairs = match_pairs(
-        *folders(tmp_path, ["0001_0.8_0.2.png", "0001_0.9_0.1.png", "2.png"], ["0001.png", "2.png"])
-    )
-    assert [b for _, b in names(pairs)] == ["0001.png", "0001.png", "2.png"]
+@pytest.mark.parametrize("names", [["denoise", "denoise_15"], ["snow"], ["denoise_x"], ["derain5"]])
+def test_names_that_mean_nothing(names: list[str]) -> None:
+    with pytest.raises(SourceError, match="no source '|denoise is there"):
+        canonical(names)
+
+
+def test_official_folders_and_clean_photographs(data: Path) -> None:
+    sources = {s.name: s for s in gather(ALL, data, options=WHOLE)}
+    assert list(sources) == ALL
+    assert sources["derain"].count == 2
+    assert sources["derain"].origin == f"{data / 'Derain'}: rainy ~ gt"
+    assert sources["denoise"].origin == f"{data / 'Denoise'}: synthesised (sigma 15 to 50)"
+    assert sources["dehaze"].count == 3
+
+
+def test_clean_folders_need_no_official_ones(data: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "more" / "a" / "b"
+    for i in range(4):
+        write(deep / f"{i}.png", 30 + i)
+    write(tmp_path / "more" / ".hidden" / "x.png", 1)
+    (denoise,) = gather(["denoise"], None, [tmp_path / "more", deep], WHOLE)
+    assert denoise.count == 4, "each photograph once, whichever folder names it"
+    (denoise,) = gather(["denoise"], data, [tmp_path / "more"], WHOLE)
+    assert denoise.count == 3 + 4
+
+
+def test_a_link_that_goes_round_ends(tmp_path: Path) -> None:
+    write(tmp_path / "clean" / "a.png", 0)
+    try:
+        (tmp_path / "clean" / "again").symlink_to(tmp_path / "clean")
+    except OSError:
+        pytest.skip("links are not allowed here")
+    assert gather(["denoise"], None, [tmp_path / "clean"], WHOLE)[0].count == 1
+
+
+def test_pairs_and_clean_photographs_mix(data: Path, tmp_path: Path) -> None:
+    def shares(clean: list[Path], **paired: float) -> list[float]:
+        options = SourceOptions(holdout=0, paired_share=paired)
+        (derain,) = gather(["derain"], data, clean, options)
+        assert derain.origin.count("%") == (2 if len(derain.parts) == 2 else 0)
+        return [share for share, _ in derain.parts]
+
+    more = [write(tmp_path / "more" / "a.png", 0).parent]
+    assert shares([]) == [1]
+    assert shares(more) == [0.5, 0.5]
+    assert shares([], derain=0.25) == [0.25, 0.75]
+    assert shares([], derain=0) == [1]
+    assert shares(more, derain=1) == [1]
+
+
+def test_a_mixed_source_draws_both(data: Path) -> None:
+    options = SourceOptions(holdout=0, paired_share={"derain": 0.5})
+    (derain,) = gather(["derain"], data, options=options)
+    shares = [0, 0]
+    paired, synthesised = (part for _, part in derain.parts)
+    cache = ImageCache()
+    rainy = {cache.read(path).tobytes() for path in paired.files}
+    for seed in range(60):
+        _, target = derain.draw(np.random.default_rng(seed), 8, cache)
+        # A patch of a paired photograph is found in one of those, of a clean one in no such.
+        shares[_inside(target, [cache.read(p) for p in synthesised.files])] += 1
+    assert rainy
+    assert min(shares) > 15
+
+
+def _inside(patch: np.ndarray, images: list[np.ndarray]) -> bool:
+    turned = [np.rot90(f, k) for f in (patch, patch[:, ::-1]) for k in range(4)]
+    windows = [
+        np.lib.stride_tricks.sliding_window_view(i, patch.shape).reshape(-1, patch.size)
+        for i in images
+    ]
+    return any((w == t.reshape(-1)).all(1).any() for w in windows for t in turned)
+
+
+def test_single(data: Path, tmp_path: Path) -> None:
+    for i in (1, 2):
+        write(tmp_path / "x" / f"{i}.png", i)
+        write(tmp_path / "y" / f"{i}.png", i)
+        write(data / "Single" / "degraded" / f"{i}.png", i)
+        write(data / "Single" / "target" / f"{i}.png", i)
+    given = SourceOptions(holdout=0, single=(tmp_path / "x", tmp_path / "y"))
+    assert str(tmp_path / "x") in gather(["single"], None, options=given)[0].origin
+    assert gather(["single"], data, options=WHOLE)[0].count == 2
+
+
+def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
+    def said(name: str, root: Path | None, *clean: Path) -> str:
+        with pytest.raises(SourceError) as caught:
+            gather([name], root, clean, WHOLE)
+        return str(caught.value)
+
+    (tmp_path / "empty" / "Denoise").mkdir(parents=True)
+    assert said("dehaze", tmp_path / "none") == f"{tmp_path / 'none'}: no such folder"
+    assert str(tmp_path / "empty" / "Dehaze") in said("dehaze", tmp_path / "empty")
+    assert str(tmp_path / "empty" / "Denoise") in said("denoise", tmp_path / "empty")
+    assert "--clean" in said("derain", None)
+    assert said("derain", None, tmp_path / "empty") == f"no images in {tmp_path / 'empty'}"
+    assert str(tmp_path / "nowhere") in said("derain", None, tmp_path / "nowhere")
+    assert str(data / "single") in said("single", data)
+
+
+def test_half_of_a_pair_of_folders_is_no_reason_to_synthesise(data: Path) -> None:
+    (data / "Derain" / "gt").rename(data / "Derain" / "target")
+    with pytest.raises(SourceError, match=re.escape(f"{data / 'Derain'} has no folder 'gt'")):
+        gather(["derain"], data, options=WHOLE)
+
+
+def test_noise_levels(data: Path) -> None:
+    def sigmas(source: Source) -> set[float]:
+        part = source.parts[0][1]
+        grey = np.full((64, 64, 3), 0.5, np.float32)
+        draws = [part.degrade(grey, np.random.default_rng(s)) for s in range(12)]  # type: ignore[attr-defined]
+        return {round(float((d - grey).std() * 255)) for d in draws}
+
+    listed = SourceOptions(holdout=0, noise=NoiseLevels((15, 50)))
+    assert sigmas(gather(["denoise"], data, options=listed)[0]) == {15, 50}
+    (named,) = gather(["denoise_15", "denoise_25"], data, options=listed)
+    assert sigmas(named) == {15, 25}
+    assert "sigma 15, 25" in named.origin
+    ranged = sigmas(gather(["denoise"], data, options=WHOLE)[0])
+    assert len(ranged) > 4
+    assert min(ranged) >= 14
+    assert max(ranged) <= 51
 
 
 @pytest.mark.parametrize(
-    ("degraded", "target", "culprit"),
+    "wrong",
     [
-        (["a.png", "b.png"], ["a.png"], "b.png has no partner"),
-        (["a.png"], ["a.png", "b.png"], "b.png has no partner"),
-        (["a.png"], ["a.jpg", "a.png"], "a.png and a.jpg have one name"),
+        lambda: NoiseRange(50, 15),
+        lambda: NoiseRange(float("nan"), 15),
+        lambda: NoiseLevels(()),
+        lambda: NoiseLevels((-1,)),
+        lambda: SourceOptions(holdout=1),
+        lambda: SourceOptions(clean_share=1.1),
+        lambda: SourceOptions(paired_share={"derain": -0.1}),
+        lambda: SourceOptions(holdout=0, split="validation"),
     ],
 )
-def test_unmatched_files_are_named(
-    tmp_path: Path, degraded: list[str], target: list[str], culprit: str
-) -> None:
-    with pytest.raises(SourceError, match=re.escape(culprit)):
-        match_pairs(*folders(tmp_path, degraded, target))
+def test_options_are_checked(wrong: object) -> None:
+    with pytest.raises(SourceError):
+        wrong()  # type: ignore[operator]
 
 
-def test_empty_folders(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    with pytest.raises(SourceError, match=f"no images in {re.escape(str(tmp_path))}"):
-        match_pairs(tmp_path / "a", tmp_path / "a")
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Sixty clean photographs, and rainy pairs over ten of them."""
+    root = tmp_path / "many"
+    for i in range(60):
+        write(root / "Denoise" / f"{i}.png", i)
+    for i in range(10):
+        write(root / "Derain" / "rainy" / f"rain-{i}.png", i)
+        write(root / "Derain" / "gt" / f"norain-{i}.png", i)
+    return root
 
 
-def test_folder_names(tmp_path: Path) -> None:
-    (tmp_path / "Low-Light" / "HIGH").mkdir(parents=True)
-    assert find_folder(tmp_path, "lowlight", "high") == tmp_path / "Low-Light" / "HIGH"
-    assert find_folder(tmp_path, "lowlight", "low") is None
-    assert find_folder(tmp_path / "none", "x") is None
+def test_held_out_photographs_are_never_trained_on(many: Path) -> None:
+    def targets(split: str, holdout: float) -> dict[str, set[str]]:
+        options = SourceOptions(split=split, holdout=holdout)  # type: ignore[arg-type]
+        return {
+            s.name: {p.stem.removeprefix("norain-") for _, part in s.parts for p in part.targets}
+            for s in gather(["denoise", "derain"], many, options=options)
+        }
+
+    for holdout in (0.04, 0.3):
+        train, held = targets("train", holdout), targets("validation", holdout)
+        assert held == targets("validation", holdout)
+        everything = set.union(*train.values())
+        for name, count in (("denoise", 60), ("derain", 10)):
+            assert held[name]
+            assert len(train[name] | held[name]) == count
+            assert not held[name] & everything, "of no source"
+    assert 8 <= len(held["denoise"]) <= 30
+    assert len(targets("train", 0)["denoise"]) == 60
 
 
-def test_cache_is_bounded(tmp_path: Path) -> None:
-    paths = [write(tmp_path / f"{i}.png", i, (20, 20)) for i in range(5)]
-    cache = ImageCache(limit=3 * 1200)
-    for path in [*paths, paths[4], paths[0]]:
-        assert cache.read(path).shape == (20, 20, 3)
-        assert cache.size <= cache.limit
-    assert cache.size == 3 * 1200
-    assert cache.read(paths[4]) is cache.read(paths[4])
+def test_more_photographs_do_not_change_who_is_held_out(many: Path) -> None:
+    def held() -> set[str]:
+        options = SourceOptions(split="validation", holdout=0.2)
+        return {p.name for p in gather(["denoise"], many, options=options)[0].files}
+
+    before = held()
+    for i in range(60, 80):
+        write(many / "Denoise" / f"{i}.png", i)
+    assert before <= held()
 
 
-def test_unreadable_image(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(b"no image")
-    with pytest.raises(SourceError, match=re.escape(str(bad))):
-        ImageCache().read(bad)
+def test_validation_pairs_are_always_degraded(many: Path) -> None:
+    options = SourceOptions(split="validation", clean_share=1.0)
+    (denoise,) = gather(["denoise"], many, options=options)
+    degraded, target = sample(denoise, 0)
+    assert not np.array_equal(degraded, target)
 
 
-def test_missing_data(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=re.escape(str(tmp_path / "none"))):
-        gather(["dehaze"], tmp_path / "none", OPTIONS)
-    with pytest.raises(SourceError, match="no source 'snow'; there are denoise"):
-        gather(["snow"], data, OPTIONS)
-
-
-def test_pairs_that_differ_in_size(data: Path) -> None:
-    write(data / "Derain" / "gt" / "norain-1.png", 0, (50, 50))
-    write(data / "Derain" / "gt" / "norain-2.png", 0, (50, 50))
-    (derain,) = gather(["derain"], data, OPTIONS)
-    with pytest.raises(SourceError, match="differ in size"):
-        derain.draw(np.random.default_rng(0), 16, ImageCache())
+def test_one_photograph_is_too_few(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", 0)
+    with pytest.raises(SourceError, match="too few"):
+        gather(["denoise"], None, [tmp_path])
 
 
 def test_samples(data: Path) -> None:
-    sources = gather(ALL, data, OPTIONS)
-    assert [s.name for s in sources] == ALL
+    sources = gather(ALL, data, options=WHOLE)
     first, again = (Patches(sources, [1.0] * 5, 24, 9) for _ in range(2))
     seen = set()
     for index in range(30):
@@ -127,16 +261,94 @@ def test_samples(data: Path) -> None:
     assert not torch.equal(first[0][1], Patches(sources, [1.0] * 5, 24, 10)[0][1])
 
 
+def test_sampling_follows_the_probabilities(data: Path) -> None:
+    patches = Patches(gather(["denoise", "dehaze"], data, options=WHOLE), [3.0, 1.0], 8, 0)
+    share = np.mean([patches[i][2] == 0 for i in range(400)])
+    assert share == pytest.approx(0.75, abs=0.08)
+
+
 def test_patches_larger_than_the_images(data: Path) -> None:
-    for source in gather(ALL, data, OPTIONS):
-        degraded, target = source.draw(np.random.default_rng(0), 200, ImageCache())
+    for source in gather(ALL, data, options=WHOLE):
+        degraded, target = sample(source, 0, 200)
         assert degraded.shape == target.shape == (200, 200, 3)
 
 
-def test_paired_share(data: Path) -> None:
-    def origin(share: float) -> str:
-        return gather(["derain"], data, OPTIONS | {"paired_share": {"derain": share}})[0].origin
+def test_sources_travel_to_workers(data: Path) -> None:
+    """Where processes are spawned, everything of a dataset is pickled."""
+    for source in gather(ALL, data, options=WHOLE):
+        degraded, target = sample(pickle.loads(pickle.dumps(source)), 3)  # noqa: S301
+        expected = sample(source, 3)
+        assert np.array_equal(degraded, expected[0])
+        assert np.array_equal(target, expected[1])
 
-    assert origin(1.0).startswith("2 pairs in")
-    assert origin(0.0) == "3 clean photographs"
-    assert origin(0.25).startswith("25 % 2 pairs")
+
+def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
+    bad = data / "Denoise" / "1.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    sources = gather(["denoise", "dehaze"], data, options=WHOLE)
+    first, again = (Patches(sources, [1.0, 1.0], 16, 0) for _ in range(2))
+    order = list(range(24))
+    samples = [first[i] for i in order]
+    for i in reversed(order):
+        other = again[i]
+        assert torch.equal(samples[i][0], other[0]), "whatever was drawn before"
+        assert samples[i][2] == other[2]
+    assert len(first.skipped) == 1
+    assert first.skipped.reasons() == {bad: "is not an image that can be decoded"}
+    assert first.skipped.news() == [f"{bad} is not an image that can be decoded"]
+    assert first.skipped.news() == []
+
+
+def test_only_samples_of_the_bad_image_change(data: Path) -> None:
+    sources = gather(["denoise"], data, options=WHOLE)
+    whole = [Patches(sources, [1.0], 16, 0)[i] for i in range(30)]
+    (data / "Denoise" / "1.png").write_bytes(b"")
+    damaged = [Patches(sources, [1.0], 16, 0)[i] for i in range(30)]
+    same = sum(torch.equal(a[1], b[1]) for a, b in zip(whole, damaged, strict=True))
+    assert 14 <= same <= 28
+
+
+def test_pairs_that_differ_in_size_are_skipped(data: Path) -> None:
+    write(data / "Derain" / "gt" / "norain-1.png", 0, (50, 50))
+    patches = Patches(gather(["derain"], data, options=WHOLE), [1.0], 16, 0)
+    for i in range(10):
+        assert patches[i][0].shape == (3, 16, 16)
+    rainy = data / "Derain" / "rainy" / "rain-1.png"
+    assert patches.skipped.reasons() == {rainy: "differs in size from its partner"}
+
+
+def test_a_source_of_unusable_images_alone_is_an_error(data: Path) -> None:
+    sources = gather(["derain"], data, options=WHOLE)
+    for path in sources[0].files:
+        path.write_bytes(b"no image")
+    with pytest.raises(SourceError, match="source derain: 100 unusable images in a row"):
+        Patches(sources, [1.0], 16, 0)[0]
+
+
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+
+@FORKS
+def test_workers_give_the_same_samples_and_report_to_their_owner(data: Path) -> None:
+    bad = data / "Denoise" / "2.png"
+    bad.write_bytes(b"no image")
+    sources = gather(["denoise", "derain"], data, options=WHOLE)
+    alone = Patches(sources, [1.0, 1.0], 16, 4)
+    shared = skipped_of(sources)
+    patches = Patches(sources, [1.0, 1.0], 16, 4, skipped=shared)
+    loader = DataLoader(patches, batch_sampler=[range(16), range(16, 32)], num_workers=2)
+    got = torch.cat([degraded for degraded, _, _ in loader])
+    assert torch.equal(got, torch.stack([alone[i][0] for i in range(32)]))
+    assert shared.reasons() == alone.skipped.reasons()
+    assert list(shared.reasons()) == [bad]
+
+
+@FORKS
+def test_an_error_in_a_worker_is_one_line(data: Path) -> None:
+    sources = gather(["derain"], data, options=WHOLE)
+    for path in sources[0].files:
+        path.unlink()
+    patches = Patches(sources, [1.0], 16, 0)
+    with pytest.raises(SourceError) as caught:
+        list(DataLoader(patches, batch_sampler=[range(2)], num_workers=1))
+    assert re.fullmatch(r"source derain: 100 unusable images .*cannot be opened", str(caught.value))

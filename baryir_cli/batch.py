@@ -1,0 +1,274 @@
+"""A command over files and folders: its options, and what happens around the work on an image."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from baryir_cli.errors import ExitCode, UsageError, UserError
+
+if TYPE_CHECKING:
+    from baryir_cli.console import Display
+    from baryir_cli.pipeline import Result, Work
+    from baryir_cli.plan import Job
+
+
+class Format(str, Enum):
+    """Formats that can be written, under the names that people use."""
+
+    png = "png"
+    jpeg = "jpeg"
+    jpg = "jpg"
+    webp = "webp"
+    tiff = "tiff"
+    tif = "tif"
+    bmp = "bmp"
+
+
+CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
+FILES, SHOW = "Files", "What is shown"
+
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="INPUT", help="Images and folders; - is standard input.")
+]
+Output = Annotated[
+    Path,
+    typer.Argument(metavar="OUTPUT", help="Folder, or file for one image; - is standard output."),
+]
+Recursive = Annotated[
+    bool,
+    typer.Option(
+        "--recursive",
+        "-r",
+        help="Folders inside folders too; the tree is mirrored.",
+        rich_help_panel=FILES,
+    ),
+]
+OutputFormat = Annotated[
+    Format | None,
+    typer.Option(
+        case_sensitive=False,
+        help="Write all images in this format.  \\[default: each as it came]",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        help="Of JPEG and WebP.  \\[default: 95]",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+Suffix = Annotated[
+    str,
+    typer.Option(
+        help="Added to every name: photo.jpg, photo[SUFFIX].jpg.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing",
+        help="Leave outputs that are there: continue a run.",
+        rich_help_panel=FILES,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace outputs that are there.", rich_help_panel=FILES),
+]
+InPlace = Annotated[
+    bool,
+    typer.Option("--in-place", help="Let outputs replace their own inputs.", rich_help_panel=FILES),
+]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Also write NAME.EXT.compare.jpg, input and output side by side.",
+        rich_help_panel=FILES,
+    ),
+]
+MaxMegapixels = Annotated[
+    float,
+    typer.Option(
+        min=0.000001,
+        help="Refuse images of more megapixels before decoding.",
+        rich_help_panel=FILES,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Show what would become what; do nothing.", rich_help_panel=SHOW
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="One line of JSON for every image on standard output.",
+        rich_help_panel=SHOW,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a command was asked to do with files, apart from the work itself.
+
+    Attributes:
+        verb: the work, in one word.
+        verbose: show the traceback of a failure that nobody foresaw.
+        facts: entries of a line of ``--json`` that the work did not get to.
+    """
+
+    verb: str
+    inputs: list[Path]
+    output: Path
+    recursive: bool = False
+    format: Format | None = None
+    quality: int | None = None
+    suffix: str = ""
+    skip_existing: bool = False
+    overwrite: bool = False
+    in_place: bool = False
+    compare: bool = False
+    max_megapixels: float = 512
+    dry_run: bool = False
+    as_json: bool = False
+    verbose: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.skip_existing and (self.overwrite or self.in_place):
+            other = "--overwrite" if self.overwrite else "--in-place"
+            raise UsageError(f"--skip-existing and {other} exclude each other")
+
+
+def carry_out(batch: Batch, begin: Callable[[Display], Work]) -> None:
+    """Does the work on every image, one failing by itself, and shows how it goes.
+
+    Args:
+        begin: called once, when all is checked that can be checked before; returns the work.
+
+    Raises:
+        UserError: before anything is written, what is asked for cannot be.
+        typer.Exit: some files failed, or all.
+    """
+    from baryir_cli.plan import Naming, plan
+
+    name = CANONICAL.get(batch.format.value, batch.format.value) if batch.format else None
+    naming = Naming(name, batch.suffix, batch.recursive, batch.compare, batch.in_place)
+    jobs = plan(batch.inputs, batch.output, naming)
+    _check_standard_streams(jobs, batch.as_json)
+    present = _present(jobs, batch)
+    if batch.dry_run:
+        _show_plan(jobs, present, batch.verb)
+        return
+
+    from baryir_cli.console import Display, messages, summary
+
+    _make_folders(jobs)
+    console = messages()
+    with Display(console, len(jobs), quiet=batch.as_json) as display:
+        work = begin(display)
+        started = time.perf_counter()
+        results = []
+        for result in _results(jobs, present, work, naming.format, batch, display):
+            display.add(result)
+            results.append(result)
+            if batch.as_json:
+                sys.stdout.write(json.dumps({**batch.facts, **result.to_dict()}) + "\n")
+                sys.stdout.flush()
+            if batch.verbose and result.details:
+                console.print(result.details, markup=False)
+    console.print(summary(results, time.perf_counter() - started), markup=False)
+    failed = sum(r.status == "failed" for r in results)
+    if failed:
+        raise typer.Exit(ExitCode.FAILED if failed == len(results) else ExitCode.SOME_FAILED)
+
+
+def _results(
+    jobs: list[Job],
+    present: set[Job],
+    work: Work,
+    format: str | None,
+    batch: Batch,
+    display: Display,
+) -> Iterator[Result]:
+    from baryir_cli.pipeline import Options, Result, run
+
+    for job in jobs:
+        if job in present:
+            yield Result(job, "skipped")
+    options = Options(format, batch.quality, batch.max_megapixels)
+    yield from run([j for j in jobs if j not in present], work, options, display.working)
+
+
+def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
+    from baryir_cli.plan import STANDARD
+
+    if jobs[0].source == STANDARD and sys.stdin is None:
+        raise UsageError("-: standard input is closed")
+    if jobs[0].target != STANDARD:
+        return
+    if sys.stdout is None:
+        raise UsageError("-: standard output is closed")
+    if as_json:
+        raise UsageError("--json and - both want standard output; write the image to a file")
+    if sys.stdout.isatty():
+        raise UsageError("-: standard output is a terminal; send it to a file or a program")
+
+
+def _present(jobs: list[Job], batch: Batch) -> set[Job]:
+    """Jobs to skip because their outputs are there.
+
+    Raises:
+        UsageError: outputs are there and nobody said what to do with them.
+    """
+    from baryir_cli.plan import exists_already
+
+    found = {job: exists_already(job, in_place=batch.in_place) for job in jobs}
+    there = {job: paths for job, paths in found.items() if paths}
+    if batch.skip_existing:
+        return {job for job, paths in there.items() if len(paths) == len(job.outputs)}
+    if there and not batch.overwrite:
+        first = next(iter(there.values()))[0]
+        raise UsageError(
+            f"{first} is there already ({len(there)} of {len(jobs)} outputs are); "
+            "say --skip-existing or --overwrite"
+        )
+    return set()
+
+
+def _make_folders(jobs: list[Job]) -> None:
+    """Makes the output's folders: whether that is allowed shows before anything is computed."""
+    for folder in {path.parent for job in jobs for path in job.outputs}:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise UserError(f"{folder}: cannot be written to")
+
+
+def _show_plan(jobs: list[Job], present: set[Job], verb: str) -> None:
+    from baryir_cli.console import shown
+
+    for job in jobs:
+        what = "skip" if job in present else verb
+        typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}")
+    typer.echo(f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done")

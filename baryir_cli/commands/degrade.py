@@ -1,0 +1,136 @@
+"""``baryir degrade``: photographs in, noisy, rainy, hazy, blurred, dark ones out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from baryir_cli import batch
+from baryir_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from baryir_cli.console import Display
+    from baryir_cli.images import Photo
+    from baryir_cli.pipeline import Work
+    from baryir_cli.plan import Job
+    from train.degradations import Step
+
+
+def _show_types(wanted: bool) -> None:
+    if not wanted:
+        return
+    from train.degradations import KINDS
+
+    for kind in KINDS.values():
+        typer.echo(f"{kind.name}: {kind.summary}")
+        for parameter in kind.parameters:
+            typer.echo(
+                f"  {parameter.name:9} {parameter.meaning}: {parameter.allowed}"
+                f" (else {parameter.drawn})"
+            )
+    raise typer.Exit
+
+
+def degrade(
+    inputs: batch.Inputs,
+    output: batch.Output,
+    type: Annotated[
+        str,
+        typer.Option(
+            help="noise, rain, haze, blur, lowlight, jpeg, underwater; several in a row: "
+            "haze,noise:25."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Another one, other rain.")] = 0,
+    _list: Annotated[
+        bool,
+        typer.Option(
+            "--list", callback=_show_types, is_eager=True, help="Show all types and parameters."
+        ),
+    ] = False,
+    recursive: batch.Recursive = False,
+    format: batch.OutputFormat = None,
+    quality: batch.Quality = None,
+    suffix: batch.Suffix = "",
+    skip_existing: batch.SkipExisting = False,
+    overwrite: batch.Overwrite = False,
+    in_place: batch.InPlace = False,
+    compare: batch.Compare = False,
+    max_megapixels: batch.MaxMegapixels = 512,
+    dry_run: batch.DryRun = False,
+    as_json: batch.AsJson = False,
+) -> None:
+    """Degrade photographs: noise, rain, haze, motion blur, low light, JPEG, underwater.
+
+    Parameters follow after colons, rain:angle=20:length=40; others are drawn.
+    """
+    from train.degradations import DegradationError, parse
+
+    try:
+        steps = parse(type)
+    except DegradationError as error:
+        raise UsageError(f"--type {type}: {error}") from None
+    asked = batch.Batch(
+        "degrade",
+        inputs,
+        output,
+        recursive=recursive,
+        format=format,
+        quality=quality,
+        suffix=suffix,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        in_place=in_place,
+        compare=compare,
+        max_megapixels=max_megapixels,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+    def begin(_display: Display) -> Work:
+        def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
+            rng = _generator(seed, _name(job.source, inputs))
+            return _degraded(photo, steps, rng), {"type": type, "seed": seed}
+
+        return work
+
+    batch.carry_out(asked, begin)
+
+
+def _name(source: Path, inputs: Sequence[Path]) -> str:
+    """A photograph's name, with the folders below the one that was given."""
+    for given in inputs:
+        if given != source and source.is_relative_to(given):
+            return source.relative_to(given).as_posix()
+    return source.name
+
+
+def _generator(seed: int, name: str) -> Generator:
+    """Random numbers of an image, whatever other images there are and in which order."""
+    import zlib
+
+    import numpy as np
+
+    # macOS decomposes names, others do not.
+    plain = unicodedata.normalize("NFC", name)
+    return np.random.default_rng([seed, zlib.crc32(plain.encode("utf-8", "surrogateescape"))])
+
+
+def _degraded(photo: Photo, steps: Sequence[Step], rng: Generator) -> Any:
+    """Degraded pixels of the photograph's own depth; grey stays grey."""
+    import numpy as np
+
+    from train.degradations import degrade as apply
+
+    scale = np.float32(np.iinfo(photo.pixels.dtype).max)
+    image = apply(photo.pixels.astype(np.float32) / scale, steps, rng)
+    if photo.layout in ("grey", "bilevel"):
+        # One channel, not their mean: that would have less noise than was asked for.
+        image = np.repeat(image[..., 1:2], 3, axis=2)
+    return np.rint(image * scale).astype(photo.pixels.dtype)

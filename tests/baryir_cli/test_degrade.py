@@ -1,0 +1,181 @@
+"""``baryir degrade`` as its users meet it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.baryir_cli.test_app import python
+from tests.conftest import Run
+
+TYPES = ["noise", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
+
+
+def grey(value: int = 128, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    return Image.new("RGB", size, (value, value, value))
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(float)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    (folder / "b").mkdir(parents=True)
+    for name in ("a.png", "c.png", "b/a.png"):
+        grey().save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (64, 48)])
+def test_every_type_and_size(baryir: Run, tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+    grey(120, size).save(tmp_path / "a.png")
+    assert baryir("degrade", tmp_path / "a.png", tmp_path / "out", "--type", kind) == 0
+    assert pixels(tmp_path / "out" / "a.png").shape == (size[1], size[0], 3)
+
+
+def test_the_same_whatever_the_order_and_company(baryir: Run, photos: Path, tmp_path: Path) -> None:
+    arguments = ["--type", "rain,noise", "--seed", "7"]
+    assert baryir("degrade", photos, tmp_path / "all", "-r", *arguments) == 0
+    assert baryir("degrade", photos / "c.png", tmp_path / "one", *arguments) == 0
+    assert baryir("degrade", photos / "c.png", tmp_path / "two", "--type", "rain,noise") == 0
+    together, alone = tmp_path / "all" / "c.png", tmp_path / "one" / "c.png"
+    assert together.read_bytes() == alone.read_bytes()
+    assert not np.array_equal(pixels(alone), pixels(tmp_path / "two" / "c.png")), "the seed"
+    assert not np.array_equal(pixels(together), pixels(tmp_path / "all" / "a.png")), "the name"
+    deep = tmp_path / "all" / "b" / "a.png"
+    assert not np.array_equal(pixels(deep), pixels(tmp_path / "all" / "a.png")), "the folder"
+
+
+def test_parameters(baryir: Run, tmp_path: Path) -> None:
+    grey(size=(200, 200)).save(tmp_path / "a.png")
+
+    def degraded(kind: str) -> np.ndarray:
+        out = tmp_path / kind.replace(":", "_")
+        assert baryir("degrade", tmp_path / "a.png", out, "--type", kind) == 0
+        return pixels(out / "a.png")
+
+    assert degraded("noise:12").std() == pytest.approx(12, rel=0.03)
+    assert degraded("noise:sigma=40").std() == pytest.approx(40, rel=0.03)
+    assert np.array_equal(degraded("haze:beta=0"), np.full((200, 200, 3), 128))
+    assert degraded("haze:20:0.5").mean() == pytest.approx(0.5 * 255, abs=8)
+
+
+def test_steps_are_done_in_a_row(baryir: Run, tmp_path: Path) -> None:
+    grey(size=(120, 120)).save(tmp_path / "a.png")
+    for number, kind in enumerate(["noise:50,blur:20:sigma=0", "blur:20:sigma=0,noise:50"]):
+        out = tmp_path / f"{number}.png"
+        assert baryir("degrade", tmp_path / "a.png", out, "--type", kind) == 0
+    assert pixels(tmp_path / "0.png").std() < 0.6 * pixels(tmp_path / "1.png").std()
+
+
+def test_what_came_in_goes_out(baryir: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    values = np.random.default_rng(0).integers(20000, 40000, (80, 80), np.uint16)
+    Image.fromarray(values).save(folder / "deep.png")
+    clear = Image.new("RGBA", (80, 80), (90, 120, 150, 77))
+    clear.save(folder / "clear.png")
+    Image.new("L", (80, 80), 128).save(folder / "grey.png")
+    grey(size=(80, 80)).save(folder / "photo.jpg", exif=_exif("A. Person"))
+    out = tmp_path / "out"
+    assert baryir("degrade", folder, out, "--type", "noise:20") == 0
+    with Image.open(out / "deep.png") as image:
+        assert image.mode.startswith("I;16")
+        difference = np.asarray(image).astype(float) - values
+        assert difference.std() == pytest.approx(20 * 257, rel=0.05)
+        assert len(np.unique(difference % 257)) > 100, "no detour over 8 bits"
+    assert (pixels(out / "clear.png")[..., 3] == 77).all()
+    with Image.open(out / "grey.png") as image:
+        assert image.mode == "L"
+    assert pixels(out / "grey.png").std() == pytest.approx(20, rel=0.05)
+    with Image.open(out / "photo.jpg") as image:
+        assert image.format == "JPEG"
+        assert image.getexif()[0x013B] == "A. Person"
+
+
+def _exif(artist: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x013B] = artist
+    return exif
+
+
+def test_one_bad_file_stops_no_other(
+    baryir: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (photos / "bad.png").write_text("no image")
+    out = tmp_path / "out"
+    assert baryir("degrade", photos, out, "--type", "noise", "--json") == 3
+    said = capsys.readouterr()
+    lines = {Path(o["input"]).name: o for o in map(json.loads, said.out.splitlines())}
+    assert lines["bad.png"]["status"] == "failed"
+    assert lines["a.png"]["status"] == "done"
+    assert lines["a.png"]["type"] == "noise"
+    assert lines["a.png"]["seed"] == 0
+    (line,) = [line for line in said.err.splitlines() if "bad.png" in line]
+    assert line.startswith("failed")
+    assert baryir("degrade", photos / "bad.png", out, "--type", "noise") == 1
+
+
+def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert baryir("degrade", photos, photos, "--type", "noise") == 2
+    assert (photos / "a.png").read_bytes() == before
+    assert baryir("degrade", photos, photos.parent / "out", "--type", "noise", "--dry-run") == 0
+    assert "2 to degrade" in capsys.readouterr().out
+    assert not (photos.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("snow", "no degradation 'snow'; there are noise, rain"),
+        ("", "no degradation ''"),
+        ("haze,", "no degradation ''"),
+        ("noise:256", "noise: sigma is 0 to 255, not '256'"),
+        ("noise:nan", "noise: sigma is 0 to 255"),
+        ("noise:1:2", "noise has no parameter '2'; it has sigma"),
+        ("rain:speed=3", "rain has no parameter 'speed=3'; it has angle, length"),
+        ("rain:layers=1.5", "rain: layers is 1 to 16"),
+        ("jpeg:quality=", "jpeg: quality is 1 to 100"),
+        ("underwater:water=IV", "underwater: water is I, IA"),
+    ],
+)
+def test_wrong_types_are_one_line_and_code_2(
+    baryir: Run, photos: Path, capsys: pytest.CaptureFixture, kind: str, message: str
+) -> None:
+    assert baryir("degrade", photos, photos.parent / "out", "--type", kind) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("baryir: --type")
+    assert message in line
+    assert not (photos.parent / "out").exists()
+
+
+def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    from train.degradations import KINDS
+
+    assert baryir("degrade", "--list") == 0
+    said = capsys.readouterr().out
+    for kind in KINDS.values():
+        assert f"{kind.name}: {kind.summary}\n" in said
+        for parameter in kind.parameters:
+            assert f"  {parameter.name} " in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert list(KINDS) == TYPES
+
+
+def test_it_needs_no_torch(photos: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['baryir', 'degrade', 'in', 'out', '--type', 'rain,underwater']\n"
+        "from baryir_cli.app import run; code = run()\n"
+        "sys.exit('imported torch' if 'torch' in sys.modules else code)"
+    )
+    done = python("-c", script, cwd=photos.parent)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,54 @@
+"""Synthetic degradations with physical parameters.
+
+Every function takes an RGB image, float32 ``(H, W, 3)`` sRGB values in [0, 1], and returns a new
+one of the same kind, which may leave that range (:func:`quantise` brings it back). What is random
+comes from the ``numpy.random.Generator`` that is passed: the same state gives the same pixels.
+
+The functions named after a degradation take its physical parameters. Each ``random_*`` draws them
+as the training sources do; a parameter that is given is used instead of the drawn one.
+"""
+
+from __future__ import annotations
+
+from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
+from train.degradations.compression import jpeg, random_jpeg
+from train.degradations.exposure import low_light, random_low_light
+from train.degradations.light import Image, quantise, to_linear, to_srgb
+from train.degradations.noise import gaussian_noise, random_noise
+from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
+from train.degradations.shake import motion_blur, random_motion_blur, shake_kernel
+from train.degradations.streaks import rain, rain_layer, random_rain, veil
+from train.degradations.water import JERLOV, random_underwater, underwater
+
+__all__ = [
+    "JERLOV",
+    "KINDS",
+    "DegradationError",
+    "Image",
+    "Kind",
+    "Step",
+    "degrade",
+    "depth_field",
+    "follow_edges",
+    "gaussian_noise",
+    "haze",
+    "jpeg",
+    "low_light",
+    "motion_blur",
+    "parse",
+    "quantise",
+    "rain",
+    "rain_layer",
+    "random_haze",
+    "random_jpeg",
+    "random_low_light",
+    "random_motion_blur",
+    "random_noise",
+    "random_rain",
+    "random_underwater",
+    "shake_kernel",
+    "to_linear",
+    "to_srgb",
+    "underwater",
+    "veil",
+]

@@ -1,0 +1,223 @@
+"""The degradations by name, with their parameters: what ``haze,noise:25`` means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from train.degradations.compression import random_jpeg
+from train.degradations.exposure import random_low_light
+from train.degradations.light import Image
+from train.degradations.noise import random_noise
+from train.degradations.scattering import random_haze
+from train.degradations.shake import random_motion_blur
+from train.degradations.streaks import random_rain
+from train.degradations.water import JERLOV, random_underwater
+
+
+class DegradationError(ValueError):
+    """No such degradation, or a parameter that it does not take; the message says what there is."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a degradation takes.
+
+    Attributes:
+        meaning: what it is, and its unit.
+        low: smallest value allowed, and ``high`` the largest.
+        drawn: what is drawn where it is not given, in words.
+        kind: ``float``, ``int`` or ``bool`` (0 or 1).
+        default: what a whole photograph takes instead of a draw.
+    """
+
+    name: str
+    meaning: str
+    low: float
+    high: float
+    drawn: str
+    kind: type = float
+    default: float | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The values it takes, in words."""
+        return f"{self.low:g} to {self.high:g}"
+
+    def parse(self, text: str) -> Any:
+        """The value that a text stands for; ValueError if it is none."""
+        value = float(text)
+        if not self.low <= value <= self.high or (self.kind is not float and value % 1):
+            raise ValueError(text)
+        return self.kind(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A name that a degradation takes; as :class:`Parameter`."""
+
+    name: str
+    meaning: str
+    choices: tuple[str, ...]
+    drawn: str
+    default: None = None
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.choices)
+
+    def parse(self, text: str) -> str:
+        """The choice, whatever its case; ValueError if it is none."""
+        for choice in self.choices:
+            if choice.lower() == text.lower():
+                return choice
+        raise ValueError(text)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A degradation: what it is, how it is drawn, what can be given."""
+
+    name: str
+    summary: str
+    draw: Callable[..., Image] = field(repr=False)
+    parameters: tuple[Parameter | Choice, ...]
+
+
+_SCENE = (
+    Parameter("window", "how much of a scene is seen", 0.05, 1, "1", default=1.0),
+    Parameter("relief", "share of unevenness in its depth", 0, 1, "0.1", default=0.1),
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "noise",
+            "white Gaussian noise",
+            random_noise,
+            (Parameter("sigma", "level, in 8-bit steps", 0, 255, "15 to 50"),),
+        ),
+        Kind(
+            "rain",
+            "layers of streaks, a veil",
+            random_rain,
+            (
+                Parameter("angle", "against the vertical, degrees", -90, 90, "0 +- 18"),
+                Parameter("length", "of a streak, pixels", 1, 500, "8 to 60"),
+                Parameter("width", "sigma across a streak, pixels", 0.1, 50, "0.4 to 1.3"),
+                Parameter("density", "drops a pixel", 0, 0.2, "0.0003 to 0.016"),
+                Parameter("strength", "brightness of the streaks", 0, 1, "0.15 to 0.85"),
+                Parameter("layers", "number of layers", 1, 16, "1 to 3", int),
+                Parameter("depth", "of the farthest layer, nearest 1", 1, 16, "1", default=1.0),
+                Parameter("screen", "1 screened, 0 added", 0, 1, "1 in 30 %", bool),
+                Parameter("fog", "share of the veil", 0, 1, "0 in 90 %, to 0.25"),
+            ),
+        ),
+        Kind(
+            "haze",
+            "scattering over a depth field",
+            random_haze,
+            (
+                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.4 to 2.4"),
+                Parameter("airlight", "value of the haze itself", 0, 1, "0.7 to 1"),
+                *_SCENE,
+            ),
+        ),
+        Kind(
+            "blur",
+            "camera shake, in linear light",
+            random_motion_blur,
+            (
+                Parameter("extent", "of the camera's path, pixels", 0, 500, "3 to 26"),
+                Parameter("sigma", "noise, in 8-bit steps", 0, 255, "0 to 2"),
+            ),
+        ),
+        Kind(
+            "lowlight",
+            "underexposure, its noise and cast",
+            random_low_light,
+            (
+                Parameter("stops", "of underexposure", 0, 16, "2 to 7"),
+                Parameter("gamma", "exponent on linear light", 0.1, 10, "1", default=1.0),
+                Parameter("cast", "spread of the log gains", 0, 1, "0.06", default=0.06),
+                Parameter("shot", "noise variance for light 1", 0, 1, "0.00001 to 0.0003"),
+                Parameter("read", "noise sigma without light", 0, 1, "0.0001 to 0.001"),
+            ),
+        ),
+        Kind(
+            "jpeg",
+            "compression",
+            random_jpeg,
+            (Parameter("quality", "libjpeg's factor", 1, 100, "10 to 40", int),),
+        ),
+        Kind(
+            "underwater",
+            "colours faded by water",
+            random_underwater,
+            (
+                Choice("water", "Jerlov type", tuple(JERLOV), "IB to 5C"),
+                Parameter("distance", "of the farthest things, metres", 0, 100, "1 to 10"),
+                Parameter("depth", "below the surface, metres", 0, 100, "0.8 to 12"),
+                Parameter("scatter", "value of open water", 0, 1, "0.3 to 0.7"),
+                *_SCENE,
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A degradation with the parameters that are given; the others are drawn."""
+
+    kind: Kind
+    given: dict[str, Any]
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return self.kind.draw(image, rng, **self.given)
+
+
+def degrade(image: Image, steps: Sequence[Step], rng: np.random.Generator) -> Image:
+    """The image after all steps in a row, each of which gets values in [0, 1]."""
+    for step in steps:
+        image = np.clip(step(image, rng), 0, 1)
+    return image
+
+
+def parse(text: str) -> list[Step]:
+    """The steps of a text like ``haze,noise:25`` or ``rain:angle=20:length=40``.
+
+    Commas divide the steps, colons their parameters; one without a name is the next in order.
+
+    Raises:
+        DegradationError: a part of the text means nothing.
+    """
+    return [_step(part.strip()) for part in text.split(",")]
+
+
+def _step(text: str) -> Step:
+    name, *arguments = text.split(":")
+    kind = KINDS.get(name.lower())
+    if kind is None:
+        raise DegradationError(f"no degradation {name!r}; there are {', '.join(KINDS)}")
+    parameters = {p.name: p for p in kind.parameters}
+    given: dict[str, Any] = {p.name: p.default for p in kind.parameters if p.default is not None}
+    for place, argument in enumerate(arguments):
+        key, equals, value = argument.partition("=")
+        if not equals:
+            key, value = list(parameters)[min(place, len(parameters) - 1)], argument
+        if key not in parameters or (not equals and place >= len(parameters)):
+            raise DegradationError(
+                f"{kind.name} has no parameter {argument!r}; it has {', '.join(parameters)}"
+            )
+        try:
+            given[key] = parameters[key].parse(value)
+        except (ValueError, OverflowError):
+            raise DegradationError(
+                f"{kind.name}: {key} is {parameters[key].allowed}, not {value!r}"
+            ) from None
+    return Step(kind, given)

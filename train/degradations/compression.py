@@ -1,0 +1,27 @@
+"""JPEG: what compression leaves of a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from train.degradations.light import Image, given_or, quantise
+
+
+def jpeg(image: Image, quality: int) -> Image:
+    """Compressed and decoded again (libjpeg's baseline, chroma at half resolution).
+
+    Args:
+        quality: libjpeg's factor, 1 to 100; the literature's "QF 10" is 10.
+    """
+    stored = cv2.cvtColor(quantise(image), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    if not done:
+        raise ValueError(f"an image of {image.shape[1]} x {image.shape[0]} fits no JPEG")
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
+    return decoded[..., ::-1] / np.float32(255)
+
+
+def random_jpeg(image: Image, rng: np.random.Generator, *, quality: int | None = None) -> Image:
+    """JPEG of quality 10 to 40."""
+    return jpeg(image, given_or(quality, int(rng.integers(10, 41))))

@@ -1,0 +1,85 @@
+"""Haze: light scattered out of and into the line of sight, by depth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from train.degradations.light import Image, given_or, quantise
+
+
+def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Image:
+    """The scattering model I = J t + A (1 - t), t = exp(-beta d) (Koschmieder 1924).
+
+    As RESIDE does (Li et al., TIP 2019), on sRGB values.
+
+    Args:
+        depth: ``(H, W)`` distances d.
+        beta: scattering coefficient, per unit of depth.
+        airlight: A, a number or three, in [0, 1].
+    """
+    transmission = np.exp(-np.float32(beta) * depth)[..., None]
+    return image * transmission + np.asarray(airlight, np.float32) * (1 - transmission)
+
+
+def depth_field(
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    window: float | None = None,
+    relief: float | None = None,
+) -> Image:
+    """A smooth scene depth, ``shape`` of values in about [0.1, 1.2], farther towards the top.
+
+    A ground plane and coarse noise, seen through a window of a random part of the scene.
+
+    Args:
+        window: the part's height, 1 for the whole scene; drawn from 0.15 to 1 unless given.
+        relief: share of the noise, the rest is the plane; drawn from 0 to 0.7 unless given. Much
+            of it is good training, but looks like drifting fog where a whole scene is seen.
+    """
+    window = given_or(window, rng.uniform(0.15, 1))
+    top = rng.uniform(0, 1 - window)
+    plane = np.linspace(1 - top, 1 - top - window, shape[0], dtype=np.float32)[:, None]
+    cells = 2 + int(5 * window)
+    coarse = rng.random((cells, cells), dtype=np.float32)
+    noise = cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    share = np.float32(given_or(relief, rng.uniform(0, 0.7)))
+    return np.clip(0.15 + (1 - share) * plane + (share + 0.2) * noise - 0.1, 0.05, 1.3)
+
+
+def follow_edges(depth: Image, image: Image, rng: np.random.Generator) -> Image:
+    """A depth that steps where the picture does, as things stand before each other.
+
+    Each of the picture's large areas of one colour moves nearer or farther by up to a half.
+    """
+    height, width = depth.shape
+    small = np.asarray(cv2.resize(image, (max(width // 4, 1), max(height // 4, 1))), np.float32)
+    colours = np.asarray(cv2.medianBlur(quantise(small), 5), np.float32) / np.float32(255)
+    axis = rng.standard_normal(3).astype(np.float32)
+    shade = colours @ (axis / np.linalg.norm(axis))
+    steps = np.sin(shade * np.float32(rng.uniform(3, 10)) + np.float32(rng.uniform(0, 6.3)))
+    steps = np.asarray(cv2.resize(steps, (width, height)), np.float32)
+    return np.clip(depth * (1 + np.float32(0.5) * steps), 0.05, 1.5)
+
+
+def random_haze(
+    image: Image,
+    rng: np.random.Generator,
+    *,
+    beta: float | None = None,
+    airlight: float | None = None,
+    window: float | None = None,
+    relief: float | None = None,
+) -> Image:
+    """Haze of random density over a random depth field, its airlight nearly grey.
+
+    Args:
+        window: how much of a scene the image shows; it and ``relief`` as in :func:`depth_field`.
+    """
+    bright = given_or(airlight, rng.uniform(0.7, 1.0))
+    colour = np.clip(bright + rng.normal(0, 0.015, 3), 0, 1).astype(np.float32)
+    depth = depth_field(image.shape[:2], rng, window=window, relief=relief)
+    if rng.random() < 0.5:
+        depth = follow_edges(depth, image, rng)
+    return haze(image, depth, given_or(beta, rng.uniform(0.4, 2.4)), colour)

@@ -1,0 +1,127 @@
+"""Rain: layers of streaks between the camera and the scene, and the veil of the far drops."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from train.degradations.light import Image, given_or
+
+
+def rain_layer(
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    angle: float,
+    length: float,
+    width: float,
+    density: float,
+    depth: float = 1.0,
+) -> Image:
+    """Falling drops as the open shutter draws them: ``shape`` of values from 0 up to about 1.
+
+    Drops at random places are smeared along their path (the layers behind Rain100: Yang et al.,
+    "Deep joint rain detection and removal from a single image", CVPR 2017).
+
+    Args:
+        angle: of the fall against the vertical, in degrees; above 0 towards the right.
+        length: of a streak, in pixels.
+        width: standard deviation across a streak, in pixels.
+        density: drops a pixel.
+        depth: how much farther away than ``length``, ``width`` and ``density`` say. By
+            perspective a streak shrinks with the distance and as many more of them fall through
+            a pixel as its square (Garg and Nayar, "Vision and rain", IJCV 2007, section 5); one
+            too fine for the pixels loses brightness instead.
+    """
+    finest = 0.3
+    dimming = min(width / depth / finest, 1.0)
+    length, width, density = length / depth, max(width / depth, finest), density * depth**2
+    kernel = _streak(angle, length, width)
+    margin = kernel.shape[0] // 2
+    padded = (shape[0] + 2 * margin, shape[1] + 2 * margin)
+    drops = np.zeros(padded, np.float32)
+    count = rng.poisson(density * padded[0] * padded[1])
+    rows, columns = rng.integers(0, padded[0], count), rng.integers(0, padded[1], count)
+    drops[rows, columns] = rng.uniform(0.3, 1, count)
+    layer = cv2.filter2D(drops, -1, kernel * np.float32(dimming), borderType=cv2.BORDER_CONSTANT)
+    # OpenCV filters by Fourier transform here, which leaves values just below 0.
+    return np.clip(layer[margin : margin + shape[0], margin : margin + shape[1]], 0, 1.2)
+
+
+def _streak(angle: float, length: float, width: float) -> Image:
+    """One streak of peak 1 in the middle of a square of odd size, its ends faded."""
+    reach = int(np.ceil(length + 6 * width)) // 2
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    along, across = x * sine + y * cosine, x * cosine - y * sine
+    ends = np.clip((length / 2 + 0.5 - np.abs(along)) / max(length / 4, 1), 0, 1)
+    return np.asarray(ends * np.exp(-0.5 * (across / width) ** 2), np.float32)
+
+
+def rain(image: Image, layer: Image, strength: float, *, screen: bool = False) -> Image:
+    """A layer of streaks over an image.
+
+    Args:
+        layer: ``(H, W)`` from :func:`rain_layer`.
+        strength: brightness of the streaks, 0 to 1.
+        screen: ``1 - (1 - J)(1 - S)``, which never leaves the range, as drops before bright
+            things hardly show; otherwise the additive ``J + S`` of Rain100.
+    """
+    streaks = layer[..., None] * np.float32(strength)
+    if screen:
+        return 1 - (1 - image) * (1 - np.minimum(streaks, 1))
+    return image + streaks
+
+
+def veil(image: Image, share: float, light: float) -> Image:
+    """The drops too far away to be seen one by one: a uniform fog (Li et al., CVPR 2019).
+
+    Args:
+        share: of the light that comes from the fog, 0 to 1.
+        light: the fog's own value.
+    """
+    return image * np.float32(1 - share) + np.float32(share * light)
+
+
+def random_rain(
+    image: Image,
+    rng: np.random.Generator,
+    *,
+    angle: float | None = None,
+    length: float | None = None,
+    width: float | None = None,
+    density: float | None = None,
+    strength: float | None = None,
+    layers: int | None = None,
+    depth: float = 1.0,
+    screen: bool | None = None,
+    fog: float | None = None,
+) -> Image:
+    """One to three layers of one wind, added or screened, sometimes behind a veil.
+
+    Args:
+        depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
+        fog: share of the veil.
+    """
+    result = image
+    wind = given_or(angle, rng.normal(0, 18))
+    heavy = rng.random() < 0.15
+    count = given_or(layers, int(rng.integers(2, 4) if heavy else rng.integers(1, 3)))
+    for distance in np.geomspace(1, depth, count) if count > 1 else [1.0]:
+        layer = rain_layer(
+            image.shape[:2],
+            rng,
+            angle=wind + rng.normal(0, 3),
+            length=given_or(length, np.exp(rng.uniform(np.log(8), np.log(60)))),
+            width=given_or(width, rng.uniform(0.4, 1.3)),
+            density=given_or(
+                density, np.exp(rng.uniform(np.log(3e-4), np.log(8e-3))) * (2 if heavy else 1)
+            ),
+            depth=distance,
+        )
+        bright = given_or(strength, rng.uniform(0.15, 0.85))
+        result = rain(result, layer, bright, screen=given_or(screen, rng.random() >= 0.7))
+    drawn = rng.uniform(0.05, 0.25) if rng.random() < 0.1 else 0.0
+    return veil(result, given_or(fog, drawn), rng.uniform(0.6, 0.9))

@@ -1,0 +1,143 @@
+"""Folders of training images: what is in them, which files are pairs, what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+PairOfFiles = tuple[Path, Path]
+"""A degraded image and its target."""
+
+
+class SourceError(ValueError):
+    """A source has no data or its files do not pair; the message names the folder."""
+
+    def __init__(self, message: str) -> None:
+        # A loader's worker wraps it in a traceback, of which people need the last line.
+        super().__init__(message.rsplit("SourceError: ", 1)[-1].strip())
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files of a folder, by name; hidden ones are left alone.
+
+    Raises:
+        SourceError: there is no such folder, or it cannot be read.
+    """
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise SourceError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+    return [folder / name for name in names if _is_image(name)]
+
+
+def photographs(folders: Iterable[Path]) -> list[Path]:
+    """Image files of folders and of the folders inside them, each once, in a fixed order.
+
+    Raises:
+        SourceError: a folder is not there or holds no images.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        inside = images_below(folder)
+        if not inside:
+            image_files(folder)
+            raise SourceError(f"no images in {folder}")
+        for path in inside:
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Image files of a folder and of the folders inside it, in a fixed order."""
+    found: list[Path] = []
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        # Data sets are often linked to; a link to a folder above it would never end.
+        seen.add(os.path.realpath(parent))
+        folders[:] = sorted(
+            f
+            for f in folders
+            if not f.startswith(".") and os.path.realpath(os.path.join(parent, f)) not in seen
+        )
+        found += [Path(parent) / name for name in sorted(names) if _is_image(name)]
+    return found
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def find_folder(root: Path, *names: str) -> Path | None:
+    """The subfolder of that name, whatever its case and its ``_`` and ``-``."""
+    for name in names:
+        found = None
+        if root.is_dir():
+            inside = sorted(p for p in root.iterdir() if p.is_dir())
+            found = next((p for p in inside if plain(p.name) == plain(name)), None)
+        if found is None:
+            return None
+        root = found
+    return root
+
+
+def plain(name: str) -> str:
+    """A name without its case, ``_`` and ``-``."""
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
+    """Pairs of two folders by name: the same stem, ``rain-X`` with ``norain-X``, or ``X_...``
+    with ``X``, of which there may be several (haze of several densities over one photograph).
+
+    Raises:
+        SourceError: a file of either folder has no partner, two targets have one name, or there
+            are no pairs.
+    """
+    targets: dict[str, Path] = {}
+    for path in image_files(target):
+        key = photograph(path)
+        if key in targets:
+            raise SourceError(f"{path} and {targets[key].name} have one name")
+        targets[key] = path
+    pairs = []
+    for path in image_files(degraded):
+        key = path.stem.lower().removeprefix("rain-")
+        partner = targets.get(key) or targets.get(key.split("_")[0])
+        if partner is None:
+            raise SourceError(f"{path} has no partner in {target}")
+        pairs.append((path, partner))
+    used = {partner for _, partner in pairs}
+    for path in targets.values():
+        if path not in used:
+            raise SourceError(f"{path} has no partner in {degraded}")
+    if not pairs:
+        raise SourceError(f"no images in {degraded}")
+    return pairs
+
+
+def photograph(path: Path) -> str:
+    """The name that an undegraded photograph goes by, in whatever folder and format."""
+    return path.stem.lower().removeprefix("norain-")
+
+
+def hold_out(names: Sequence[str], share: float) -> set[str]:
+    """About that share of the names, one at least: those whose hashes are the smallest.
+
+    Whether a photograph is held out does not depend on which others there are (but for the one).
+
+    Raises:
+        SourceError: with fewer than two names, nothing would be left to train on.
+    """
+    if len(set(names)) < 2:
+        raise SourceError("one photograph is too few to hold any out for validation")
+    place = {name: _place(name) for name in names}
+    return {name for name in names if place[name] < share} or {min(names, key=place.__getitem__)}
+
+
+def _place(name: str) -> float:
+    """A number in [0, 1) that only the name decides."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48

@@ -1,0 +1,164 @@
+"""Training images in memory: decoded, cached within a bound, the unusable ones told apart."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
+
+Pixels = NDArray[np.uint8]
+"""``(H, W, 3)`` RGB."""
+
+# Threads of OpenCV's pool do not survive the fork of a loader's worker, and a patch needs none.
+cv2.setNumThreads(1)
+
+REASONS = (
+    "cannot be opened",
+    "is cut off",
+    "is not an image that can be decoded",
+    "differs in size from its partner",
+)
+
+
+class UnusableError(Exception):
+    """An image that no sample can be made of; ``reason`` is one of :data:`REASONS`."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def decode(path: Path) -> Pixels:
+    """An image file as 8-bit RGB, upright; transparency is dropped.
+
+    Raises:
+        UnusableError: it cannot be read, or not as a whole.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise UnusableError(path, REASONS[0]) from None
+    if not _ends(data):
+        raise UnusableError(path, REASONS[1])
+    try:
+        stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        stored = None
+    if stored is None:
+        raise UnusableError(path, REASONS[2])
+    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _ends(data: bytes) -> bool:
+    """False of a JPEG without its end marker: OpenCV 4 fills what is missing with grey."""
+    place = 2
+    while data.startswith(b"\xff\xd8") and data[place : place + 1] == b"\xff":
+        if data[place + 1 : place + 2] == b"\xda":
+            return data.find(b"\xff\xd9", place) > 0
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return True
+
+
+class ImageCache:
+    """Decoded images, the least recently used dropped beyond a number of bytes.
+
+    Args:
+        limit: bytes of all processes of this machine together: the workers of a loader, and the
+            processes that ``torchrun`` started, take equal shares. The image that was read last
+            stays, whatever its size.
+    """
+
+    def __init__(self, limit: int = 2 << 30) -> None:
+        self.limit = limit
+        self.size = 0
+        self._images: OrderedDict[Path, Pixels] = OrderedDict()
+
+    def read(self, path: Path) -> Pixels:
+        """The decoded image.
+
+        Raises:
+            UnusableError: it cannot be decoded.
+        """
+        if path in self._images:
+            self._images.move_to_end(path)
+            return self._images[path]
+        image = decode(path)
+        self._images[path] = image
+        self.size += image.nbytes
+        share = self.limit // _processes()
+        while self.size > share and len(self._images) > 1:
+            self.size -= self._images.popitem(last=False)[1].nbytes
+        return image
+
+
+def _processes() -> int:
+    """Processes of this machine that read training images as this one does."""
+    worker = get_worker_info()
+    trainers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return trainers * (1 if worker is None else worker.num_workers)
+
+
+class Skipped:
+    """The images that turned out unusable, known to all workers of a loader and to its owner.
+
+    A byte an image in shared memory: workers write, the process that made it reads.
+
+    Args:
+        paths: all images there are.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._numbers = {path: number for number, path in enumerate(dict.fromkeys(paths))}
+        self._paths = list(self._numbers)
+        self._marks = torch.zeros(max(len(self._paths), 1), dtype=torch.uint8).share_memory_()
+        self._told: set[Path] = set()
+
+    def add(self, error: UnusableError) -> None:
+        """Notes an image, from whatever process."""
+        self._marks[self._numbers[error.path]] = 1 + REASONS.index(error.reason)
+
+    def __len__(self) -> int:
+        return int(self._marks.count_nonzero())
+
+    def reasons(self) -> dict[Path, str]:
+        """Every image skipped so far, and why."""
+        return {
+            self._paths[number]: REASONS[int(self._marks[number]) - 1]
+            for number in self._marks.nonzero().flatten().tolist()
+        }
+
+    def news(self) -> list[str]:
+        """A line for every image skipped since the last call."""
+        fresh = {path: why for path, why in self.reasons().items() if path not in self._told}
+        self._told |= set(fresh)
+        return [f"{path} {why}" for path, why in fresh.items()]
+
+
+def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[Pixels]:
+    """The same random square of every image, turned and mirrored alike.
+
+    Images smaller than ``size`` are mirrored outwards first.
+    """
+    height, width = images[0].shape[:2]
+    if height < size or width < size:
+        bottom, right = max(size - height, 0), max(size - width, 0)
+        images = [
+            np.asarray(cv2.copyMakeBorder(i, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
+            for i in images
+        ]
+        height, width = images[0].shape[:2]
+    top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
+    turns, mirror = int(rng.integers(4)), rng.integers(2)
+    patches = []
+    for image in images:
+        patch = np.rot90(image[top : top + size, left : left + size], turns)
+        patches.append(np.ascontiguousarray(patch[:, ::-1] if mirror else patch))
+    return patches
