@@ -123,13 +123,6 @@ def blocks(config: NetworkConfig, count: int, channels: int, heads: int) -> nn.S
     """A run of the backbone's blocks."""
     if config.block == "gated":
         return nn.Sequential(*(GatedBlock(channels, config.gated_expansion) for _ in range(count)))
-    return transformer_blocks(config, count, channels, heads)
-
-
-def transformer_blocks(
-    config: NetworkConfig, count: int, channels: int, heads: int
-) -> nn.Sequential:
-    """A run of MDTA+GDFN blocks, whatever the backbone's block is."""
     return nn.Sequential(
         *(TransformerBlock(channels, heads, config.expansion) for _ in range(count))
     )
