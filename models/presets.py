@@ -28,7 +28,7 @@ PRESETS: dict[str, NetworkConfig] = {
         resample_kernel=1,
         affine=True,
     ),
-    # For trying things out: the paper family with its own Restormer blocks, 0.2 M parameters.
+    # For trying things out: the paper family with its own Restormer blocks, 0.3 M parameters.
     "tiny": NetworkConfig(
         width=8,
         blocks=(1, 1, 1, 1),
