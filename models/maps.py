@@ -104,8 +104,8 @@ class UNet(nn.Module):
         self.bottom = nn.Sequential(*(ConvBlock(channels, channels) for _ in range(blocks % 2)))
         self.up = nn.ModuleList(ConvBlock(2 * channels, channels) for _ in range(depth))
         # A last norm gives all of unit size; T starts near the identity, as the other maps do.
-        last: ConvBlock = [*self.bottom, *self.up][-1]
-        nn.init.constant_(last[-1].weight, 0.1)
+        last = [*self.bottom, *self.up][-1]
+        nn.init.constant_(last.get_parameter("2.weight"), 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         y, skips = x, []
