@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from models.blocks import LayerNorm, transformer_blocks
-from models.config import NetworkConfig
+from models.blocks import LayerNorm
+from models.config import Fed, NetworkConfig
+from models.maps import barycenter_map
 
 
 class Latents(NamedTuple):
@@ -20,11 +22,22 @@ class Latents(NamedTuple):
     residual: Tensor
     """r = z - b: what is specific to the degradation."""
 
+    def feed(self, fed: Fed) -> tuple[Tensor, Tensor]:
+        """What a decoder gets: z or b, and r or zeros in its place (paper Table IX).
+
+        A sum would hide the difference, z being b + r. The zeros reach every branch that would
+        carry r, so that the four networks differ in nothing else.
+        """
+        embedding = self.barycenter if fed.startswith("bary") else self.source
+        if fed.endswith("res"):
+            return embedding, self.residual
+        return embedding, torch.zeros_like(self.residual)
+
 
 class BarycenterStage(nn.Module):
     """z = LN(latent), b = LN(T(z)) with the same LN, r = z - b.
 
-    T, the barycenter map, is a run of MDTA+GDFN blocks. The norm is part of it, which keeps
+    T, the barycenter map, is one of :mod:`models.maps`. The norm is part of it, which keeps
     transport costs comparable between images.
     """
 
@@ -32,7 +45,7 @@ class BarycenterStage(nn.Module):
         super().__init__()
         channels = config.channels(config.levels - 1)
         self.norm = LayerNorm(channels)
-        self.map = transformer_blocks(config, config.map_blocks, channels, config.heads[-1])
+        self.map = barycenter_map(config, channels)
 
     def forward(self, latent: Tensor) -> Latents:
         source = self.norm(latent)

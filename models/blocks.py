@@ -58,12 +58,16 @@ class MDTA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        qkv = self.depthwise(self.qkv(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
-        q, k, v = qkv.unbind(1)
-        q = F.normalize(q, dim=-1, eps=1e-12)
-        k = F.normalize(k, dim=-1, eps=1e-12)
-        attention = torch.softmax(q @ k.transpose(-2, -1) * self.temperature, dim=-1)
-        return self.project((attention @ v).reshape(n, c, h, w))
+        # Pixels by channels, as channels-last memory holds them.
+        qkv = self.depthwise(self.qkv(x)).permute(0, 2, 3, 1)
+        q, k, v = qkv.reshape(n, h * w, 3, self.heads, c // self.heads).unbind(2)
+        q = F.normalize(q, dim=1, eps=1e-12).permute(0, 2, 3, 1)
+        k = F.normalize(k, dim=1, eps=1e-12).transpose(1, 2)
+        attention = torch.softmax(q @ k * self.temperature, dim=-1)
+        # Attention and projection are both linear in v: one small matrix does for both.
+        project = self.project.weight.view(c, self.heads, c // self.heads)
+        matrix = torch.einsum("ohd,nhde->nheo", project, attention).flatten(1, 2)
+        return (v.flatten(2) @ matrix).unflatten(1, (h, w)).permute(0, 3, 1, 2)
 
 
 class GDFN(nn.Module):
@@ -123,13 +127,6 @@ def blocks(config: NetworkConfig, count: int, channels: int, heads: int) -> nn.S
     """A run of the backbone's blocks."""
     if config.block == "gated":
         return nn.Sequential(*(GatedBlock(channels, config.gated_expansion) for _ in range(count)))
-    return transformer_blocks(config, count, channels, heads)
-
-
-def transformer_blocks(
-    config: NetworkConfig, count: int, channels: int, heads: int
-) -> nn.Sequential:
-    """A run of MDTA+GDFN blocks, whatever the backbone's block is."""
     return nn.Sequential(
         *(TransformerBlock(channels, heads, config.expansion) for _ in range(count))
     )

@@ -7,10 +7,30 @@ from typing import Any, Literal, get_args
 
 Block = Literal["transformer", "gated"]
 Conditioning = Literal["official", "paper"]
+Map = Literal["mdta", "vit", "unet", "mlp"]
+Fed = Literal["source", "bary", "source_res", "bary_res"]
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "block": get_args(Block),
+    "conditioning": get_args(Conditioning),
+    "map": get_args(Map),
+    "fed": get_args(Fed),
+}
+"""The values that each field of names can take."""
 
 MAX_BLOCKS = 512
 """A file that asks for more is refused before anything is built."""
+MAX_PROMPTS = 64
+"""Components of a prompt, and the side of one at the latent's level."""
+INTEGERS = (
+    "width",
+    "refinement_blocks",
+    "map_blocks",
+    "prompts",
+    "prompt_size",
+    "unshuffle",
+    "resample_kernel",
+)
 
 
 class ConfigError(ValueError):
@@ -29,14 +49,20 @@ class NetworkConfig:
         blocks: encoder blocks of each level; the last entry is the latent's. Decoder level
             ``i`` has as many blocks as encoder level ``i``.
         heads: attention heads of each level, a divisor of the level's channels. Gated blocks
-            ignore them; the barycenter map uses the last.
+            ignore them; the barycenter map uses the last, where it has attention.
         refinement_blocks: blocks after the decoder, at the first level.
-        map_blocks: MDTA+GDFN blocks of the barycenter map T.
+        map: what the barycenter map T is made of (:mod:`models.maps`, Table XI).
+        map_blocks: its blocks.
+        fed: the embeddings that the decoder gets (Table IX): the source's or the barycenter's,
+            with the residual or with zeros in its place.
         expansion: hidden channels of a GDFN over its channels.
         gated_expansion: hidden channels of a gated convolution block over its channels.
         block: the backbone's block.
         conditioning: how the residual embedding reaches the decoder: through the decoder of the
             authors' released checkpoint, or through small MLPs as the paper's text says.
+        prompts: components of the prompts in the decoder (:mod:`models.prompts`, PromptIR as
+            backbone); 0 for a decoder without.
+        prompt_size: side of a prompt component at the latent's level; it doubles level by level.
         unshuffle: side of the pixel blocks that are folded into channels before level 0.
         resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
             levels, 1 or 3; at 3 they cost as much as three gated blocks each.
@@ -48,11 +74,15 @@ class NetworkConfig:
     blocks: tuple[int, ...] = (4, 6, 6, 8)
     heads: tuple[int, ...] = (1, 2, 4, 8)
     refinement_blocks: int = 4
+    map: Map = "mdta"
     map_blocks: int = 8
+    fed: Fed = "bary_res"
     expansion: float = 2.66
     gated_expansion: float = 2.0
     block: Block = "transformer"
     conditioning: Conditioning = "official"
+    prompts: int = 0
+    prompt_size: int = 16
     unshuffle: int = 1
     resample_kernel: int = 3
     affine: bool = False
@@ -60,7 +90,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
         object.__setattr__(self, "heads", _integers("heads", self.heads))
-        for name in ("width", "refinement_blocks", "map_blocks", "unshuffle", "resample_kernel"):
+        for name in INTEGERS:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
                 raise ConfigError(f"{name} must be a whole number, not {value!r}")
@@ -70,12 +100,10 @@ class NetworkConfig:
                 raise ConfigError(f"{name} must be a number above 0, not {value!r}")
         if type(self.affine) is not bool:
             raise ConfigError(f"affine must be true or false, not {self.affine!r}")
-        if self.block not in get_args(Block):
-            raise ConfigError(f"block must be one of {get_args(Block)}, not {self.block!r}")
-        if self.conditioning not in get_args(Conditioning):
-            raise ConfigError(
-                f"conditioning must be one of {get_args(Conditioning)}, not {self.conditioning!r}"
-            )
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
         self._check_shape()
 
     def _check_shape(self) -> None:
@@ -92,6 +120,10 @@ class NetworkConfig:
             raise ConfigError(f"width must be even and at least 2, not {self.width}")
         if not 1 <= self.unshuffle <= 8:
             raise ConfigError(f"unshuffle must be 1 to 8, not {self.unshuffle}")
+        if self.prompts > MAX_PROMPTS:
+            raise ConfigError(f"prompts must be 0 to {MAX_PROMPTS}, not {self.prompts}")
+        if not 1 <= self.prompt_size <= MAX_PROMPTS:
+            raise ConfigError(f"prompt_size must be 1 to {MAX_PROMPTS}, not {self.prompt_size}")
         if self.resample_kernel not in (1, 3):
             raise ConfigError(f"resample_kernel must be 1 or 3, not {self.resample_kernel}")
         for level, heads in enumerate(self.heads):

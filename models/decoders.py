@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.barycenter import Latents
 from models.blocks import TransformerBlock, Upsample, blocks, conv1x1
 from models.config import NetworkConfig
+from models.prompts import prompt_block
 
 SKIP_WEIGHT = 0.8
 """Share of the residual's branch that the official decoder adds to every skip."""
@@ -27,6 +27,7 @@ class OfficialLevel(nn.Module):
             TransformerBlock(inputs, config.decoder_heads, config.expansion),
             conv1x1(inputs, mixed),
         )
+        self.prompt = prompt_block(config, level + 1, mixed, config.decoder_heads)
         self.up = Upsample(mixed, config.resample_kernel)
         self.residual_mix = conv1x1(residuals, residuals)
         self.residual_up = Upsample(residuals, config.resample_kernel)
@@ -42,7 +43,7 @@ class OfficialLevel(nn.Module):
             self.residual_blocks = blocks(config, count, channels, level_heads)
 
     def forward(self, features: Tensor, residual: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
-        up = self.up(self.mix(features))
+        up = self.up(self.prompt(self.mix(features)))
         residual = self.residual_up(self.residual_mix(residual))
         joined = torch.cat([up, skip + SKIP_WEIGHT * residual], 1)
         if self.finest:
@@ -73,9 +74,8 @@ class OfficialDecoder(nn.Module):
         self.levels = nn.ModuleList(levels)
         self.refinement = blocks(config, config.refinement_blocks, self.channels, config.heads[0])
 
-    def forward(self, latents: Latents, skips: list[Tensor]) -> Tensor:
-        features = torch.cat([latents.barycenter, latents.residual], 1)
-        residual = latents.residual
+    def forward(self, embedding: Tensor, residual: Tensor, skips: list[Tensor]) -> Tensor:
+        features = torch.cat([embedding, residual], 1)
         for level, skip in zip(self.levels, reversed(skips), strict=True):
             features, residual = level(features, residual, skip)
         return self.refinement(features)
@@ -106,18 +106,19 @@ class ResidualCondition(nn.Module):
 
 
 class PaperLevel(nn.Module):
-    """One level of the paper's decoder: up, join the skip, condition, blocks."""
+    """One level of the paper's decoder: prompt, up, join the skip, condition, blocks."""
 
     def __init__(self, config: NetworkConfig, level: int) -> None:
         super().__init__()
         channels = config.channels(level)
+        self.prompt = prompt_block(config, level + 1, 2 * channels, config.heads[level + 1])
         self.up = Upsample(2 * channels, config.resample_kernel)
         self.reduce = conv1x1(2 * channels, channels)
         self.condition = ResidualCondition(config.channels(config.levels - 1), channels)
         self.blocks = blocks(config, config.blocks[level], channels, config.heads[level])
 
     def forward(self, features: Tensor, residual: Tensor, skip: Tensor) -> Tensor:
-        features = self.reduce(torch.cat([self.up(features), skip], 1))
+        features = self.reduce(torch.cat([self.up(self.prompt(features)), skip], 1))
         return self.blocks(self.condition(features, residual))
 
 
@@ -134,8 +135,8 @@ class PaperDecoder(nn.Module):
         )
         self.refinement = blocks(config, config.refinement_blocks, self.channels, config.heads[0])
 
-    def forward(self, latents: Latents, skips: list[Tensor]) -> Tensor:
-        features = self.join(torch.cat([latents.barycenter, latents.residual], 1))
+    def forward(self, embedding: Tensor, residual: Tensor, skips: list[Tensor]) -> Tensor:
+        features = self.join(torch.cat([embedding, residual], 1))
         for level, skip in zip(self.levels, reversed(skips), strict=True):
-            features = level(features, latents.residual, skip)
+            features = level(features, residual, skip)
         return self.refinement(features)

@@ -89,7 +89,8 @@ class BaryIR(nn.Module):
     def forward(self, image: Tensor) -> Restoration:
         *skips, latent = self.encoder(image)
         latents = self.stage(latent)
-        correction = self.head(self.decoder(latents, skips), image)
+        embedding, residual = latents.feed(self.config.fed)
+        correction = self.head(self.decoder(embedding, residual, skips), image)
         return Restoration(correction, latents)
 
 

@@ -79,7 +79,9 @@ def train(
         float | None,
         option("Weight of IRC and BRO within L_T. (reference: 0.05; paper: lost)", OBJECTIVE),
     ] = None,
-    preset: Annotated[str | None, option("Network by name. (paper: official)", NETWORK)] = None,
+    preset: Annotated[
+        str | None, option("Network by name: paper, promptir, official, small, tiny.", NETWORK)
+    ] = None,
     network: Annotated[
         list[str] | None,
         option("Fields of its configuration: map_blocks=4 width=32 ...", NETWORK),

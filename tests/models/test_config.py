@@ -37,6 +37,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"block": "resnet"}, "block must be one of"),
     ({"block": ["gated"]}, "block must be one of"),
     ({"conditioning": "none"}, "conditioning must be one of"),
+    ({"map": "resnet"}, "map must be one of mdta, vit, unet, mlp, not 'resnet'"),
+    ({"map": None}, "map must be one of"),
+    ({"map": "unet", "map_blocks": 600}, "more than the 512"),
+    ({"fed": "residual"}, "fed must be one of source, bary, source_res, bary_res"),
+    ({"fed": {}}, "fed must be one of"),
+    ({"prompts": 65}, "prompts must be 0 to 64"),
+    ({"prompts": -1}, "prompts must be a whole number"),
+    ({"prompts": True}, "prompts must be a whole number"),
+    ({"prompt_size": 0}, "prompt_size must be 1 to 64"),
+    ({"prompt_size": 1 << 40}, "prompt_size must be a whole number"),
     ({"unshuffle": 0}, "unshuffle must be 1 to 8"),
     ({"resample_kernel": 5}, "resample_kernel must be 1 or 3"),
     ({"colour": 1}, "unknown config field 'colour'"),
@@ -54,7 +64,13 @@ def test_not_an_object() -> None:
         NetworkConfig.from_dict([1])  # type: ignore[arg-type]
 
 
-SIZES = {"official": (53_549_774, 8), "small": (3_669_264, 16), "tiny": (325_237, 8)}
+SIZES = {
+    "official": (53_549_774, 8),
+    "paper": (29_552_312, 8),
+    "promptir": (39_473_689, 8),
+    "small": (3_669_264, 16),
+    "tiny": (325_237, 8),
+}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -65,5 +81,5 @@ def test_presets_build(name: str) -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(KeyError, match="official, small, tiny"):
+    with pytest.raises(KeyError, match="official, paper, promptir, small, tiny"):
         preset("huge")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import nn
 
-from models.barycenter import BarycenterStage
-from models.config import NetworkConfig
+from models.barycenter import BarycenterStage, Latents
+from models.config import Fed, NetworkConfig
 from models.network import BaryIR, build
 from models.potentials import Potentials
 
@@ -76,16 +77,67 @@ def test_paper_condition_starts_as_identity() -> None:
     torch.testing.assert_close(same, features)
 
 
-@pytest.mark.parametrize("conditioning", ["official", "paper"])
-def test_every_parameter_learns(conditioning: str) -> None:
+def filled(config: NetworkConfig) -> BaryIR:
+    """A network away from the zeros and ones that some parameters start with."""
     torch.manual_seed(1)
-    network: BaryIR = build(replace(BASE, conditioning=conditioning))  # type: ignore[arg-type]
+    network = build(config)
     for parameter in network.parameters():
-        # Away from the zeros that paper's conditions start with.
         nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {"conditioning": "official"},
+    {"conditioning": "paper"},
+    {"conditioning": "official", "prompts": 2, "prompt_size": 3, "map": "vit"},
+    {"conditioning": "paper", "prompts": 2, "prompt_size": 3, "map": "unet", "map_blocks": 3},
+    {"conditioning": "paper", "prompts": 2, "block": "gated", "map": "mlp"},
+    {"conditioning": "paper", "fed": "source_res"},
+]
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_every_parameter_learns(values: dict[str, Any]) -> None:
+    network = filled(replace(BASE, **values))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0)
     network(torch.rand(1, 3, 16, 16)).correction.square().mean().backward()
-    still = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    optimiser.step()
+    still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
     assert not still
+
+
+@pytest.mark.parametrize("fed", get_args(Fed))
+@pytest.mark.parametrize("conditioning", ["official", "paper"])
+def test_embeddings_not_fed_have_no_path(conditioning: str, fed: Fed) -> None:
+    """Table IX: the output has no gradient by an embedding that is not fed."""
+    network = filled(
+        replace(BASE, conditioning=conditioning, fed=fed, prompts=2)  # type: ignore[arg-type]
+    )
+    *skips, _ = network.encoder(torch.rand(1, 3, 16, 16))
+    latents = Latents(*(torch.randn(1, 32, 4, 4, requires_grad=True) for _ in range(3)))
+    output = network.decoder(*latents.feed(fed), skips).square().mean()
+    gradients = torch.autograd.grad(output, latents, allow_unused=True)
+    reached = {
+        name
+        for name, gradient in zip(Latents._fields, gradients, strict=True)
+        if gradient is not None and gradient.any()
+    }
+    expected = {"barycenter" if fed.startswith("bary") else "source"}
+    assert reached == (expected | {"residual"} if fed.endswith("res") else expected)
+
+
+def test_embeddings_fed_share_weights() -> None:
+    """The rows of Table IX differ in what is fed and in nothing else."""
+    image = torch.rand(1, 3, 16, 16)
+    state = filled(BASE).state_dict()
+    outputs = []
+    for fed in get_args(Fed):
+        network = build(replace(BASE, fed=fed))
+        network.load_state_dict(state)
+        outputs.append(network(image).correction)
+    for i, output in enumerate(outputs):
+        assert all(not torch.allclose(output, other) for other in outputs[:i])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16)])

@@ -67,6 +67,19 @@ def test_round_trip(tmp_path: Path, state: dict[str, Tensor], dtype: torch.dtype
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_files_from_before_the_choices(good: Path) -> None:
+    """Fields that came later are absent from older files, and have the values of then."""
+    header, body = split(good)
+    entry = json.loads(header["__metadata__"]["baryir"])
+    for field in ("map", "fed", "prompts", "prompt_size"):
+        del entry["config"][field]
+    header["__metadata__"]["baryir"] = json.dumps(entry)
+    join(good, header, body)
+    config = read_weights(good).config
+    assert config == CONFIG
+    assert (config.map, config.fed, config.prompts) == ("mdta", "bary_res", 0)
+
+
 def test_network_restores_alike(good: Path, state: dict[str, Tensor]) -> None:
     network, image = load_network(read_weights(good)), torch.rand(1, 3, 16, 24)
     assert not network.training
