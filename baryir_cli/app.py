@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.errors import ExitCode, UserError
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(restore)
+app.command("eval")(evaluate)
 app.command()(train)
 
 

@@ -236,7 +236,7 @@ def train(
         DivergedError: a loss or a weight is NaN or infinite; ``last.pt`` is from before that.
         train.recipe.RecipeError: the folder holds a run of another preset or other sources.
         train.checkpoint.CheckpointError: ``last.pt`` is damaged.
-        train.sources.SourceError: a source has no data.
+        train.pairs.SourceError: a source has no data.
     """
     options = {
         "sigma": recipe.sigma,

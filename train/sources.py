@@ -21,17 +21,13 @@ from torch.utils.data import Dataset
 
 from train import degradations
 from train.degradations import Image
+from train.pairs import SourceError, find_folder, image_files, match_pairs
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 BLUR_MARGIN = 16
 """Pixels around a patch that a blur kernel may reach."""
 
 Pixels = NDArray[np.uint8]
 Pair = tuple[Pixels, Pixels]
-
-
-class SourceError(ValueError):
-    """A source has no data or its files do not pair; the message names the folder."""
 
 
 class ImageCache:
@@ -68,29 +64,6 @@ class Source:
     count: int
     origin: str
     draw: Draw = field(repr=False)
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-
-
-def find_folder(root: Path, *names: str) -> Path | None:
-    """The subfolder of that name, whatever its case and its ``_`` and ``-``."""
-
-    def plain(name: str) -> str:
-        return name.lower().replace("_", "").replace("-", "")
-
-    for name in names:
-        found = None
-        if root.is_dir():
-            found = next(
-                (p for p in root.iterdir() if p.is_dir() and plain(p.name) == plain(name)), None
-            )
-        if found is None:
-            return None
-        root = found
-    return root
 
 
 def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[Pixels]:
@@ -163,36 +136,6 @@ def mixed(name: str, parts: Sequence[tuple[float, Source]]) -> Source:
         f"{100 * s:.0f} % {p.origin}" for s, (_, p) in zip(shares, parts, strict=True)
     )
     return Source(name, sum(p.count for _, p in parts), origin, draw)
-
-
-def match_pairs(degraded: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Pairs of two folders by name: the same stem, ``rain-X`` with ``norain-X``, or ``X_...``
-    with ``X``, of which there may be several (haze of several densities over one photograph).
-
-    Raises:
-        SourceError: a file of either folder has no partner, two targets have one name, or there
-            are no pairs.
-    """
-    targets: dict[str, Path] = {}
-    for path in image_files(target):
-        key = path.stem.lower().removeprefix("norain-")
-        if key in targets:
-            raise SourceError(f"{path} and {targets[key].name} have one name")
-        targets[key] = path
-    pairs = []
-    for path in image_files(degraded):
-        key = path.stem.lower().removeprefix("rain-")
-        partner = targets.get(key) or targets.get(key.split("_")[0])
-        if partner is None:
-            raise SourceError(f"{path} has no partner in {target}")
-        pairs.append((path, partner))
-    used = {partner for _, partner in pairs}
-    for path in targets.values():
-        if path not in used:
-            raise SourceError(f"{path} has no partner in {degraded}")
-    if not pairs:
-        raise SourceError(f"no images in {degraded}")
-    return pairs
 
 
 def gather(names: Sequence[str], data: Path, options: dict[str, Any]) -> list[Source]:

@@ -39,8 +39,8 @@ def train(
     from train.export import export_weights
     from train.loop import DivergedError, with_steps
     from train.loop import train as follow
+    from train.pairs import SourceError
     from train.recipe import Recipe, RecipeError
-    from train.sources import SourceError
 
     keep_freed_memory()
     console = messages()

@@ -14,7 +14,7 @@ from baryir_cli import __version__
 from tests.conftest import Run
 
 HELP_SECONDS = 0.4
-COMMANDS = ["restore", "train"]
+COMMANDS = ["restore", "eval", "train"]
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.train.conftest import write
-from train.sources import ImageCache, Patches, SourceError, find_folder, gather, match_pairs
+from train.pairs import SourceError, find_folder, match_pairs
+from train.sources import ImageCache, Patches, gather
 
 OPTIONS: dict[str, Any] = {"sigma": (15.0, 50.0), "clean_share": 0.1, "paired_share": {}}
 ALL = ["denoise", "derain", "dehaze", "deblur", "lowlight"]
