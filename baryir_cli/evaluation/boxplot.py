@@ -17,7 +17,8 @@ WIDTH, LEFT, RIGHT, ROW, AXIS = 640, 84, 16, 34, 28
 class Box:
     """The figures of one row."""
 
-    label: str
+    kind: str
+    """``input`` or ``restored``: its label and its colour."""
     values: NDArray[np.float64]
     names: Sequence[str]
     """Of the images, for those beyond the whiskers."""
@@ -62,8 +63,8 @@ def _box(box: Box, y: float, x: Callable[[float], float], digits: int) -> list[s
         for name, value in (("median", middle), ("mean", mean), ("from", low), ("to", high))
     )
     parts = [
-        f'<text class="row" x="0" y="{y + 4:.1f}">{escape(box.label)}</text>',
-        f'<g class="box"><title>{escape(box.label)}: {said}</title>',
+        f'<text class="row" x="0" y="{y + 4:.1f}">{escape(box.kind)}</text>',
+        f'<g class="box {escape(box.kind)}"><title>{escape(box.kind)}: {said}</title>',
         f'<line x1="{x(low):.1f}" x2="{x(first):.1f}" y1="{y}" y2="{y}"/>',
         f'<line x1="{x(third):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}"/>',
         f'<rect x="{x(first):.1f}" y="{y - 9}" width="{x(third) - x(first):.1f}" height="18"/>',
@@ -74,7 +75,7 @@ def _box(box: Box, y: float, x: Callable[[float], float], digits: int) -> list[s
     for name, value in zip(box.names, box.values, strict=True):
         if not low <= value <= high:
             parts.append(
-                f'<circle cx="{x(value):.1f}" cy="{y}" r="3">'
+                f'<circle class="{escape(box.kind)}" cx="{x(value):.1f}" cy="{y}" r="3">'
                 f"<title>{escape(name)}: {value:.{digits}f}</title></circle>"
             )
     return parts

@@ -111,7 +111,9 @@ def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: lis
         title += f'<p class="faint">{escape(scores.degradation)}</p>'
     plots = [_plot(scores, METRICS[m], summary) for m in scores.metrics]
     figures = "".join(_figure(e, ranking_metric(scores), run.settings["name"]) for e in pictures)
-    return title + "".join(plots) + (f'<div class="examples">{figures}</div>' if figures else "")
+    return f'{title}<div class="plots">{"".join(plots)}</div>' + (
+        f'<div class="examples">{figures}</div>' if figures else ""
+    )
 
 
 def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
@@ -130,8 +132,8 @@ def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
     title = f"{metric.label} of {len(names)} images"
     dashed = "; dashed: the paper's mean" if paper is not None else ""
     return (
-        f"<h3>{escape(title)}</h3>{box_plot(title, boxes, metric.digits, paper)}"
-        f'<p class="faint">{better}; cross: the mean{dashed}</p>'
+        f"<div><h3>{escape(title)}</h3>{box_plot(title, boxes, metric.digits, paper)}"
+        f'<p class="faint">{better}; cross: the mean{dashed}</p></div>'
     )
 
 

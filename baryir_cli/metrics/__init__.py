@@ -54,7 +54,7 @@ class SetScorer(Protocol):
 
 def scorer(
     name: str,
-    device: str = "cpu",
+    device: str = "cpu",  # noqa: ARG001
     *,
     download: bool = True,  # noqa: ARG001
 ) -> ImageScorer | SetScorer:
