@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, LEFT, RIGHT, ROW, AXIS = 640, 84, 16, 34, 28
+WIDTH, LEFT, RIGHT, ROW, AXIS = 480, 72, 16, 32, 26
 """Pixels: of the plot, beside the boxes, of a row, below the rows."""
 
 

@@ -53,9 +53,17 @@ class Journal:
         return (scores, restored) if checksum(restored) == scores.crc32["restored"] else None
 
     def save_image(self, group: str, name: str, restored: Pixels) -> None:
-        """Writes a restored image, whole or not at all."""
-        photo = Photo(restored, None, "png", "rgb")
-        write_atomically(self._image(group, name), encode_photo(photo))
+        """Writes a restored image, whole or not at all.
+
+        Raises:
+            OSError: it cannot be; a full disk is no fault of the image and ends the run.
+        """
+        path = self._image(group, name)
+        data = encode_photo(Photo(restored, None, "png", "rgb"))
+        try:
+            write_atomically(path, data)
+        except ImageError as error:
+            raise OSError(None, str(error), str(path)) from None
 
     def save_scores(self, group: str, scores: ImageScores) -> None:
         """Notes that an image is done; after its pixels are saved."""

@@ -71,6 +71,8 @@ class SetScores:
     degradation: str = ""
     whole: dict[str, Scores] = field(default_factory=dict)
     """Metrics of the set as a whole (FID), by metric; then of ``input`` and ``restored``."""
+    not_computed: dict[str, str] = field(default_factory=dict)
+    """Why a metric cannot be computed of an image, and so of the set."""
     problems: list[str] = field(default_factory=list)
     """Why images of it are not here, a sentence each."""
     allow_missing: bool = False

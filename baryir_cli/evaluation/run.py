@@ -31,6 +31,8 @@ class Scored:
 
     scores: ImageScores
     features: dict[str, Features]
+    failures: dict[str, str]
+    """Why a metric was not computed."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Evaluator:
             if isinstance(outcome, Scored):
                 result.images.append(outcome.scores)
                 features.append(outcome.features)
+                for metric, reason in outcome.failures.items():
+                    result.not_computed.setdefault(metric, f"{item.name}: {reason}")
             else:
                 problem = str(outcome)
                 result.problems.append(problem)
@@ -149,22 +153,18 @@ class Evaluator:
         assert pixels is not None  # noqa: S101 (restored by now)
         images = {"restored": pixels, "input": loaded.degraded, "target": loaded.target}
         there = {kind: image for kind, image in images.items() if image is not None}
-        try:
-            restored = scorers.scores(pixels, loaded.target, known.restored)
-            before = (
-                {}
-                if loaded.degraded is None
-                else scorers.scores(loaded.degraded, loaded.target, known.input)
-            )
-            wanted = there if loaded.target is not None else {}
-            features = {kind: scorers.features(image) for kind, image in wanted.items()}
-        except UserError as error:
-            raise UserError(f"{loaded.name}: {error}") from None
+        failures: dict[str, str] = {}
+        restored = scorers.scores(pixels, loaded.target, known.restored, failures)
+        before = {}
+        if loaded.degraded is not None:
+            before = scorers.scores(loaded.degraded, loaded.target, known.input, failures)
+        wanted = there if loaded.target is not None else {}
+        features = {kind: scorers.features(image, failures) for kind, image in wanted.items()}
         sums = {**known.crc32, "restored": checksum(pixels)}
         scores = replace(known, input=before, restored=restored, crc32=sums)
         if self.journal is not None:
             _note(self.journal, found.id, known, scores, pixels)
-        return Scored(scores, features)
+        return Scored(scores, features, failures)
 
 
 def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p: Pixels) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.benches.degrade import Pixels
-from baryir_cli.errors import UserError
 from baryir_cli.evaluation.results import Scores
 from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, SetScorer, scorer
 
@@ -49,27 +49,30 @@ class Scorers:
             {name: self.whole[name] for name in names if name in self.whole},
         )
 
-    def scores(self, pixels: Pixels, target: Pixels | None, known: Scores) -> Scores:
-        """All metrics of an image, those that are known not computed again.
+    def scores(
+        self, pixels: Pixels, target: Pixels | None, known: Scores, failures: dict[str, str]
+    ) -> Scores:
+        """The metrics of an image, those that are known not computed again.
 
-        Raises:
-            UserError: a metric cannot be computed of it.
+        One that cannot be computed of this image (smaller than its window, say) is left out and
+        the reason noted in ``failures``.
         """
-        return {
-            name: known[name] if name in known else self._score(name, pixels, target)
-            for name in self.image
-        }
+        scores = {}
+        for name, score in self.image.items():
+            if name in known:
+                scores[name] = known[name]
+                continue
+            with _noting(failures, name):
+                scores[name] = float(score(pixels, target))
+        return scores
 
-    def _score(self, name: str, pixels: Pixels, target: Pixels | None) -> float:
-        try:
-            return float(self.image[name](pixels, target))
-        except ValueError as error:  # such as an image smaller than the metric's window
-            reason = " ".join(str(error).split())
-            raise UserError(f"{METRICS[name].label} cannot be computed: {reason}") from None
-
-    def features(self, pixels: Pixels) -> Features:
-        """What the metrics of whole sets keep of an image."""
-        return {name: found.features(pixels) for name, found in self.whole.items()}
+    def features(self, pixels: Pixels, failures: dict[str, str]) -> Features:
+        """What the metrics of whole sets keep of an image; ``failures`` as for scores."""
+        found = {}
+        for name, whole in self.whole.items():
+            with _noting(failures, name):
+                found[name] = whole.features(pixels)
+        return found
 
     def distances(self, features: Sequence[dict[str, Features]]) -> dict[str, Scores]:
         """Metrics of a whole set against its targets.
@@ -85,9 +88,20 @@ class Scorers:
         def stacked(kind: str) -> NDArray[np.float64]:
             return np.stack([entry[kind][name] for entry in features])
 
+        def has(kind: str) -> bool:
+            return all(name in entry.get(kind, {}) for entry in features)
+
         # One image has no covariance.
-        if len(features) < 2 or any("target" not in entry for entry in features):
+        if len(features) < 2 or not has("target"):
             return
         for kind in ("input", "restored"):
-            if all(kind in entry for entry in features):
+            if has(kind):
                 yield kind, float(self.whole[name].distance(stacked(kind), stacked("target")))
+
+
+@contextmanager
+def _noting(failures: dict[str, str], metric: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, MetricUnavailable) as error:
+        failures[metric] = " ".join(str(error).split())

@@ -13,7 +13,7 @@ from baryir_cli import __version__
 from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set
 from baryir_cli.console import messages
 from baryir_cli.engine import Engine
-from baryir_cli.errors import UsageError, UserError
+from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.evaluation.journal import Journal
 from baryir_cli.evaluation.progress import EvaluationDisplay
 from baryir_cli.evaluation.results import Evaluation
@@ -83,13 +83,23 @@ class Session:
             missing=self.missing,
             unavailable=scorers.unavailable,
         )
-        with display:
-            for found in self.sets:
-                display.begin(found)
-                metrics = self._metrics_of(found)
-                result.sets.append(
-                    evaluator.run(found, metrics, display.add, allow_missing=self.allow_missing)
-                )
+        try:
+            with display:
+                for found in self.sets:
+                    display.begin(found)
+                    result.sets.append(
+                        evaluator.run(
+                            found,
+                            self._metrics_of(found),
+                            display.add,
+                            allow_missing=self.allow_missing,
+                        )
+                    )
+        except KeyboardInterrupt:
+            how = (
+                "the same command goes on from there" if journal else "--save DIR lets a run go on"
+            )
+            raise StoppedError(f"interrupted; {how}") from None
         return result, evaluator
 
     def _metrics_of(self, found: FoundSet) -> list[str]:

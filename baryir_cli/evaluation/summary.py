@@ -65,7 +65,7 @@ class Line:
             self._text(self.restored) if self.computed else NOT_COMPUTED,
             low_high or "",
             self._text(self.gain, "+"),
-            self._text(self.paper) if self.paper is not None else "",
+            "" if self.paper is None else published(self.metric, self.paper),
             self._text(self.difference, "+"),
         )
 
@@ -112,6 +112,11 @@ def summarise(run: Evaluation) -> Summary:
     return Summary(title, lines + average, paper, list(_notes(run, which, bool(average))))
 
 
+def published(metric: Metric, value: float) -> str:
+    """A figure of the paper, which has three digits at most."""
+    return f"{value:.{min(metric.digits, 3)}f}"
+
+
 def count(scores: SetScores) -> str:
     """How many images stand behind a figure, and of how many."""
     number = str(len(scores.images))
@@ -135,7 +140,7 @@ def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Itera
             scores.mean("restored", name),
             interval(mean_resamples(values, names)) if len(values) > 1 else None,
             _paper_figure(which, scores, name) if which else None,
-            name not in run.unavailable,
+            name not in run.unavailable and name not in scores.not_computed,
         )
 
 
@@ -210,10 +215,11 @@ def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[lis
 
 
 def _joined(metrics: list[str], figures: dict[str, Any]) -> str:
-    texts = [
-        "-" if figures.get(m) is None else f"{figures[m]:.{METRICS[m].digits}f}" for m in metrics
-    ]
-    return "" if all(t == "-" for t in texts) else "/".join(texts)
+    """As the paper writes them, ours to its digits."""
+    values = [(METRICS[m], figures.get(m)) for m in metrics]
+    if all(value is None for _, value in values):
+        return ""
+    return "/".join("-" if v is None else published(metric, v) for metric, v in values)
 
 
 def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str]:
@@ -244,6 +250,8 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
         )
     if scores.degradation:
         yield f"{scores.label}: {scores.degradation}"
+    for metric, reason in scores.not_computed.items():
+        yield f"{scores.label}: {METRICS[metric].label} is not computed: {reason}"
     if scores.problems:
         what = "averaged without them" if scores.allow_missing else "nothing is averaged"
         listed = "; ".join(scores.problems[:3])
