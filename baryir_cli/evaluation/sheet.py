@@ -49,16 +49,21 @@ def answers() -> Console:
 def show(sheet: Sheet) -> None:
     """Prints a sheet on standard output."""
     console = answers()
+
+    def line(text: str) -> None:
+        # Lines that a program reads stay whole.
+        console.print(text, soft_wrap=not console.is_terminal)
+
     if sheet.title:
-        console.print(f"[bold]{escape(sheet.title)}[/]")
+        line(f"[bold]{escape(sheet.title)}[/]")
     if sheet.subtitle:
-        console.print(escape(sheet.subtitle))
+        line(escape(sheet.subtitle))
     for table in sheet.tables:
         if table.title:
-            console.print(f"[bold]{escape(table.title)}[/]")
+            line(f"[bold]{escape(table.title)}[/]")
         console.print(_rich(table))
     for note in sheet.notes:
-        console.print(f"- {escape(note)}")
+        line(f"- {escape(note)}")
 
 
 def markdown(sheet: Sheet) -> str:
