@@ -1,10 +1,10 @@
 """Turns a checkpoint of ``baryir train`` into the embedded weights.
 
     python scripts/export_weights.py runs/small/last.pt models/embedded/small.safetensors \\
-        --figures figures.json
+        --figures 3d.json 5d.json
 
 The averaged weights, in half precision, with recipe, data and figures in the metadata. The
-figures are those of ``scripts/score.py --json``.
+figures are the means of what ``baryir eval --json`` wrote.
 """
 
 from __future__ import annotations
@@ -21,13 +21,24 @@ DATA = (
 )
 
 
+def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
+    """By set: ``psnr``, ``input_psnr`` and so on, and how many images they are of."""
+    figures: dict[str, dict[str, float | None]] = {}
+    for path in files:
+        for line in json.loads(path.read_text())["summary"]["lines"]:
+            entry = figures.setdefault(line["set"], {"images": int(line["images"].split()[0])})
+            entry[f"input_{line['metric']}"] = line["input"]
+            entry[line["metric"]] = line["restored"]
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--figures", type=Path)
+    parser.add_argument("--figures", type=Path, nargs="*", default=[])
     args = parser.parse_args()
-    figures = json.loads(args.figures.read_text()) if args.figures else {}
+    figures = means(args.figures)
     args.target.parent.mkdir(parents=True, exist_ok=True)
     notes = {"data": DATA, "licence": "MIT", "figures": figures}
     export_weights(args.checkpoint, args.target, notes)
