@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from baryir_cli.commands.degrade import degrade
+from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.errors import ExitCode, UserError
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(restore)
+app.command("eval")(evaluate)
 app.command()(degrade)
 app.command(cls=SpreadCommand)(train)
 

@@ -25,3 +25,9 @@ class UsageError(UserError):
     """The command line asks for something that cannot be."""
 
     exit_code = ExitCode.USAGE
+
+
+class StoppedError(UserError):
+    """Stopped by the user, in a command that has more to say of it than that."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,9 +1,9 @@
 """Turns the weights of a run into the embedded ones: their figures go into the metadata.
 
     python scripts/export_weights.py runs/small/weights.safetensors \\
-        models/embedded/small.safetensors --figures figures.json
+        models/embedded/small.safetensors --figures 3d.json 5d.json
 
-The figures are those of ``scripts/score.py --json``.
+The figures are the means of what ``baryir eval --json`` wrote.
 """
 
 from __future__ import annotations
@@ -22,15 +22,30 @@ DATA = (
 )
 
 
+def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
+    """By set: ``psnr``, ``input_psnr`` and so on, and how many images they are of."""
+    figures: dict[str, dict[str, float | None]] = {}
+    for path in files:
+        for line in json.loads(path.read_text())["summary"]["lines"]:
+            entry = figures.setdefault(line["set"], {"images": int(line["images"].split()[0])})
+            entry[f"input_{line['metric']}"] = line["input"]
+            entry[line["metric"]] = line["restored"]
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--figures", type=Path)
+    parser.add_argument("--figures", type=Path, nargs="*", default=[])
     args = parser.parse_args()
-    figures = json.loads(args.figures.read_text()) if args.figures else {}
     weights = read_weights(args.weights)
-    notes = {"name": args.target.stem, "data": DATA, "licence": "MIT", "figures": figures}
+    notes = {
+        "name": args.target.stem,
+        "data": DATA,
+        "licence": "MIT",
+        "figures": means(args.figures),
+    }
     provenance = weights.provenance | notes
     save_weights(args.target, weights.config, weights.state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")

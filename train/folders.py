@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+RAIN = r"^(no)?rain-"
+"""What Rain100L puts before the numbers of its pairs."""
 
 PairOfFiles = tuple[Path, Path]
 """A degraded image and its target."""
@@ -32,6 +37,118 @@ def image_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise SourceError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
     return [folder / name for name in names if _is_image(name)]
+
+
+def photographs(folders: Iterable[Path]) -> list[Path]:
+    """Image files of folders and of the folders inside them, each once, in a fixed order.
+
+    Raises:
+        SourceError: a folder is not there or holds no images.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        inside = images_below(folder)
+        if not inside:
+            image_files(folder)
+            raise SourceError(f"no images in {folder}")
+        for path in inside:
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Image files of a folder and of the folders inside it, in a fixed order."""
+    found: list[Path] = []
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        # Data sets are often linked to; a link to a folder above it would never end.
+        seen.add(os.path.realpath(parent))
+        folders[:] = sorted(
+            f
+            for f in folders
+            if not f.startswith(".") and os.path.realpath(os.path.join(parent, f)) not in seen
+        )
+        found += [Path(parent) / name for name in sorted(names) if _is_image(name)]
+    return found
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def find_folder(root: Path, *names: str) -> Path | None:
+    """The subfolder of that name, whatever its case and its ``_`` and ``-``."""
+    for name in names:
+        found = None
+        if root.is_dir():
+            inside = sorted(p for p in root.iterdir() if p.is_dir())
+            found = next((p for p in inside if plain(p.name) == plain(name)), None)
+        if found is None:
+            return None
+        root = found
+    return root
+
+
+def plain(name: str) -> str:
+    """A name without its case, ``_`` and ``-``."""
+    return name.lower().replace("_", "").replace("-", "")
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pairs of two folders and, a sentence each, what stands in the way of more."""
+
+    pairs: tuple[PairOfFiles, ...]
+    problems: tuple[str, ...]
+
+
+def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
+    """Pairs of two folders by name: the same stem, or ``X_...`` with ``X``, of which there may be
+    several (haze of several densities over one photograph).
+
+    Args:
+        strip: regular expression for what is no part of a stem, in lower case.
+
+    Raises:
+        SourceError: a folder is not there or cannot be read.
+    """
+
+    def key(path: Path) -> str:
+        return re.sub(strip, "", path.stem.lower())
+
+    problems = []
+    targets: dict[str, Path] = {}
+    for path in image_files(target):
+        if key(path) in targets:
+            problems.append(f"{path} and {targets[key(path)].name} have one name")
+        targets.setdefault(key(path), path)
+    pairs = []
+    for path in image_files(degraded):
+        partner = targets.get(key(path)) or targets.get(key(path).split("_")[0])
+        if partner is None:
+            problems.append(f"{path} has no partner in {target}")
+        else:
+            pairs.append((path, partner))
+    used = {partner for _, partner in pairs}
+    problems += [
+        f"{path} has no partner in {degraded}" for path in targets.values() if path not in used
+    ]
+    if not pairs and not problems:
+        problems.append(f"no images in {degraded}")
+    return Matches(tuple(pairs), tuple(problems))
+
+
+def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
+    """The pairs of two folders, all of them.
+
+    Raises:
+        SourceError: a file of either folder has no partner, two targets have one name, or there
+            are no pairs.
+    """
+    matches = match(degraded, target)
+    if matches.problems:
+        raise SourceError(matches.problems[0])
+    return list(matches.pairs)
 
 
 def photographs(folders: Iterable[Path]) -> list[Path]:
@@ -121,7 +238,7 @@ def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
 
 def photograph(path: Path) -> str:
     """The name that an undegraded photograph goes by, in whatever folder and format."""
-    return path.stem.lower().removeprefix("norain-")
+    return re.sub(RAIN, "", path.stem.lower())
 
 
 def hold_out(names: Sequence[str], share: float) -> set[str]:

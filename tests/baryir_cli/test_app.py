@@ -14,7 +14,7 @@ from baryir_cli import __version__
 from tests.conftest import Run
 
 HELP_SECONDS = 0.4
-COMMANDS = ["restore", "degrade", "train"]
+COMMANDS = ["restore", "eval", "degrade", "train"]
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +60,17 @@ def test_dry_run_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
     done = python("-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 to restore" in done.stdout
+
+
+def test_list_of_benches_imports_no_torch(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['baryir', 'eval', '--list']\n"
+        "from baryir_cli.app import run; code = run()\n"
+        "sys.exit('imported torch' if 'torch' in sys.modules else code)"
+    )
+    done = python("-c", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "missing: goes to data/test/dehaze" in done.stdout
 
 
 def test_help_imports_no_torch(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""The paper's benchmarks: what they consist of, and finding them on a disk. Imports no torch."""
+
+from __future__ import annotations
+
+from baryir_cli.benches.catalogue import (
+    Bench,
+    BenchSet,
+    bench,
+    bench_sets,
+    benches,
+    chosen_sets,
+    paper_rows,
+)
+from baryir_cli.benches.find import FoundSet, Item, find_set, folder_set
+
+__all__ = [
+    "Bench",
+    "BenchSet",
+    "FoundSet",
+    "Item",
+    "bench",
+    "bench_sets",
+    "benches",
+    "chosen_sets",
+    "find_set",
+    "folder_set",
+    "paper_rows",
+]

@@ -1,0 +1,69 @@
+"""Degradations made on the fly, the same pixels on every machine."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""``(H, W, 3)`` RGB."""
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """What is done to clean photographs: Gaussian noise or JPEG compression."""
+
+    noise: float | None = None
+    """Standard deviation, on the scale of 0 to 255."""
+    jpeg: int | None = None
+    """Quality, 1 to 100, as Pillow counts it; 4:2:0 chroma, as it writes by default."""
+
+    def __post_init__(self) -> None:
+        if (self.noise is None) == (self.jpeg is None):
+            raise ValueError("a degradation is either noise or jpeg")
+        if self.noise is not None and not 0 < self.noise < 256:
+            raise ValueError(f"noise {self.noise}: above 0, below 256")
+        if self.jpeg is not None and not 1 <= self.jpeg <= 100:
+            raise ValueError(f"jpeg {self.jpeg}: 1 to 100")
+
+    def __str__(self) -> str:
+        if self.jpeg is not None:
+            return f"JPEG quality {self.jpeg}, made by Pillow"
+        return f"Gaussian noise, sigma {self.noise:g}, seeded by the name"
+
+    @property
+    def short(self) -> str:
+        """What labels of sets say of it."""
+        return f"JPEG {self.jpeg}" if self.noise is None else f"sigma {self.noise:g}"
+
+    def __call__(self, clean: Pixels, name: str) -> Pixels:
+        """The degraded photograph; ``name`` (its file's, without suffix) seeds the noise."""
+        if self.noise is not None:
+            return noisy(clean, self.noise, name)
+        assert self.jpeg is not None  # noqa: S101 (checked at construction)
+        return compressed(clean, self.jpeg)
+
+
+def noisy(clean: Pixels, sigma: float, name: str) -> Pixels:
+    """``clip(round(clean + n))`` as uint8, n normal of standard deviation ``sigma``.
+
+    n comes from ``numpy.random.default_rng([crc32(name), sigma])``, channels R, G, B of a pixel
+    in a row; the case of ``name`` does not matter.
+    """
+    rng = np.random.default_rng([zlib.crc32(name.lower().encode()), round(sigma)])
+    values = clean + rng.normal(0, sigma, clean.shape)
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def compressed(clean: Pixels, quality: int) -> Pixels:
+    """Through a JPEG file and back."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(clean).save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as image:
+        return np.asarray(image.convert("RGB"))

@@ -1,0 +1,185 @@
+"""Sets on a disk: their folders, their pairs, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from baryir_cli.benches.catalogue import BenchSet, bench_sets
+from baryir_cli.benches.degrade import Degradation
+from baryir_cli.errors import UsageError, UserError
+from train.folders import Matches, find_folder, image_files, match
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a set, by the files that it has; a degradation makes what is not there."""
+
+    name: str
+    """Of the degraded file, without suffix; of its subfolder too where a set has several."""
+    degraded: Path | None = None
+    target: Path | None = None
+    restored: Path | None = None
+    """Where another program has restored it."""
+
+
+@dataclass(frozen=True)
+class FoundSet:
+    """A set that is there, whole or not."""
+
+    id: str
+    label: str
+    folder: Path
+    items: tuple[Item, ...]
+    problems: tuple[str, ...] = ()
+    """What keeps images out, a sentence each."""
+    degradation: Degradation | None = None
+    official: int | None = None
+    stands_for: str | None = None
+    """Name of the official set in whose place these images are."""
+    reference: bool = True
+    """Whether its images have targets."""
+
+
+def find_set(wanted: BenchSet, data: Path) -> FoundSet | None:
+    """The set below ``data``, or the one that stands in for it; None if neither is there.
+
+    Raises:
+        UserError: its ``set.json`` cannot be read.
+    """
+    found = [_in_folder(wanted, f) for name in wanted.folders if (f := _below(data, name))]
+    best = max(found, key=lambda s: len(s.items), default=None)
+    if best is not None:
+        return _described(best)
+    if wanted.otherwise is None:
+        return None
+    other = find_set(bench_sets()[wanted.otherwise], data)
+    return replace(other, stands_for=wanted.label) if other else None
+
+
+def folder_set(
+    *, degraded: Path | None = None, target: Path | None = None, restored: Path | None = None
+) -> FoundSet:
+    """A set of any folders: degraded or restored images, with or without their targets.
+
+    Raises:
+        UsageError: a folder is not there.
+    """
+    first = degraded or restored
+    if first is None:
+        raise UsageError("--target needs --input or --restored beside it")
+    for option, folder in (("input", degraded), ("target", target), ("restored", restored)):
+        if folder is not None and not folder.is_dir():
+            raise UsageError(f"--{option} {folder}: no such folder")
+    if target is None:
+        items, problems = _singles(first)
+    else:
+        items, problems = _pairs(match(first, target))
+    if restored is not None:
+        items = tuple(replace(i, degraded=None, restored=i.degraded) for i in items)
+    name = first.resolve().name
+    return FoundSet("folder", name, first, items, problems, reference=target is not None)
+
+
+def _below(data: Path, name: str) -> Path | None:
+    return find_folder(data, *name.split("/"))
+
+
+def _in_folder(wanted: BenchSet, folder: Path) -> FoundSet:
+    if wanted.clean is not None:
+        items, problems = _singles(folder)
+        items = tuple(Item(i.name, target=i.degraded) for i in items)
+    elif not wanted.reference:
+        items, problems = _singles(folder)
+    elif wanted.inputs:
+        items, problems = _over_one_target(wanted, folder)
+    else:
+        items, problems = _in_layout(wanted, folder)
+    return FoundSet(
+        wanted.id,
+        wanted.label,
+        folder,
+        items,
+        problems,
+        wanted.clean,
+        wanted.official,
+        reference=wanted.reference,
+    )
+
+
+Found = tuple[tuple[Item, ...], tuple[str, ...]]
+
+
+def _singles(folder: Path) -> Found:
+    paths = image_files(folder)
+    if not paths:
+        return (), (f"no images in {folder}",)
+    return _named((path.stem, Item(path.stem, degraded=path)) for path in paths)
+
+
+def _pairs(matches: Matches, prefix: str = "") -> Found:
+    items, problems = _named(
+        (a.stem, Item(prefix + a.stem, degraded=a, target=b)) for a, b in matches.pairs
+    )
+    return items, matches.problems + problems
+
+
+def _named(items: Iterable[tuple[str, Item]]) -> Found:
+    """Items of different names; of two with the same one, the second is a problem."""
+    by_name: dict[str, Item] = {}
+    problems = []
+    for name, item in items:
+        if name.lower() in by_name:
+            problems.append(f"{item.degraded} and another file of its folder have one name")
+        by_name.setdefault(name.lower(), item)
+    return tuple(by_name.values()), tuple(problems)
+
+
+def _in_layout(wanted: BenchSet, folder: Path) -> Found:
+    for first, second in wanted.layouts:
+        degraded, target = find_folder(folder, first), find_folder(folder, second)
+        if degraded and target:
+            return _pairs(match(degraded, target, wanted.strip))
+    first, second = wanted.layouts[0]
+    return (), (f"{folder} has no folders {first} and {second}",)
+
+
+def _over_one_target(wanted: BenchSet, folder: Path) -> Found:
+    target = find_folder(folder, wanted.target)
+    if target is None:
+        return (), (f"{folder} has no folder {wanted.target}",)
+    items: tuple[Item, ...] = ()
+    problems: tuple[str, ...] = ()
+    for name in wanted.inputs:
+        degraded = find_folder(folder, name)
+        if degraded is not None:
+            more, wrong = _pairs(match(degraded, target, wanted.strip), f"{name}/")
+            items, problems = items + more, problems + wrong
+    return items, problems or (() if items else (f"no images in {folder}",))
+
+
+def _described(found: FoundSet) -> FoundSet:
+    """With what the folder's ``set.json`` says of itself."""
+    path = found.folder / "set.json"
+    if not path.is_file():
+        return found
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+        name, stands_for, official = (
+            entry["name"],
+            entry.get("stands_for"),
+            entry.get("official_count"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{path}: not a JSON object with name, stands_for and official_count"
+        ) from None
+    if not isinstance(name, str) or not isinstance(stands_for, (str, type(None))):
+        raise UserError(f"{path}: name and stands_for must be text")
+    if not (official is None or (type(official) is int and official > 0)):
+        raise UserError(f"{path}: official_count must be a number of images")
+    if found.degradation is not None:
+        name = f"{name}, {found.degradation.short}"
+    return replace(found, label=name, stands_for=stands_for, official=official or found.official)

@@ -1,0 +1,258 @@
+"""``baryir eval``: benchmarks and metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from baryir_cli.commands.restore import Precision
+from baryir_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from baryir_cli.evaluation.files import ReportFiles
+    from baryir_cli.evaluation.session import Session
+
+WHAT, ENGINE, REPORT = "What is measured", "Engine", "Reports"
+
+
+def evaluate(
+    bench: Annotated[
+        str | None,
+        typer.Option(help="3d, 5d, ood, levels, real or mixed.", rich_help_panel=WHAT),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder laid out as the reference's data/test.", rich_help_panel=WHAT),
+    ] = Path("data/test"),
+    sets: Annotated[
+        str,
+        typer.Option(
+            help="Some sets of the bench only, by commas.",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = "",
+    show_list: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="Benches, sets, what is there and where the rest goes.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    input: Annotated[
+        Path | None,
+        typer.Option(help="Any folder of degraded images.", rich_help_panel=WHAT),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Their targets, by name.", rich_help_panel=WHAT)
+    ] = None,
+    restored: Annotated[
+        Path | None,
+        typer.Option(help="A folder that is restored already.", rich_help_panel=WHAT),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Of psnr, ssim, lpips, fid, niqe, piqe, by commas.  \\[default: the bench's]",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = "",
+    allow_missing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing",
+            help="Average over what is left without bad and unpaired files.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A.json B.json",
+            help="Paired differences of two runs.",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    complexity: Annotated[
+        bool,
+        typer.Option(
+            "--complexity",
+            help="Parameters, multiply-accumulates, seconds of weights or a preset.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Name of embedded weights, or a safetensors file.", rich_help_panel=ENGINE
+        ),
+    ] = "small",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=ENGINE)
+    ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="auto: half where the hardware has it.", rich_help_panel=ENGINE),
+    ] = Precision.auto,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep restored images and scores here; a stopped run goes on.",
+            rich_help_panel=REPORT,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Everything, image by image.", rich_help_panel=REPORT)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="A line an image.", rich_help_panel=REPORT)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="The table, for documents.", rich_help_panel=REPORT)
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="One page with tables, plots and pictures, for any browser.",
+            rich_help_panel=REPORT,
+        ),
+    ] = None,
+) -> None:
+    """Measure restoration: the paper's benchmarks, or any folders.
+
+    Sets that are not there are named and never averaged over.
+    """
+    folders = input is not None or target is not None or restored is not None
+    modes = {
+        "--bench": bench is not None,
+        "--list": show_list,
+        "--input, --target, --restored": folders,
+        "--compare": compare is not None,
+        "--complexity": complexity,
+    }
+    chosen = [name for name, wanted in modes.items() if wanted]
+    if len(chosen) != 1:
+        raise UsageError(f"say one of {'; '.join(modes)}, not {'; '.join(chosen) or 'nothing'}")
+    if sets and bench is None:
+        raise UsageError("--sets goes with --bench")
+    if show_list:
+        return _list(data)
+
+    from baryir_cli.evaluation.files import ReportFiles
+
+    reports = ReportFiles(json, csv, markdown, html)
+    if compare is not None:
+        return _compare(compare, reports, allow_missing=allow_missing)
+    if complexity:
+        return _complexity(weights, device, precision.value, reports)
+
+    from baryir_cli.benches import bench as bench_of
+    from baryir_cli.benches import folder_set
+    from baryir_cli.evaluation.session import EngineOptions, Session, find_sets
+
+    engine = EngineOptions(weights, device, precision.value, tile, overlap)
+    if bench is not None:
+        which = bench_of(bench)
+        found, missing = find_sets(which, data, _names(sets))
+        session = Session(found, _metrics(metrics), which, missing, engine, save, allow_missing)
+    else:
+        if input is not None and restored is not None:
+            raise UsageError("--input is restored, --restored is so already: give one of them")
+        one = folder_set(degraded=input, target=target, restored=restored)
+        by = None if restored is not None else engine
+        session = Session([one], _metrics(metrics), None, {}, by, save, allow_missing)
+    _run(session, reports)
+    return None
+
+
+def _list(data: Path) -> None:
+    from baryir_cli.evaluation.listing import listing
+    from baryir_cli.evaluation.sheet import show
+
+    show(listing(data))
+
+
+def _run(session: Session, reports: ReportFiles) -> None:
+    from baryir_cli.device import keep_freed_memory
+    from baryir_cli.evaluation.page import examples, page
+    from baryir_cli.evaluation.report import sheet, to_csv, to_json
+    from baryir_cli.evaluation.session import settings_line
+    from baryir_cli.evaluation.sheet import markdown, show
+    from baryir_cli.evaluation.summary import summarise
+
+    reports.check("json", "csv", "markdown", "html")
+    keep_freed_memory()
+    run, evaluator = session.run()
+    summary, settings = summarise(run), settings_line(run.settings)
+    answer = sheet(summary, settings)
+    show(answer)
+    reports.write(
+        json=lambda: to_json(run, summary),
+        csv=lambda: to_csv(run),
+        markdown=lambda: markdown(answer),
+        html=lambda: page(run, summary, examples(run, session.sets, evaluator), settings),
+    )
+    if not session.allow_missing and any(scores.problems for scores in run.sets):
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: bool) -> None:
+    from baryir_cli.evaluation.compare import compare
+    from baryir_cli.evaluation.results import Evaluation
+    from baryir_cli.evaluation.sheet import markdown, show
+
+    reports.check("json", "markdown")
+    a, b = (Evaluation.load(path) for path in paths)
+    result = compare(a, b, allow_missing=allow_missing)
+    answer = result.sheet(*map(str, paths))
+    show(answer)
+    reports.write(json=result.to_json, markdown=lambda: markdown(answer))
+
+
+def _complexity(weights: str, device: str, precision: str, reports: ReportFiles) -> None:
+    from baryir_cli.device import keep_freed_memory
+    from baryir_cli.evaluation.complexity import measure
+    from baryir_cli.evaluation.sheet import markdown, show
+
+    reports.check("json", "markdown")
+    keep_freed_memory()
+    cost = measure(weights, device, precision)
+    show(cost.sheet())
+    reports.write(json=cost.to_json, markdown=lambda: markdown(cost.sheet()))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _metrics(text: str) -> tuple[str, ...]:
+    from baryir_cli.metrics import METRICS
+
+    names = [name.lower() for name in _names(text)]
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"--metrics {name}: use {', '.join(METRICS)}")
+    return tuple(m for m in METRICS if m in names)

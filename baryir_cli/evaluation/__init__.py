@@ -1,0 +1,1 @@
+"""Evaluation: the loop over sets, statistics, reports, complexity."""

@@ -1,0 +1,132 @@
+"""What a network costs: Table XII's parameters, multiply-accumulates and seconds."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+from baryir_cli.benches import paper_rows
+from baryir_cli.device import DTYPES, resolve_device, resolve_precision
+from baryir_cli.errors import UsageError
+from baryir_cli.evaluation.sheet import Sheet, Table
+from baryir_cli.references import embedded, network_of
+from models.network import BaryIR, build, channels_last
+from models.presets import PRESETS, preset
+
+SIDE = 256
+"""Pixels of a side of the input, as in the paper."""
+RUNS = 5
+PATIENCE = 60.0
+"""Seconds after which no further run is begun."""
+HEADINGS = ("network", "parameters", "multiply-accumulates", "seconds")
+CONVENTION = (
+    f"at {SIDE} x {SIDE}; multiply-accumulates of convolutions and matrix products (half of what "
+    "torch.utils.flop_counter counts), nothing else; seconds are the median of a forward pass"
+)
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Costs of a network for one image of 256 x 256 pixels."""
+
+    name: str
+    parameters: int
+    macs: int
+    seconds: float
+    runs: int
+    device: str
+    precision: str
+
+    def cells(self) -> tuple[str, ...]:
+        """As :data:`HEADINGS` has them, formatted."""
+        return (
+            self.name,
+            f"{self.parameters / 1e6:.2f}M",
+            f"{self.macs / 1e9:.2f}G",
+            f"{self.seconds:.3f}",
+        )
+
+    def sheet(self) -> Sheet:
+        """Beside the paper's table."""
+        paper = [tuple(row.values()) for row in paper_rows("complexity")]
+        how = f"{self.name}: {self.device}, {self.precision}, {self.runs} runs; {CONVENTION}"
+        notes = [
+            how,
+            "The paper does not name the machine of its seconds, nor how it counts operations; its "
+            "BaryIR is backbone + what the barycenter adds",
+        ]
+        table = Table(HEADINGS, [*paper, self.cells()], 1, ours=-1)
+        return Sheet([table], "Complexity, with the paper's Table XII", notes=notes)
+
+    def to_json(self) -> str:
+        """All of it."""
+        return json.dumps({**self.__dict__, "side": SIDE}, indent=1) + "\n"
+
+
+def measure(name: str, device: str = "auto", precision: str = "auto") -> Complexity:
+    """Counts and measures weights or, without any, a preset with random ones.
+
+    Raises:
+        UsageError: there are neither such weights nor such a preset, or no such device.
+        UserError: the weights cannot be read.
+    """
+    network = _network(name)
+    where = resolve_device(device)
+    kind = resolve_precision(precision, where)
+    image = torch.rand(1, 3, SIDE, SIDE)
+    parameters = sum(p.numel() for p in network.parameters())
+    macs = multiply_accumulates(network)
+    network = channels_last(network.to(where, DTYPES[kind]))
+    times = _times(network, image.to(where, DTYPES[kind], memory_format=torch.channels_last))
+    return Complexity(
+        name, parameters, macs, statistics.median(times), len(times), str(where), kind
+    )
+
+
+def multiply_accumulates(network: BaryIR) -> int:
+    """Of the convolutions and matrix products of one forward pass of 256 x 256 pixels.
+
+    Counted on shapes alone: nothing is computed.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        shapes = BaryIR(network.config)
+        image = torch.empty(1, 3, SIDE, SIDE)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shapes(image)
+    return counter.get_total_flops() // 2
+
+
+def _network(name: str) -> BaryIR:
+    if name in PRESETS and name not in embedded():
+        return build(preset(name)).eval().requires_grad_(False)
+    try:
+        return network_of(name)
+    except UsageError as error:
+        raise UsageError(f"{error}, nor a preset ({', '.join(PRESETS)})") from None
+
+
+@torch.inference_mode()
+def _times(network: BaryIR, image: torch.Tensor) -> list[float]:
+    """Seconds of some forward passes, after one to warm up."""
+
+    def once() -> float:
+        started = time.perf_counter()
+        network(image)
+        if image.device.type == "cuda":
+            torch.cuda.synchronize(image.device)
+        elif image.device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter() - started
+
+    began = time.perf_counter()
+    first = once()
+    times: list[float] = []
+    while len(times) < RUNS and time.perf_counter() - began + first < PATIENCE:
+        times.append(once())
+    return times or [first]

@@ -1,0 +1,119 @@
+"""A run's folder: restored images and their scores, from which a stopped run goes on.
+
+``run.json`` holds what makes two runs the same: the hash of the weights, precision, tile and
+overlap as asked for. ``scores.jsonl`` has a line for every image that is done, ``SET/NAME.png`` the
+image. A line counts only if the pixels that went in (noise included) and the saved pixels have the
+checksums it names; images of another set or bench may come to the same folder.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baryir_cli.benches.degrade import Pixels
+from baryir_cli.errors import UsageError
+from baryir_cli.evaluation.results import ImageScores
+from baryir_cli.images import ImageError, Photo, encode_photo, read_photo, write_atomically
+
+
+class Journal:
+    """Images that are done, in a folder.
+
+    Args:
+        identity: JSON values that a run shares with the one it continues.
+
+    Raises:
+        UsageError: the folder holds a run of another identity, or other things.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self._lines = folder / "scores.jsonl"
+        self._lock = threading.Lock()
+        self._check(identity)
+        self._known = self._read()
+
+    def recall(
+        self, group: str, name: str, sums: dict[str, int]
+    ) -> tuple[ImageScores, Pixels] | None:
+        """Scores and restored pixels of an image whose inputs have these checksums."""
+        scores = self._known.get((group, name))
+        if scores is None or any(scores.crc32.get(kind) != sums[kind] for kind in sums):
+            return None
+        try:
+            restored = read_photo(self._image(group, name)).pixels
+        except ImageError:
+            return None
+        return (scores, restored) if checksum(restored) == scores.crc32["restored"] else None
+
+    def save_image(self, group: str, name: str, restored: Pixels) -> None:
+        """Writes a restored image, whole or not at all.
+
+        Raises:
+            OSError: it cannot be; a full disk is no fault of the image and ends the run.
+        """
+        path = self._image(group, name)
+        data = encode_photo(Photo(restored, None, "png", "rgb"))
+        try:
+            write_atomically(path, data)
+        except ImageError as error:
+            raise OSError(None, str(error), str(path)) from None
+
+    def save_scores(self, group: str, scores: ImageScores) -> None:
+        """Notes that an image is done; after its pixels are saved."""
+        line = json.dumps({"set": group, **scores.to_dict()}) + "\n"
+        with self._lock, self._lines.open("a", encoding="utf-8") as file:
+            file.write(line)
+
+    def _image(self, group: str, name: str) -> Path:
+        # Not with_suffix: names of hazy photographs have dots.
+        return self.folder / group / f"{name}.png"
+
+    def _check(self, identity: dict[str, Any]) -> None:
+        path = self.folder / "run.json"
+        if not path.exists():
+            if self.folder.is_dir() and any(self.folder.iterdir()):
+                raise UsageError(f"--save {self.folder}: not empty, and no run of this program")
+            write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
+            return
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+            different = {k for k in {*identity, *stored} if identity.get(k) != stored.get(k)}
+        except (OSError, ValueError, TypeError, AttributeError):
+            raise UsageError(f"--save {self.folder}: run.json is damaged") from None
+        for key in sorted(different):
+            raise UsageError(
+                f"--save {self.folder}: holds a run with {key} {stored.get(key)}, not "
+                f"{identity.get(key)}; take another folder"
+            )
+
+    def _read(self) -> dict[tuple[str, str], ImageScores]:
+        known = {}
+        try:
+            lines = self._lines.read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                group = entry.pop("set")
+                scores = ImageScores.from_dict(entry)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # cut short when the run was killed
+            known[group, scores.name] = scores
+        if lines and not self._lines.read_bytes().endswith(b"\n"):
+            # What follows must not be glued to the torn line.
+            with self._lines.open("a", encoding="utf-8") as file:
+                file.write("\n")
+        return known
+
+
+def checksum(pixels: Pixels) -> int:
+    """``zlib.crc32`` of the pixels' bytes."""
+    return zlib.crc32(np.ascontiguousarray(pixels).data)

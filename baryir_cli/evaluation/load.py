@@ -1,0 +1,70 @@
+"""Images of a set, decoded, degraded and found to fit each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from baryir_cli.benches.degrade import Degradation, Pixels
+from baryir_cli.benches.find import Item
+from baryir_cli.errors import UserError
+from baryir_cli.evaluation.journal import checksum
+from baryir_cli.images import ImageError, read_photo
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The pixels of an item, ``(H, W, 3)`` uint8 RGB."""
+
+    name: str
+    degraded: Pixels | None
+    target: Pixels | None
+    restored: Pixels | None
+    """Restored by another program."""
+
+    @property
+    def shown(self) -> Pixels:
+        """Whichever there is; all are equally large."""
+        return next(p for p in (self.degraded, self.restored, self.target) if p is not None)
+
+    def checksums(self) -> dict[str, int]:
+        """Of what goes into the restoration and its scores."""
+        pixels = {"input": self.degraded, "target": self.target}
+        return {kind: checksum(p) for kind, p in pixels.items() if p is not None}
+
+
+def load(item: Item, degradation: Degradation | None) -> Loaded:
+    """Decodes an item.
+
+    Raises:
+        UserError: a file cannot be read or the sizes differ; it names them.
+    """
+    target = _read(item.target)
+    degraded = _read(item.degraded)
+    if degradation is not None and target is not None:
+        degraded = degradation(target, item.name)
+    restored = _read(item.restored)
+    for path, pixels in ((item.degraded, degraded), (item.restored, restored)):
+        if path is not None and pixels is not None and target is not None:
+            _check_sizes(path, pixels, item.target, target)
+    return Loaded(item.name, degraded, target, restored)
+
+
+def _read(path: Path | None) -> Pixels | None:
+    if path is None:
+        return None
+    try:
+        pixels = read_photo(path).pixels
+    except ImageError as error:
+        raise UserError(f"{path} {error}") from None
+    if pixels.dtype == np.uint16:
+        return np.round(pixels / 257).astype(np.uint8)
+    return pixels
+
+
+def _check_sizes(path: Path, pixels: Pixels, partner: Path | None, target: Pixels) -> None:
+    if pixels.shape != target.shape:
+        first, second = (f"{p.shape[1]} x {p.shape[0]}" for p in (pixels, target))
+        raise UserError(f"{path} and {partner} differ in size: {first} and {second}")

@@ -1,0 +1,212 @@
+"""The HTML page: one file that needs nothing else, neither a network nor another file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+from PIL import Image
+
+from baryir_cli.benches.degrade import Pixels
+from baryir_cli.benches.find import FoundSet
+from baryir_cli.errors import UserError
+from baryir_cli.evaluation.boxplot import Box, box_plot
+from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
+from baryir_cli.evaluation.run import Evaluator
+from baryir_cli.evaluation.summary import HEADINGS, Summary
+from baryir_cli.metrics import METRICS, Metric
+
+LARGEST = 1024
+"""Pixels of the longer side of an embedded image; larger ones are made smaller."""
+QUALITY = 88
+
+# The page may load nothing but what it carries.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of a set to look at."""
+
+    rank: str
+    """Best, median or worst."""
+    scores: ImageScores
+    before: Pixels
+    before_label: str
+    after: Pixels
+
+
+def examples(
+    run: Evaluation, found: Sequence[FoundSet], evaluator: Evaluator
+) -> list[list[Example]]:
+    """The best, the median and the worst image of every set, restored again unless saved."""
+    by_id = {one.id: one for one in found}
+    return [list(_examples(scores, by_id[scores.id], evaluator)) for scores in run.sets]
+
+
+def page(run: Evaluation, summary: Summary, shown: list[list[Example]], settings: str) -> str:
+    """The whole page."""
+    sections = [
+        _section(run, scores, summary, pictures)
+        for scores, pictures in zip(run.sets, shown, strict=True)
+    ]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes)
+    body = [
+        f'<h1>{escape(summary.title)}</h1><p class="faint">{escape(settings)}, '
+        f"{escape(run.settings['date'])}</p>",
+        _main_table(summary),
+        _paper_table(summary),
+        f"<ul>{notes}</ul>" if notes else "",
+        *sections,
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(summary.title)}</title>\n'
+        f"<style>\n{_asset('page.css')}</style></head>\n<body>\n"
+        + "\n".join(filter(None, body))
+        + f"\n<script>\n{_asset('page.js')}</script>\n</body></html>\n"
+    )
+
+
+def ranking_metric(scores: SetScores) -> Metric | None:
+    """The metric that says which image is best: the first that every image has."""
+    return next((METRICS[m] for m in scores.metrics if scores.values("restored", m)), None)
+
+
+def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Iterator[Example]:
+    metric = ranking_metric(scores)
+    if metric is None:
+        return
+    items = {item.name: item for item in found.items}
+    ranked = sorted(
+        scores.images,
+        key=lambda image: image.restored[metric.name],
+        reverse=metric.better == "higher",
+    )
+    places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"}
+    for place, rank in sorted(places.items()):
+        image = ranked[place]
+        try:
+            loaded, after = evaluator.restored(found, items[image.name])
+        except UserError:
+            continue  # a file that went away meanwhile
+        before, label = (
+            (loaded.degraded, "input") if loaded.degraded is not None else (loaded.target, "target")
+        )
+        if before is not None:
+            yield Example(rank, image, before, label, after)
+
+
+def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: list[Example]) -> str:
+    title = f"<h2>{escape(scores.label)}</h2>"
+    if scores.degradation:
+        title += f'<p class="faint">{escape(scores.degradation)}</p>'
+    plots = [_plot(scores, METRICS[m], summary) for m in scores.metrics]
+    figures = "".join(_figure(e, ranking_metric(scores), run.settings["name"]) for e in pictures)
+    return f'{title}<div class="plots">{"".join(plots)}</div>' + (
+        f'<div class="examples">{figures}</div>' if figures else ""
+    )
+
+
+def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
+    names = [image.name for image in scores.images]
+    boxes = [
+        Box(kind, np.array(values), names)
+        for kind in ("input", "restored")
+        if (values := scores.values(kind, metric.name)) and all(map(math.isfinite, values))
+    ]
+    if not boxes:
+        return ""
+    paper = next(
+        (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
+    )
+    better = f"{metric.better} is better"
+    title = f"{metric.label} of {len(names)} images"
+    dashed = "; dashed: the paper's mean" if paper is not None else ""
+    return (
+        f"<div><h3>{escape(title)}</h3>{box_plot(title, boxes, metric.digits, paper)}"
+        f'<p class="faint">{better}; cross: the mean{dashed}</p></div>'
+    )
+
+
+def _figure(example: Example, metric: Metric | None, name: str) -> str:
+    scores = example.scores
+    figures = "" if metric is None else _before_after(scores, metric)
+    alt = f"{scores.name}, {example.before_label}"
+    return (
+        '<figure><div class="slider">'
+        f'<img class="after" alt="{escape(scores.name)}, restored" src="{_data(example.after)}">'
+        f'<img class="before" alt="{escape(alt)}" src="{_data(example.before)}">'
+        f'<span class="left">{example.before_label}</span>'
+        f'<span class="right">{escape(name)}</span>'
+        f'<input type="range" min="0" max="100" value="50" step="0.1" '
+        f'aria-label="{escape(scores.name)}: share of the {example.before_label} that is shown">'
+        f"</div><figcaption><b>{example.rank}</b>: {escape(scores.name)}{figures}</figcaption>"
+        "</figure>"
+    )
+
+
+def _before_after(scores: ImageScores, metric: Metric) -> str:
+    after = f"{scores.restored[metric.name]:.{metric.digits}f}"
+    before = scores.input.get(metric.name)
+    change = after if before is None else f"{before:.{metric.digits}f} to {after}"
+    return f", {metric.label} {change}"
+
+
+def _data(pixels: Pixels) -> str:
+    image = Image.fromarray(pixels)
+    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _main_table(summary: Summary) -> str:
+    rows, before = [], ""
+    for line in summary.lines:
+        cells = line.cells()
+        first = cells[:2] if line.set != before else ("", "")
+        kind = ' class="first"' if line.set != before else ""
+        before = line.set
+        rows.append(f"<tr{kind}>{_cells([*first, *cells[2:]], 3, 4)}</tr>")
+    return _table(HEADINGS, rows, 3)
+
+
+def _paper_table(summary: Summary) -> str:
+    if not summary.paper:
+        return ""
+    headings, *methods, ours = summary.paper
+    rows = [f"<tr>{_cells(row, 1)}</tr>" for row in methods]
+    rows.append(f'<tr class="ours first">{_cells(ours, 1)}</tr>')
+    return "<h3>The paper's table</h3>" + _table(headings, rows, 1)
+
+
+def _table(headings: Sequence[str], rows: list[str], numbers_from: int) -> str:
+    head = "".join(
+        f'<th class="number">{escape(h)}</th>' if n >= numbers_from else f"<th>{escape(h)}</th>"
+        for n, h in enumerate(headings)
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _cells(cells: Sequence[str], numbers_from: int, restored: int | None = None) -> str:
+    def kind(number: int) -> str:
+        names = ["number"] * (number >= numbers_from) + ["restored"] * (number == restored)
+        return f' class="{" ".join(names)}"' if names else ""
+
+    return "".join(f"<td{kind(n)}>{escape(cell)}</td>" for n, cell in enumerate(cells))
+
+
+def _asset(name: str) -> str:
+    return files("baryir_cli.evaluation").joinpath(name).read_text("utf-8")

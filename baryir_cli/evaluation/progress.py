@@ -1,0 +1,65 @@
+"""Progress of an evaluation: two bars on a terminal, a line for every tenth elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from baryir_cli.benches import FoundSet, Item
+
+
+class EvaluationDisplay:
+    """Shows how far the set at work and the whole run are."""
+
+    def __init__(self, console: Console, sets: list[FoundSet]) -> None:
+        self.console = console
+        self.live = console.is_terminal
+        self.bar = Progress(
+            TextColumn("{task.description}", table_column=Column(max_width=28, no_wrap=True)),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self.live,
+            transient=True,
+        )
+        total = sum(len(found.items) for found in sets)
+        self.all = self.bar.add_task(f"{len(sets)} sets" if len(sets) > 1 else "all", total=total)
+        self.set = self.bar.add_task("", total=0)
+        self.label, self.size, self.done = "", 0, 0
+
+    def __enter__(self) -> EvaluationDisplay:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def begin(self, found: FoundSet) -> None:
+        """A set is about to be worked on."""
+        self.label, self.size, self.done = found.label, len(found.items), 0
+        self.bar.reset(self.set, total=self.size, description=escape(self.label))
+
+    def add(self, item: Item, problem: str) -> None:  # noqa: ARG002 (the problem names the file)
+        """An image is done, or ``problem`` is why it is not."""
+        self.done += 1
+        self.bar.update(self.set, advance=1)
+        self.bar.update(self.all, advance=1)
+        if problem:
+            self.console.print(f"[red]failed[/]  {escape(problem)}")
+        tenth = max(self.size // 10, 1)
+        if not self.live and (self.done % tenth == 0 or self.done == self.size):
+            self.console.print(f"{escape(self.label)}: {self.done} of {self.size}")
+
+    def note(self, text: str) -> None:
+        """Something the user should know while the run goes on."""
+        self.console.print(f"[yellow]note[/]    {escape(text)}")

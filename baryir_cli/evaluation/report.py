@@ -1,0 +1,55 @@
+"""Reports of an evaluation: its sheet, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+from baryir_cli.evaluation.results import Evaluation, ImageScores
+from baryir_cli.evaluation.sheet import Sheet, Table, without_repeats
+from baryir_cli.evaluation.summary import HEADINGS, Summary
+
+
+def sheet(summary: Summary, settings: str) -> Sheet:
+    """The table, the paper's and the notes."""
+    rows = without_repeats([line.cells() for line in summary.lines], 2)
+    tables = [Table(HEADINGS, rows, 3)]
+    if summary.paper:
+        headings, *methods = summary.paper
+        tables.append(Table(headings, methods, 1, "The paper's table", ours=-1))
+    return Sheet(tables, summary.title, settings, summary.notes)
+
+
+def to_json(run: Evaluation, summary: Summary) -> str:
+    """Everything, images one by one."""
+    return json.dumps(run.to_dict(summary.to_dict()), indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(run: Evaluation) -> str:
+    """A line an image."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    metrics = [(kind, m) for m in run.metrics for kind in ("input", "restored")]
+    first = ["set", "image", "width", "height", "seconds", "tile", "precision", "device"]
+    writer.writerow([*first, *(f"{kind}_{metric}" for kind, metric in metrics)])
+    for scores in run.sets:
+        for image in scores.images:
+            figures = [_figure(image, kind, metric) for kind, metric in metrics]
+            writer.writerow([scores.label, *_how(image), *figures])
+    return buffer.getvalue()
+
+
+def _how(image: ImageScores) -> list[object]:
+    height, width = image.tile
+    tile = f"{width}x{height}" if image.tiles else ""
+    seconds = f"{image.seconds:.4f}" if image.tiles else ""
+    return [image.name, image.width, image.height, seconds, tile, image.precision, image.device]
+
+
+def _figure(image: ImageScores, kind: str, metric: str) -> str:
+    value = getattr(image, kind).get(metric)
+    if value is None:
+        return ""
+    return f"{value:.6f}" if math.isfinite(value) else "inf"

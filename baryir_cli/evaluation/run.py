@@ -1,0 +1,214 @@
+"""The loop over a set: decode, restore and score at the same time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from baryir_cli.benches.degrade import Pixels
+from baryir_cli.benches.find import FoundSet, Item
+from baryir_cli.engine import Engine, Report
+from baryir_cli.errors import UserError
+from baryir_cli.evaluation.journal import Journal, checksum
+from baryir_cli.evaluation.load import Loaded, load
+from baryir_cli.evaluation.results import ImageScores, SetScores
+from baryir_cli.evaluation.score import Features, Scorers
+
+WORKERS = min(4, os.cpu_count() or 1)
+"""Images that are decoded ahead, and as many that wait for their scores."""
+
+Progress = Callable[[Item, str], None]
+"""Told of every image that is done, and what was wrong with it."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One image: its figures, and what the set's metrics need of it."""
+
+    scores: ImageScores
+    features: dict[str, Features]
+    failures: dict[str, str]
+    """Why a metric was not computed."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One image, decoded; restored already where another program or a former run did it."""
+
+    loaded: Loaded
+    restored: Pixels | None
+    scores: ImageScores
+    """Of a former run, or without figures yet."""
+
+
+class Evaluator:
+    """Restores and scores sets.
+
+    Args:
+        engine: None where another program has restored the images.
+        journal: where restored images and scores go, and are taken from.
+    """
+
+    def __init__(
+        self, engine: Engine | None, scorers: Scorers, journal: Journal | None = None
+    ) -> None:
+        self.engine = engine
+        self.scorers = scorers
+        self.journal = journal
+
+    def run(
+        self, found: FoundSet, metrics: Sequence[str], progress: Progress, *, allow_missing: bool
+    ) -> SetScores:
+        """All images of a set. What is wrong with one is noted, and the next goes on."""
+        scorers = self.scorers.only(metrics)
+        result = SetScores(
+            found.id,
+            found.label,
+            list(metrics),
+            official=found.official,
+            stands_for=found.stands_for,
+            degradation=str(found.degradation or ""),
+            problems=list(found.problems),
+            allow_missing=allow_missing,
+        )
+        features = []
+        for item, outcome in self._outcomes(found, scorers):
+            problem = ""
+            if isinstance(outcome, Scored):
+                result.images.append(outcome.scores)
+                features.append(outcome.features)
+                for metric, reason in outcome.failures.items():
+                    result.not_computed.setdefault(metric, f"{item.name}: {reason}")
+            else:
+                problem = str(outcome)
+                result.problems.append(problem)
+            progress(item, problem)
+        if features:
+            result.whole = {m: s for m, s in scorers.distances(features).items() if s}
+        return result
+
+    def restored(self, found: FoundSet, item: Item) -> tuple[Loaded, Pixels]:
+        """One image and its restoration, for pages: of a former run, or anew."""
+        prepared = self._prepare(found, item)
+        pixels, _ = self._restore(prepared)
+        return prepared.loaded, pixels
+
+    def _outcomes(
+        self, found: FoundSet, scorers: Scorers
+    ) -> Iterator[tuple[Item, Scored | UserError]]:
+        """In order; the engine works in the caller's thread."""
+        waiting = deque(found.items)
+        decoding: deque[tuple[Item, Future[Prepared]]] = deque()
+        scoring: deque[tuple[Item, Future[Scored] | UserError]] = deque()
+        with _pool("decode") as decoders, _pool("score") as judges:
+            try:
+                while waiting or decoding:
+                    while waiting and len(decoding) <= WORKERS:
+                        item = waiting.popleft()
+                        decoding.append((item, decoders.submit(self._prepare, found, item)))
+                    item, future = decoding.popleft()
+                    try:
+                        prepared = future.result()
+                        pixels, scores = self._restore(prepared)
+                    except UserError as error:
+                        scoring.append((item, error))
+                    else:
+                        prepared = replace(prepared, restored=pixels, scores=scores)
+                        scoring.append((item, judges.submit(self._score, found, prepared, scorers)))
+                    yield from _finished(scoring, WORKERS)
+                yield from _finished(scoring, 0)
+            finally:
+                decoders.shutdown(wait=False, cancel_futures=True)
+                judges.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare(self, found: FoundSet, item: Item) -> Prepared:
+        loaded = load(item, found.degradation)
+        sums = loaded.checksums()
+        if self.journal is not None:
+            recalled = self.journal.recall(found.id, item.name, sums)
+            if recalled is not None:
+                return Prepared(loaded, recalled[1], recalled[0])
+        height, width = loaded.shown.shape[:2]
+        return Prepared(loaded, loaded.restored, ImageScores(item.name, width, height, crc32=sums))
+
+    def _restore(self, prepared: Prepared) -> tuple[Pixels, ImageScores]:
+        if prepared.restored is not None:
+            return prepared.restored, prepared.scores
+        degraded = prepared.loaded.degraded
+        if self.engine is None or degraded is None:
+            raise UserError(f"{prepared.loaded.name}: there is nothing to restore")
+        started = time.perf_counter()
+        try:
+            pixels, report = self.engine.restore(degraded)
+        except UserError as error:
+            raise UserError(f"{prepared.loaded.name}: {error}") from None
+        return pixels, _with_report(prepared.scores, report, time.perf_counter() - started)
+
+    def _score(self, found: FoundSet, prepared: Prepared, scorers: Scorers) -> Scored:
+        loaded, pixels, known = prepared.loaded, prepared.restored, prepared.scores
+        assert pixels is not None  # noqa: S101 (restored by now)
+        images = {"restored": pixels, "input": loaded.degraded, "target": loaded.target}
+        there = {kind: image for kind, image in images.items() if image is not None}
+        failures: dict[str, str] = {}
+        restored = scorers.scores(pixels, loaded.target, known.restored, failures)
+        before = {}
+        if loaded.degraded is not None:
+            before = scorers.scores(loaded.degraded, loaded.target, known.input, failures)
+        wanted = there if loaded.target is not None else {}
+        features = {kind: scorers.features(image, failures) for kind, image in wanted.items()}
+        sums = {**known.crc32, "restored": checksum(pixels)}
+        scores = replace(known, input=before, restored=restored, crc32=sums)
+        if self.journal is not None:
+            _note(self.journal, found.id, known, scores, pixels)
+        return Scored(scores, features, failures)
+
+
+def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p: Pixels) -> None:
+    """Saves what a former run did not."""
+    if "restored" not in known.crc32:
+        journal.save_image(group, new.name, p)
+    both = replace(
+        new,
+        input={**known.input, **new.input},
+        restored={**known.restored, **new.restored},
+    )
+    if both != known:
+        journal.save_scores(group, both)
+
+
+def _with_report(scores: ImageScores, report: Report, seconds: float) -> ImageScores:
+    return replace(
+        scores,
+        seconds=seconds,
+        tiles=report.tiles,
+        tile=report.tile,
+        precision=report.precision,
+        device=report.device,
+        redone_in_fp32=report.redone,
+    )
+
+
+def _finished(
+    scoring: deque[tuple[Item, Future[Scored] | UserError]], at_most: int
+) -> Iterator[tuple[Item, Scored | UserError]]:
+    """Outcomes in order, waiting while more than ``at_most`` are on their way."""
+    while scoring:
+        item, future = scoring[0]
+        if isinstance(future, Future) and len(scoring) <= at_most and not future.done():
+            return
+        scoring.popleft()
+        if not isinstance(future, Future):
+            yield item, future
+            continue
+        try:
+            yield item, future.result()
+        except UserError as error:
+            yield item, error
+
+
+def _pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)

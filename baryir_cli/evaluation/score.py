@@ -1,0 +1,107 @@
+"""The metrics of a run, as far as they can be computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baryir_cli.benches.degrade import Pixels
+from baryir_cli.evaluation.results import Scores
+from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, SetScorer, scorer
+
+Features = dict[str, NDArray[np.float64]]
+"""Of an image, by metric of whole sets."""
+
+
+@dataclass
+class Scorers:
+    """What computes the metrics asked for; ``unavailable`` says why some are not."""
+
+    image: dict[str, ImageScorer] = field(default_factory=dict)
+    whole: dict[str, SetScorer] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, names: Sequence[str], device: str) -> Scorers:
+        """Makes them; weights that are not here are fetched."""
+        made = cls()
+        for name in names:
+            try:
+                found = scorer(name, device)
+            except MetricUnavailable as reason:
+                made.unavailable[name] = str(reason)
+                continue
+            if METRICS[name].per_image:
+                made.image[name] = cast(ImageScorer, found)
+            else:
+                made.whole[name] = cast(SetScorer, found)
+        return made
+
+    def only(self, names: Sequence[str]) -> Scorers:
+        """Those that a set is measured by."""
+        return Scorers(
+            {name: self.image[name] for name in names if name in self.image},
+            {name: self.whole[name] for name in names if name in self.whole},
+        )
+
+    def scores(
+        self, pixels: Pixels, target: Pixels | None, known: Scores, failures: dict[str, str]
+    ) -> Scores:
+        """The metrics of an image, those that are known not computed again.
+
+        One that cannot be computed of this image (smaller than its window, say) is left out and
+        the reason noted in ``failures``.
+        """
+        scores = {}
+        for name, score in self.image.items():
+            if name in known:
+                scores[name] = known[name]
+                continue
+            with _noting(failures, name):
+                scores[name] = float(score(pixels, target))
+        return scores
+
+    def features(self, pixels: Pixels, failures: dict[str, str]) -> Features:
+        """What the metrics of whole sets keep of an image; ``failures`` as for scores."""
+        found = {}
+        for name, whole in self.whole.items():
+            with _noting(failures, name):
+                found[name] = whole.features(pixels)
+        return found
+
+    def distances(self, features: Sequence[dict[str, Features]]) -> dict[str, Scores]:
+        """Metrics of a whole set against its targets.
+
+        Args:
+            features: of every image, by ``input``, ``restored`` and ``target``.
+        """
+        return {name: dict(self._distances(name, features)) for name in self.whole}
+
+    def _distances(
+        self, name: str, features: Sequence[dict[str, Features]]
+    ) -> Iterator[tuple[str, float]]:
+        def stacked(kind: str) -> NDArray[np.float64]:
+            return np.stack([entry[kind][name] for entry in features])
+
+        def has(kind: str) -> bool:
+            return all(name in entry.get(kind, {}) for entry in features)
+
+        # One image has no covariance.
+        if len(features) < 2 or not has("target"):
+            return
+        for kind in ("input", "restored"):
+            if has(kind):
+                yield kind, float(self.whole[name].distance(stacked(kind), stacked("target")))
+
+
+@contextmanager
+def _noting(failures: dict[str, str], metric: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, MetricUnavailable) as error:
+        failures[metric] = " ".join(str(error).split())

@@ -1,0 +1,193 @@
+"""One evaluation from its options to its results."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from baryir_cli import __version__
+from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set
+from baryir_cli.console import messages
+from baryir_cli.engine import Engine
+from baryir_cli.errors import StoppedError, UsageError, UserError
+from baryir_cli.evaluation.journal import Journal
+from baryir_cli.evaluation.progress import EvaluationDisplay
+from baryir_cli.evaluation.results import Evaluation
+from baryir_cli.evaluation.run import Evaluator
+from baryir_cli.evaluation.score import Scorers
+from baryir_cli.metrics import METRICS
+from baryir_cli.references import resolve_weights
+from models.weights import WeightsError, load_network, read_weights
+
+NAMED = 10
+"""Bad files that a refusal lists."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How images are restored, as ``baryir restore`` has it."""
+
+    weights: str = "small"
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    overlap: int | None = None
+
+
+@dataclass
+class Session:
+    """What is to be evaluated, and the results once it is.
+
+    Args:
+        metrics: asked for by name; empty for those of the bench, or of what the folders allow.
+        engine: None where the images are restored already.
+        save: folder of restored images, from which a stopped run goes on.
+    """
+
+    sets: list[FoundSet]
+    metrics: tuple[str, ...] = ()
+    bench: Bench | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+    engine: EngineOptions | None = field(default_factory=EngineOptions)
+    save: Path | None = None
+    allow_missing: bool = False
+
+    def __post_init__(self) -> None:
+        problems = [problem for found in self.sets for problem in found.problems]
+        if problems and not self.allow_missing:
+            more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
+            listed = "; ".join([*problems[:NAMED], *more])
+            raise UserError(f"{listed}; --allow-missing evaluates the rest")
+        for found in self.sets:
+            if not self._metrics_of(found):
+                raise UsageError(
+                    f"{found.label} has no targets to hold its images against: --metrics niqe,piqe"
+                )
+
+    def run(self) -> tuple[Evaluation, Evaluator]:
+        """Restores and scores all sets; the evaluator goes along for those who want pictures."""
+        display = EvaluationDisplay(messages(), self.sets)
+        engine, settings = self._engine(display)
+        wanted = [m for m in METRICS if any(m in self._metrics_of(s) for s in self.sets)]
+        journal = self._journal(settings)
+        scorers = Scorers.of(wanted, str(engine.device) if engine else "cpu")
+        evaluator = Evaluator(engine, scorers, journal)
+        result = Evaluation(
+            self.bench.id if self.bench else None,
+            wanted,
+            settings,
+            missing=self.missing,
+            unavailable=scorers.unavailable,
+        )
+        try:
+            with display:
+                for found in self.sets:
+                    display.begin(found)
+                    result.sets.append(
+                        evaluator.run(
+                            found,
+                            self._metrics_of(found),
+                            display.add,
+                            allow_missing=self.allow_missing,
+                        )
+                    )
+        except KeyboardInterrupt:
+            how = (
+                "the same command goes on from there" if journal else "--save DIR lets a run go on"
+            )
+            raise StoppedError(f"interrupted; {how}") from None
+        return result, evaluator
+
+    def _metrics_of(self, found: FoundSet) -> list[str]:
+        """Those asked for; else the bench's; else what the field reports, as far as possible."""
+        asked = self.metrics or (self.bench.metrics if self.bench else ())
+        if not found.reference:
+            return [m for m in asked or ("niqe", "piqe") if not METRICS[m].needs_target]
+        if self.metrics:
+            return list(self.metrics)
+        return [m for m in asked or ("psnr", "ssim") if METRICS[m].needs_target]
+
+    def _engine(self, display: EvaluationDisplay) -> tuple[Engine | None, dict[str, Any]]:
+        """The engine, and all that a reader must know of it."""
+        settings: dict[str, Any] = {"name": "restored", "baryir": __version__, **_environment()}
+        if self.engine is None:
+            return None, settings
+        options = self.engine
+        try:
+            weights = read_weights(resolve_weights(options.weights))
+        except WeightsError as error:
+            raise UserError(str(error)) from None
+        engine = Engine(
+            load_network(weights),
+            device=options.device,
+            precision=options.precision,
+            tile=options.tile,
+            overlap=options.overlap,
+            notify=display.note,
+        )
+        settings["name"] = Path(options.weights).stem
+        settings["weights"] = {"reference": options.weights, "sha256": weights.sha256}
+        settings["device"] = str(engine.device)
+        settings["precision"] = engine.precision
+        settings["tile"] = "auto" if options.tile is None else options.tile
+        settings["overlap"] = "auto" if options.overlap is None else options.overlap
+        return engine, settings
+
+    def _journal(self, settings: dict[str, Any]) -> Journal | None:
+        if self.save is None:
+            return None
+        if "weights" not in settings:
+            raise UsageError("--save is for images that this run restores; these are there already")
+        identity = {k: settings[k] for k in ("precision", "tile", "overlap")}
+        return Journal(self.save, {"weights": settings["weights"]["sha256"], **identity})
+
+
+def find_sets(
+    which: Bench, data: Path, names: Sequence[str]
+) -> tuple[list[FoundSet], dict[str, str]]:
+    """The sets of a bench that are there; the labels of the others, and where they go.
+
+    Raises:
+        UserError: none is there, or one that was asked for by name is not.
+    """
+    found, missing = [], {}
+    for wanted in chosen_sets(which, list(names)):
+        one = find_set(wanted, data)
+        if one is None:
+            missing[wanted.label] = str(data / wanted.where)
+        else:
+            found.append(one)
+    if missing and (names or not found):
+        label, where = next(iter(missing.items()))
+        raise UserError(f"{label} is not there; put it in {where} (baryir eval --list shows all)")
+    return found, missing
+
+
+def settings_line(settings: dict[str, Any]) -> str:
+    """How the images were restored, in a line."""
+    if "weights" not in settings:
+        return f"restored by another program; baryir {settings['baryir']}"
+    weights = settings["weights"]
+    tile, overlap = settings["tile"], settings["overlap"]
+    return (
+        f"weights {weights['reference']} (sha256 {weights['sha256'][:12]}), {settings['device']}, "
+        f"{settings['precision']}, tile {'whole image' if tile == 0 else tile}, overlap {overlap}, "
+        f"baryir {settings['baryir']}"
+    )
+
+
+def _environment() -> dict[str, str]:
+    import numpy
+    import torch
+
+    return {
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,112 @@
+"""Tables with their notes, for the terminal and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+Cells = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows."""
+
+    headings: Cells
+    rows: Sequence[Cells]
+    numbers_from: int
+    """Column from which on cells are figures, to be set flush right."""
+    title: str = ""
+    ours: int | None = None
+    """Row to be set in bold; negative ones count from the end."""
+
+    def is_ours(self, row: int) -> bool:
+        """Whether a row is the one in bold."""
+        return self.ours is not None and row == self.ours % len(self.rows)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a command answers."""
+
+    tables: Sequence[Table]
+    title: str = ""
+    subtitle: str = ""
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def answers() -> Console:
+    """The console of what was asked for; wide where nobody looks at it."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def show(sheet: Sheet) -> None:
+    """Prints a sheet on standard output."""
+    console = answers()
+
+    def line(text: str) -> None:
+        # Lines that a program reads stay whole.
+        console.print(text, soft_wrap=not console.is_terminal)
+
+    if sheet.title:
+        line(f"[bold]{escape(sheet.title)}[/]")
+    if sheet.subtitle:
+        line(escape(sheet.subtitle))
+    for table in sheet.tables:
+        if table.title:
+            line(f"[bold]{escape(table.title)}[/]")
+        console.print(_rich(table))
+    for note in sheet.notes:
+        line(f"- {escape(note)}")
+
+
+def markdown(sheet: Sheet) -> str:
+    """A sheet as Markdown."""
+    parts = [f"## {sheet.title}" if sheet.title else "", sheet.subtitle]
+    for table in sheet.tables:
+        parts += [f"### {table.title}" if table.title else "", _markdown(table)]
+    parts.append("\n".join(f"- {_plain(note)}" for note in sheet.notes))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def without_repeats(rows: Sequence[Cells], columns: int) -> list[Cells]:
+    """Rows whose first ``columns`` cells are empty where they repeat those of the row above."""
+    shown: list[Cells] = []
+    before: Cells = ()
+    for row in rows:
+        repeated = list(row[:columns]) == list(before[:columns])
+        shown.append([*([""] * columns), *row[columns:]] if repeated else row)
+        before = row
+    return shown
+
+
+def _rich(table: Table) -> RichTable:
+    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, heading in enumerate(table.headings):
+        right = number >= table.numbers_from
+        made.add_column(
+            escape(heading), justify="right" if right else "left", overflow="fold", no_wrap=right
+        )
+    for number, row in enumerate(table.rows):
+        made.add_row(*map(escape, row), style="bold" if table.is_ours(number) else "")
+    return made
+
+
+def _markdown(table: Table) -> str:
+    rule = ["---:" if n >= table.numbers_from else "---" for n in range(len(table.headings))]
+    rows = [
+        [f"**{cell}**" if cell and table.is_ours(n) else cell for cell in row]
+        for n, row in enumerate(table.rows)
+    ]
+    lines = [table.headings, rule, *rows]
+    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,269 @@
+"""An evaluation condensed to the lines of its table, which every report shows alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from baryir_cli.benches import Bench, bench, paper_rows
+from baryir_cli.evaluation.results import Evaluation, SetScores
+from baryir_cli.evaluation.statistics import interval, mean_resamples
+from baryir_cli.metrics import METRICS, Metric
+
+Interval = tuple[float, float]
+
+HEADINGS = (
+    "set",
+    "images",
+    "metric",
+    "input",
+    "restored",
+    "95 % interval",
+    "gain",
+    "paper",
+    "difference",
+)
+NOT_COMPUTED = "not computed"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One set, or the average of all, by one metric."""
+
+    set: str
+    """Label of the set."""
+    images: str
+    metric: Metric
+    input: float | None = None
+    restored: float | None = None
+    interval: Interval | None = None
+    paper: float | None = None
+    """What the paper says of its own network on this set."""
+    computed: bool = True
+    """False where the metric is not to be had."""
+
+    @property
+    def gain(self) -> float | None:
+        """Restored less input."""
+        return _less(self.restored, self.input)
+
+    @property
+    def difference(self) -> float | None:
+        """Restored less the paper's."""
+        return _less(self.restored, self.paper)
+
+    def cells(self) -> tuple[str, ...]:
+        """As :data:`HEADINGS` has them, formatted."""
+        low_high = self.interval and " to ".join(self._text(v) for v in self.interval)
+        return (
+            self.set,
+            self.images,
+            self.metric.label,
+            self._text(self.input),
+            self._text(self.restored) if self.computed else NOT_COMPUTED,
+            low_high or "",
+            self._text(self.gain, "+"),
+            "" if self.paper is None else published(self.metric, self.paper),
+            self._text(self.difference, "+"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "set": self.set,
+            "images": self.images,
+            "metric": self.metric.name,
+            "input": _json(self.input),
+            "restored": _json(self.restored),
+            "interval": list(self.interval) if self.interval else None,
+            "paper": self.paper,
+        }
+
+    def _text(self, value: float | None, sign: str = "") -> str:
+        if value is None:
+            return "" if sign else "-"
+        return f"{value:{sign}.{self.metric.digits}f}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a report shows."""
+
+    title: str
+    lines: list[Line]
+    paper: list[list[str]]
+    """The paper's table, headings first, ours last; empty where nothing may stand beside it."""
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"lines": [line.to_dict() for line in self.lines], "notes": self.notes}
+
+
+def summarise(run: Evaluation) -> Summary:
+    """The lines, the paper's table and the notes of an evaluation."""
+    which = bench(run.bench) if run.bench else None
+    lines = [line for scores in run.sets for line in _set_lines(run, scores, which)]
+    average = _average(run, which) if which else []
+    title = f"Bench {which.id}: {which.title.lower()}" if which else "Evaluation"
+    paper = _paper_table(run, which, average) if which else []
+    return Summary(title, lines + average, paper, list(_notes(run, which, bool(average))))
+
+
+def published(metric: Metric, value: float) -> str:
+    """A figure of the paper, which has three digits at most."""
+    return f"{value:.{min(metric.digits, 3)}f}"
+
+
+def count(scores: SetScores) -> str:
+    """How many images stand behind a figure, and of how many."""
+    number = str(len(scores.images))
+    if scores.stands_for is None and scores.official is not None:
+        number += f" of {scores.official}"
+    if scores.problems and scores.allow_missing:
+        number += f", {len(scores.problems)} left out"
+    return number
+
+
+def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Iterator[Line]:
+    for name in scores.metrics:
+        metric = METRICS[name]
+        values = scores.values("restored", name) if scores.averaged else []
+        names = [image.name for image in scores.images]
+        yield Line(
+            scores.label,
+            count(scores),
+            metric,
+            scores.mean("input", name),
+            scores.mean("restored", name),
+            interval(mean_resamples(values, names)) if len(values) > 1 else None,
+            _paper_figure(which, scores, name) if which else None,
+            name not in run.unavailable and name not in scores.not_computed,
+        )
+
+
+def _paper_figure(which: Bench, scores: SetScores, metric: str) -> float | None:
+    name = which.paper_names.get(scores.id, "")
+    if not scores.comparable:
+        return None
+    (row,) = [row for row in paper_rows(which.table) if row["method"] == which.ours]
+    return row["results"].get(name, {}).get(metric)
+
+
+def _average(run: Evaluation, which: Bench) -> list[Line]:
+    """Means over the sets, if all of the bench are there, whole and official, by one metric."""
+    if len(run.sets) < max(len(which.sets), 2):
+        return []
+    if any(s.partial or not s.comparable for s in run.sets):
+        return []
+    return [line for name in run.metrics if (line := _average_line(run, which, name))]
+
+
+def _average_line(run: Evaluation, which: Bench, metric: str) -> Line | None:
+    before, after = (_mean_of_sets(run, kind, metric) for kind in ("input", "restored"))
+    if after is None:
+        return None
+    resamples = [
+        mean_resamples(values, [image.name for image in s.images])
+        for s in run.sets
+        if (values := s.values("restored", metric))
+    ]
+    return Line(
+        f"average of {len(run.sets)}",
+        str(sum(len(s.images) for s in run.sets)),
+        METRICS[metric],
+        before,
+        after,
+        interval(sum(resamples[1:], resamples[0]) / len(resamples)) if resamples else None,
+        _paper_average(which, metric),
+    )
+
+
+def _mean_of_sets(run: Evaluation, kind: str, metric: str) -> float | None:
+    means = [mean for s in run.sets if (mean := s.mean(kind, metric)) is not None]
+    return sum(means) / len(means) if len(means) == len(run.sets) else None
+
+
+def _paper_average(which: Bench, metric: str) -> float | None:
+    (row,) = [row for row in paper_rows(which.table) if row["method"] == which.ours]
+    return row["results"].get("average", {}).get(metric)
+
+
+def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[list[str]]:
+    """Methods by sets, figures joined by slashes as the paper has them."""
+    shown = [s for s in run.sets if s.comparable and which.paper_names.get(s.id)]
+    if not shown:
+        return []
+    metrics = [m for m in run.metrics if any(s.mean("restored", m) is not None for s in shown)]
+    headings = ["/".join(METRICS[m].label for m in metrics)]
+    headings += [s.label + (f", {count(s)}" if s.partial else "") for s in shown]
+    rows = []
+    for row in paper_rows(which.table):
+        results = [row["results"].get(which.paper_names[s.id], {}) for s in shown]
+        rows.append([row["method"], *(_joined(metrics, r) for r in results)])
+    ours = [{m: s.mean("restored", m) for m in metrics} for s in shown]
+    rows.append([run.settings["name"], *(_joined(metrics, r) for r in ours)])
+    if average:
+        headings.append("average")
+        means = [row["results"].get("average", {}) for row in paper_rows(which.table)]
+        means.append({line.metric.name: line.restored for line in average})
+        for cells, mean in zip(rows, means, strict=True):
+            cells.append(_joined(metrics, mean))
+    return [headings, *rows]
+
+
+def _joined(metrics: list[str], figures: dict[str, Any]) -> str:
+    """As the paper writes them, ours to its digits."""
+    values = [(METRICS[m], figures.get(m)) for m in metrics]
+    if all(value is None for _, value in values):
+        return ""
+    return "/".join("-" if v is None else published(metric, v) for metric, v in values)
+
+
+def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str]:
+    for label, where in run.missing.items():
+        yield f"{label} is missing: it goes to {where}"
+    for scores in run.sets:
+        yield from _set_notes(scores)
+    for name, reason in run.unavailable.items():
+        yield f"{METRICS[name].label} is not computed: {reason}"
+    if which is None:
+        return
+    if not averaged:
+        yield "no average: it needs every set of the bench, whole and official"
+    if any(s.comparable and which.paper_names.get(s.id) for s in run.sets):
+        yield f'"paper" is its {which.ours}, as published'
+    if which.note:
+        yield which.note
+
+
+def _set_notes(scores: SetScores) -> Iterator[str]:
+    if scores.stands_for:
+        yield (
+            f"{scores.label} stands in for {scores.stands_for}; the paper's rows do not apply to it"
+        )
+    elif scores.partial:
+        yield (
+            f"{scores.label}: {count(scores)} images; the paper's row is of all {scores.official}"
+        )
+    if scores.degradation:
+        yield f"{scores.label}: {scores.degradation}"
+    for metric, reason in scores.not_computed.items():
+        yield f"{scores.label}: {METRICS[metric].label} is not computed: {reason}"
+    if scores.problems:
+        what = "averaged without them" if scores.allow_missing else "nothing is averaged"
+        listed = "; ".join(scores.problems[:3])
+        more = len(scores.problems) - 3
+        yield f"{scores.label}: {listed}{f'; {more} more' if more > 0 else ''}: {what}"
+
+
+def _less(a: float | None, b: float | None) -> float | None:
+    if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
+        return None
+    return a - b
+
+
+def _json(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

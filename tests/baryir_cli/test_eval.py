@@ -1,0 +1,428 @@
+"""``baryir eval`` as its users meet it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor, nn
+
+from baryir_cli.evaluation import score
+from baryir_cli.evaluation.complexity import multiply_accumulates
+from baryir_cli.metrics import MetricUnavailable, scorer
+from models.blocks import MDTA
+from models.network import BaryIR
+from models.presets import preset
+from tests.conftest import Run
+
+
+def picture(seed: int, height: int = 24, width: int = 32) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def put(path: Path, seed: int, **size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed, **size).save(path)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three of five sets: BSD68 in part, LOL-v1 in part, a stand-in for GoPro."""
+    root = tmp_path / "data"
+    for number in range(3):
+        put(root / "denoise" / "bsd68" / f"{number}.png", number)
+        put(root / "lowlight" / "low" / f"{number}.png", number)
+        put(root / "lowlight" / "high" / f"{number}.png", number + 10)
+        put(root / "deblur" / "input" / f"{number}.png", number)
+        put(root / "deblur" / "target" / f"{number}.png", number + 20)
+    entry = {"name": "our blur", "stands_for": "GoPro", "official_count": 1111}
+    (root / "deblur" / "set.json").write_text(json.dumps(entry))
+    return root
+
+
+@pytest.fixture
+def evaluate(baryir: Run, tiny_weights: Path) -> Run:
+    def call(*arguments: object) -> int:
+        return baryir("eval", "--weights", tiny_weights, "--device", "cpu", *arguments)
+
+    return call
+
+
+class Halves:
+    """A metric of whole sets that needs no weights: how far the mean features are apart."""
+
+    def features(self, image: np.ndarray) -> np.ndarray:
+        return np.full(2048, image.mean())
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> float:
+        return float(abs(a.mean() - b.mean()))
+
+
+@pytest.fixture
+def some_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FID and NIQE without their weights, LPIPS not to be had."""
+
+    def make(name: str, device: str = "cpu", *, download: bool = True) -> Any:
+        if name == "fid":
+            return Halves()
+        if name in ("niqe", "piqe"):
+            return lambda image, _target: float(image.mean())
+        if name == "lpips":
+            raise MetricUnavailable("no network here; try again with one")
+        return scorer(name, device)
+
+    monkeypatch.setattr(score, "scorer", make)
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    reports = {kind: tmp_path / "reports" / f"r.{kind}" for kind in ("json", "csv", "markdown")}
+    options = [argument for kind, path in reports.items() for argument in (f"--{kind}", path)]
+    assert evaluate("--bench", "5d", "--data", data, *options) == 0
+    said = capsys.readouterr()
+    for text in (
+        "BSD68 sigma 25   3 of 68",
+        "our blur stands in for GoPro",
+        "SOTS is missing: it goes to",
+        "Rain100L is missing",
+        "no average",
+        "31.43",  # the paper's BaryIR on BSD68
+    ):
+        assert text in said.out
+    assert "29.51" not in said.out  # the paper's BaryIR on GoPro, which is not here
+    assert "30.72" not in said.out  # its average
+    assert "our blur: 3 of 3" in said.err
+    run = read(reports["json"])
+    assert [s["label"] for s in run["sets"]] == ["BSD68 sigma 25", "our blur", "LOL-v1"]
+    assert run["settings"]["weights"]["sha256"]
+    assert (run["settings"]["tile"], run["settings"]["precision"]) == ("auto", "fp32")
+    image = run["sets"][2]["images"][0]
+    low, high = (pixels(data / "lowlight" / side / "0.png") for side in ("low", "high"))
+    assert image["input"]["psnr"] == pytest.approx(peak_signal_noise_ratio(high, low))
+    rows = list(csv.DictReader(reports["csv"].read_text().splitlines()))
+    assert len(rows) == 9
+    assert float(rows[6]["input_psnr"]) == pytest.approx(image["input"]["psnr"], abs=1e-6)
+    assert "| LOL-v1 | 3 of 15 | PSNR |" in reports["markdown"].read_text()
+
+
+def test_whole_bench_is_averaged(
+    evaluate: Run,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    from dataclasses import replace
+
+    from baryir_cli.benches import bench
+
+    which = bench("levels")
+    sets = tuple(replace(s, official=3) for s in which.sets if s.id.startswith("bsd68"))
+    shorter = replace(which, sets=sets, metrics=("psnr",))
+    monkeypatch.setattr("baryir_cli.benches.bench", lambda _name: shorter)
+    monkeypatch.setattr("baryir_cli.evaluation.summary.bench", lambda _name: shorter)
+    assert evaluate("--bench", "levels", "--data", data, "--json", tmp_path / "r.json") == 0
+    lines = read(tmp_path / "r.json")["summary"]["lines"]
+    assert lines[3]["set"] == "average of 3"
+    assert lines[3]["restored"] == pytest.approx(np.mean([x["restored"] for x in lines[:3]]))
+    low, high = lines[3]["interval"]
+    assert low <= lines[3]["restored"] <= high
+    assert "no average" not in capsys.readouterr().out
+
+
+def test_restored_as_restore_does_it(
+    evaluate: Run, baryir: Run, tiny_weights: Path, data: Path, tmp_path: Path
+) -> None:
+    low, high = data / "lowlight" / "low", data / "lowlight" / "high"
+    out, one, two = tmp_path / "out", tmp_path / "1.json", tmp_path / "2.json"
+    assert baryir("restore", low, out, "--weights", tiny_weights, "--device", "cpu") == 0
+    assert evaluate("--input", low, "--target", high, "--json", one) == 0
+    assert evaluate("--restored", out, "--target", high, "--json", two) == 0
+    first, second = (read(path)["sets"][0]["images"] for path in (one, two))
+    assert [i["restored"] for i in first] == [i["restored"] for i in second]
+    assert [i["crc32"]["restored"] for i in first] == [i["crc32"]["restored"] for i in second]
+    assert second[0]["input"] == {}
+
+
+@pytest.mark.usefixtures("some_metrics")
+def test_folder_without_targets(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
+    low = data / "lowlight" / "low"
+    assert evaluate("--input", low, "--metrics", "niqe,piqe") == 0
+    out = capsys.readouterr().out
+    assert "NIQE" in out
+    assert "PSNR" not in out
+    assert evaluate("--input", low, "--metrics", "psnr") == 2
+    assert "--metrics niqe,piqe" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("some_metrics")
+def test_metrics_that_are_not_to_be_had(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    put(data / "underwater" / "input" / "1.png", 1)
+    put(data / "underwater" / "input" / "2.png", 2)
+    put(data / "underwater" / "target" / "1.png", 3)
+    put(data / "underwater" / "target" / "2.png", 4)
+    assert evaluate("--bench", "ood", "--data", data, "--json", tmp_path / "r.json") == 0
+    out = capsys.readouterr().out
+    assert "not computed" in out
+    assert "LPIPS is not computed: no network here; try again with one" in out
+    assert "BSD68 JPEG 10 stands in for BSD500 JPEG 10" in out
+    jpeg, uieb = read(tmp_path / "r.json")["sets"]
+    target = np.mean([pixels(data / "underwater" / "target" / f"{n}.png").mean() for n in (1, 2)])
+    before = np.mean([pixels(data / "underwater" / "input" / f"{n}.png").mean() for n in (1, 2)])
+    assert uieb["whole"]["fid"]["input"] == pytest.approx(abs(before - target))
+    assert jpeg["stands_for"] == "BSD500 JPEG 10"
+
+
+def spoilt(data: Path, how: str) -> str:
+    """Spoils one image of LOL-v1; returns what must be said of it."""
+    low, high = data / "lowlight" / "low", data / "lowlight" / "high"
+    if how == "unpaired":
+        (high / "1.png").unlink()
+        return "1.png has no partner"
+    if how == "size":
+        put(high / "1.png", 1, height=25)
+        return "differ in size: 32 x 24 and 32 x 25"
+    if how == "unreadable":
+        whole = (low / "1.png").read_bytes()
+        (low / "1.png").write_bytes(whole[: len(whole) // 2])
+        return "1.png cannot be decoded"
+    (low / "1.png").write_text("no image")
+    return "1.png is not a PNG"
+
+
+@pytest.mark.parametrize("how", ["unpaired", "size", "unreadable", "text"])
+def test_bad_files_are_named_and_not_averaged_over(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture, how: str
+) -> None:
+    said = spoilt(data, how)
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--json", tmp_path / "r"]
+    code = evaluate(*arguments)
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert code == (1 if how == "unpaired" else 3)
+    if code == 3:
+        (psnr, _) = read(tmp_path / "r")["summary"]["lines"]
+        assert psnr["restored"] is None
+        assert "nothing is averaged" in shown.out
+    assert evaluate(*arguments, "--allow-missing") == 0
+    shown = capsys.readouterr()
+    assert said in shown.out
+    assert "2 of 15, 1 left out" in shown.out
+    run = read(tmp_path / "r")
+    values = [image["restored"]["psnr"] for image in run["sets"][0]["images"]]
+    assert len(values) == 2
+    assert run["summary"]["lines"][0]["restored"] == pytest.approx(np.mean(values))
+
+
+def test_empty_folder(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "a").mkdir()
+    assert evaluate("--input", tmp_path / "a", "--target", tmp_path / "a") == 1
+    assert f"no images in {tmp_path / 'a'}" in capsys.readouterr().err
+
+
+def test_image_too_small_for_a_metric(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for side in ("low", "high"):
+        put(data / "lowlight" / side / "2.png", 5, height=5)
+    folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
+    assert evaluate(*folders) == 0
+    out = capsys.readouterr().out
+    assert "SSIM is not computed: 2:" in out
+    assert out.count("not computed") == 2
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[int]:
+    """Counts restorations; Ctrl-C comes after some."""
+    from baryir_cli.engine import Engine
+
+    calls: list[int] = []
+    original: Callable[..., Any] = Engine.restore
+
+    def restore(self: Engine, *arguments: Any, **options: Any) -> Any:
+        if len(calls) == stop_after:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Engine, "restore", restore)
+    return calls
+
+
+def test_a_stopped_run_goes_on(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    save, whole, resumed = tmp_path / "save", tmp_path / "whole.json", tmp_path / "resumed.json"
+    arguments = ["--bench", "5d", "--data", data, "--save", save]
+    assert evaluate("--bench", "5d", "--data", data, "--json", whole) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        counting(patch, stop_after=4)
+        assert evaluate(*arguments) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    with (save / "scores.jsonl").open("a") as file:
+        file.write('{"set": "lol-v1", "na')  # as a kill would leave it
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counting(patch)
+        assert evaluate(*arguments, "--json", resumed) == 0
+        assert len(calls) == 5
+        # More metrics of the same images: nothing is restored again, nor for the page.
+        assert evaluate(*arguments, "--html", tmp_path / "page.html") == 0
+        assert len(calls) == 5
+    first, second = read(whole), read(resumed)
+    assert first["summary"] == second["summary"]
+    assert (pixels(save / "lol-v1" / "0.png").shape) == (24, 32, 3)
+
+
+def test_what_changed_is_restored_again(evaluate: Run, data: Path, tmp_path: Path) -> None:
+    save = tmp_path / "save"
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
+    assert evaluate(*arguments) == 0
+    put(data / "lowlight" / "low" / "0.png", 77)
+    put(save / "lol-v1" / "1.png", 78)
+    (save / "lol-v1" / "2.png").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counting(patch)
+        assert evaluate(*arguments) == 0
+        assert len(calls) == 3
+        assert evaluate(*arguments) == 0
+        assert len(calls) == 3
+
+
+def test_a_folder_of_another_run_is_refused(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", tmp_path / "save"]
+    assert evaluate(*arguments) == 0
+    assert evaluate(*arguments, "--tile", "32") == 2
+    assert "holds a run with tile auto, not 32" in capsys.readouterr().err
+    assert evaluate(*arguments[:-1], data) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
+    sets = ["--bench", "5d", "--data", data, "--sets", "lol-v1,bsd68"]
+    assert evaluate(*sets, "--json", a) == 0
+    assert evaluate(*sets, "--json", b) == 0
+    better = read(b)
+    for image in better["sets"][1]["images"]:
+        image["restored"]["psnr"] += 1.0
+    b.write_text(json.dumps(better))
+    capsys.readouterr()
+    assert evaluate("--compare", a, b, "--json", out) == 0
+    shown = capsys.readouterr().out
+    assert "B better" in shown
+    assert "no clear difference" in shown
+    lines = {(d["set"], d["metric"]): d for d in read(out)["differences"]}
+    assert lines["LOL-v1", "psnr"]["difference"] == pytest.approx(1)
+    assert lines["LOL-v1", "psnr"]["interval"] == pytest.approx([1, 1])
+    assert lines["LOL-v1", "psnr"]["b_better_on"] == 3
+    assert lines["BSD68 sigma 25", "ssim"]["difference"] == 0
+
+    better["sets"][1]["images"][0]["crc32"]["input"] += 1
+    b.write_text(json.dumps(better))
+    assert evaluate("--compare", a, b) == 1
+    assert "0 is not the same image in both (input differs)" in capsys.readouterr().err
+    del better["sets"][1]["images"][0]
+    b.write_text(json.dumps(better))
+    assert evaluate("--compare", a, b) == 1
+    assert "--allow-missing" in capsys.readouterr().err
+    assert evaluate("--compare", a, b, "--allow-missing") == 0
+    b.write_text("{}")
+    assert evaluate("--compare", a, b) == 1
+
+
+def test_list(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
+    assert evaluate("--list", "--data", data) == 0
+    out = capsys.readouterr().out
+    for text in ("5d: five degradations", "3 of 68", "stand-in: our blur", "missing: goes to"):
+        assert text in out
+    assert str(data / "real" / "LOL-v2-real" / "{low,high}") in out
+
+
+def counted(network: BaryIR) -> int:
+    """Multiply-accumulates at 256 x 256 by forward hooks: convolutions, and MDTA's two products."""
+    total = 0
+
+    def convolution(layer: nn.Conv2d, _arguments: object, out: Tensor) -> None:
+        nonlocal total
+        total += out.numel() * layer.weight[0].numel()
+
+    def attention(layer: MDTA, arguments: tuple[Tensor], _out: Tensor) -> None:
+        nonlocal total
+        _, channels, height, width = arguments[0].shape
+        total += 2 * channels * channels // layer.heads * height * width
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(convolution)
+        elif isinstance(layer, MDTA):
+            layer.register_forward_hook(attention)
+    network(torch.empty(1, 3, 256, 256, device="meta"))
+    return total
+
+
+@pytest.mark.parametrize("name", ["tiny", "official"])
+def test_multiply_accumulates(name: str) -> None:
+    with torch.device("meta"):
+        network = BaryIR(preset(name))
+    assert multiply_accumulates(network) == counted(network)
+
+
+def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert evaluate("--complexity", "--json", tmp_path / "r.json") == 0
+    assert "26.1M + 8.3M" in capsys.readouterr().out
+    cost = read(tmp_path / "r.json")
+    with torch.device("meta"):
+        network = BaryIR(preset("tiny"))
+    assert cost["parameters"] == sum(p.numel() for p in network.parameters())
+    assert cost["seconds"] > 0
+    assert evaluate("--complexity", "--weights", "huge") == 2
+    assert "nor a preset (official, small, tiny)" in capsys.readouterr().err
+    assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say one of"),
+        (["--bench", "5d", "--list"], "say one of"),
+        (["--bench", "7d"], "use one of 3d, 5d"),
+        (["--sets", "lol-v1", "--list"], "--sets goes with --bench"),
+        (["--input", "none"], "no such folder"),
+        (["--target", "."], "--input or --restored"),
+        (["--input", ".", "--restored", "."], "give one of them"),
+        (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
+    ],
+)
+def test_wrong_usage(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture, arguments: list[str], said: str
+) -> None:
+    assert evaluate("--data", data, *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_asked_for_by_name_but_not_there(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 1
+    assert f"SOTS is not there; put it in {data / 'dehaze'}" in capsys.readouterr().err

@@ -1,0 +1,41 @@
+"""Bootstrap intervals, against what theory says of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from baryir_cli.evaluation.statistics import RESAMPLES, interval, mean_interval, mean_resamples
+
+
+def names(count: int) -> list[str]:
+    return [str(n) for n in range(count)]
+
+
+def test_interval_is_that_of_the_normal_distribution() -> None:
+    values = np.random.default_rng(0).normal(30, 4, 400)
+    found = mean_interval(list(values), names(400))
+    assert found is not None
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert found[0] == pytest.approx(values.mean() - half, abs=0.03)
+    assert found[1] == pytest.approx(values.mean() + half, abs=0.03)
+
+
+def test_seeded_by_the_images() -> None:
+    values = [1.0, 2.0, 4.0]
+    first = mean_resamples(values, names(3))
+    assert len(first) == RESAMPLES
+    assert (first == mean_resamples(values, names(3))).all()
+    assert (first != mean_resamples(values, ["a", "b", "c"])).any()
+
+
+def test_large_sets_in_pieces() -> None:
+    values = list(np.random.default_rng(0).normal(size=1111))
+    assert len(mean_resamples(values, names(1111))) == RESAMPLES
+
+
+def test_where_there_is_none() -> None:
+    assert mean_interval([1.0], ["a"]) is None
+    assert interval(mean_resamples([1.0, math.inf], ["a", "b"])) is None
