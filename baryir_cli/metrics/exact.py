@@ -16,5 +16,5 @@ def dtype_on(device: torch.device) -> torch.dtype:
 
 def to_tensor(image: Pixels, device: torch.device) -> Tensor:
     """(H, W, 3) to (1, 3, H, W), still 0 to 255."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).to(device)
-    return tensor.permute(2, 0, 1)[None].to(dtype_on(device))
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+    return torch.from_numpy(planes)[None].to(device, dtype_on(device))

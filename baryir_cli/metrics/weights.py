@@ -215,7 +215,7 @@ def _state_dict(file: BinaryIO) -> State:
     import torch
 
     tensors = torch.load(file, map_location="cpu", weights_only=True)
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
 ALEXNET = Weights(
