@@ -70,6 +70,7 @@ def scorer(name: str, device: str = "cpu", *, download: bool = True) -> ImageSco
 
     Raises:
         KeyError: no such metric.
+        UsageError: no such device.
         MetricUnavailable: its weights are not at hand and cannot be fetched.
     """
     metric = METRICS[name]

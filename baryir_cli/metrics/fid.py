@@ -34,7 +34,8 @@ class FID:
         Raises:
             MetricUnavailable: they are not at hand and cannot be fetched.
         """
-        return cls(inception(INCEPTION.load(download=download)), resolve_device(device))
+        resolved = resolve_device(device)
+        return cls(inception(INCEPTION.load(download=download)), resolved)
 
     @torch.inference_mode()
     def features(self, image: Pixels) -> Features:

@@ -46,7 +46,8 @@ class LPIPS:
         Raises:
             MetricUnavailable: AlexNet's are not at hand and cannot be fetched.
         """
-        return cls(ALEXNET.load(download=download), heads(), resolve_device(device))
+        resolved = resolve_device(device)
+        return cls(ALEXNET.load(download=download), heads(), resolved)
 
     @torch.inference_mode()
     def __call__(self, restored: Pixels, target: Pixels) -> float:
