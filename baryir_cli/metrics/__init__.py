@@ -1,79 +1,126 @@
-"""Metrics of restored images. Importing this imports neither torch nor scikit-image."""
+"""The metrics of restored images: PSNR, SSIM, LPIPS, FID, NIQE and PIQE.
+
+All take uint8 RGB, whole images without a border cut. The definitions, the sources of the weights
+and how closely the figures agree with the original implementations: ``docs/metrics.md``.
+
+>>> from baryir_cli.metrics import scorer
+>>> scorer("psnr")(restored, target)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from baryir_cli.metrics.base import (
+    Features,
+    ImageScorer,
+    Metric,
+    MetricUnavailable,
+    Pixels,
+    SetScorer,
+)
 
+__all__ = [
+    "METRICS",
+    "Features",
+    "ImageScorer",
+    "Metric",
+    "MetricUnavailable",
+    "Pixels",
+    "SetScorer",
+    "scorer",
+]
 
-@dataclass(frozen=True)
-class Metric:
-    """A figure of merit."""
-
-    name: str
-    label: str
-    better: Literal["higher", "lower"]
-    needs_target: bool
-    per_image: bool
-    digits: int
-
-
-METRICS: dict[str, Metric] = {
-    m.name: m
-    for m in (
-        Metric("psnr", "PSNR", "higher", True, True, 2),
-        Metric("ssim", "SSIM", "higher", True, True, 3),
-        Metric("lpips", "LPIPS", "lower", True, True, 3),
-        Metric("fid", "FID", "lower", True, False, 2),
-        Metric("niqe", "NIQE", "lower", False, True, 2),
-        Metric("piqe", "PIQE", "lower", False, True, 2),
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("psnr", "PSNR", "higher", needs_target=True, per_image=True, digits=2),
+        Metric("ssim", "SSIM", "higher", needs_target=True, per_image=True, digits=4),
+        Metric("lpips", "LPIPS", "lower", needs_target=True, per_image=True, digits=4),
+        Metric("fid", "FID", "lower", needs_target=True, per_image=False, digits=2),
+        Metric("niqe", "NIQE", "lower", needs_target=False, per_image=True, digits=2),
+        Metric("piqe", "PIQE", "lower", needs_target=False, per_image=True, digits=2),
     )
 }
+"""In the order of tables."""
 
 
-class MetricUnavailable(Exception):  # noqa: N818 (it is no failure)
-    """One line: why a metric is not computed and what to do."""
-
-
-ImageScorer = Callable[[Pixels, "Pixels | None"], float]
-
-
-class SetScorer(Protocol):
-    """A metric of whole sets."""
-
-    def features(self, image: Pixels) -> NDArray[np.float64]: ...
-
-    def distance(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float: ...
-
-
+@overload
+def scorer(name: Literal["fid"], device: str = ..., *, download: bool = ...) -> SetScorer: ...
+@overload
 def scorer(
-    name: str,
-    device: str = "cpu",  # noqa: ARG001
+    name: Literal["psnr", "ssim", "lpips", "niqe", "piqe"],
+    device: str = ...,
     *,
-    download: bool = True,  # noqa: ARG001
-) -> ImageScorer | SetScorer:
-    """What computes the metric ``name``."""
+    download: bool = ...,
+) -> ImageScorer: ...
+@overload
+def scorer(name: str, device: str = ..., *, download: bool = ...) -> ImageScorer | SetScorer: ...
+def scorer(name: str, device: str = "cpu", *, download: bool = True) -> ImageScorer | SetScorer:
+    """What computes a metric of :data:`METRICS`; it may be called from several threads.
+
+    Args:
+        device: where the networks of LPIPS and FID run, as in ``--device``; the others use the CPU.
+        download: whether weights that are not in the cache may be fetched.
+
+    A scorer raises MetricUnavailable for an image that is too small for its metric.
+
+    Raises:
+        KeyError: no such metric.
+        UsageError: no such device.
+        MetricUnavailable: its weights are not at hand and cannot be fetched.
+    """
+    metric = METRICS[name]
+    # Each is imported when it is asked for: torch and scikit-image take a second to start.
+    if name == "fid":
+        from baryir_cli.metrics.fid import FID
+
+        return FID.load(device, download=download)
+    if name == "lpips":
+        from baryir_cli.metrics.lpips import LPIPS
+
+        return _against_target(metric, LPIPS.load(device, download=download))
     if name == "psnr":
-        return _psnr
+        from baryir_cli.metrics.psnr import psnr
+
+        return _against_target(metric, psnr)
     if name == "ssim":
-        return _ssim
-    raise MetricUnavailable(f"{METRICS[name].label} is not there yet")
+        from baryir_cli.metrics.ssim import ssim
+
+        return _against_target(metric, ssim)
+    if name == "niqe":
+        from baryir_cli.metrics.niqe import niqe
+
+        return _alone(niqe)
+    from baryir_cli.metrics.piqe import piqe
+
+    return _alone(piqe)
 
 
-def _psnr(restored: Pixels, target: Any) -> float:
-    from skimage.metrics import peak_signal_noise_ratio
+def _against_target(metric: Metric, score: Callable[[Pixels, Pixels], float]) -> ImageScorer:
+    def scored(restored: Pixels, target: Pixels | None) -> float:
+        if target is None:
+            raise ValueError(f"{metric.label} needs a target")
+        _check(restored)
+        _check(target)
+        if restored.shape != target.shape:
+            raise ValueError(f"sizes differ: {restored.shape[:2]} and {target.shape[:2]}")
+        return float(score(restored, target))
 
-    with np.errstate(divide="ignore"):
-        return float(peak_signal_noise_ratio(target, restored, data_range=255))
+    return scored
 
 
-def _ssim(restored: Pixels, target: Any) -> float:
-    from skimage.metrics import structural_similarity
+def _alone(score: Callable[[Pixels], float]) -> ImageScorer:
+    def scored(restored: Pixels, target: Pixels | None = None) -> float:  # noqa: ARG001
+        _check(restored)
+        return float(score(restored))
 
-    return float(structural_similarity(target, restored, channel_axis=2, data_range=255))
+    return scored
+
+
+def _check(image: Pixels) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"metrics take uint8 (H, W, 3), not {image.dtype} {image.shape}")

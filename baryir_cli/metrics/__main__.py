@@ -1,0 +1,25 @@
+"""``python -m baryir_cli.metrics``: fetches the weights of LPIPS and FID ahead of time."""
+
+from __future__ import annotations
+
+import sys
+
+from baryir_cli.errors import ExitCode
+from baryir_cli.metrics.base import MetricUnavailable
+from baryir_cli.metrics.weights import ALEXNET, INCEPTION
+
+
+def main() -> int:
+    """Fetches what is not in the cache, and prints where all of it lies."""
+    for weights in (ALEXNET, INCEPTION):
+        try:
+            weights.load()
+        except MetricUnavailable as error:
+            sys.stderr.write(f"baryir: {error}\n")
+            return ExitCode.FAILED
+        sys.stdout.write(f"{weights.path}\n")
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""Public files, fetched by hash: the cache's folder, downloads, and what to say when they fail."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+CHUNK = 1 << 20
+TIMEOUT = 30.0
+"""Seconds without an answer after which a server counts as unreachable."""
+
+
+class StoreError(Exception):
+    """A file cannot be had; the message is a clause that names the place and the reason."""
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A file that never changes, and where it lies."""
+
+    url: str
+    sha256: str
+    size: int
+    """Bytes."""
+
+    @property
+    def name(self) -> str:
+        return urlsplit(self.url).path.rpartition("/")[2]
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or self.url
+
+
+class _Advance(Protocol):
+    def __call__(self, received: int) -> None: ...
+
+
+def cache_folder() -> Path:
+    """``BARYIR_CACHE``, or ``baryir`` in the user's cache (``XDG_CACHE_HOME``, ``~/.cache``)."""
+    if own := os.environ.get("BARYIR_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "baryir"
+
+
+def is_offline() -> bool:
+    """Whether ``HF_HUB_OFFLINE`` forbids downloads, here as for weights from the Hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+@contextmanager
+def put_by_hand(file: PublicFile) -> Iterator[BinaryIO]:
+    """The file as somebody laid it into the cache folder, read-only.
+
+    Raises:
+        StoreError: it is not there, or is another file of that name.
+    """
+    path = cache_folder() / file.name
+    try:
+        with path.open("rb") as found:
+            if _hash(found) != file.sha256:
+                raise StoreError(f"{path} is not the expected file (wrong hash)")
+            found.seek(0)
+            yield found
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from None
+
+
+@contextmanager
+def fetched(file: PublicFile) -> Iterator[BinaryIO]:
+    """The file from its public place, for as long as the context lasts.
+
+    It has no name on the disk, so that nothing is left behind, whatever ends the program.
+
+    Raises:
+        StoreError: unreachable, refused, cut short, of a wrong hash, or no room for it.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written to: {error.strerror or error}") from None
+    with temporary:
+        with _progress(file) as advance:
+            _receive(file, temporary, advance)
+        temporary.seek(0)
+        yield temporary
+
+
+def _receive(file: PublicFile, target: BinaryIO, advance: _Advance) -> None:
+    digest = hashlib.sha256()
+    received = 0
+    try:
+        # One byte more than there should be is enough to tell another file.
+        for chunk in _body(file, file.size + 1):
+            digest.update(chunk)
+            target.write(chunk)
+            received += len(chunk)
+            advance(received)
+        target.flush()
+    except HTTPError as error:
+        raise StoreError(f"{file.host} answers {error.code} {error.reason}") from None
+    except URLError as error:
+        reason = error.reason
+        text = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
+        raise StoreError(f"{file.host} cannot be reached ({text})") from None
+    except http.client.IncompleteRead as error:
+        received += len(error.partial)
+    except http.client.HTTPException as error:
+        raise StoreError(f"{file.host} gives no sound answer ({type(error).__name__})") from None
+    except TimeoutError:
+        raise StoreError(f"{file.host} stopped answering for {TIMEOUT:.0f} s") from None
+    except OSError as error:
+        raise StoreError(f"{file.name} from {file.host}: {error.strerror or error}") from None
+    if received < file.size:
+        raise StoreError(
+            f"{file.host} broke off after {received} of {file.size} bytes of {file.name}"
+        )
+    if digest.hexdigest() != file.sha256:
+        raise StoreError(f"{file.host} gave another {file.name} than expected (wrong hash)")
+
+
+def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
+    with urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 (constants of ours)
+        while limit > 0 and (chunk := answer.read(min(CHUNK, limit))):
+            limit -= len(chunk)
+            yield chunk
+
+
+def _hash(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _progress(file: PublicFile) -> Iterator[_Advance]:
+    """A bar on a terminal, a line elsewhere."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from baryir_cli.console import messages
+
+    console = messages()
+    if not console.is_terminal:
+        size = f"{file.size / 1e6:.0f} MB"
+        console.print(f"fetching {file.name} ({size}) from {file.host}", markup=False)
+    bar = Progress(
+        TextColumn("fetching {task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(file.name, total=file.size)
+
+        def advance(received: int) -> None:
+            bar.update(task, completed=received)
+
+        yield advance
