@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python scripts/measure_networks.py [--presets tiny small paper] [--repeat 3]
     OMP_NUM_THREADS=1 python scripts/measure_networks.py --memory
 
-Times are CPU seconds of this process and so hardly depend on other work on the machine; each is
-the least of ``--repeat`` passes. Multiplications are counted without running anything.
+Times are CPU seconds of this process, the least of ``--repeat`` passes; other work on the machine,
+which shares its caches, still shows in them. Multiplications are counted without running anything.
 """
 
 from __future__ import annotations

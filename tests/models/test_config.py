@@ -81,5 +81,5 @@ def test_presets_build(name: str) -> None:
 
 
 def test_unknown_preset() -> None:
-    with pytest.raises(KeyError, match="official, paper, promptir, small, tiny"):
+    with pytest.raises(KeyError, match="official, small, tiny, paper, promptir"):
         preset("huge")
