@@ -68,7 +68,7 @@ class Noise:
 class Part(Protocol):
     """One origin of a source's pairs.
 
-    ``count`` pairs or photographs; ``origin`` says in words where they are from; ``targets`` are
+    ``count`` pairs or photographs; ``origin`` says what they are and where from; ``targets`` are
     the undegraded photographs, ``files`` all that may be read.
     """
 
@@ -94,7 +94,7 @@ class Synthesised:
     Attributes:
         margin: pixels around a patch that the model needs to see.
         clean_share: share of the pairs that stay undegraded.
-        origin: where the photographs are from, in words.
+        origin: what follows the number of photographs in words: where they are from.
     """
 
     photographs: tuple[Path, ...]

@@ -6,6 +6,7 @@ seeded generator, so that sample ``i`` of a run is the same on every machine and
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,7 +102,8 @@ class Source:
         """Where its pairs come from, in words."""
         several = len(self.parts) > 1
         return "; ".join(
-            f"{share:.0%} {part.origin}" if several else part.origin for share, part in self.parts
+            (f"{share:.0%} of samples: " if several else "") + f"{part.count} {part.origin}"
+            for share, part in self.parts
         )
 
     @property
@@ -197,7 +199,7 @@ def gather(
     if official is not None and images_below(official):
         folders.insert(0, official)
     found = photographs(folders)
-    where = ", ".join(map(str, folders))
+    where = ", ".join(map(str, {os.path.realpath(f): f for f in folders}.values()))
     sources = [_source(name, data, bool(clean), found, where, options) for name in wanted]
     return _split(sources, options) if options.holdout else sources
 
@@ -215,9 +217,9 @@ def _source(
     degrade = Noise(options.noise) if name == "denoise" else task.degrade
     synthesised = None
     if degrade is not None and clean:
-        model = f" ({options.noise})" if name == "denoise" else ""
+        model = f", {options.noise}" if name == "denoise" else ""
         share = options.clean_share if options.split == "train" else 0.0
-        origin = f"{where}: synthesised{model}"
+        origin = f"photographs in {where}{model}"
         synthesised = Synthesised(tuple(clean), degrade, task.margin, share, origin)
     share = options.paired_share.get(name, 0.5 if mixes else 1.0)
     paired = _paired(name, data, options) if share > 0 else None
@@ -234,7 +236,7 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
     task = TASKS[name]
     if name == "single" and options.single is not None:
         degraded, target = options.single
-        return Paired(tuple(match_pairs(degraded, target)), f"{degraded} ~ {target}")
+        return Paired(tuple(match_pairs(degraded, target)), f"pairs in {degraded} ~ {target}")
     folder = find_folder(data, task.folder) if data is not None and task.degraded else None
     if folder is None:
         return None
@@ -242,7 +244,7 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
     if first is None or second is None:
         missing = task.degraded if first is None else task.target
         raise SourceError(f"source {name}: {folder} has no folder {missing!r}")
-    origin = f"{folder}: {first.name} ~ {second.name}"
+    origin = f"pairs in {folder} ({first.name} ~ {second.name})"
     return Paired(tuple(match_pairs(first, second)), origin)
 
 

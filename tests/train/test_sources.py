@@ -55,8 +55,12 @@ def test_official_folders_and_clean_photographs(data: Path) -> None:
     sources = {s.name: s for s in gather(ALL, data, options=WHOLE)}
     assert list(sources) == ALL
     assert sources["derain"].count == 2
-    assert sources["derain"].origin == f"{data / 'Derain'}: rainy ~ gt"
-    assert sources["denoise"].origin == f"{data / 'Denoise'}: synthesised (sigma 15 to 50)"
+    assert sources["derain"].origin == f"2 pairs in {data / 'Derain'} (rainy ~ gt)"
+    photographs = f"3 photographs in {data / 'Denoise'}"
+    assert sources["denoise"].origin == f"{photographs}, sigma 15 to 50"
+    assert sources["dehaze"].origin == photographs
+    (again,) = gather(["dehaze"], data, [data / "Denoise"], WHOLE)
+    assert again.origin == photographs, "one folder, named twice"
     assert sources["dehaze"].count == 3
 
 
