@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from baryir_cli.commands.convert import convert
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.errors import ExitCode, UserError
@@ -23,6 +24,9 @@ app = typer.Typer(
 )
 app.command()(restore)
 app.command()(train)
+weights = typer.Typer(no_args_is_help=True, help="Weights: convert.")
+weights.command()(convert)
+app.add_typer(weights, name="weights")
 
 
 def _show_version(wanted: bool) -> None:

@@ -107,15 +107,19 @@ def save_weights(
         )
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
-    _write(Path(path), safetensors.torch.save(tensors, {"baryir": entry}))
+    _write(Path(path), tensors, {"baryir": entry})
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     descriptor, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
+    os.close(descriptor)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+        # To the file at once: bytes in between would be once more the memory.
+        try:
+            safetensors.torch.save_file(tensors, name, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path}: {error}") from None
+        with open(name, "rb+") as file:
             os.fsync(file.fileno())
         # mkstemp makes files for the owner alone; weights are as readable as any other file.
         os.chmod(name, 0o644)
@@ -148,6 +152,44 @@ def read_weights(path: Path) -> Weights:
     except SafetensorError as error:
         raise WeightsError(f"{path}: damaged safetensors file: {error}") from None
     return Weights(config, provenance, state, hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor lies in a safetensors file, counted from the file's start."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """What the header of a safetensors file says; ``config`` and ``provenance`` if it is ours."""
+
+    places: dict[str, Place]
+    config: NetworkConfig | None
+    provenance: dict[str, Any] | None
+
+
+def read_index(file: BinaryIO) -> Index:
+    """The header of any safetensors file, from a file at its start.
+
+    Raises:
+        WeightsError: it is damaged, or names a type that networks do not have.
+        ConfigError: it has a config that cannot be built.
+    """
+    header = _read_header(file)
+    body = file.tell()
+    metadata = header.pop("__metadata__", None)
+    config, provenance = None, None
+    if isinstance(metadata, dict) and "baryir" in metadata:
+        config, provenance = _read_metadata(metadata)
+    places = {}
+    for name, entry in header.items():
+        shape = _check_entry(name, entry)
+        places[name] = Place(DTYPES[entry["dtype"]], shape, body + _offsets(entry)[0])
+    return Index(places, config, provenance)
 
 
 def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR:

@@ -23,14 +23,28 @@ def export_weights(source: Path, target: Path, notes: dict[str, Any]) -> None:
         notes: more provenance: data, licence, figures.
     """
     state = checkpoint.load(source)
-    recipe = Recipe.from_dict(state["recipe"])
     provenance = {
         "name": target.stem,
-        "sources": list(recipe.sources),
-        "steps": state["step"],
         "date": date.today().isoformat(),
-        "recipe": recipe.to_dict(),
-        **({"start": state["start"]} if state["start"] else {}),
+        **provenance_of_run(state),
         **notes,
     }
-    save_weights(target, preset(recipe.preset), state["average"], provenance, torch.float16)
+    config = preset(state["recipe"]["preset"])
+    save_weights(target, config, state["average"], provenance, torch.float16)
+
+
+def provenance_of_run(state: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint, or its plain values alone, says of the weights' making.
+
+    Raises:
+        KeyError: it is no checkpoint of a run.
+        RecipeError: its recipe is none of ours.
+    """
+    recipe = Recipe.from_dict(state["recipe"])
+    start = state["start"]
+    return {
+        "sources": list(recipe.sources),
+        "steps": state["step"],
+        "recipe": recipe.to_dict(),
+        **({"start": start} if start else {}),
+    }
