@@ -11,7 +11,7 @@ import torch
 from models.presets import preset
 from models.weights import save_weights
 from train import checkpoint
-from train.recipe import Recipe
+from train.recipe import Recipe, RecipeError
 
 
 def export_weights(source: Path, target: Path, notes: dict[str, Any]) -> None:
@@ -40,6 +40,8 @@ def provenance_of_run(state: dict[str, Any]) -> dict[str, Any]:
         KeyError: it is no checkpoint of a run.
         RecipeError: its recipe is none of ours.
     """
+    if not isinstance(state["recipe"], dict):
+        raise RecipeError("a recipe is a table")
     recipe = Recipe.from_dict(state["recipe"])
     start = state["start"]
     return {

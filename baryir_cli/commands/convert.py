@@ -160,6 +160,6 @@ def _origin(found: Conversion) -> Provenance:
         return dict(found.provenance)
     try:
         return provenance_of_run(found.facts)
-    except (KeyError, RecipeError):
+    except (KeyError, RecipeError):  # another program's
         counts = ("epoch", "step", "global_step", "iter")
         return {k: v for k, v in found.facts.items() if k in counts and type(v) is int}
