@@ -33,8 +33,8 @@ MAX_NAME = 256
 """Characters in one part of a name."""
 FACTS = ("epoch", "step", "global_step", "iter", "recipe", "start")
 """Entries beside the tensors that say where weights come from."""
-MAX_FACTS = 2000
-"""Values in all of them."""
+MAX_FACT = 2000
+"""Values in one of them."""
 
 STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with git lfs"),
@@ -140,10 +140,9 @@ def _facts(root: Any) -> dict[str, Any]:
     if not isinstance(root, dict):
         return {}
     facts = {}
-    left = [MAX_FACTS]
     for name in FACTS:
         try:
-            facts[name] = _plain(root[name], left, MAX_DEPTH)
+            facts[name] = _plain(root[name], [MAX_FACT], MAX_DEPTH)
         except (KeyError, _NotPlainError):
             continue
     return facts
