@@ -19,7 +19,6 @@ from models.torchfile import (
     Body,
     StoredTensor,
     is_archive,
-    is_stream,
     open_torch,
     read_into,
 )
@@ -38,7 +37,7 @@ MAX_FACT = 2000
 
 STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with git lfs"),
-    (b"<", "a web page, not a checkpoint: download it again, in a browser"),
+    (b"<!", "a web page, not a checkpoint: download it again, in a browser"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
 )
 """What people have in the place of a file, by its first bytes."""
@@ -70,16 +69,27 @@ def open_content(path: Path) -> Iterator[Content]:
     with open(path, "rb") as file:
         start = file.read(512)
         file.seek(0)
-        for beginning, what in STRANGERS:
-            if start.startswith(beginning):
-                raise WeightsError(what)
-        if start[257:262] == b"ustar":
-            raise WeightsError("a tar archive: unpack it, or save it anew with PyTorch")
-        if not is_archive(start) and not is_stream(start):
+        if not is_torch(start):
+            _refuse_strangers(start)
             yield _safetensors(file)
             return
     with open_torch(path) as root:
         yield Content(_flatten(root), os.path.getsize(path), _facts(root))
+
+
+def is_torch(start: bytes) -> bool:
+    """Whether a file that begins so is one of ``torch.save``, or at least a pickle."""
+    # One safetensors file in 32 begins like a pickle: with its header's length, 0x80 modulo 256.
+    header = start[4:9] == b"\0\0\0\0{"
+    return is_archive(start) or (start.startswith(b"\x80") and not header)
+
+
+def _refuse_strangers(start: bytes) -> None:
+    for beginning, what in STRANGERS:
+        if start.startswith(beginning):
+            raise WeightsError(what)
+    if start[257:262] == b"ustar":
+        raise WeightsError("a tar archive: unpack it, or save it anew with PyTorch")
 
 
 def _safetensors(file: BinaryIO) -> Content:

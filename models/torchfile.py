@@ -74,11 +74,6 @@ def is_archive(start: bytes) -> bool:
     return start.startswith(b"PK\x03\x04")
 
 
-def is_stream(start: bytes) -> bool:
-    """Whether a file begins as the older of the two formats does, or another pickle."""
-    return start[:1] == b"\x80"
-
-
 class Body:
     """The tensors' bytes; never more of them are read than the file has, whatever it claims."""
 

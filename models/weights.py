@@ -203,9 +203,10 @@ def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR
 def _read_header(file: BinaryIO) -> dict[str, Any]:
     """The JSON object at the start of a safetensors file, its body found to be all there."""
     start = file.read(8)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        raise WeightsError("a PyTorch checkpoint, not safetensors; convert it first")
     length = int.from_bytes(start, "little")
+    # A length may begin like a pickle, but no pickle reads as a length below 2**32.
+    if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
+        raise WeightsError("a PyTorch checkpoint, not safetensors: baryir weights convert first")
     available = os.fstat(file.fileno()).st_size - 8
     # Text in the place of the length reads as an astronomic number.
     if len(start) < 8 or length < 2 or length >= 1 << 40:

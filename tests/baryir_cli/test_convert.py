@@ -264,15 +264,14 @@ def test_full_size(tmp_path: Path) -> None:
     found = read_weights(target)
     assert found.config == preset("official")
     fixture = safetensors.torch.load_file(OFFICIAL / "parity_48x96.safetensors")
-    network = load_network(found).double()
+    image = fixture["input"].float()
     with torch.inference_mode():
-        correction, latents = network(fixture["input"])
-    pairs = {
-        "restored": fixture["input"] + correction,
-        "source_latent": latents.source,
-        "barycenter_latent": latents.barycenter,
-        "residual_latent": latents.residual,
+        correction, latents = load_network(found)(image)
+    bounds = {
+        "restored": (image + correction, 5e-4),
+        "source_latent": (latents.source, 1e-4),
+        "barycenter_latent": (latents.barycenter, 1e-4),
+        "residual_latent": (latents.residual, 1e-4),
     }
-    for name, value in pairs.items():
-        # The file holds float32.
-        assert (value - fixture[name]).abs().max().item() < 1e-4, name
+    for name, (value, bound) in bounds.items():
+        assert (value - fixture[name]).abs().max().item() < bound, name

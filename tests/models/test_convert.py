@@ -236,6 +236,17 @@ def test_safetensors_without_our_metadata(tmp_path: Path, ours: State, theirs: S
         holds(convert(path), ours)
 
 
+def test_safetensors_that_begin_like_a_pickle(tmp_path: Path, ours: State) -> None:
+    data = safetensors.torch.save(ours)
+    length = int.from_bytes(data[:8], "little")
+    longer = length + (0x80 - length) % 256
+    header = data[8 : 8 + length].ljust(longer)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(longer.to_bytes(8, "little") + header + data[8 + length :])
+    assert path.read_bytes()[0] == 0x80
+    holds(convert(path), ours)
+
+
 def test_safetensors_of_ours(tmp_path: Path) -> None:
     # The finer heads of gated blocks and such can only be known from the metadata.
     config = replace(preset("small"), heads=(1, 1, 1, 8))
