@@ -33,7 +33,7 @@ def convert(
     ] = Dtype.fp32,
     name: Annotated[
         str | None,
-        typer.Option(help="Of the weights.  \\[default: OUT's]", show_default=False),
+        typer.Option(help="Of the weights.  \\[default: theirs, or OUT's]", show_default=False),
     ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Of the weights, to be noted in the file.")
@@ -49,8 +49,7 @@ def convert(
 ) -> None:
     """Make safetensors of a checkpoint, without running anything that it names.
 
-    Takes the authors' .pt, state dicts and what trainers wrap around them, last.pt of baryir train,
-    and safetensors of this network.
+    Takes the authors' .pt, state dicts, what trainers wrap around them, and last.pt of a run.
     """
     _check_files(source, target, overwrite)
 
