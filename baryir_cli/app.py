@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from baryir_cli.commands.convert import convert
 from baryir_cli.commands.degrade import degrade
 from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
@@ -28,6 +29,9 @@ app.command()(restore)
 app.command("eval")(evaluate)
 app.command()(degrade)
 app.command(cls=SpreadCommand)(train)
+weights = typer.Typer(no_args_is_help=True, help="Weights: convert.")
+weights.command()(convert)
+app.add_typer(weights, name="weights")
 
 
 def _show_version(wanted: bool) -> None:

@@ -6,8 +6,11 @@ The names on the authors' side are facts about their file (its list of keys and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from torch import Tensor
+
+T = TypeVar("T")
 
 UNUSED = tuple(
     f"{name}{i}." for name in ("chnl_reduce", "reduce_noise_channel_") for i in (1, 2, 3)
@@ -68,6 +71,7 @@ def _modules() -> dict[str, str]:
 
 
 _MODULES = _modules()
+_THEIR_MODULES = {theirs: ours for ours, theirs in _MODULES.items()}
 
 
 def official_name(name: str) -> str:
@@ -88,6 +92,23 @@ def official_name(name: str) -> str:
     return theirs + rest
 
 
+def our_name(official: str) -> str:
+    """The inverse of :func:`official_name`, for any number of blocks.
+
+    Raises:
+        KeyError: ``official`` lies in no module of theirs that we know.
+    """
+    module = max((m for m in _THEIR_MODULES if official.startswith(m + ".")), key=len, default=None)
+    if module is None:
+        raise KeyError(official)
+    ours, rest = _THEIR_MODULES[module], official.removeprefix(module)
+    for part, their_part in _BLOCK_PARTS.items():
+        head, found, tail = f"{rest}.".partition(f".{their_part}.")
+        if found:
+            return f"{ours}{head}.{part}.{tail}".removesuffix(".")
+    return ours + rest
+
+
 def is_unused(official: str) -> bool:
     """Whether a tensor of the authors' belongs to a module that they never call."""
     return official.startswith(UNUSED)
@@ -98,14 +119,17 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {official_name(name): tensor for name, tensor in state.items()}
 
 
-def from_official(state: Mapping[str, Tensor], names: Mapping[str, object]) -> dict[str, Tensor]:
-    """The authors' state dict under our names, the unused modules dropped.
+def from_official(state: Mapping[str, T]) -> dict[str, T]:
+    """The authors' state dict, or its shapes, under our names; the unused modules are dropped.
 
     Names without a counterpart stay as they are, and missing ones are left out, for
     :func:`models.weights.check_shapes` to name both.
-
-    Args:
-        names: mapping or state dict whose keys are the ``official`` preset's tensors.
     """
-    ours = {official_name(name): name for name in names}
-    return {ours.get(key, key): tensor for key, tensor in state.items() if not is_unused(key)}
+    return {_our_name_or_theirs(key): value for key, value in state.items() if not is_unused(key)}
+
+
+def _our_name_or_theirs(official: str) -> str:
+    try:
+        return our_name(official)
+    except KeyError:
+        return official

@@ -107,15 +107,19 @@ def save_weights(
         )
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
-    _write(Path(path), safetensors.torch.save(tensors, {"baryir": entry}))
+    _write(Path(path), tensors, {"baryir": entry})
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     descriptor, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
+    os.close(descriptor)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+        # To the file at once: bytes in between would be once more the memory.
+        try:
+            safetensors.torch.save_file(tensors, name, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path}: {error}") from None
+        with open(name, "rb+") as file:
             os.fsync(file.fileno())
         # mkstemp makes files for the owner alone; weights are as readable as any other file.
         os.chmod(name, 0o644)
@@ -150,6 +154,44 @@ def read_weights(path: Path) -> Weights:
     return Weights(config, provenance, state, hashlib.sha256(data).hexdigest())
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor lies in a safetensors file, counted from the file's start."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """What the header of a safetensors file says; ``config`` and ``provenance`` if it is ours."""
+
+    places: dict[str, Place]
+    config: NetworkConfig | None
+    provenance: dict[str, Any] | None
+
+
+def read_index(file: BinaryIO) -> Index:
+    """The header of any safetensors file, from a file at its start.
+
+    Raises:
+        WeightsError: it is damaged, or names a type that networks do not have.
+        ConfigError: it has a config that cannot be built.
+    """
+    header = _read_header(file)
+    body = file.tell()
+    metadata = header.pop("__metadata__", None)
+    config, provenance = None, None
+    if isinstance(metadata, dict) and "baryir" in metadata:
+        config, provenance = _read_metadata(metadata)
+    places = {}
+    for name, entry in header.items():
+        shape = _check_entry(name, entry)
+        places[name] = Place(DTYPES[entry["dtype"]], shape, body + _offsets(entry)[0])
+    return Index(places, config, provenance)
+
+
 def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR:
     """The network of some weights, ready to restore: float32, channels-last, no gradients."""
     network = skeleton(weights.config)
@@ -161,9 +203,10 @@ def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR
 def _read_header(file: BinaryIO) -> dict[str, Any]:
     """The JSON object at the start of a safetensors file, its body found to be all there."""
     start = file.read(8)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        raise WeightsError("a PyTorch checkpoint, not safetensors; convert it first")
     length = int.from_bytes(start, "little")
+    # A length may begin like a pickle, but no pickle reads as a length below 2**32.
+    if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
+        raise WeightsError("a PyTorch checkpoint, not safetensors: baryir weights convert first")
     available = os.fstat(file.fileno()).st_size - 8
     # Text in the place of the length reads as an astronomic number.
     if len(start) < 8 or length < 2 or length >= 1 << 40:

@@ -14,7 +14,7 @@ from baryir_cli import __version__
 from tests.conftest import Run
 
 HELP_SECONDS = 0.4
-COMMANDS = ["restore", "eval", "degrade", "train"]
+COMMANDS = ["restore", "eval", "degrade", "train", "weights convert"]
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ def test_version(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([c, "--help"] for c in COMMANDS)])
+@pytest.mark.parametrize("arguments", [["--help"], *([*c.split(), "--help"] for c in COMMANDS)])
 def test_help_fits_80_columns(tmp_path: Path, arguments: list[str]) -> None:
     done = python("-m", "baryir_cli", *arguments, cwd=tmp_path, COLUMNS="80", NO_COLOR="1")
     assert done.returncode == 0

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.network import BaryIR
-from models.official import UNUSED, from_official, is_unused, official_name, to_official
+from models.official import UNUSED, from_official, is_unused, official_name, our_name, to_official
 from models.presets import preset
 from models.weights import WeightsError, check_shapes, expected_shapes, skeleton
 
@@ -53,7 +53,7 @@ def authors_state(salt: int) -> dict[str, Tensor]:
 
 def filled(salt: int, dtype: torch.dtype, memory: torch.memory_format) -> BaryIR:
     network = skeleton(CONFIG)
-    ours = from_official(authors_state(salt), network.state_dict())
+    ours = from_official(authors_state(salt))
     network.load_state_dict({k: v.to(dtype) for k, v in ours.items()}, assign=True)
     return network.to(memory_format=memory).eval()
 
@@ -71,8 +71,9 @@ def test_six_modules_are_unused() -> None:
 
 def test_both_ways() -> None:
     ours = skeleton(CONFIG).state_dict()
+    assert [our_name(official_name(name)) for name in ours] == list(ours)
     theirs = to_official(ours)
-    back = from_official(theirs, ours)
+    back = from_official(theirs)
     assert back.keys() == ours.keys()
     assert all(back[name] is ours[name] for name in ours)
 
@@ -81,7 +82,7 @@ def test_foreign_and_missing_names_show() -> None:
     expected = expected_shapes(CONFIG)
     state = {name: torch.empty(shape, device="meta") for name, shape in SHAPES.items()}
     state["prompt.weight"] = torch.empty(1)
-    ours = {k: tuple(v.shape) for k, v in from_official(state, expected).items()}
+    ours = {k: tuple(v.shape) for k, v in from_official(state).items()}
     with pytest.raises(WeightsError, match=r"1 tensors too many, first prompt\.weight"):
         check_shapes(ours, expected)
     del ours["prompt.weight"], ours["head.project.weight"]
@@ -92,6 +93,8 @@ def test_foreign_and_missing_names_show() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(KeyError):
         official_name("decoder.join.weight")
+    with pytest.raises(KeyError):
+        our_name("prompt1.prompt_param")
 
 
 def hold(salt: int, name: str, dtype: torch.dtype, memory: torch.memory_format) -> None:

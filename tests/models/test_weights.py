@@ -148,6 +148,14 @@ def test_no_safetensors(tmp_path: Path, data: bytes, message: str) -> None:
     refused(path, message)
 
 
+def test_length_that_begins_like_a_pickle(good: Path, state: dict[str, Tensor]) -> None:
+    header, body = split(good)
+    text = json.dumps(header).encode()
+    join(good, text.ljust(len(text) + (0x80 - len(text)) % 256), body)
+    assert good.read_bytes()[0] == 0x80
+    assert read_weights(good).state.keys() == state.keys()
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     refused(tmp_path / "none.safetensors", "No such file")
     refused(tmp_path, "directory|Permission")

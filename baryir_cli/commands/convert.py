@@ -1,0 +1,157 @@
+"""``baryir weights convert``: somebody's checkpoint in, safetensors out."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from baryir_cli.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from models.convert import Conversion
+
+Provenance = dict[str, Any]
+
+
+class Dtype(str, Enum):
+    """What tensors are stored as."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="File of torch.save, or safetensors.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File that ends in .safetensors.")],
+    dtype: Annotated[
+        Dtype, typer.Option(case_sensitive=False, help="fp16 halves the file.")
+    ] = Dtype.fp32,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Of the weights.  \\[default: theirs, or OUT's]", show_default=False),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the weights, to be noted in the file.")
+    ] = None,
+    entry: Annotated[
+        str | None, typer.Option(help="Which network, where the file has several.")
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Go on with tensors missing or unknown, as a start only."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+) -> None:
+    """Make safetensors of a checkpoint, without running anything that it names.
+
+    Takes the authors' .pt, state dicts and what trainers wrap around them.
+    """
+    _check_files(source, target, overwrite)
+
+    import torch
+
+    from baryir_cli.console import messages, shown
+    from models.convert import convert as read
+    from models.weights import WeightsError, save_weights
+
+    console = messages()
+    try:
+        with console.status("reading"):
+            found = read(source, entry=entry, partial=partial)
+        for line in _report(found):
+            console.print(line, markup=False)
+        provenance = {"name": target.stem, **_provenance(found, source.name, name, licence)}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stored = torch.float16 if dtype is Dtype.fp16 else torch.float32
+        save_weights(target, found.config, found.state, provenance, stored)
+    except WeightsError as error:
+        raise UserError(str(error)) from None
+    size = target.stat().st_size / 1e6
+    console.print(f"wrote    {shown(target)} ({size:.1f} MB, {dtype.value})", markup=False)
+    if "licence" not in provenance:
+        console.print("licence  not stated; find out before you publish them", markup=False)
+
+
+def _check_files(source: Path, target: Path, overwrite: bool) -> None:
+    """What can be said before anything is imported or read."""
+    if target.suffix.lower() != ".safetensors":
+        raise UsageError(f"{target}: weights are written as .safetensors")
+    if not source.is_file():
+        raise UsageError(f"{source}: no such file")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder")
+    if target.exists():
+        if target.samefile(source):
+            raise UsageError(f"{target}: the output would replace the input")
+        if not overwrite:
+            raise UsageError(f"{target} is there already; say --overwrite to replace it")
+
+
+def _report(found: Conversion) -> list[str]:
+    """What was kept, left out and missing, a line each."""
+    from models.architecture import describe
+
+    report = found.report
+    numbers = sum(tensor.numel() for tensor in found.state.values())
+    place = f" of {_quoted(report.place)}" if report.place else ""
+    lines = [
+        f"network  {describe(found.config)}",
+        f"kept     {report.kept} tensors{place}; the network has {numbers:,} parameters",
+    ]
+    if report.unused:
+        lines.append(f"dropped  {_modules(report.unused)}: never used by the authors' network")
+    if report.elsewhere:
+        others = [f"{_quoted(n)} ({count} tensors)" for n, count in report.elsewhere.items()]
+        lines.append(f"dropped  {_some(others)}: not of the network")
+    if report.unknown:
+        lines.append(f"dropped  {_some([_quoted(n) for n in report.unknown])}: unknown")
+    if report.missing:
+        lines.append(f"missing  {_some(list(report.missing))}: initialised afresh")
+    if report.missing or report.unknown:
+        lines.append("caution  part of a network restores nothing; it is a start for training")
+    return lines
+
+
+def _modules(names: tuple[str, ...]) -> str:
+    """The modules of some tensors."""
+    return ", ".join(dict.fromkeys(_quoted(name.rpartition(".")[0]) for name in names))
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
+
+
+def _quoted(name: str) -> str:
+    from models.unpickle import quoted
+
+    return quoted(name)
+
+
+def _provenance(found: Conversion, file: str, name: str | None, licence: str | None) -> Provenance:
+    """Where the weights come from: what the file says of itself, and which file it was."""
+    from datetime import date
+
+    known = _origin(found)
+    today = date.today().isoformat()
+    converted: Provenance = {"file": file, "sha256": found.sha256, "date": today}
+    if found.report.missing or found.report.unknown:
+        converted |= {"missing": len(found.report.missing), "unknown": len(found.report.unknown)}
+    return {
+        "date": today,
+        **known,
+        **({"name": name} if name else {}),
+        **({"licence": licence} if licence else {}),
+        "converted": converted,
+    }
+
+
+def _origin(found: Conversion) -> Provenance:
+    if found.provenance is not None:
+        return dict(found.provenance)
+    return {name: value for name, value in found.facts.items() if type(value) is int}

@@ -1,0 +1,167 @@
+"""A network's config, read off the names and shapes of its tensors.
+
+For files that come without their config. What shapes do not tell is taken as the presets have it:
+the heads of gated blocks, which they ignore, and switches without a tensor of their own, such as
+what is fed to the decoder.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from models.config import MAX_BLOCKS, ConfigError, Map, NetworkConfig
+from models.weights import Shapes, WeightsError
+
+STEM = "encoder.stem.1.weight"
+"""A tensor that every network has."""
+STAGE = "stage.norm.weight"
+"""A tensor that every network with a barycenter stage has."""
+
+Widths = list[tuple[int, int]]
+"""Channels of blocks and the hidden channels of their feed-forward parts."""
+
+
+def read_config(shapes: Shapes) -> NetworkConfig:
+    """The config of a network with these tensors, by our names.
+
+    Whether all the network's tensors are there, and of the right shapes, is for
+    :func:`models.weights.check_shapes` to say.
+
+    Raises:
+        WeightsError: the shapes are none of a network that can be built.
+    """
+    if STEM not in shapes:
+        raise WeightsError(f"no {STEM}")
+    if STAGE not in shapes:
+        raise WeightsError("a network without a barycenter stage, such as a plain Restormer")
+    defaults = NetworkConfig()
+    levels = 1 + _count(shapes, "encoder.down.")
+    fields, unshuffle = _head(shapes)
+    prompts, prompt_size = _prompts(shapes, defaults.prompt_size)
+    try:
+        return NetworkConfig(
+            width=_size(shapes, STEM, 0),
+            blocks=tuple(_count(shapes, f"encoder.levels.{i}.") for i in range(levels)),
+            heads=_heads(shapes, levels),
+            refinement_blocks=_count(shapes, "decoder.refinement."),
+            map=_map(shapes),
+            map_blocks=_map_blocks(shapes),
+            prompts=prompts,
+            prompt_size=prompt_size,
+            expansion=_ratio(_transformer_widths(shapes), defaults.expansion),
+            gated_expansion=_ratio(_gated_widths(shapes), defaults.gated_expansion),
+            block="gated" if _gated_widths(shapes) else "transformer",
+            conditioning="paper" if "decoder.join.weight" in shapes else "official",
+            unshuffle=unshuffle,
+            resample_kernel=_size(shapes, "encoder.down.0.0.weight", -1),
+            affine=fields == 6,
+        )
+    except ConfigError as error:
+        raise WeightsError(f"no network has these shapes: {error}") from None
+
+
+def describe(config: NetworkConfig) -> str:
+    """One line for people."""
+    blocks, heads = (" ".join(map(str, values)) for values in (config.blocks, config.heads))
+    return (
+        f"{config.conditioning} decoder, {config.block} blocks, width {config.width}, "
+        f"blocks {blocks}, heads {heads}"
+    )
+
+
+def _size(shapes: Shapes, name: str, axis: int) -> int:
+    shape = shapes.get(name, ())
+    if len(shape) != 4:
+        raise WeightsError(f"{name} is missing or no convolution's")
+    return shape[axis]
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    """Modules that are numbered from 0 behind a prefix."""
+    numbers = {name[len(prefix) :].partition(".")[0] for name in shapes if name.startswith(prefix)}
+    known = [int(n) for n in numbers if n.isascii() and n.isdigit() and len(n) < 8]
+    count = 1 + max(known, default=-1)
+    if count > MAX_BLOCKS:
+        raise WeightsError(f"{count} modules {prefix}* are more than the {MAX_BLOCKS} that can be")
+    return count
+
+
+def _map(shapes: Shapes) -> Map:
+    """What the barycenter map is made of, by what only one kind has."""
+    found: dict[Map, str] = {"mdta": "0.attention.temperature", "mlp": "0.mlp.0.weight"}
+    found["vit"] = "0.feed_forward.mlp.0.weight"
+    for kind, name in found.items():
+        if f"stage.map.{name}" in shapes:
+            return kind
+    unet = any(name.startswith(("stage.map.down.", "stage.map.bottom.")) for name in shapes)
+    return "unet" if unet else "mdta"
+
+
+def _map_blocks(shapes: Shapes) -> int:
+    parts = ("down.", "bottom.", "up.", "")
+    return sum(_count(shapes, f"stage.map.{part}") for part in parts)
+
+
+def _prompts(shapes: Shapes, usual: int) -> tuple[int, int]:
+    """Components of the prompts and their size at the latent's level."""
+    name = "decoder.levels.0.prompt.generation.components"
+    shape = shapes.get(name, ())
+    return (shape[0], shape[-1]) if len(shape) == 4 else (0, usual)
+
+
+def _head(shapes: Shapes) -> tuple[int, int]:
+    """Fields that the network predicts, and the side of its pixel blocks."""
+    pixels = _size(shapes, STEM, 1) // 3
+    outputs = _size(shapes, "head.project.weight", 0)
+    return outputs // pixels if pixels else 0, math.isqrt(pixels)
+
+
+def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:
+    """By the temperatures, one a head; where blocks have none, halved from level to level."""
+    last = _temperature(shapes, "stage.map.") or _temperature(
+        shapes, f"encoder.levels.{levels - 1}."
+    )
+    heads = [last or 1]
+    for level in reversed(range(levels - 1)):
+        found = _temperature(shapes, f"encoder.levels.{level}.")
+        heads.insert(0, found or max(1, heads[0] // 2))
+    return tuple(heads)
+
+
+def _temperature(shapes: Shapes, prefix: str) -> int | None:
+    shape = shapes.get(f"{prefix}0.attention.temperature")
+    return shape[0] if shape else None
+
+
+def _transformer_widths(shapes: Shapes) -> Widths:
+    return _widths(shapes, r"\.feed_forward\.project\.weight")
+
+
+def _gated_widths(shapes: Shapes) -> Widths:
+    """A gated block has a scale beside its projection."""
+    gated = {n: s for n, s in shapes.items() if n.replace(".project.", ".scale.") in shapes}
+    return _widths(gated, r"\.\d+\.project\.weight")
+
+
+def _widths(shapes: Shapes, pattern: str) -> Widths:
+    found = (
+        shape
+        for name, shape in shapes.items()
+        if re.search(pattern + r"\Z", name) and ".prompt." not in name
+    )
+    return sorted({(shape[0], shape[1]) for shape in found if len(shape) == 4 and shape[0]})
+
+
+def _ratio(widths: Iterable[tuple[int, int]], usual: float) -> float:
+    """The expansion e with int(e c) = h for all widths: the usual one, else the shortest."""
+    pairs = list(widths)
+    if all(int(c * usual) == h for c, h in pairs):
+        return usual
+    for digits in range(7):
+        unit = 10**digits
+        lowest = max(-(-h * unit // c) for c, h in pairs) / unit
+        if all(int(c * lowest) == h for c, h in pairs):
+            return lowest
+    raise WeightsError("the blocks' hidden channels are in no common ratio to their channels")

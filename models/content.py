@@ -1,0 +1,180 @@
+"""What a checkpoint holds, whoever wrote it: tensors by dotted name, and a few plain facts.
+
+Modules, state dicts and what people wrap around them are a tree; a tensor's name is its path,
+``BaryIR.latent.0.attn.qkv.weight`` or ``state_dict.module.output.weight``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from models.config import NetworkConfig
+from models.torchfile import (
+    Body,
+    StoredTensor,
+    is_archive,
+    open_torch,
+    read_into,
+)
+from models.unpickle import Standin, quoted
+from models.weights import Place, WeightsError, read_index
+
+MAX_VALUES = 100_000
+"""In the tree, each as often as it is mentioned; the authors' has 2,128."""
+MAX_DEPTH = 64
+MAX_NAME = 256
+"""Characters in one part of a name."""
+FACTS = ("epoch", "step", "global_step", "iter")
+"""Entries beside the tensors that say where weights come from."""
+MAX_FACT = 2000
+"""Values in one of them."""
+
+STRANGERS = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with git lfs"),
+    (b"<!", "a web page, not a checkpoint: download it again, in a browser"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+)
+"""What people have in the place of a file, by its first bytes."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's tensors, not yet read, and what else it says of them."""
+
+    tensors: dict[str, StoredTensor]
+    size: int
+    """Of the file in bytes."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Those of :data:`FACTS` that are there, as JSON has them."""
+    config: NetworkConfig | None = None
+    """Of weights in our own format, as is ``provenance``."""
+    provenance: dict[str, Any] | None = None
+
+
+@contextmanager
+def open_content(path: Path) -> Iterator[Content]:
+    """A file of ``torch.save`` or safetensors; its tensors can be loaded while it is open.
+
+    Raises:
+        WeightsError: the file is damaged, hostile or of another kind.
+        ConfigError: it has a config that cannot be built.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        start = file.read(512)
+        file.seek(0)
+        if not is_torch(start):
+            _refuse_strangers(start)
+            yield _safetensors(file)
+            return
+    with open_torch(path) as root:
+        yield Content(_flatten(root), os.path.getsize(path), _facts(root))
+
+
+def is_torch(start: bytes) -> bool:
+    """Whether a file that begins so is one of ``torch.save``, or at least a pickle."""
+    # One safetensors file in 32 begins like a pickle: with its header's length, 0x80 modulo 256.
+    header = start[4:9] == b"\0\0\0\0{"
+    return is_archive(start) or (start.startswith(b"\x80") and not header)
+
+
+def _refuse_strangers(start: bytes) -> None:
+    for beginning, what in STRANGERS:
+        if start.startswith(beginning):
+            raise WeightsError(what)
+    if start[257:262] == b"ustar":
+        raise WeightsError("a tar archive: unpack it, or save it anew with PyTorch")
+
+
+def _safetensors(file: BinaryIO) -> Content:
+    index = read_index(file)
+
+    def fill(name: str, target: memoryview) -> None:
+        file.seek(index.places[name].begin)
+        read_into(target, file.read, name)
+
+    size = os.fstat(file.fileno()).st_size
+    body = Body(size, fill)
+    tensors = {name: _stored(body, name, place) for name, place in index.places.items()}
+    return Content(tensors, size, {}, index.config, index.provenance)
+
+
+def _stored(body: Body, name: str, place: Place) -> StoredTensor:
+    count = math.prod(place.shape)
+    strides = tuple(math.prod(place.shape[i + 1 :]) for i in range(len(place.shape)))
+    return StoredTensor(body.storage(name, place.dtype, count), 0, place.shape, strides)
+
+
+def _flatten(root: Any) -> dict[str, StoredTensor]:
+    """All tensors of a tree. Its values may contain each other, and themselves."""
+    found: dict[str, StoredTensor] = {}
+    waiting = [("", root, 0)]
+    values = 0
+    while waiting:
+        name, value, depth = waiting.pop()
+        if isinstance(value, StoredTensor):
+            if name in found:
+                raise WeightsError(f"two tensors are called {quoted(name)}")
+            found[name] = value
+            continue
+        children = list(_children(value))
+        values += len(children)
+        if values > MAX_VALUES or depth > MAX_DEPTH:
+            raise WeightsError("values within values without end: refused")
+        for key, child in reversed(children):
+            part = str(key)
+            if len(part) > MAX_NAME:
+                raise WeightsError(f"a name of {len(part)} characters: refused")
+            waiting.append((f"{name}.{part}" if name else part, child, depth + 1))
+    return found
+
+
+def _children(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, Standin):
+        parts = (value.state.get(part) for part in ("_parameters", "_buffers", "_modules"))
+        return [item for part in parts if isinstance(part, dict) for item in part.items()]
+    if isinstance(value, dict):
+        return [(k, v) for k, v in value.items() if isinstance(k, (str, int))]
+    if isinstance(value, (list, tuple)):
+        return enumerate(value)
+    return ()
+
+
+def _facts(root: Any) -> dict[str, Any]:
+    if not isinstance(root, dict):
+        return {}
+    facts = {}
+    for name in FACTS:
+        try:
+            facts[name] = _plain(root[name], [MAX_FACT], MAX_DEPTH)
+        except (KeyError, _NotPlainError):
+            continue
+    return facts
+
+
+class _NotPlainError(Exception):
+    """A value that JSON does not have, or too many."""
+
+
+def _plain(value: Any, left: list[int], depth: int) -> Any:
+    """A copy of a value as JSON has it; ``left`` is what may still be copied."""
+    left[0] -= 1
+    if left[0] < 0 or depth < 0:
+        raise _NotPlainError
+    if value is None or (isinstance(value, int) and abs(value) < 1 << 63):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_NAME:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, left, depth - 1) for item in value]
+    if isinstance(value, dict) and all(isinstance(k, str) and len(k) <= MAX_NAME for k in value):
+        return {k: _plain(item, left, depth - 1) for k, item in value.items()}
+    raise _NotPlainError

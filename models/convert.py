@@ -1,0 +1,217 @@
+"""From anybody's checkpoint of this network to a config and a state dict of ours.
+
+In a file, a network is where one of two tensors lies that every network has, by the authors' name
+or by ours. What comes before that name (``BaryIR``, ``params_ema``, ``state_dict.module``) is the
+network's place, and tensors elsewhere (optimisers, potentials) are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.architecture import STEM, read_config
+from models.config import ConfigError, NetworkConfig
+from models.content import Content, open_content
+from models.network import build
+from models.official import from_official, is_unused, official_name
+from models.torchfile import StoredTensor
+from models.unpickle import quoted
+from models.weights import DTYPES, Shapes, WeightsError, check_shapes, expected_shapes
+
+STEMS = (STEM, official_name(STEM))
+"""Tensors that every network has, by our name and by the authors'."""
+AVERAGED = re.compile(r"(^|[._])(ema|average|averaged)([._]|$)")
+"""Places of averaged weights, which are preferred to those of the last step."""
+POTENTIALS = ("Pots.", "potentials.")
+"""Beginnings of names that may stand beside a network's own."""
+SEED = 0
+"""Of what a partial file lacks."""
+
+Tensors = dict[str, StoredTensor]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a file's tensors, which go by the file's own names."""
+
+    place: str
+    """Of the network in the file; empty for the file itself."""
+    kept: int
+    unused: tuple[str, ...]
+    """Of modules that the authors' network holds and never calls."""
+    elsewhere: dict[str, int]
+    """Number of tensors outside of the network, by what their names begin with."""
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A network of ``config`` takes ``state`` as it is."""
+
+    config: NetworkConfig
+    state: dict[str, Tensor]
+    report: Report
+    facts: dict[str, Any]
+    """What the file says besides its tensors, see :data:`models.content.FACTS`."""
+    provenance: dict[str, Any] | None
+    """Of weights that were in our own format already."""
+    sha256: str
+    """Of the file."""
+
+
+def convert(path: Path, *, entry: str | None = None, partial: bool = False) -> Conversion:
+    """Reads a file of ``torch.save`` or safetensors; runs nothing that it names.
+
+    Args:
+        entry: place of the network in the file, or how that begins, if there are several.
+        partial: go on where tensors are missing, which are then initialised afresh, or unknown,
+            which are left out. The result is a start for training, no more.
+
+    Raises:
+        WeightsError: no network can be made of the file; one line that begins with its name.
+    """
+    try:
+        with open_content(path) as content:
+            return _convert(content, path, entry, partial)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
+    except (WeightsError, ConfigError) as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def _convert(content: Content, path: Path, entry: str | None, partial: bool) -> Conversion:
+    place = _choose(_places(content.tensors), entry)
+    inside, elsewhere = _part(content.tensors, place)
+    official = STEM not in inside
+    found = from_official(inside) if official else inside
+    shapes = {name: tensor.shape for name, tensor in found.items()}
+    config = content.config or read_config(shapes)
+    expected = expected_shapes(config)
+    report = Report(
+        place=place,
+        kept=len(found.keys() & expected.keys()),
+        unused=tuple(n for n in inside if official and is_unused(n)),
+        elsewhere=elsewhere,
+        unknown=tuple(_file_name(n, official) for n in found if n not in expected),
+        missing=tuple(_file_name(n, official) for n in expected if n not in found),
+    )
+    if not partial:
+        _refuse_partial(report)
+    kept = {name: found[name] for name in expected if name in found}
+    _check(kept, expected, content.size)
+    state = _fresh(config, kept.keys()) if report.missing else {}
+    state |= {name: tensor.load() for name, tensor in kept.items()}
+    return Conversion(config, state, report, content.facts, content.provenance, _sha256(path))
+
+
+def _places(tensors: Iterable[str]) -> list[str]:
+    """Where networks are, each a path without a dot at its end."""
+    places: dict[str, None] = {}
+    for name in tensors:
+        for stem in STEMS:
+            if f".{name}".endswith(f".{stem}"):
+                places[name.removesuffix(stem).removesuffix(".")] = None
+    return list(places)
+
+
+def _choose(places: list[str], entry: str | None) -> str:
+    if not places:
+        raise WeightsError(f"no network of this kind: it has neither {STEMS[1]} nor {STEMS[0]}")
+    if entry is not None:
+        chosen = [p for p in places if f"{p}.".startswith(f"{entry}.")]
+    else:
+        chosen = [p for p in places if AVERAGED.search(p)] or places
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(quoted(place) or "the file itself" for place in (chosen or places)[:8])
+    if chosen:
+        raise WeightsError(f"several networks ({names}): name one with --entry")
+    raise WeightsError(f"no network in {quoted(entry)}; there are {names}")
+
+
+def _part(tensors: Tensors, place: str) -> tuple[Tensors, dict[str, int]]:
+    """The network's tensors, by their names within it, and how many there are elsewhere."""
+    before = f"{place}." if place else ""
+    inside: Tensors = {}
+    elsewhere: Counter[str] = Counter()
+    for name, tensor in tensors.items():
+        own = name.removeprefix(before)
+        if name.startswith(before) and not own.startswith(POTENTIALS):
+            inside[own] = tensor
+        else:
+            elsewhere[_beside(name, place)] += 1
+    return inside, dict(elsewhere)
+
+
+def _beside(name: str, place: str) -> str:
+    """The beginning of a name, up to where it leaves the network's place."""
+    parts = name.split(".")
+    together = 0
+    for part, own in zip(parts, place.split("."), strict=False):
+        if part != own:
+            break
+        together += 1
+    return ".".join(parts[: together + 1])
+
+
+def _file_name(name: str, official: bool) -> str:
+    try:
+        return official_name(name) if official else name
+    except KeyError:
+        return name
+
+
+def _refuse_partial(report: Report) -> None:
+    parts = [
+        f"{len(names)} tensors are {what}, first {quoted(names[0])}"
+        for what, names in (("missing", report.missing), ("unknown", report.unknown))
+        if names
+    ]
+    if parts:
+        raise WeightsError(
+            f"{'; '.join(parts)}: it would not restore as it was trained to; "
+            "--partial converts it as a start for training"
+        )
+
+
+def _check(kept: Tensors, expected: Shapes, size: int) -> None:
+    """Before anything is read: shapes, types, and that the file has as many bytes."""
+    check_shapes(
+        {name: tensor.shape for name, tensor in kept.items()},
+        {name: expected[name] for name in kept},
+    )
+    for name, tensor in kept.items():
+        if tensor.dtype not in DTYPES.values():
+            raise WeightsError(f"{name} is {tensor.dtype}, which no weights are")
+    if sum(tensor.count * tensor.dtype.itemsize for tensor in kept.values()) > size:
+        raise WeightsError("the tensors claim more bytes than the file has")
+    wanted = sum(torch.Size(shape).numel() for shape in expected.values())
+    if 2 * sum(tensor.count for tensor in kept.values()) < wanted:
+        raise WeightsError("less than half of the network is there")
+
+
+def _fresh(config: NetworkConfig, without: Iterable[str]) -> dict[str, Tensor]:
+    """An untrained network's state, but for the tensors that are there."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        state = build(config).state_dict()
+    there = set(without)
+    return {name: tensor for name, tensor in state.items() if name not in there}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

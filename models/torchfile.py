@@ -1,0 +1,399 @@
+"""Files of ``torch.save``, read without running anything that they name.
+
+A file's pickle becomes plain values, with :class:`StoredTensor` for its tensors, of which only
+those that are asked for are read. Two formats: the zip archive of PyTorch 1.6 and later, and the
+stream before it. Understood are tensors, parameters, containers, numbers, and stand-ins for the
+classes of ``torch.nn.modules`` and of the authors' ``model_bary`` (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from models.unpickle import MAX_BYTES, Call, Kind, damaged, key, quoted, refused, unpickle
+from models.weights import WeightsError
+
+MAX_DIRECTORY = 4 << 20
+"""Bytes of an archive's list of entries; the authors' has 0.1 MB."""
+MAX_COUNT = 1 << 48
+"""Of numbers in a storage, and of anything that counts in one."""
+MAX_DIMENSIONS = 16
+CHUNK = 1 << 20
+MAGIC = 0x1950A86A20F9469CFC6C
+"""The first value of the older format."""
+
+STORAGES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+MODULE_CLASSES = {("torch.nn.parallel.data_parallel", "DataParallel")}
+"""Besides those of ``torch.nn.modules`` and ``model_bary``: what training on several GPUs adds."""
+
+Fill = Callable[[str, memoryview], None]
+"""Writes the bytes of a storage into a buffer of its size."""
+
+
+@contextmanager
+def open_torch(path: Path) -> Iterator[Any]:
+    """The value that ``torch.save`` wrote; its tensors can be loaded while the file is open.
+
+    Raises:
+        WeightsError: the file is damaged, of another kind, or names what it should not.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        if not is_archive(file.read(4)):
+            yield _Stream(file).root
+            return
+        with _broken_archives():
+            archive = zipfile.ZipFile(_Bounded(file))
+        with archive:
+            yield _Archive(archive, _size(file)).root()
+
+
+def is_archive(start: bytes) -> bool:
+    """Whether a file begins as the newer of the two formats does."""
+    return start.startswith(b"PK\x03\x04")
+
+
+class Body:
+    """The tensors' bytes; never more of them are read than the file has, whatever it claims."""
+
+    def __init__(self, size: int, fill: Fill) -> None:
+        self.left = size
+        self.fill = fill
+        self.storages: dict[str, Storage] = {}
+
+    def storage(self, name: str, dtype: torch.dtype, count: int) -> Storage:
+        """The storage of that name, the same one for all tensors in it."""
+        known = self.storages.setdefault(name, Storage(self, name, dtype, count))
+        if (known.dtype, known.count) != (dtype, count):
+            raise WeightsError(f"storage {quoted(name)} is described in two ways")
+        return known
+
+
+@dataclass(eq=False)
+class Storage:
+    """``count`` numbers in a row, in the file until a tensor of them is loaded."""
+
+    body: Body
+    name: str
+    dtype: torch.dtype
+    count: int
+    loaded: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * self.dtype.itemsize
+
+    def load(self) -> Tensor:
+        """The numbers, ``(count,)``; read once."""
+        if self.loaded is None:
+            self.body.left -= self.nbytes
+            if self.body.left < 0:
+                raise WeightsError("the tensors claim more bytes than the file has")
+            values = torch.empty(self.count, dtype=self.dtype)
+            if self.count:
+                self.body.fill(self.name, values.view(torch.uint8).numpy().data)
+            self.loaded = values
+        return self.loaded
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTensor:
+    """A tensor that is still in its file.
+
+    Raises:
+        WeightsError: it reaches beyond its storage, or uses a number of it twice.
+    """
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        layout = (self.offset, *self.shape, *self.stride)
+        if len(self.shape) != len(self.stride) or len(self.shape) > MAX_DIMENSIONS:
+            damaged("a tensor whose shape and strides do not fit")
+        if not all(type(n) is int and 0 <= n < MAX_COUNT for n in layout):
+            damaged("a tensor with an odd shape")
+        reach = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
+        end = self.offset + reach + 1 if self.count else 0
+        if max(end, self.count) > self.storage.count:
+            damaged("a tensor larger than its storage")
+
+    @property
+    def count(self) -> int:
+        """Its numbers."""
+        product = 1
+        for n in self.shape:
+            product *= n
+        return product
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.storage.dtype
+
+    def load(self) -> Tensor:
+        """The tensor, a view of its storage."""
+        return self.storage.load().as_strided(self.shape, self.stride, self.offset)
+
+
+class _Bounded:
+    """A file for :mod:`zipfile`, which reads the list of entries in one go, however long."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size <= MAX_DIRECTORY:
+            data = self.file.read(size if size >= 0 else MAX_DIRECTORY + 1)
+            if len(data) <= MAX_DIRECTORY:
+                return data
+        raise WeightsError(f"the archive's list of entries exceeds {MAX_DIRECTORY} bytes")
+
+
+class _Archive:
+    """The zip format: ``NAME/data.pkl`` and one entry ``NAME/data/KEY`` a storage."""
+
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+        self.archive = archive
+        self.size = size
+        self.entries = {entry.filename: entry for entry in archive.infolist()}
+        if len(self.entries) != len(archive.infolist()):
+            raise WeightsError("the archive has two entries of one name")
+        self.folder = self._folder()
+        self.body = Body(size, self._fill)
+
+    def _folder(self) -> str:
+        found = [n for n in self.entries if n.endswith("/data.pkl") and n.count("/") == 1]
+        if len(found) != 1:
+            raise WeightsError("a zip archive, but no PyTorch checkpoint: it has no data.pkl")
+        folder = found[0].removesuffix("data.pkl")
+        if f"{folder}constants.pkl" in self.entries:
+            raise WeightsError("a TorchScript program, not a checkpoint")
+        return folder
+
+    def root(self) -> Any:
+        """The value of the pickle."""
+        if f"{self.folder}byteorder" in self.entries and self._read("byteorder", 8) != b"little":
+            raise WeightsError("written on a big-endian machine, which is not supported")
+        return unpickle(io.BytesIO(self._read("data.pkl", MAX_BYTES)), find, self._persist)
+
+    def _entry(self, name: str, most: int) -> zipfile.ZipInfo:
+        entry = self.entries.get(self.folder + name)
+        if entry is None:
+            raise WeightsError(f"the archive lacks {quoted(name)}")
+        # PyTorch compresses nothing, so that no entry is larger than the file.
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise WeightsError(f"the archive's {quoted(name)} is compressed or encrypted: refused")
+        if entry.file_size > most:
+            raise WeightsError(f"the archive's {quoted(name)} has {entry.file_size} bytes: refused")
+        return entry
+
+    def _read(self, name: str, most: int) -> bytes:
+        entry = self._entry(name, most)
+        with _broken_archives():
+            return self.archive.read(entry)
+
+    def _fill(self, name: str, target: memoryview) -> None:
+        with _broken_archives(), self.archive.open(self._entry(f"data/{name}", self.size)) as file:
+            read_into(target, file.read, name)
+
+    def _persist(self, identity: Any) -> Storage:
+        storage = _storage(self.body, identity, length=5)
+        if self._entry(f"data/{storage.name}", self.size).file_size != storage.nbytes:
+            raise WeightsError(f"storage {quoted(storage.name)} is of another size than its entry")
+        return storage
+
+
+@contextmanager
+def _broken_archives() -> Iterator[None]:
+    """What :mod:`zipfile` says of them, as errors of ours."""
+    try:
+        yield
+    except (WeightsError, MemoryError):
+        raise
+    except Exception as error:  # of every kind: struct.error, BadZipFile, OSError, ...
+        raise WeightsError(f"damaged archive: {quoted(str(error))}") from None
+
+
+class _Stream:
+    """The older format: five pickles, then each storage's count and bytes, one after another."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.body = Body(_size(file), self._fill)
+        self.places: dict[str, int] = {}
+        file.seek(0)
+        stream = io.BytesIO(file.read(MAX_BYTES))
+        self._check_start(*(unpickle(stream, find, self._persist) for _ in range(3)))
+        self.root = unpickle(stream, find, self._persist)
+        self._find_storages(unpickle(stream, find, self._persist), stream.tell())
+
+    def _check_start(self, magic: Any, version: Any, system: Any) -> None:
+        if magic != MAGIC or version != 1001 or type(system) is not dict:
+            raise WeightsError("a pickle, but not one of torch.save")
+        if system.get("little_endian") is not True:
+            raise WeightsError("written on a big-endian machine, which is not supported")
+
+    def _find_storages(self, names: Any, position: int) -> None:
+        if type(names) is not list or {key(name) for name in names} != set(self.body.storages):
+            damaged("the list of storages is another")
+        for name in names:
+            storage = self.body.storages[name]
+            self.file.seek(position)
+            if self.file.read(8) != storage.count.to_bytes(8, "little"):
+                raise WeightsError(f"cut short before storage {quoted(name)}, or another's")
+            self.places[name] = position + 8
+            position += 8 + storage.nbytes
+        if (size := _size(self.file)) < position:
+            raise WeightsError(f"cut short: {size} of {position} bytes are there")
+
+    def _fill(self, name: str, target: memoryview) -> None:
+        self.file.seek(self.places[name])
+        read_into(target, self.file.read, name)
+
+    def _persist(self, identity: Any) -> Any:
+        # Classes of modules come with their source code, which is of no use here.
+        if type(identity) is tuple and len(identity) == 4 and identity[0] == "module":
+            return identity[1] if isinstance(identity[1], Kind) else damaged("an odd class")
+        storage = _storage(self.body, identity, length=6)
+        if identity[5] is not None:
+            raise WeightsError("storages within storages, from before PyTorch 0.4: not supported")
+        return storage
+
+
+def read_into(target: memoryview, read: Callable[[int], bytes], name: str) -> None:
+    """Fills a buffer piece by piece; ``name`` is the storage's, for the message."""
+    for start in range(0, len(target), CHUNK):
+        wanted = min(CHUNK, len(target) - start)
+        piece = read(wanted)
+        if len(piece) != wanted:
+            raise WeightsError(f"cut short within storage {quoted(name)}")
+        target[start : start + wanted] = piece
+
+
+def _storage(body: Body, identity: Any, length: int) -> Storage:
+    """What ``("storage", type, key, location, count, ...)`` stands for."""
+    if type(identity) is not tuple or len(identity) != length or identity[0] != "storage":
+        damaged("an odd persistent id")
+    _, kind, name, _, count = identity[:5]
+    if not isinstance(kind, _StorageKind):
+        refused("a storage of type", kind)
+    if not isinstance(name, str) or type(count) is not int or not 0 <= count < MAX_COUNT:
+        damaged("an odd storage")
+    return body.storage(name, kind.dtype, count)
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+@dataclass(frozen=True)
+class _StorageKind:
+    """The name of a class of storages."""
+
+    name: str
+    dtype: torch.dtype
+
+
+def find(module: str, name: str) -> Any:
+    """What a pickle gets for a name: a class's stand-in, or one of a few functions of ours.
+
+    Raises:
+        WeightsError: the name is none that a network's weights need.
+    """
+    if (known := _KNOWN.get((module, name))) is not None:
+        return known
+    package = module == "model_bary" or f"{module}.".startswith("torch.nn.modules.")
+    plain = name.isidentifier() and name.lstrip("_")[:1].isupper()
+    if (package and plain) or (module, name) in MODULE_CLASSES:
+        return Kind(f"{module}.{name}")
+    raise WeightsError(
+        f"the pickle names {quoted(f'{module}.{name}')}, which no weights need: refused, "
+        "nothing was run"
+    )
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> StoredTensor:
+    """``torch._utils._rebuild_tensor`` and ``_rebuild_tensor_v2``; gradients are of no use."""
+    if not isinstance(storage, Storage):
+        refused("a tensor in", storage)
+    if type(shape) is not tuple or type(stride) is not tuple:
+        damaged("a tensor without shape or strides")
+    if len(rest) > 2 and rest[2]:
+        damaged("a tensor that is to be negated or conjugated")
+    return StoredTensor(storage, offset, shape, stride)
+
+
+def _parameter(data: Any, *_: Any) -> StoredTensor:
+    if not isinstance(data, StoredTensor):
+        refused("a parameter of", data)
+    return data
+
+
+def _ordered_dict(items: Any = ()) -> dict[Any, Any]:
+    if type(items) not in (list, tuple) or not all(
+        type(pair) in (list, tuple) and len(pair) == 2 for pair in items
+    ):
+        damaged("a dict of no pairs")
+    return {key(name): value for name, value in items}
+
+
+def _counter(items: Any = None) -> dict[Any, Any]:
+    """Schedulers count epochs; nobody here needs to know."""
+    return items if type(items) is dict else {}
+
+
+def _set(items: Any = ()) -> set[Any]:
+    if type(items) not in (list, tuple):
+        damaged("a set of no list")
+    return set(map(key, items))
+
+
+def _torch_size(items: Any = ()) -> tuple[Any, ...]:
+    if type(items) not in (list, tuple):
+        damaged("a size that is no tuple")
+    return tuple(items)
+
+
+def _device(*_: Any) -> None:
+    """All tensors are loaded onto the CPU."""
+
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("builtins", "set"): Call(_set, 0, 1),
+    ("__builtin__", "set"): Call(_set, 0, 1),
+    ("collections", "OrderedDict"): Call(_ordered_dict, 0, 1),
+    ("collections", "Counter"): Call(_counter, 0, 1),
+    ("torch", "Size"): Call(_torch_size, 0, 1),
+    ("torch", "device"): Call(_device, 1, 2),
+    ("torch._utils", "_rebuild_tensor"): Call(_tensor, 4, 4),
+    ("torch._utils", "_rebuild_tensor_v2"): Call(_tensor, 6, 7),
+    ("torch._utils", "_rebuild_parameter"): Call(_parameter, 3, 3),
+    ("torch._utils", "_rebuild_parameter_with_state"): Call(_parameter, 4, 4),
+    ("torch.nn.parameter", "Parameter"): Call(_parameter, 1, 2),
+    **{("torch", name): _StorageKind(name, dtype) for name, dtype in STORAGES.items()},
+    **{("torch", str(dtype)[6:]): str(dtype) for dtype in STORAGES.values()},
+}

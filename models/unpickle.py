@@ -1,0 +1,275 @@
+"""A pickle reader that runs nothing: every opcode is carried out here, on plain values.
+
+The standard library's disassembler (:mod:`pickletools`) decodes the opcodes; its unpickler, which
+imports and calls what a file names, has no part in this. What a name stands for is decided by the
+caller, who knows a short list of them; calls reach only functions of that list. Opcodes that no
+checkpoint needs, and those that would change a class or a function, are refused.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NoReturn
+
+from models.weights import WeightsError
+
+MAX_BYTES = 32 << 20
+"""Of one pickle, tensors not counted; the authors' has 0.3 MB."""
+MAX_STEPS = 1_000_000
+"""Opcodes, and items copied by calls; the authors' file takes 137,000."""
+
+Find = Callable[[str, str], Any]
+"""What a module's name stands for; raises :class:`WeightsError` for those not known."""
+Persist = Callable[[Any], Any]
+"""What a persistent id stands for."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The name of a class of modules, of which only stand-ins are ever made."""
+
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class Standin:
+    """In the place of a module: its class's name and what it held, without behaviour."""
+
+    kind: str
+    state: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One of the functions that a pickle may call, by an implementation of our own."""
+
+    run: Callable[..., Any]
+    fewest: int
+    most: int
+
+
+def quoted(text: object) -> str:
+    """A name out of a file, for a message: one line, no control characters, not too long."""
+    shown = ascii(text[:81])[1:-1] if isinstance(text, str) else type(text).__name__
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def unpickle(stream: BinaryIO, find: Find, persist: Persist) -> Any:
+    """The value of the pickle at the stream's position, which moves behind it.
+
+    Args:
+        stream: holds :data:`MAX_BYTES` at most; what it holds bounds the memory.
+
+    Raises:
+        WeightsError: the pickle is damaged, too large, or asks for more than data.
+    """
+    machine = _Machine(find, persist)
+    operations = pickletools.genops(stream)
+    while True:
+        try:
+            opcode, argument, _ = next(operations)
+        except (ValueError, StopIteration) as error:
+            raise WeightsError(f"damaged pickle: {quoted(str(error))}") from None
+        machine.spend(1)
+        if opcode.name == "STOP":
+            return machine.pop()
+        step = _STEPS.get(opcode.name)
+        if step is None:
+            raise WeightsError(f"pickle opcode {opcode.name}, which no checkpoint needs: refused")
+        step(machine, argument)
+
+
+class _Machine:
+    """Stack, marks and memo of a pickle that is being read."""
+
+    def __init__(self, find: Find, persist: Persist) -> None:
+        self.find = find
+        self.persist = persist
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.left = MAX_STEPS
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise WeightsError(f"a pickle of more than {MAX_STEPS} steps: refused")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        self._check(1)
+        return self.stack.pop()
+
+    def top(self) -> Any:
+        self._check(1)
+        return self.stack[-1]
+
+    def pop_many(self, count: int) -> list[Any]:
+        self._check(count)
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        return values
+
+    def nothing(self, _: Any) -> None:
+        """For opcodes that only help to read fast."""
+
+    def discard(self, values: list[Any]) -> None:
+        """Forgets what was popped."""
+
+    def mark(self, _: Any) -> None:
+        self.marks.append(len(self.stack))
+
+    def pop_to_mark(self) -> list[Any]:
+        if not self.marks:
+            damaged("no mark")
+        start = self.marks.pop()
+        values = self.stack[start:]
+        del self.stack[start:]
+        return values
+
+    def _check(self, count: int) -> None:
+        if len(self.stack) - (self.marks[-1] if self.marks else 0) < count:
+            damaged("the stack is empty")
+
+    def remember(self, index: int | None) -> None:
+        self.memo[len(self.memo) if index is None else index] = self.top()
+
+    def recall(self, index: int) -> None:
+        if index not in self.memo:
+            damaged("nothing was memorised")
+        self.push(self.memo[index])
+
+    def append(self, values: list[Any]) -> None:
+        target = self.top()
+        if type(target) is not list:
+            refused("an append to", target)
+        target.extend(values)
+
+    def set_items(self, pairs: list[Any]) -> None:
+        target = self.top()
+        if type(target) is not dict:
+            refused("an item for", target)
+        target.update(_dict(pairs))
+
+    def add(self, values: list[Any]) -> None:
+        target = self.top()
+        if type(target) is not set:
+            refused("a member for", target)
+        target.update(map(key, values))
+
+    def name(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            damaged("a name that is no text")
+        self.push(self.find(module, name))
+
+    def call(self, _: Any) -> None:
+        function, arguments = self.pop_many(2)
+        if not isinstance(function, Call):
+            refused("a call of", function)
+        if type(arguments) is not tuple or not function.fewest <= len(arguments) <= function.most:
+            damaged("a call with the wrong arguments")
+        # Calls copy what they are given, which the memo gives any number of times.
+        self.spend(sum(len(a) for a in arguments if isinstance(a, (list, tuple))))
+        self.push(function.run(*arguments))
+
+    def instance(self, _: Any) -> None:
+        kind, arguments = self.pop_many(2)
+        if not isinstance(kind, Kind):
+            refused("an instance of", kind)
+        if arguments != ():
+            damaged("an instance with arguments")
+        self.push(Standin(kind.name))
+
+    def build(self, _: Any) -> None:
+        """Gives a stand-in its state; what a dict carries besides its items is left out."""
+        state, target = self.pop(), self.top()
+        if type(target) is dict:
+            return
+        if not isinstance(target, Standin):
+            refused("a state for", target)
+        if type(state) is not dict:
+            damaged("a state that is no dict")
+        self.spend(len(state))
+        for name in state:
+            if not isinstance(name, str) or name.startswith("__"):
+                raise WeightsError(f"the pickle sets {quoted(name)} of a module: refused")
+        target.state.update(state)
+
+
+def damaged(what: str) -> NoReturn:
+    """For pickles that no writer makes."""
+    raise WeightsError(f"damaged pickle: {what}")
+
+
+def refused(what: str, target: Any) -> NoReturn:
+    """For pickles that ask for more than data."""
+    name = getattr(target, "name", type(target).__name__)
+    raise WeightsError(f"the pickle wants {what} {quoted(name)}: refused, nothing was run")
+
+
+def key(value: Any) -> Any:
+    """A key whose hash is cheap and does not recurse."""
+    parts = value if type(value) is tuple else (value,)
+    if not all(part is None or type(part) in (str, int, float, bool) for part in parts):
+        damaged("a key that is neither text nor number")
+    return value
+
+
+def _dict(values: list[Any]) -> dict[Any, Any]:
+    """From keys and values in turn."""
+    if len(values) % 2:
+        damaged("a key without a value")
+    return {key(values[i]): values[i + 1] for i in range(0, len(values), 2)}
+
+
+_Step = Callable[[_Machine, Any], None]
+
+_NUMBERS = ("INT", "LONG", "LONG1", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT")
+_TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
+# Python 2 wrote text as bytes.
+_BYTES = ("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES")
+
+_STEPS: dict[str, _Step] = {
+    **dict.fromkeys((*_NUMBERS, *_TEXTS, *_BYTES), _Machine.push),
+    "PROTO": _Machine.nothing,
+    "FRAME": _Machine.nothing,
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "EMPTY_SET": lambda m, _: m.push(set()),
+    "MARK": _Machine.mark,
+    "LIST": lambda m, _: m.push(m.pop_to_mark()),
+    "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),
+    "TUPLE1": lambda m, _: m.push(tuple(m.pop_many(1))),
+    "TUPLE2": lambda m, _: m.push(tuple(m.pop_many(2))),
+    "TUPLE3": lambda m, _: m.push(tuple(m.pop_many(3))),
+    "DICT": lambda m, _: m.push(_dict(m.pop_to_mark())),
+    "APPEND": lambda m, _: m.append(m.pop_many(1)),
+    "APPENDS": lambda m, _: m.append(m.pop_to_mark()),
+    "SETITEM": lambda m, _: m.set_items(m.pop_many(2)),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
+    "ADDITEMS": lambda m, _: m.add(m.pop_to_mark()),
+    "POP": lambda m, _: m.discard(m.pop_many(1)),
+    "POP_MARK": lambda m, _: m.discard(m.pop_to_mark()),
+    "DUP": lambda m, _: m.push(m.top()),
+    "PUT": _Machine.remember,
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "MEMOIZE": _Machine.remember,
+    "GET": _Machine.recall,
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "GLOBAL": lambda m, name: m.name(*name.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.name(*m.pop_many(2)),
+    "REDUCE": _Machine.call,
+    "NEWOBJ": _Machine.instance,
+    "BUILD": _Machine.build,
+    "BINPERSID": lambda m, _: m.push(m.persist(m.pop())),
+}

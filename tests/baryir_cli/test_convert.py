@@ -1,0 +1,258 @@
+"""``baryir weights convert`` as its users meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from models.presets import preset
+from models.weights import load_network, read_weights
+from tests.conftest import Run
+from tests.models.checkpoints import (
+    SMALL,
+    archive,
+    authors_state,
+    model_bary,
+    module_of,
+    our_state,
+    saved,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFICIAL = ROOT.parent / "shared" / "official"
+Said = pytest.CaptureFixture
+
+
+@pytest.fixture
+def convert(baryir: Run) -> Run:
+    def call(*arguments: object) -> int:
+        return baryir("weights", "convert", *arguments)
+
+    return call
+
+
+@pytest.fixture
+def authors(tmp_path: Path) -> Path:
+    """The authors' file in small."""
+    path = tmp_path / "model.pt"
+    with model_bary() as kinds:
+        network = module_of(authors_state(our_state()), kinds, "BaryNet")
+        critics = module_of({"potentials.0.3.weight": torch.ones(2, 3)}, kinds, "Potentials")
+        path.write_bytes(saved({"epoch": 57, "BaryIR": network, "Pots": critics}))
+    return path
+
+
+def lines(said: Said) -> list[str]:
+    captured = said.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()
+
+
+def test_authors_file(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+    target = tmp_path / "new" / "official.safetensors"
+    assert convert(authors, target) == 0
+    kept = len(our_state())
+    said = lines(capsys)
+    numbers = sum(t.numel() for t in our_state().values())
+    assert said[0] == (
+        "network  official decoder, transformer blocks, width 8, blocks 1 2 1 2, heads 1 2 4 4"
+    )
+    assert said[1] == f"kept     {kept} tensors of BaryIR; the network has {numbers:,} parameters"
+    assert said[2].startswith("dropped  chnl_reduce1, chnl_reduce2, chnl_reduce3, reduce_noise")
+    assert said[3] == "dropped  Pots (1 tensors): not of the network"
+    assert re.fullmatch(rf"wrote    {re.escape(str(target))} \(\d\.\d MB, fp32\)", said[4])
+    assert said[5].startswith("licence  not stated")
+    assert len(said) == 6
+    found = read_weights(target)
+    assert found.config == SMALL
+    assert all(torch.equal(found.state[name], t) for name, t in our_state().items())
+    converted = found.provenance.pop("converted")
+    assert found.provenance == {
+        "name": "official",
+        "epoch": 57,
+        "date": date.today().isoformat(),
+    }
+    assert converted["file"] == "model.pt"
+    assert re.fullmatch("[0-9a-f]{64}", converted["sha256"])
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_options(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+    target = tmp_path / "x.safetensors"
+    options = ("--dtype", "fp16", "--name", "official", "--licence", "their own")
+    assert convert(authors, target, *options) == 0
+    assert not any(line.startswith("licence") for line in lines(capsys))
+    found = read_weights(target)
+    assert {tensor.dtype for tensor in found.state.values()} == {torch.float16}
+    assert (found.provenance["name"], found.provenance["licence"]) == ("official", "their own")
+    assert load_network(found)(torch.rand(1, 3, 16, 16)).correction.shape == (1, 3, 16, 16)
+
+
+def test_restores_with_the_result(
+    convert: Run, baryir: Run, tiny_weights: Path, tmp_path: Path
+) -> None:
+    state = read_weights(tiny_weights).state
+    (tmp_path / "net.pth").write_bytes(saved({"params": state}))
+    target = tmp_path / "net.safetensors"
+    assert convert(tmp_path / "net.pth", target) == 0
+    image, out = ROOT / "examples" / "noise-cat.png", [tmp_path / "a.png", tmp_path / "b.png"]
+    for weights, path in zip((tiny_weights, target), out, strict=True):
+        assert baryir("restore", image, path, "--weights", weights, "--device", "cpu") == 0
+    assert out[0].read_bytes() == out[1].read_bytes()
+
+
+def test_safetensors(convert: Run, tiny_weights: Path, tmp_path: Path, capsys: Said) -> None:
+    first, second = tmp_path / "half.safetensors", tmp_path / "theirs.safetensors"
+    assert convert(tiny_weights, first, "--dtype", "fp16") == 0
+    assert read_weights(first).provenance["name"] == "tiny"
+    assert convert(tiny_weights, first, "--name", "other", "--overwrite") == 0
+    assert read_weights(first).provenance["name"] == "other"
+    safetensors.torch.save_file(our_state(), second)
+    assert convert(second, tmp_path / "ours.safetensors") == 0
+    assert read_weights(tmp_path / "ours.safetensors").config == SMALL
+
+
+def test_partial(convert: Run, tmp_path: Path, capsys: Said) -> None:
+    state = our_state()
+    del state["stage.norm.bias"]
+    state["evil\x1b[2J"] = torch.ones(1)
+    source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
+    source.write_bytes(saved(state))
+    assert convert(source, target) == 1
+    assert "--partial" in lines(capsys)[-1]
+    assert not target.exists()
+    assert convert(source, target, "--partial") == 0
+    said = lines(capsys)
+    assert "missing  stage.norm.bias: initialised afresh" in said
+    assert "dropped  evil\\x1b[2J: unknown" in said
+    assert any(line.startswith("caution  ") for line in said)
+    converted = read_weights(target).provenance["converted"]
+    assert (converted["missing"], converted["unknown"]) == (1, 1)
+
+
+def test_several_networks(convert: Run, tmp_path: Path, capsys: Said) -> None:
+    other = {name: torch.zeros_like(t) for name, t in our_state().items()}
+    source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
+    source.write_bytes(saved({"first": our_state(), "second": other}))
+    assert convert(source, target) == 1
+    assert "several networks (first, second): name one with --entry" in lines(capsys)[-1]
+    assert convert(source, target, "--entry", "second") == 0
+    assert "dropped  first" in "\n".join(lines(capsys))
+    assert not any(t.any() for t in read_weights(target).state.values())
+
+
+def test_wrong_usage(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+    there = tmp_path / "there.safetensors"
+    there.write_bytes(b"precious")
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "same.safetensors").hardlink_to(there)
+    cases = [
+        ((authors, tmp_path / "x.pt"), "weights are written as .safetensors"),
+        ((authors, tmp_path / "folder.safetensors"), "is a folder"),
+        ((tmp_path / "none.pt", tmp_path / "x.safetensors"), "no such file"),
+        ((tmp_path, tmp_path / "x.safetensors"), "no such file"),
+        ((authors, there), "is there already; say --overwrite"),
+        ((there, tmp_path / "same.safetensors", "--overwrite"), "would replace the input"),
+        ((authors, tmp_path / "x.safetensors", "--dtype", "int8"), "--dtype"),
+        ((authors,), "OUT"),
+    ]
+    for arguments, message in cases:
+        assert convert(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert there.read_bytes() == b"precious"
+    assert convert(authors, there, "--overwrite") == 0
+    assert read_weights(there).config == SMALL
+
+
+def test_malicious_file(convert: Run, tmp_path: Path, capsys: Said) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return os.system, (f"touch {tmp_path / 'canary'}",)
+
+    source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
+    source.write_bytes(saved({"BaryIR": Evil()}))
+    assert convert(source, target) == 1
+    (said,) = lines(capsys)
+    assert said == (
+        f"baryir: {source}: the pickle names {os.system.__module__}.system, which no weights need: "
+        "refused, nothing was run"
+    )
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_values_that_fit_no_half(convert: Run, tmp_path: Path, capsys: Said) -> None:
+    state = {**our_state(), "stage.norm.bias": torch.full((64,), 1e6)}
+    source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
+    source.write_bytes(saved(state))
+    assert convert(source, target, "--dtype", "fp16") == 1
+    assert "stage.norm.bias holds NaN or infinite values" in lines(capsys)[-1]
+    assert not target.exists()
+
+
+def test_full_disk(
+    convert: Run, authors: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert convert(authors, tmp_path / "x.safetensors") == 1
+    assert lines(capsys)[-1] == "baryir: No space left on device"
+    assert list(tmp_path.iterdir()) == [authors]
+
+
+def test_file_that_is_no_checkpoint(convert: Run, tmp_path: Path, capsys: Said) -> None:
+    source = archive(tmp_path / "x.pt", b"\x80\x02}.")
+    assert convert(source, tmp_path / "x.safetensors") == 1
+    assert len(lines(capsys)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="needs ../shared/official/make_checkpoint.py")
+def test_full_size(tmp_path: Path) -> None:
+    """The authors' shape and size: parity with the reference code, three times the file at most."""
+    source, target = tmp_path / "model.pt", tmp_path / "official.safetensors"
+    maker = [sys.executable, str(OFFICIAL / "make_checkpoint.py"), str(source), "--salt", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(maker, check=True, env=environment, timeout=600)
+    script = (
+        "import json, resource, sys; from baryir_cli.app import run\n"
+        f"sys.argv = ['baryir', 'weights', 'convert', {str(source)!r}, {str(target)!r}]\n"
+        "code = run()\n"
+        "print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    code, kilobytes = json.loads(done.stdout)
+    assert code == 0
+    assert 1024 * kilobytes < 3 * source.stat().st_size
+    found = read_weights(target)
+    assert found.config == preset("official")
+    fixture = safetensors.torch.load_file(OFFICIAL / "parity_48x96.safetensors")
+    image = fixture["input"].float()
+    with torch.inference_mode():
+        correction, latents = load_network(found)(image)
+    bounds = {
+        "restored": (image + correction, 5e-4),
+        "source_latent": (latents.source, 1e-4),
+        "barycenter_latent": (latents.barycenter, 1e-4),
+        "residual_latent": (latents.residual, 1e-4),
+    }
+    for name, (value, bound) in bounds.items():
+        assert (value - fixture[name]).abs().max().item() < bound, name
