@@ -98,7 +98,7 @@ def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Capt
     assert evaluate("--bench", "5d", "--data", data, *options) == 0
     said = capsys.readouterr()
     for text in (
-        "BSD68 sigma 25   3 of 68",
+        "BSD68 sigma 25  3 of 68",
         "our blur stands in for GoPro",
         "SOTS is missing: it goes to",
         "Rain100L is missing",
