@@ -381,10 +381,9 @@ def counted(network: BaryIR) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", ["tiny", "official"])
-def test_multiply_accumulates(name: str) -> None:
+def test_multiply_accumulates() -> None:
     with torch.device("meta"):
-        network = BaryIR(preset(name))
+        network = BaryIR(preset("tiny"))
     assert multiply_accumulates(network) == counted(network)
 
 
