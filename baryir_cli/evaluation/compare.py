@@ -10,11 +10,11 @@ from typing import Any
 
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
-from baryir_cli.evaluation.sheet import Sheet, Table, without_repeats
+from baryir_cli.evaluation.sheet import INTERVAL, Sheet, Table, without_repeats
 from baryir_cli.evaluation.statistics import mean_interval
 from baryir_cli.metrics import METRICS, Metric
 
-HEADINGS = ("set", "images", "metric", "A", "B", "B - A", "95 % interval", "B better", "verdict")
+HEADINGS = ("set", "images", "metric", "A", "B", "B - A", INTERVAL, "B better", "verdict")
 
 
 @dataclass(frozen=True)

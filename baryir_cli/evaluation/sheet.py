@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 Cells = Sequence[str]
+INTERVAL = "95 % interval"
+"""A column's heading."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ def without_repeats(rows: Sequence[Cells], columns: int) -> list[Cells]:
 
 
 def _rich(table: Table) -> RichTable:
-    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for number, heading in enumerate(table.headings):
-        right = number >= table.numbers_from
-        made.add_column(
-            escape(heading), justify="right" if right else "left", overflow="fold", no_wrap=right
-        )
+        justify: Literal["left", "right"] = "right" if number >= table.numbers_from else "left"
+        # Where a terminal is narrow, names go on in the next line, intervals never.
+        whole = heading == INTERVAL
+        made.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=whole)
     for number, row in enumerate(table.rows):
         made.add_row(*map(escape, row), style="bold" if table.is_ours(number) else "")
     return made

@@ -9,6 +9,7 @@ from typing import Any
 
 from baryir_cli.benches import Bench, bench, paper_rows
 from baryir_cli.evaluation.results import Evaluation, SetScores
+from baryir_cli.evaluation.sheet import INTERVAL
 from baryir_cli.evaluation.statistics import interval, mean_resamples
 from baryir_cli.metrics import METRICS, Metric
 
@@ -20,10 +21,9 @@ HEADINGS = (
     "metric",
     "input",
     "restored",
-    "95 % interval",
-    "gain",
+    INTERVAL,
     "paper",
-    "difference",
+    "minus paper",
 )
 NOT_COMPUTED = "not computed"
 
@@ -45,11 +45,6 @@ class Line:
     """False where the metric is not to be had."""
 
     @property
-    def gain(self) -> float | None:
-        """Restored less input."""
-        return _less(self.restored, self.input)
-
-    @property
     def difference(self) -> float | None:
         """Restored less the paper's."""
         return _less(self.restored, self.paper)
@@ -64,7 +59,6 @@ class Line:
             self._text(self.input),
             self._text(self.restored) if self.computed else NOT_COMPUTED,
             low_high or "",
-            self._text(self.gain, "+"),
             "" if self.paper is None else published(self.metric, self.paper),
             self._text(self.difference, "+"),
         )
@@ -197,7 +191,7 @@ def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[lis
     if not shown:
         return []
     metrics = [m for m in run.metrics if any(s.mean("restored", m) is not None for s in shown)]
-    headings = ["/".join(METRICS[m].label for m in metrics)]
+    headings = [" / ".join(METRICS[m].label for m in metrics)]
     headings += [s.label + (f", {count(s)}" if s.partial else "") for s in shown]
     rows = []
     for row in paper_rows(which.table):
@@ -219,7 +213,7 @@ def _joined(metrics: list[str], figures: dict[str, Any]) -> str:
     values = [(METRICS[m], figures.get(m)) for m in metrics]
     if all(value is None for _, value in values):
         return ""
-    return "/".join("-" if v is None else published(metric, v) for metric, v in values)
+    return " / ".join("-" if v is None else published(metric, v) for metric, v in values)
 
 
 def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str]:

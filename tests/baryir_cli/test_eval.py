@@ -98,7 +98,7 @@ def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Capt
     assert evaluate("--bench", "5d", "--data", data, *options) == 0
     said = capsys.readouterr()
     for text in (
-        "BSD68 sigma 25   3 of 68",
+        "BSD68 sigma 25  3 of 68",
         "our blur stands in for GoPro",
         "SOTS is missing: it goes to",
         "Rain100L is missing",
@@ -381,10 +381,9 @@ def counted(network: BaryIR) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", ["tiny", "official"])
-def test_multiply_accumulates(name: str) -> None:
+def test_multiply_accumulates() -> None:
     with torch.device("meta"):
-        network = BaryIR(preset(name))
+        network = BaryIR(preset("tiny"))
     assert multiply_accumulates(network) == counted(network)
 
 
