@@ -31,9 +31,7 @@ MAX_DEPTH = 64
 MAX_NAME = 256
 """Characters in one part of a name."""
 FACTS = ("epoch", "step", "global_step", "iter")
-"""Entries beside the tensors that say where weights come from."""
-MAX_FACT = 2000
-"""Values in one of them."""
+"""Counts beside the tensors that say how far training had come."""
 
 STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with git lfs"),
@@ -50,8 +48,8 @@ class Content:
     tensors: dict[str, StoredTensor]
     size: int
     """Of the file in bytes."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """Those of :data:`FACTS` that are there, as JSON has them."""
+    facts: dict[str, int] = field(default_factory=dict)
+    """Those of :data:`FACTS` that are there."""
     config: NetworkConfig | None = None
     """Of weights in our own format, as is ``provenance``."""
     provenance: dict[str, Any] | None = None
@@ -146,35 +144,6 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
     return ()
 
 
-def _facts(root: Any) -> dict[str, Any]:
-    if not isinstance(root, dict):
-        return {}
-    facts = {}
-    for name in FACTS:
-        try:
-            facts[name] = _plain(root[name], [MAX_FACT], MAX_DEPTH)
-        except (KeyError, _NotPlainError):
-            continue
-    return facts
-
-
-class _NotPlainError(Exception):
-    """A value that JSON does not have, or too many."""
-
-
-def _plain(value: Any, left: list[int], depth: int) -> Any:
-    """A copy of a value as JSON has it; ``left`` is what may still be copied."""
-    left[0] -= 1
-    if left[0] < 0 or depth < 0:
-        raise _NotPlainError
-    if value is None or (isinstance(value, int) and abs(value) < 1 << 63):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, str) and len(value) <= MAX_NAME:
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, left, depth - 1) for item in value]
-    if isinstance(value, dict) and all(isinstance(k, str) and len(k) <= MAX_NAME for k in value):
-        return {k: _plain(item, left, depth - 1) for k, item in value.items()}
-    raise _NotPlainError
+def _facts(root: Any) -> dict[str, int]:
+    found = {name: root.get(name) for name in FACTS} if isinstance(root, dict) else {}
+    return {k: v for k, v in found.items() if type(v) is int and abs(v) < 1 << 63}

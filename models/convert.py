@@ -61,7 +61,7 @@ class Conversion:
     config: NetworkConfig
     state: dict[str, Tensor]
     report: Report
-    facts: dict[str, Any]
+    facts: dict[str, int]
     """What the file says besides its tensors, see :data:`models.content.FACTS`."""
     provenance: dict[str, Any] | None
     """Of weights that were in our own format already."""

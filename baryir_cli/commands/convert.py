@@ -137,7 +137,7 @@ def _provenance(found: Conversion, file: str, name: str | None, licence: str | N
     """Where the weights come from: what the file says of itself, and which file it was."""
     from datetime import date
 
-    known = _origin(found)
+    known = found.facts if found.provenance is None else found.provenance
     today = date.today().isoformat()
     converted: Provenance = {"file": file, "sha256": found.sha256, "date": today}
     if found.report.missing or found.report.unknown:
@@ -149,9 +149,3 @@ def _provenance(found: Conversion, file: str, name: str | None, licence: str | N
         **({"licence": licence} if licence else {}),
         "converted": converted,
     }
-
-
-def _origin(found: Conversion) -> Provenance:
-    if found.provenance is not None:
-        return dict(found.provenance)
-    return {name: value for name, value in found.facts.items() if type(value) is int}
