@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from baryir_cli.commands.config import config
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
+from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ExitCode, UserError
 
 app = typer.Typer(
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 app.command()(restore)
 app.command()(train)
+app.add_typer(weights)
+app.add_typer(config)
 
 
 def _show_version(wanted: bool) -> None:

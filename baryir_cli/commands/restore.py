@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from baryir_cli.engine import Engine
     from baryir_cli.pipeline import Options, Result
     from baryir_cli.plan import Job
+    from models.weights import Weights
 
 
 class Format(str, Enum):
@@ -131,11 +132,14 @@ def restore(
         ),
     ] = 512,
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Name of embedded weights, or a safetensors file.", rich_help_panel=ENGINE
+            help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
+            "  \\[default: small; see baryir config]",
+            show_default=False,
+            rich_help_panel=ENGINE,
         ),
-    ] = "small",
+    ] = None,
     strength: Annotated[
         float,
         typer.Option(
@@ -208,19 +212,26 @@ def restore(
 
     from baryir_cli.console import Display, messages, summary
     from baryir_cli.pipeline import Options
+    from baryir_cli.references import find_weights, load
 
+    file = find_weights(weights)
+    loaded = load(file)
     _make_folders(jobs)
     options = Options(strength, naming.format, quality, max_megapixels)
     console = messages()
     with Display(console, len(jobs), quiet=as_json) as display:
-        engine = _engine(weights, device, precision.value, tile, overlap, display, verbose)
+        engine = _engine(loaded, device, precision.value, tile, overlap, display)
+        if verbose:
+            display.note(f"weights {file.pinned} ({file.path}; {file.chosen_by})")
+            display.note(f"device {engine.device}, precision {engine.precision}")
         started = time.perf_counter()
         results = []
         for result in _results(jobs, present, engine, options, display):
             display.add(result)
             results.append(result)
             if as_json:
-                sys.stdout.write(json.dumps(result.to_dict()) + "\n")
+                line = {**result.to_dict(), "weights": file.to_dict(loaded.sha256)}
+                sys.stdout.write(json.dumps(line) + "\n")
                 sys.stdout.flush()
             if verbose and result.details:
                 console.print(result.details, markup=False)
@@ -283,30 +294,26 @@ def _show_plan(jobs: list[Job], present: set[Job]) -> None:
 
 
 def _engine(
-    weights: str,
+    weights: Weights,
     device: str,
     precision: str,
     tile: int | None,
     overlap: int | None,
     display: Display,
-    verbose: bool,
 ) -> Engine:
     from baryir_cli.device import keep_freed_memory
     from baryir_cli.engine import Engine
-    from baryir_cli.references import network_of
+    from models.weights import load_network
 
     keep_freed_memory()
-    engine = Engine(
-        network_of(weights),
+    return Engine(
+        load_network(weights),
         device=device,
         precision=precision,
         tile=tile,
         overlap=overlap,
         notify=display.note,
     )
-    if verbose:
-        display.note(f"weights {weights}, device {engine.device}, precision {engine.precision}")
-    return engine
 
 
 def _results(

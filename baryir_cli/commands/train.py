@@ -19,7 +19,8 @@ def train(
         "runs/small"
     ),
     init: Annotated[
-        str | None, typer.Option(help="Weights to begin from: an embedded name or a file.")
+        str | None,
+        typer.Option(help="Weights to begin from: a name, hf:owner/repo, or a file."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Another length than the recipe's.")
@@ -33,7 +34,7 @@ def train(
     """
     from baryir_cli.console import messages
     from baryir_cli.device import keep_freed_memory, resolve_device
-    from baryir_cli.references import resolve_weights
+    from baryir_cli.references import find_weights
     from models.weights import WeightsError, read_weights
     from train.checkpoint import CheckpointError
     from train.export import export_weights
@@ -52,7 +53,7 @@ def train(
 
     try:
         plan = with_steps(Recipe.load(_recipe_file(recipe)), steps)
-        weights = None if init is None else read_weights(resolve_weights(init))
+        weights = None if init is None else read_weights(find_weights(init).path)
         resolved = str(resolve_device(device))
         trainer = follow(plan, data, out, log=show, device=resolved, start=weights, workers=workers)
     except (RecipeError, SourceError, DivergedError, CheckpointError, WeightsError) as error:

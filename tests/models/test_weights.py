@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from models import weights as module
+from models.header import MAX_HEADER
 from models.network import build
 from models.presets import preset
 from models.weights import (
-    MAX_HEADER,
     WeightsError,
     load_network,
     read_weights,
