@@ -65,7 +65,7 @@ def published(console: Console) -> list[Listed]:
     from baryir_cli.hub.session import api, visit
 
     with visit("the list of the Hub", console):
-        models = list(api().list_models(filter=TAG))
+        models = list(api().list_models(filter=TAG, limit=100))
     found = []
     for model in models:
         tags = [tag for tag in model.tags or [] if tag.startswith("license:")]

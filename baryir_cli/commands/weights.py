@@ -129,12 +129,12 @@ def push(
     console = messages()
     if licence is None:
         console.print("[yellow]note[/]    no licence is stated; --licence puts one on the card")
-    size = source.path.stat().st_size / 1e6
-    console.print(f"{source.path} ({size:.1f} MB) -> {target}", markup=False)
+    what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
     if dry_run:
         typer.echo(card)
-        console.print("README.md above would go with it; nothing was sent")
+        console.print(f"would send {what}, with this README.md; nothing was sent", markup=False)
         return
+    console.print(f"sending {what}", markup=False)
     done = publish(Publication(target, source.path, card, private or None), console)
     if not done.card_written:
         console.print("[yellow]note[/]    README.md was written by hand and stays as it is")

@@ -83,6 +83,6 @@ def clean(weights: list[CachedWeights]) -> int:
 
 def _scan() -> HFCacheInfo | None:
     try:
-        return scan_cache_dir()
+        return scan_cache_dir(folder())
     except CacheNotFound:
         return None

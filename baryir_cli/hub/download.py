@@ -37,7 +37,7 @@ def fetch(reference: HubReference, console: Console) -> Download:
     """
     with visit(str(reference), console):
         try:
-            with download_bar(console) as bar:
+            with download_bar(str(reference), console) as bar:
                 path = Path(
                     api().hf_hub_download(
                         reference.repo,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,9 +27,11 @@ from baryir_cli.errors import UserError
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 # Of whichever HTTP library huggingface_hub runs on.
 TRANSPORT_ERROR: type[Exception] = errors.HfHubHTTPError.__mro__[1]
-# RuntimeError: an upload that failed, its cause behind it. ValueError: an answer of the Hub that
-# the library makes no sense of, and names that no repository can have.
-_FAILURES = (TRANSPORT_ERROR, OSError, errors.EntryNotFoundError, RuntimeError, ValueError)
+_FAILURES = (
+    *(TRANSPORT_ERROR, OSError, errors.EntryNotFoundError),
+    RuntimeError,  # an upload failed; why stands behind it
+    *(ValueError, KeyError),  # an answer of the Hub that the library makes no sense of
+)
 
 
 def api() -> HfApi:
@@ -75,13 +78,17 @@ def reason(error: BaseException) -> str:
         return f"{hub} does not answer as a Hub does: check HF_ENDPOINT and the proxy"
     if isinstance(error, TRANSPORT_ERROR):
         return f"{hub} does not answer ({_one_line(error)}): check network, proxy and HF_ENDPOINT"
+    if isinstance(error, errors.HFValidationError):
+        return _one_line(error)
+    if isinstance(error, (ValueError, KeyError)):
+        return f"{hub} gave an answer that makes no sense ({_one_line(error)}): check HF_ENDPOINT"
     return f"{_one_line(error)}; try again"
 
 
 def _refusal(error: errors.HfHubHTTPError) -> str:
     status = error.response.status_code
     if status == 401:
-        return f"the Hub does not accept the token: {LOG_IN}"
+        return f"the Hub asks for a token that it accepts: {LOG_IN}"
     if status == 403:
         return "the token may not do this: use one that has the right to it"
     if status == 429:
@@ -95,8 +102,9 @@ def _one_line(error: BaseException) -> str:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split()).rstrip(".")
-    return line if len(line) <= 160 else line[:157] + "..."
+    """One line, with hosts for addresses: those of the Hub's storage are signed and very long."""
+    line = re.sub(r"https?://([^/\s]+)/\S*", r"\1", " ".join(text.split())).rstrip(".")
+    return line if len(line) <= 240 else line[:237] + "..."
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def download_bar(console: Console) -> Iterator[type[tqdm]]:
+def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
     """A class that huggingface_hub draws its progress with: a rich bar, or a line when piped."""
     progress = Progress(
         TextColumn("{task.description}"),
@@ -133,9 +141,9 @@ def download_bar(console: Console) -> Iterator[type[tqdm]]:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             # "gui": drawn by somebody else.
             super().__init__(*args, **{**kwargs, "gui": True, "disable": False})
-            self.task = progress.add_task(escape(self.desc), total=self.total)
+            self.task = progress.add_task(escape(subject), total=self.total)
             if not console.is_terminal and self.total:
-                console.print(f"fetching {self.desc}, {self.total / 1e6:.1f} MB", markup=False)
+                console.print(f"fetching {subject}, {self.total / 1e6:.1f} MB", markup=False)
 
         def display(self, *_args: Any, **_kwargs: Any) -> None:
             progress.update(self.task, completed=self.n, total=self.total)
