@@ -100,5 +100,6 @@ def _section(title: str, rows: dict[str, Any]) -> Iterator[str]:
     if title and rows:
         yield f"\n{title}"
     margin = "  " if title else ""
+    width = max([16, *map(len, rows)])
     for name, value in rows.items():
-        yield f"{margin}{printable(name):18} {printable(value)}"
+        yield f"{margin}{printable(name):{width}}  {printable(value)}"

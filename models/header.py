@@ -31,10 +31,17 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor as the header describes it."""
+    """A tensor as the header describes it.
+
+    Attributes:
+        dtype: one of :data:`ITEM_BYTES`.
+        shape: as PyTorch orders it.
+        begin: its first byte, counted from the file's start.
+    """
 
     dtype: str
     shape: tuple[int, ...]
+    begin: int
 
     @property
     def values(self) -> int:
@@ -72,25 +79,29 @@ def describe(path: Path) -> Header:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of an open file, and the file found to be as long as it says.
-
-    Nothing larger than :data:`MAX_HEADER` is read, whatever the file claims.
+    """The header of a file of ours, from its start.
 
     Raises:
         WeightsError, ConfigError: as :func:`describe`, without the file's name.
     """
-    entries = _read_entries(file)
-    config, provenance = _read_metadata(entries.pop("__metadata__", None))
-    tensors = {name: _check_entry(name, entry) for name, entry in entries.items()}
+    tensors, metadata = read_entries(file)
+    config, provenance = read_metadata(metadata)
     return Header(config, provenance, tensors)
 
 
-def _read_entries(file: BinaryIO) -> dict[str, Any]:
-    """The JSON object at the start of a safetensors file, its body found to be all there."""
+def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
+    """Tensors and metadata of any safetensors file, from its start, and the file found whole.
+
+    Nothing larger than :data:`MAX_HEADER` is read, whatever the file claims.
+
+    Raises:
+        WeightsError: it is something else, damaged, or names a type that networks do not have.
+    """
     start = file.read(8)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        raise WeightsError("a PyTorch checkpoint; run `baryir weights convert` on it first")
     length = int.from_bytes(start, "little")
+    # A length may begin like a pickle, but no pickle reads as a length below 2**32.
+    if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
+        raise WeightsError("a PyTorch checkpoint, not safetensors: baryir weights convert first")
     available = os.fstat(file.fileno()).st_size - 8
     # Text in the place of the length reads as an astronomic number.
     if len(start) < 8 or length < 2 or length >= 1 << 40:
@@ -105,15 +116,16 @@ def _read_entries(file: BinaryIO) -> dict[str, Any]:
         raise WeightsError("not a safetensors file: its header is not JSON") from None
     if not isinstance(header, dict):
         raise WeightsError("not a safetensors file: its header is not a JSON object")
+    metadata = header.pop("__metadata__", None)
     _check_body(header, available - length)
-    return header
+    body = 8 + length
+    return {name: _check_entry(name, entry, body) for name, entry in header.items()}, metadata
 
 
 def _check_body(header: dict[str, Any], size: int) -> None:
     """The tensors fill the body, each of them the bytes that follow the one before."""
     end = 0
-    entries = [entry for name, entry in header.items() if name != "__metadata__"]
-    for begin, stop in sorted(_offsets(entry) for entry in entries):
+    for begin, stop in sorted(_offsets(entry) for entry in header.values()):
         if begin != end or stop < begin:
             raise WeightsError("damaged header: the tensors' offsets have gaps or overlap")
         end = stop
@@ -136,7 +148,7 @@ def _naturals(values: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _check_entry(name: str, entry: dict[str, Any]) -> Entry:
+def _check_entry(name: str, entry: dict[str, Any], body: int) -> Entry:
     """A tensor whose shape fits its bytes and whose type is one that we read."""
     dtype, shape = entry.get("dtype"), _naturals(entry.get("shape"))
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
@@ -144,11 +156,16 @@ def _check_entry(name: str, entry: dict[str, Any]) -> Entry:
     begin, stop = _offsets(entry)
     if shape is None or math.prod(shape) * ITEM_BYTES[dtype] != stop - begin:
         raise WeightsError(f"damaged header: {name}'s shape does not fit its bytes")
-    return Entry(dtype, shape)
+    return Entry(dtype, shape, body + begin)
 
 
-def _read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
-    """Config and provenance from a header's metadata."""
+def read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
+    """Config and provenance from a header's metadata.
+
+    Raises:
+        WeightsError: they are not there, damaged, or too new for us.
+        ConfigError: the config cannot be built.
+    """
     if not isinstance(metadata, dict) or not isinstance(metadata.get("baryir"), str):
         raise WeightsError("no BaryIR metadata; these are weights of another program")
     try:

@@ -39,7 +39,6 @@ def hub(cache: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]) -> Iter
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
     yield server
     huggingface_hub.close_session()
     if server.thread.is_alive():
