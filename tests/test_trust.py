@@ -69,7 +69,8 @@ def _dangerous_call(node: ast.Call, origins: dict[str, str]) -> str | None:
         only = given.get("weights_only")
         if not (isinstance(only, ast.Constant) and only.value is True):
             return f"{name} without weights_only=True"
-    if name == "numpy.load" and "allow_pickle" in given:
+    pickles = given.get("allow_pickle", ast.Constant(False))
+    if name == "numpy.load" and not (isinstance(pickles, ast.Constant) and pickles.value is False):
         return "numpy.load with allow_pickle"
     if name in ("eval", "exec") or name.startswith("torch.hub."):
         return name
@@ -115,6 +116,7 @@ def test_the_check_finds(source: str) -> None:
         "import torch\ntorch.load(p, map_location='cpu', weights_only=True)",
         "import json\njson.load(f)",
         "import numpy as np\nnp.load(p)",
+        "import numpy as np\nnp.load(p, allow_pickle=False)",
         "model.eval()",
         "import pickle\nclass Safe(pickle.Unpickler):\n    def find_class(self, m, n): ...",
     ],
