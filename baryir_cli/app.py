@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from baryir_cli.commands.convert import convert
+from baryir_cli.commands.config import config
 from baryir_cli.commands.degrade import degrade
 from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
+from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ExitCode, UserError
 from baryir_cli.options import SpreadCommand
 
@@ -29,9 +30,8 @@ app.command()(restore)
 app.command("eval")(evaluate)
 app.command()(degrade)
 app.command(cls=SpreadCommand)(train)
-weights = typer.Typer(no_args_is_help=True, help="Weights: convert.")
-weights.command()(convert)
-app.add_typer(weights, name="weights")
+app.add_typer(weights)
+app.add_typer(config)
 
 
 def _show_version(wanted: bool) -> None:

@@ -161,11 +161,12 @@ class Batch:
             raise UsageError(f"--skip-existing and {other} exclude each other")
 
 
-def carry_out(batch: Batch, begin: Callable[[Display], Work]) -> None:
+def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:
     """Does the work on every image, one failing by itself, and shows how it goes.
 
     Args:
-        begin: called once, when all is checked that can be checked before; returns the work.
+        prepare: called once, when all is checked that can be checked before and nothing is
+            written yet; returns what makes the work, given the display.
 
     Raises:
         UserError: before anything is written, what is asked for cannot be.
@@ -184,6 +185,7 @@ def carry_out(batch: Batch, begin: Callable[[Display], Work]) -> None:
 
     from baryir_cli.console import Display, messages, summary
 
+    begin = prepare()
     _make_folders(jobs)
     console = messages()
     with Display(console, len(jobs), quiet=batch.as_json) as display:

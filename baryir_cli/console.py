@@ -29,9 +29,14 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def shown(path: Path | str) -> str:
-    """A path for people: a name must not be able to end the line or to colour the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+def printable(text: object) -> str:
+    """Text from outside for people: it must not be able to end the line or colour the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def shown(path: Path) -> str:
+    """A path for people."""
+    return printable(path)
 
 
 class Display:

@@ -1,16 +1,51 @@
-"""References to weights: an embedded name or a file."""
+"""References to weights: an embedded name, ``hf:owner/repo[@revision][:file]`` or a file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from baryir_cli.errors import UsageError, UserError
-from models.network import BaryIR
-from models.weights import WeightsError, load_network, read_weights
+from baryir_cli.hub.reference import FORM, PREFIX, HubReference
+from baryir_cli.settings import value_of
 
-DEFAULT = "small"
-"""The embedded weights that ``restore`` uses."""
+if TYPE_CHECKING:
+    from models.header import Header
+    from models.network import BaryIR
+    from models.weights import Weights
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Where some weights are.
+
+    Attributes:
+        reference: what was asked for.
+        path: the file.
+        origin: what kind of place it is in.
+        hub: the repository and commit that it came from, if from the Hub.
+        etag: the hash that the Hub knows the file by, found to be right.
+        chosen_by: who asked: ``request``, or what the default comes from.
+    """
+
+    reference: str
+    path: Path
+    origin: Literal["embedded", "hub", "file"]
+    hub: HubReference | None = None
+    etag: str | None = None
+    chosen_by: str = "request"
+
+    @property
+    def pinned(self) -> str:
+        """A reference to just this file: for the Hub, one that names the commit."""
+        return str(self.hub or self.reference)
+
+    def to_dict(self, sha256: str) -> dict[str, Any]:
+        """What a line of results says of the weights behind it."""
+        commit = self.hub.revision if self.hub else None
+        return {"reference": self.pinned, "revision": commit, "sha256": sha256}
 
 
 def embedded() -> dict[str, Path]:
@@ -19,30 +54,83 @@ def embedded() -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.glob("*.safetensors"))}
 
 
-def resolve_weights(reference: str) -> Path:
-    """The file behind a reference.
+def find_weights(reference: str | None = None) -> WeightsFile:
+    """The file behind a reference, fetched from the Hub if need be.
+
+    Args:
+        reference: None for the default: ``BARYIR_WEIGHTS``, else ``baryir config``'s, else
+            ``small``.
 
     Raises:
-        UsageError: neither an embedded name nor a file.
+        UsageError: it is no embedded name, no file and nothing that could be on the Hub.
+        UserError: the Hub has not got it or cannot be reached.
     """
+    if reference is not None:
+        return _find(reference)
+    default = value_of("weights")
+    try:
+        return replace(_find(default.text), chosen_by=default.origin)
+    except UserError as error:
+        raise type(error)(f"{error} (asked for by {default.origin})") from None
+
+
+def _find(reference: str) -> WeightsFile:
     known = embedded()
     if reference in known:
-        return known[reference]
-    path = Path(reference)
+        return WeightsFile(reference, known[reference], "embedded")
+    if reference.startswith(PREFIX):
+        return _from_hub(HubReference.parse(reference))
+    path = Path(reference).expanduser()
     if path.is_file():
-        return path
+        return WeightsFile(reference, path, "file")
     names = ", ".join(known) or "none"
-    raise UsageError(f"no weights {reference!r}: neither an embedded name ({names}) nor a file")
+    raise UsageError(
+        f"no weights {reference!r}: neither an embedded name ({names}) nor a file nor {FORM}"
+    )
 
 
-def network_of(reference: str) -> BaryIR:
-    """The network behind a reference, in float32 on the CPU.
+def _from_hub(reference: HubReference) -> WeightsFile:
+    from baryir_cli.console import messages
+    from baryir_cli.hub.download import fetch
+
+    found = fetch(reference, messages())
+    return WeightsFile(str(reference), found.path, "hub", found.pinned, found.etag)
+
+
+def describe_file(file: WeightsFile) -> Header:
+    """What a file says of itself, without reading its tensors and without torch.
+
+    Raises:
+        UserError: it does not hold weights of ours, or is cut short.
+    """
+    from models.header import WeightsError, describe
+
+    try:
+        return describe(file.path)
+    except WeightsError as error:
+        raise UserError(str(error)) from None
+
+
+def load(file: WeightsFile) -> Weights:
+    """Contents of a file, read and checked.
+
+    Raises:
+        UserError: it does not hold weights of ours, or damaged ones.
+    """
+    from models.weights import WeightsError, read_weights
+
+    try:
+        return read_weights(file.path)
+    except WeightsError as error:
+        raise UserError(str(error)) from None
+
+
+def network_of(reference: str | None = None) -> BaryIR:
+    """The network behind a reference (None: the default), in float32 on the CPU.
 
     Raises:
         UserError: there are no such weights, or the file does not hold a network.
     """
-    path = resolve_weights(reference)
-    try:
-        return load_network(read_weights(path))
-    except WeightsError as error:
-        raise UserError(str(error)) from None
+    from models.weights import load_network
+
+    return load_network(load(find_weights(reference)))

@@ -30,7 +30,7 @@ class Restorer:
     @classmethod
     def from_weights(
         cls,
-        reference: str = "small",
+        reference: str | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -40,7 +40,8 @@ class Restorer:
         """A restorer with these weights.
 
         Args:
-            reference: a name such as ``small`` (embedded) or the path of a safetensors file.
+            reference: a name such as ``small`` (embedded), ``hf:owner/repo[@revision][:file]`` or
+                the path of a safetensors file; None for the user's default, else ``small``.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             tile: side of a tile, 0 for the whole image, None to let free memory decide.

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from baryir_cli.console import shown
+from baryir_cli.console import printable
 
 if TYPE_CHECKING:
     from train.run import Entry
@@ -76,7 +76,7 @@ class TrainingDisplay:
             self.entry |= entry
             for line in entry.get("skipped", ()):
                 self.skipped += 1
-                self.console.print(f"[yellow]skipped[/] {escape(shown(line))}")
+                self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
             if not self.console.is_terminal:
                 self.console.print(self._line(entry), markup=False)
         rate = self.entry.get("patches_per_second")
@@ -109,5 +109,5 @@ class TrainingDisplay:
                 change = f" ({self.psnr[name] - self.before[name]:+.2f})"
             error = f"{errors[name]:.4f}" if name in errors else ""
             psnr = f"{self.psnr[name]:.2f} dB{change}" if name in self.psnr else ""
-            table.add_row(shown(name), error, psnr)
+            table.add_row(printable(name), error, psnr)
         return table

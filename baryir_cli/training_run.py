@@ -10,9 +10,9 @@ from typing import Literal
 from baryir_cli.console import messages
 from baryir_cli.device import keep_freed_memory, resolve_device
 from baryir_cli.errors import UserError
-from baryir_cli.references import resolve_weights
+from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
-from models.weights import Weights, WeightsError, read_weights
+from models.weights import WeightsError
 from train import checkpoint
 from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
@@ -78,7 +78,7 @@ def _conduct(request: Request, together: Team) -> None:
     if request.epochs:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
-    start = _weights(request.init) if request.init else None
+    start = load(find_weights(request.init)) if request.init else None
     device = str(resolve_device(local_device(request.device)))
     trainer = Trainer(recipe, sources, device, start=start, team=together)
     run = Run(request.out)
@@ -139,10 +139,6 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
         split=split,
     )
     return gather(list(recipe.sources), request.data, request.clean, options)
-
-
-def _weights(reference: str) -> Weights:
-    return read_weights(resolve_weights(reference))
 
 
 def _opening(trainer: Trainer, resumed: Path | None) -> str:

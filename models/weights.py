@@ -1,15 +1,9 @@
-"""Weights of a network: one safetensors file that holds its config and where it comes from.
-
-The metadata has one entry, ``baryir``, a JSON object: ``format`` (version), ``config`` (all of
-:class:`models.config.NetworkConfig`) and ``provenance``. One entry and not three, since
-safetensors writes several in random order, and the same weights should make the same file.
-"""
+"""Weights of a network: one safetensors file that holds its config and where it comes from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -23,20 +17,16 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.config import ConfigError, NetworkConfig
+from models.header import FORMAT, read_entries, read_header, read_metadata
+
+# By this name it is part of what this module offers.
+from models.header import WeightsError as WeightsError
 from models.network import BaryIR, channels_last
 
-FORMAT = 1
-"""Version of the metadata; a reader refuses newer ones."""
-MAX_HEADER = 4 << 20
-"""Bytes; the official preset's header has 0.1 MB."""
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 """What tensors may be stored as, by their safetensors name."""
 
 Shapes = dict[str, tuple[int, ...]]
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be used; the message is one line, what is wrong and where."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +38,11 @@ class Weights:
     state: dict[str, Tensor]
     sha256: str
     """Of the whole file."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all tensors together."""
+        return sum(tensor.numel() for tensor in self.state.values())
 
 
 def skeleton(config: NetworkConfig) -> BaryIR:
@@ -137,10 +132,9 @@ def read_weights(path: Path) -> Weights:
     """
     try:
         with open(path, "rb") as file:
-            header = _read_header(file)
-            config, provenance = _read_metadata(header.pop("__metadata__", None))
-            shapes = {name: _check_entry(name, entry) for name, entry in header.items()}
-            check_shapes(shapes, expected_shapes(config))
+            header = read_header(file)
+            shapes = {name: entry.shape for name, entry in header.tensors.items()}
+            check_shapes(shapes, expected_shapes(header.config))
             file.seek(0)
             data = file.read()
         state = safetensors.torch.load(data)
@@ -151,7 +145,8 @@ def read_weights(path: Path) -> Weights:
         raise WeightsError(f"{path}: {error}") from None
     except SafetensorError as error:
         raise WeightsError(f"{path}: damaged safetensors file: {error}") from None
-    return Weights(config, provenance, state, hashlib.sha256(data).hexdigest())
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Weights(header.config, header.provenance, state, sha256)
 
 
 @dataclass(frozen=True)
@@ -179,16 +174,11 @@ def read_index(file: BinaryIO) -> Index:
         WeightsError: it is damaged, or names a type that networks do not have.
         ConfigError: it has a config that cannot be built.
     """
-    header = _read_header(file)
-    body = file.tell()
-    metadata = header.pop("__metadata__", None)
+    entries, metadata = read_entries(file)
     config, provenance = None, None
     if isinstance(metadata, dict) and "baryir" in metadata:
-        config, provenance = _read_metadata(metadata)
-    places = {}
-    for name, entry in header.items():
-        shape = _check_entry(name, entry)
-        places[name] = Place(DTYPES[entry["dtype"]], shape, body + _offsets(entry)[0])
+        config, provenance = read_metadata(metadata)
+    places = {n: Place(DTYPES[e.dtype], e.shape, e.begin) for n, e in entries.items()}
     return Index(places, config, provenance)
 
 
@@ -198,87 +188,6 @@ def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR
     state = {name: t.to(device, torch.float32) for name, t in weights.state.items()}
     network.load_state_dict(state, assign=True)
     return channels_last(network).eval().requires_grad_(False)
-
-
-def _read_header(file: BinaryIO) -> dict[str, Any]:
-    """The JSON object at the start of a safetensors file, its body found to be all there."""
-    start = file.read(8)
-    length = int.from_bytes(start, "little")
-    # A length may begin like a pickle, but no pickle reads as a length below 2**32.
-    if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
-        raise WeightsError("a PyTorch checkpoint, not safetensors: baryir weights convert first")
-    available = os.fstat(file.fileno()).st_size - 8
-    # Text in the place of the length reads as an astronomic number.
-    if len(start) < 8 or length < 2 or length >= 1 << 40:
-        raise WeightsError("not a safetensors file")
-    if length > MAX_HEADER:
-        raise WeightsError(f"the header has {length} bytes, more than {MAX_HEADER}")
-    if length > available:
-        raise WeightsError("cut short within the header")
-    try:
-        header = json.loads(file.read(length).decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise WeightsError("not a safetensors file: its header is not JSON") from None
-    if not isinstance(header, dict):
-        raise WeightsError("not a safetensors file: its header is not a JSON object")
-    _check_body(header, available - length)
-    return header
-
-
-def _check_body(header: dict[str, Any], size: int) -> None:
-    """The tensors fill the body, each of them the bytes that follow the one before."""
-    end = 0
-    entries = [entry for name, entry in header.items() if name != "__metadata__"]
-    for begin, stop in sorted(_offsets(entry) for entry in entries):
-        if begin != end or stop < begin:
-            raise WeightsError("damaged header: the tensors' offsets have gaps or overlap")
-        end = stop
-    if end > size:
-        raise WeightsError(f"cut short: {size} of {end} bytes of tensors are there")
-    if end < size:
-        raise WeightsError(f"{size - end} bytes follow the last tensor")
-
-
-def _offsets(entry: Any) -> tuple[int, int]:
-    offsets = _naturals(entry.get("data_offsets")) if isinstance(entry, dict) else None
-    if offsets is None or len(offsets) != 2:
-        raise WeightsError("damaged header: a tensor without offsets")
-    return offsets[0], offsets[1]
-
-
-def _naturals(values: Any) -> tuple[int, ...] | None:
-    if isinstance(values, list) and all(type(v) is int and v >= 0 for v in values):
-        return tuple(values)
-    return None
-
-
-def _check_entry(name: str, entry: dict[str, Any]) -> tuple[int, ...]:
-    """The shape of a tensor, which fits its bytes and is of a type that we read."""
-    dtype, shape = entry.get("dtype"), _naturals(entry.get("shape"))
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise WeightsError(f"{name} is {dtype}, not one of {', '.join(DTYPES)}")
-    begin, stop = _offsets(entry)
-    if shape is None or math.prod(shape) * DTYPES[dtype].itemsize != stop - begin:
-        raise WeightsError(f"damaged header: {name}'s shape does not fit its bytes")
-    return shape
-
-
-def _read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
-    """Config and provenance from a header's metadata."""
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("baryir"), str):
-        raise WeightsError("no BaryIR metadata; these are weights of another program")
-    try:
-        entry = json.loads(metadata["baryir"])
-        version, config, provenance = entry["format"], entry["config"], entry["provenance"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        raise WeightsError("damaged metadata: no format, config and provenance") from None
-    if type(version) is not int or version < 1:
-        raise WeightsError(f"damaged metadata: format {version!r}")
-    if version > FORMAT:
-        raise WeightsError(f"format {version} is newer than this program knows ({FORMAT}): upgrade")
-    if not isinstance(provenance, dict):
-        raise WeightsError("damaged metadata: provenance is not a JSON object")
-    return NetworkConfig.from_dict(config), provenance
 
 
 def _check_finite(state: Mapping[str, Tensor]) -> None:

@@ -16,6 +16,15 @@ from models.weights import save_weights
 Run = Callable[..., int]
 
 
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have set defaults of their own."""
+    folder = str(tmp_path_factory.getbasetemp() / "no settings")
+    monkeypatch.setattr("typer.get_app_dir", lambda _: folder)
+    for name in ("BARYIR_WEIGHTS", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of the ``tiny`` preset, not trained."""

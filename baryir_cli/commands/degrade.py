@@ -100,7 +100,7 @@ def degrade(
 
         return work
 
-    batch.carry_out(asked, begin)
+    batch.carry_out(asked, lambda: begin)
 
 
 def _name(source: Path, inputs: Sequence[Path]) -> str:

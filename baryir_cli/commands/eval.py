@@ -87,11 +87,14 @@ def evaluate(
         ),
     ] = False,
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Name of embedded weights, or a safetensors file.", rich_help_panel=ENGINE
+            help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file; a preset for"
+            " --complexity.  \\[default: small; see baryir config]",
+            show_default=False,
+            rich_help_panel=ENGINE,
         ),
-    ] = "small",
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=ENGINE)
     ] = "auto",
@@ -232,14 +235,15 @@ def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: b
     reports.write(json=result.to_json, markdown=lambda: markdown(answer))
 
 
-def _complexity(weights: str, device: str, precision: str, reports: ReportFiles) -> None:
+def _complexity(weights: str | None, device: str, precision: str, reports: ReportFiles) -> None:
     from baryir_cli.device import keep_freed_memory
     from baryir_cli.evaluation.complexity import measure
     from baryir_cli.evaluation.sheet import markdown, show
+    from baryir_cli.settings import value_of
 
     reports.check("json", "markdown")
     keep_freed_memory()
-    cost = measure(weights, device, precision)
+    cost = measure(weights or value_of("weights").text, device, precision)
     show(cost.sheet())
     reports.write(json=cost.to_json, markdown=lambda: markdown(cost.sheet()))
 

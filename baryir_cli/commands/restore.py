@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from baryir_cli.images import Photo
     from baryir_cli.pipeline import Work
     from baryir_cli.plan import Job
+    from models.weights import Weights
 
 
 class Precision(str, Enum):
@@ -28,7 +29,14 @@ class Precision(str, Enum):
 
 
 ENGINE = "Engine"
-NOT_RESTORED = {"tiles": 0, "tile": [0, 0], "precision": "", "device": "", "redone_in_fp32": 0}
+NOT_RESTORED = {
+    "tiles": 0,
+    "tile": [0, 0],
+    "precision": "",
+    "device": "",
+    "redone_in_fp32": 0,
+    "weights": None,
+}
 """What ``--json`` says of an image that the engine did not get to."""
 
 
@@ -45,11 +53,14 @@ def restore(
     compare: batch.Compare = False,
     max_megapixels: batch.MaxMegapixels = 512,
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Name of embedded weights, or a safetensors file.", rich_help_panel=ENGINE
+            help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
+            "  \\[default: small; see baryir config]",
+            show_default=False,
+            rich_help_panel=ENGINE,
         ),
-    ] = "small",
+    ] = None,
     strength: Annotated[
         float,
         typer.Option(
@@ -116,40 +127,48 @@ def restore(
         facts=NOT_RESTORED,
     )
 
-    def begin(display: Display) -> Work:
-        engine = _engine(weights, device, precision.value, tile, overlap, display, verbose)
+    def prepare() -> Callable[[Display], Work]:
+        from baryir_cli.references import find_weights, load
 
-        def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
-            pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
-            return pixels, report.to_dict()
+        file = find_weights(weights)
+        loaded = load(file)
+        facts = {"weights": file.to_dict(loaded.sha256)}
 
-        return work
+        def begin(display: Display) -> Work:
+            engine = _engine(loaded, device, precision.value, tile, overlap, display)
+            if verbose:
+                display.note(f"weights {file.pinned} ({file.path}; {file.chosen_by})")
+                display.note(f"device {engine.device}, precision {engine.precision}")
 
-    batch.carry_out(asked, begin)
+            def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
+                pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
+                return pixels, report.to_dict() | facts
+
+            return work
+
+        return begin
+
+    batch.carry_out(asked, prepare)
 
 
 def _engine(
-    weights: str,
+    weights: Weights,
     device: str,
     precision: str,
     tile: int | None,
     overlap: int | None,
     display: Display,
-    verbose: bool,
 ) -> Engine:
     from baryir_cli.device import keep_freed_memory
     from baryir_cli.engine import Engine
-    from baryir_cli.references import network_of
+    from models.weights import load_network
 
     keep_freed_memory()
-    engine = Engine(
-        network_of(weights),
+    return Engine(
+        load_network(weights),
         device=device,
         precision=precision,
         tile=tile,
         overlap=overlap,
         notify=display.note,
     )
-    if verbose:
-        display.note(f"weights {weights}, device {engine.device}, precision {engine.precision}")
-    return engine

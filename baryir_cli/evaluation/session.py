@@ -20,8 +20,8 @@ from baryir_cli.evaluation.results import Evaluation
 from baryir_cli.evaluation.run import Evaluator
 from baryir_cli.evaluation.score import Scorers
 from baryir_cli.metrics import METRICS
-from baryir_cli.references import resolve_weights
-from models.weights import WeightsError, load_network, read_weights
+from baryir_cli.references import find_weights, load
+from models.weights import load_network
 
 NAMED = 10
 """Bad files that a refusal lists."""
@@ -31,7 +31,7 @@ NAMED = 10
 class EngineOptions:
     """How images are restored, as ``baryir restore`` has it."""
 
-    weights: str = "small"
+    weights: str | None = None
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
@@ -117,10 +117,8 @@ class Session:
         if self.engine is None:
             return None, settings
         options = self.engine
-        try:
-            weights = read_weights(resolve_weights(options.weights))
-        except WeightsError as error:
-            raise UserError(str(error)) from None
+        file = find_weights(options.weights)
+        weights = load(file)
         engine = Engine(
             load_network(weights),
             device=options.device,
@@ -129,8 +127,8 @@ class Session:
             overlap=options.overlap,
             notify=display.note,
         )
-        settings["name"] = Path(options.weights).stem
-        settings["weights"] = {"reference": options.weights, "sha256": weights.sha256}
+        settings["name"] = weights.provenance.get("name", file.path.stem)
+        settings["weights"] = file.to_dict(weights.sha256)
         settings["device"] = str(engine.device)
         settings["precision"] = engine.precision
         settings["tile"] = "auto" if options.tile is None else options.tile

@@ -14,7 +14,12 @@ from baryir_cli import __version__
 from tests.conftest import Run
 
 HELP_SECONDS = 0.4
-COMMANDS = ["restore", "eval", "degrade", "train", "weights convert"]
+COMMANDS = ["restore", "eval", "degrade", "train", "weights", "config"]
+SUBCOMMANDS = {
+    "weights": ["list", "info", "pull", "verify", "push", "cache", "convert"],
+    "config": ["get", "set", "unset", "path"],
+}
+HELPS = [[], *([c] for c in COMMANDS), *([c, s] for c in SUBCOMMANDS for s in SUBCOMMANDS[c])]
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,12 +40,26 @@ def test_version(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([*c.split(), "--help"] for c in COMMANDS)])
-def test_help_fits_80_columns(tmp_path: Path, arguments: list[str]) -> None:
-    done = python("-m", "baryir_cli", *arguments, cwd=tmp_path, COLUMNS="80", NO_COLOR="1")
-    assert done.returncode == 0
-    assert "Usage: baryir" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns without colours."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("command", HELPS, ids=" ".join)
+def test_help_fits_80_columns(
+    baryir: Run, capsys: pytest.CaptureFixture, command: list[str]
+) -> None:
+    assert baryir(*command, "--help") == 0
+    text = capsys.readouterr().out
+    assert " ".join(["Usage: baryir", *command]) in text
+    assert max(map(len, text.splitlines())) <= 80
+    for name in SUBCOMMANDS.get(" ".join(command), [] if command else COMMANDS):
+        assert f" {name} " in text
 
 
 def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:

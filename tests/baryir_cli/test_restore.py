@@ -117,7 +117,7 @@ def test_not_finite_writes_no_black_image(
 
     network = build(preset("tiny"))
     with torch.no_grad():
-        network.head[0].weight.fill_(3e38)
+        network.head.project.weight.fill_(3e38)
     weights = tmp_path / "huge.safetensors"
     save_weights(weights, network.config, network.state_dict(), {}, torch.float32)
     out = tmp_path / "out"

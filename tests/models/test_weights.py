@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 
 from models import weights as module
+from models.header import MAX_HEADER, describe
 from models.network import build
 from models.presets import preset
 from models.weights import (
-    MAX_HEADER,
     WeightsError,
     load_network,
     read_weights,
@@ -133,7 +134,11 @@ RAW: list[tuple[bytes, str]] = [
     (b"PK\x03\x04" + b"\0" * 40, "PyTorch checkpoint"),
     (b"\x80\x02}q\x00.........", "PyTorch checkpoint"),
     ((MAX_HEADER + 1).to_bytes(8, "little") + b"{}", "the header has"),
+    ((10 << 30).to_bytes(8, "little") + b"{}", "the header has 10737418240 bytes, more than"),
     ((64).to_bytes(8, "little") + b"{}", "cut short within the header"),
+    ((0x280).to_bytes(8, "little") + b"{}", "cut short within the header"),  # no pickle
+    ((13).to_bytes(8, "little") + b'{"a":1,"a":2}', "header is not JSON"),
+    ((9).to_bytes(8, "little") + b'{"a":NaN}', "header is not JSON"),
     ((4).to_bytes(8, "little") + b"{nop", "header is not JSON"),
     ((2).to_bytes(8, "little") + b"[]", "not a JSON object"),
     ((2).to_bytes(8, "little") + b"\xff\xfe", "header is not JSON"),
@@ -191,6 +196,15 @@ def _rename(header: Header) -> None:
     header["head.other.weight"] = header.pop(NAME)
 
 
+def _overlap(header: Header) -> None:
+    """Every tensor lies on the first that is as large."""
+    first: dict[int, list[int]] = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, stop = entry["data_offsets"]
+            entry["data_offsets"] = first.setdefault(stop - begin, [begin, stop])
+
+
 CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (lambda h: h.pop("__metadata__"), "no BaryIR metadata"),
     (lambda h: h["__metadata__"].pop("baryir"), "no BaryIR metadata"),
@@ -210,12 +224,14 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (_rename, rf"1 tensors are missing, first {NAME}"),
     (_set("dtype", "I32"), f"{NAME} is I32, not one of"),
     (_set("dtype", None), f"{NAME} is None"),
+    *((_set("dtype", name), f"{NAME} is {name}") for name in ("F8_E4M3", "I64", "BOOL", "f32", "")),
     (_set("dtype", "F16"), "shape does not fit its bytes"),
     (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
     (_set("shape", [-3, -8, 3, 3]), "shape does not fit its bytes"),
     (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
     (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
     (_set("data_offsets", [0, 4]), "gaps or overlap"),
+    (_overlap, "gaps or overlap"),
     (_set("data_offsets", [4]), "without offsets"),
     (_set("data_offsets", "ab"), "without offsets"),
     (_set("data_offsets", [1 << 60, 1 << 61]), "gaps or overlap"),
@@ -238,6 +254,37 @@ def test_not_finite(good: Path, value: float) -> None:
     damaged = body[:begin] + torch.tensor([value]).numpy().tobytes() + body[begin + 4 :]
     join(good, header, damaged)
     refused(good, f"{NAME} holds NaN or infinite")
+
+
+def test_filled_with_nan(good: Path) -> None:
+    header, body = split(good)
+    join(good, header, b"\xff" * len(body))
+    refused(good, "holds NaN or infinite")
+
+
+def test_huge_header_is_not_read(tmp_path: Path) -> None:
+    """A sparse file that has the 10 GB its header claims; reading them would take a while."""
+    path = tmp_path / "x.safetensors"
+    with open(path, "wb") as file:
+        file.write((10 << 30).to_bytes(8, "little") + b"{")
+        file.truncate(8 + (10 << 30))
+    tracemalloc.start()
+    refused(path, "the header has 10737418240 bytes")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_header_is_read_without_tensors(good: Path, state: dict[str, Tensor]) -> None:
+    header = describe(good)
+    assert (header.config, header.provenance) == (CONFIG, {"name": "good", "steps": 7})
+    assert {n: e.shape for n, e in header.tensors.items()} == {
+        n: tuple(t.shape) for n, t in state.items()
+    }
+    assert header.parameters == sum(t.numel() for t in state.values())
+    entry, data = header.tensors[NAME], good.read_bytes()
+    stored = bytearray(data[entry.begin :][: 4 * entry.values])
+    found = torch.frombuffer(stored, dtype=torch.float32)
+    assert torch.equal(found.reshape(entry.shape), state[NAME])
 
 
 def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:

@@ -1,0 +1,103 @@
+"""Which weights there are: embedded, in the Hub's cache, and published on the Hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from baryir_cli import provenance
+from baryir_cli.references import embedded
+from models.header import Header, describe
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One set of weights, as far as it is known without fetching it."""
+
+    reference: str
+    where: str
+    size: int | None = None
+    """Bytes."""
+    commit: str | None = None
+    sources: list[str] | None = None
+    licence: str | None = None
+    figures: dict[str, dict[str, float]] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """One entry of ``--json``."""
+        return dict(vars(self))
+
+
+def embedded_weights() -> list[Listed]:
+    """Those that ship with the package."""
+    return [
+        Listed(name, "embedded", path.stat().st_size, None, *_said(describe(path)))
+        for name, path in embedded().items()
+    ]
+
+
+def cached() -> list[Listed]:
+    """Those of the Hub that are on this machine, under the shortest reference that finds them."""
+    from baryir_cli.hub.cache import cached_weights
+
+    found = []
+    for weights in cached_weights():
+        pinned = weights.reference
+        branch = "main" if "main" in weights.branches else next(iter(weights.branches), None)
+        reference = pinned.at(None if branch == "main" else branch or pinned.revision)
+        said = _said(weights.header)
+        found.append(Listed(str(reference), "cached", weights.size, pinned.revision, *said))
+    return found
+
+
+def published(console: Console) -> list[Listed]:
+    """Repositories on the Hub that say they hold weights of BaryIR, whoever made them.
+
+    Raises:
+        baryir_cli.errors.UserError: the Hub cannot be asked.
+    """
+    from baryir_cli.hub.card import TAG
+    from baryir_cli.hub.reference import HubReference
+    from baryir_cli.hub.session import api, visit
+
+    with visit("the list of the Hub", console):
+        models = list(api().list_models(filter=TAG, limit=100))
+    found = []
+    for model in models:
+        tags = [tag for tag in model.tags or [] if tag.startswith("license:")]
+        licence = tags[0].removeprefix("license:") if tags else None
+        found.append(Listed(str(HubReference(model.id)), "on the Hub", licence=licence))
+    return found
+
+
+def _said(header: Header) -> tuple[list[str], str | None, dict[str, dict[str, float]]]:
+    known = header.provenance
+    return provenance.sources(known), provenance.licence(known), provenance.figures(known)
+
+
+def table(entries: list[Listed]) -> Table:
+    """The list for people."""
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("reference", "where", "MB", "trained on", "licence", "PSNR"):
+        # A reference must be whole, to be copied.
+        shown.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
+    for entry in entries:
+        psnr = [
+            f"{name} {row['psnr']:.2f}"
+            for name, row in (entry.figures or {}).items()
+            if "psnr" in row
+        ]
+        cells = (
+            entry.reference,
+            entry.where,
+            f"{entry.size / 1e6:.1f}" if entry.size else "",
+            ", ".join(entry.sources or []),
+            entry.licence or "not stated",
+            ", ".join(psnr),
+        )
+        shown.add_row(*map(escape, cells))
+    return shown

@@ -1,0 +1,67 @@
+"""``baryir config``: defaults that a user sets once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from baryir_cli.errors import UsageError
+from baryir_cli.settings import SETTINGS, config_file, store, value_of
+
+config = typer.Typer(
+    name="config", no_args_is_help=True, help="Defaults that hold for every command."
+)
+
+Name = Annotated[str, typer.Argument(help=f"Setting: {', '.join(SETTINGS)}.", show_default=False)]
+
+
+@config.command("get")
+def get_setting(
+    name: Annotated[
+        str | None, typer.Argument(help="Setting; none shows all, and who says so.")
+    ] = None,
+) -> None:
+    """Show what is in force: an environment variable, the file, or the default."""
+    if name is not None:
+        typer.echo(value_of(name).text)
+        return
+    for known, setting in SETTINGS.items():
+        value = value_of(known)
+        typer.echo(f"{known} = {value.text}  ({value.origin}; {setting.meaning})")
+
+
+@config.command("set")
+def set_setting(
+    name: Name, value: Annotated[str, typer.Argument(help="Value.", show_default=False)]
+) -> None:
+    """Set a default, such as weights hf:owner/repo."""
+    store(name, _weights(value) if name == "weights" else value)
+
+
+@config.command("unset")
+def unset_setting(name: Name) -> None:
+    """Go back to the default."""
+    store(name, None)
+
+
+@config.command("path")
+def show_path() -> None:
+    """Show where the file is, or would be."""
+    typer.echo(config_file())
+
+
+def _weights(reference: str) -> str:
+    """A reference that means the same in every folder."""
+    from baryir_cli.hub.reference import PREFIX, HubReference
+    from baryir_cli.references import embedded
+
+    if reference in embedded():
+        return reference
+    if reference.startswith(PREFIX):
+        return str(HubReference.parse(reference))
+    path = Path(reference).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"no weights {reference!r}; see `baryir weights list`")
+    return str(path)

@@ -1,0 +1,177 @@
+"""``baryir weights``: which there are, what they are, from and to the Hub."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from baryir_cli.commands.convert import convert
+from baryir_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from baryir_cli.hub.reference import HubReference
+
+weights = typer.Typer(
+    name="weights", no_args_is_help=True, help="Weights: list, look into, fetch, check, publish."
+)
+weights.command()(convert)
+
+REFERENCE = "Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
+Reference = Annotated[str, typer.Argument(metavar="REF", help=REFERENCE, show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+@weights.command("list")
+def list_weights(
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Also those that anybody has published on the Hub.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the weights that are embedded and in the Hub's cache."""
+    from rich.console import Console
+
+    from baryir_cli.catalogue import cached, embedded_weights, published, table
+    from baryir_cli.console import messages
+
+    found = [*embedded_weights(), *cached()]
+    if hub:
+        known = {entry.reference for entry in found}
+        found += [entry for entry in published(messages()) if entry.reference not in known]
+    if as_json:
+        typer.echo(json.dumps([entry.to_dict() for entry in found], indent=1))
+    else:
+        Console().print(table(found))
+
+
+@weights.command()
+def info(
+    ref: Reference,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Name every tensor.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show config, provenance, tensors and hash; a file of the Hub is fetched."""
+    from baryir_cli.inspection import Inspection
+    from baryir_cli.references import find_weights
+
+    inspection = Inspection.of(find_weights(ref))
+    if as_json:
+        typer.echo(json.dumps(inspection.to_dict(), indent=1))
+        return
+    for line in inspection.lines(every_tensor=tensors):
+        typer.echo(line)
+
+
+@weights.command()
+def pull(ref: Reference) -> None:
+    """Fetch weights into the Hub's cache; prints the file's path."""
+    from baryir_cli.console import messages
+    from baryir_cli.references import describe_file, find_weights
+
+    file = find_weights(ref)
+    describe_file(file)
+    messages().print(f"{file.pinned} ({file.origin})", markup=False)
+    typer.echo(file.path)
+
+
+@weights.command()
+def verify(
+    ref: Reference,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the file's hash must be.", show_default=False)
+    ] = None,
+) -> None:
+    """Check hash, header, values and config, and run the network once."""
+    from baryir_cli.references import find_weights
+    from baryir_cli.verify import verify as checks
+
+    for name, found in checks(find_weights(ref), sha256):
+        typer.echo(f"ok  {name:8} {found}")
+
+
+@weights.command()
+def push(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The weights, or a reference to them.")
+    ],
+    repo: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="Repository in a namespace of yours.")
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Hide a repository that this makes.")
+    ] = False,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch; made if need be.  \\[default: main]", show_default=False),
+    ] = None,
+    name: Annotated[str, typer.Option(help="The file's name there.")] = "model.safetensors",
+    licence: Annotated[
+        str | None,
+        typer.Option(help="For the card.  \\[default: as the weights say]", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; ask nobody.")
+    ] = False,
+) -> None:
+    """Publish weights with a model card: one commit, the repository made if need be."""
+    from baryir_cli import provenance
+    from baryir_cli.console import messages
+    from baryir_cli.hub.card import model_card
+    from baryir_cli.hub.publish import Publication, publish
+    from baryir_cli.references import find_weights, load
+
+    target = _target(repo, revision, name)
+    source = find_weights(file)
+    loaded = load(source)  # what is damaged is not published
+    licence = licence or provenance.licence(loaded.provenance)
+    card = model_card(target, loaded, licence)
+    console = messages()
+    if licence is None:
+        console.print("[yellow]note[/]    no licence is stated; --licence puts one on the card")
+    what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
+    if dry_run:
+        typer.echo(card)
+        console.print(f"would send {what}, with this README.md; nothing was sent", markup=False)
+        return
+    console.print(f"sending {what}", markup=False)
+    done = publish(Publication(target, source.path, card, private or None), console)
+    if not done.card_written:
+        console.print("[yellow]note[/]    README.md was written by hand and stays as it is")
+    console.print(f"published: {done.url}", markup=False)
+    typer.echo(done.pinned)
+
+
+@weights.command()
+def cache(
+    ref: Annotated[
+        str | None,
+        typer.Argument(metavar="REF", help="Only these.  \\[default: all]", show_default=False),
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Remove them.")] = False,
+) -> None:
+    """Show where downloaded weights are and how big; other tools' files are left alone."""
+    from baryir_cli.hub import cache as hub_cache
+    from baryir_cli.hub.reference import HubReference
+
+    wanted = HubReference.parse(ref) if ref else None
+    found = [w for w in hub_cache.cached_weights() if wanted is None or w.is_of(wanted)]
+    typer.echo(hub_cache.folder())
+    for entry in found:
+        typer.echo(f"{entry.size / 1e6:9.1f} MB  {entry.reference}")
+    size, what = (
+        (hub_cache.clean(found), "freed") if clean else (hub_cache.size_of(found), "in all")
+    )
+    typer.echo(f"{size / 1e6:9.1f} MB  {what}")
+
+
+def _target(repo: str, revision: str | None, name: str) -> HubReference:
+    from baryir_cli.hub.reference import PREFIX, HubReference
+
+    if "/" not in repo:
+        raise UsageError(f"{repo}: say OWNER/{repo}, a namespace that is yours")
+    if not name.endswith(".safetensors"):
+        raise UsageError(f"--name {name}: must end in .safetensors")
+    at = f"@{revision}" if revision else ""
+    return HubReference.parse(f"{PREFIX}{repo.removeprefix(PREFIX)}{at}:{name}")

@@ -1,0 +1,89 @@
+"""The model card: what a page on the Hub says of published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from huggingface_hub import ModelCardData
+
+from baryir_cli import provenance
+from baryir_cli.console import printable
+from baryir_cli.hub.reference import HubReference
+from models.weights import Weights
+
+MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
+TAG = "baryir"
+"""By which `weights list --hub` finds repositories."""
+_LICENCES = {
+    *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0"),
+    *("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "gpl-3.0", "lgpl-3.0", "mit", "mpl-2.0", "openrail"),
+    *("other", "unknown", "unlicense"),
+}
+"""Of the names that the Hub knows, those to be expected of weights."""
+
+
+def model_card(reference: HubReference, weights: Weights, licence: str | None) -> str:
+    """A page in Markdown: how to use the weights, their figures, origin, licence and config.
+
+    Args:
+        reference: where they will be.
+        licence: its name; None where it is not known.
+    """
+    parts = [
+        f"---\n{_metadata(licence)}\n---",
+        MARK,
+        f"# {reference.repo.split('/')[1]}",
+        "Weights of BaryIR, which restores photographs that are noisy, rainy, hazy, blurred or"
+        " dark, blind.",
+        f"    baryir restore in/ out/ --weights {reference}",
+        *_figures(weights),
+        f"## Origin\n\n{_origin(weights, licence)}",
+        f"## Network\n\n{weights.parameters / 1e6:.2f} million parameters; the file's SHA-256 is"
+        f" `{weights.sha256}`.",
+        _table(["field", "value"], [[k, v] for k, v in weights.config.to_dict().items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(licence: str | None) -> str:
+    data = ModelCardData(
+        library_name=TAG, tags=[TAG, "image-restoration"], pipeline_tag="image-to-image"
+    )
+    name = (licence or "unknown").lower()
+    data.license = name if name in _LICENCES else "other"
+    if data.license == "other":
+        data.license_name = licence
+    return data.to_yaml()
+
+
+def _figures(weights: Weights) -> list[str]:
+    figures = provenance.figures(weights.provenance)
+    metrics = list(dict.fromkeys(metric for row in figures.values() for metric in row))
+    if not metrics:
+        return []
+    rows = [
+        [name, *(f"{row[metric]:.4g}" if metric in row else "-" for metric in metrics)]
+        for name, row in figures.items()
+    ]
+    return [
+        "## Figures\n\nAs the file's own metadata states them.",
+        _table(["set", *metrics], rows),
+    ]
+
+
+def _origin(weights: Weights, licence: str | None) -> str:
+    known = weights.provenance
+    rows = [["licence", licence or "not stated"]]
+    if sources := provenance.sources(known):
+        rows.append(["trained on", ", ".join(sources)])
+    rows += [[name, known[name]] for name in ("data", "steps", "date") if name in known]
+    return _table(["", ""], rows)
+
+
+def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return printable(value).replace("|", "\\|").replace("<", "&lt;")

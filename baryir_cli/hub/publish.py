@@ -1,0 +1,96 @@
+"""Weights to the Hub: a repository of one's own, a file, a model card, one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
+from rich.console import Console
+
+from baryir_cli.hub.card import MARK
+from baryir_cli.hub.reference import HubReference
+from baryir_cli.hub.session import api, visit
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is to be published where.
+
+    Attributes:
+        target: repository, branch (None: the main one, else made if need be) and file.
+        path: the weights.
+        card: the page to go with them.
+        private: whether a new repository is hidden; None leaves that to the account.
+    """
+
+    target: HubReference
+    path: Path
+    card: str
+    private: bool | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was done: the reference pinned to the commit, and whether the card is ours."""
+
+    pinned: HubReference
+    url: str
+    card_written: bool
+
+
+def publish(publication: Publication, console: Console) -> Published:
+    """Makes the repository if it is not there, and commits file and card together.
+
+    A card that somebody wrote by hand (one without :data:`baryir_cli.hub.card.MARK`) is left.
+
+    Raises:
+        UserError: the Hub refused or cannot be reached; nothing is half committed.
+    """
+    target = publication.target
+    hub = api()
+    with visit(str(target), console), _plain_unless_terminal(console):
+        hub.create_repo(target.repo, private=publication.private, exist_ok=True)
+        if target.revision:
+            hub.create_branch(target.repo, branch=target.revision, exist_ok=True)
+        write_card = _card_is_ours(hub, target)
+        files = [CommitOperationAdd(target.file, publication.path)]
+        if write_card:
+            files.append(CommitOperationAdd(CARD, publication.card.encode()))
+        commit = hub.create_commit(
+            target.repo, files, commit_message=f"Add {target.file}", revision=target.revision
+        )
+    pinned = HubReference(target.repo, commit.oid, target.file)
+    return Published(pinned, commit.commit_url, write_card)
+
+
+def _card_is_ours(hub: HfApi, target: HubReference) -> bool:
+    """Whether the page may be written: there is none, or one that was written here."""
+    try:
+        path = hub.hf_hub_download(target.repo, CARD, revision=target.revision)
+    except (EntryNotFoundError, RevisionNotFoundError):
+        return True
+    return MARK in Path(path).read_text("utf-8", errors="replace")
+
+
+@contextmanager
+def _plain_unless_terminal(console: Console) -> Iterator[None]:
+    """The library draws its own bars while it sends; they are of no use in a file."""
+    if console.is_terminal or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()

@@ -1,0 +1,58 @@
+"""Names of weights on the Hub: ``hf:owner/repo[@revision][:file]``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from baryir_cli.errors import UsageError
+
+PREFIX = "hf:"
+FORM = "hf:owner/repo[@revision][:file]"
+DEFAULT_FILE = "model.safetensors"
+"""The file of a reference that names none, and the name under which weights are published."""
+
+_NAME = r"[\w.-]+"
+_FORM = re.compile(
+    rf"(?P<repo>{_NAME}/{_NAME})(@(?P<revision>[^@:\s]+))?(:(?P<file>[^:]+))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class HubReference:
+    """A file in a repository of the Hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: a branch, tag or commit; None is the newest commit of the main branch.
+        file: its path in the repository.
+    """
+
+    repo: str
+    revision: str | None = None
+    file: str = DEFAULT_FILE
+
+    @classmethod
+    def parse(cls, text: str) -> HubReference:
+        """The reference that a user wrote.
+
+        Raises:
+            UsageError: it is not of the form.
+        """
+        match = _FORM.fullmatch(text.removeprefix(PREFIX))
+        if match is None or not text.startswith(PREFIX):
+            raise UsageError(f"{text!r} is not of the form {FORM}")
+        file = match["file"] or DEFAULT_FILE
+        if file.startswith("/") or ".." in PurePosixPath(file).parts or "\\" in file:
+            raise UsageError(f"{text!r}: the file must lie in the repository")
+        return cls(match["repo"], match["revision"], file)
+
+    def at(self, revision: str | None) -> HubReference:
+        """The same file at another revision."""
+        return replace(self, revision=revision)
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        file = f":{self.file}" if self.file != DEFAULT_FILE else ""
+        return f"{PREFIX}{self.repo}{revision}{file}"

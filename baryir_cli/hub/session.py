@@ -1,0 +1,157 @@
+"""What every visit to the Hub shares: one line for each failure, progress, quiet logs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from huggingface_hub import HfApi, constants, errors
+from huggingface_hub.utils import tqdm
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from baryir_cli import __version__
+from baryir_cli.errors import UserError
+
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+# Of whichever HTTP library huggingface_hub runs on.
+TRANSPORT_ERROR: type[Exception] = errors.HfHubHTTPError.__mro__[1]
+_FAILURES = (
+    *(TRANSPORT_ERROR, OSError, errors.EntryNotFoundError),
+    RuntimeError,  # an upload failed; why stands behind it
+    *(ValueError, KeyError),  # an answer of the Hub that the library makes no sense of
+)
+
+
+def api() -> HfApi:
+    """The Hub, introduced to who asks."""
+    return HfApi(library_name="baryir", library_version=__version__)
+
+
+@contextmanager
+def visit(subject: str, console: Console) -> Iterator[None]:
+    """A stretch of work with the Hub: its log becomes notes, its failures one line.
+
+    Raises:
+        UserError: the Hub refused, cannot be reached or answered nonsense; begins with
+            ``subject`` and says what to do.
+    """
+    with _log_to(lambda text: console.print(f"[yellow]note[/]    {escape(text)}")):
+        try:
+            yield
+        except _FAILURES as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of this machine: disk full, no permission
+            raise UserError(f"{subject}: {reason(error)}") from None
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong on the way to the Hub and what to do, without the library's many lines."""
+    hub = constants.ENDPOINT
+    wrapped = isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError))
+    if wrapped and error.__cause__ is not None:
+        return reason(error.__cause__)
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub: unset it once"
+    if isinstance(error, errors.GatedRepoError):
+        return f"given out on request: ask for it on its page on {hub}, then {LOG_IN}"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"no such repository on {hub}, or a private one: check the name, or {LOG_IN}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "no such branch, tag or commit in the repository; leave it out for the newest"
+    if isinstance(error, errors.EntryNotFoundError):
+        return "no such file in the repository"
+    if isinstance(error, errors.HfHubHTTPError):
+        return _refusal(error)
+    if isinstance(error, errors.FileMetadataError):
+        return f"{hub} does not answer as a Hub does: check HF_ENDPOINT and the proxy"
+    if isinstance(error, TRANSPORT_ERROR):
+        return f"{hub} does not answer ({_one_line(error)}): check network, proxy and HF_ENDPOINT"
+    if isinstance(error, errors.HFValidationError):
+        return _one_line(error)
+    if isinstance(error, (ValueError, KeyError)):
+        return f"{hub} gave an answer that makes no sense ({_one_line(error)}): check HF_ENDPOINT"
+    return f"{_one_line(error)}; try again"
+
+
+def _refusal(error: errors.HfHubHTTPError) -> str:
+    status = error.response.status_code
+    if status == 401:
+        return f"the Hub asks for a token that it accepts: {LOG_IN}"
+    if status == 403:
+        return "the token may not do this: use one that has the right to it"
+    if status == 429:
+        return "too many requests: try again in some minutes; logged in, more are allowed"
+    said = _shortened(error.server_message or "") or "no reason given"
+    return f"the Hub answered {status} ({said}); try again later"
+
+
+def _one_line(error: BaseException) -> str:
+    return _shortened(str(error)) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    """One line, with hosts for addresses: those of the Hub's storage are signed and very long."""
+    line = re.sub(r"https?://([^/\s]+)/\S*", r"\1", " ".join(text.split())).rstrip(".")
+    return line if len(line) <= 240 else line[:237] + "..."
+
+
+@contextmanager
+def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
+    """The library's warnings (it waits, it tries again) go to ``notify``, a line each."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            notify(_shortened(record.getMessage()))
+
+    logger = logging.getLogger("huggingface_hub")
+    before, logger.handlers = logger.handlers, [Handler(logging.WARNING)]
+    try:
+        yield
+    finally:
+        logger.handlers = before
+
+
+@contextmanager
+def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
+    """A class that huggingface_hub draws its progress with: a rich bar, or a line when piped."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            # "gui": drawn by somebody else.
+            super().__init__(*args, **{**kwargs, "gui": True, "disable": False})
+            self.task = progress.add_task(escape(subject), total=self.total)
+            if not console.is_terminal and self.total:
+                console.print(f"fetching {subject}, {self.total / 1e6:.1f} MB", markup=False)
+
+        def display(self, *_args: Any, **_kwargs: Any) -> None:
+            progress.update(self.task, completed=self.n, total=self.total)
+
+        def close(self) -> None:
+            if not self.disable:
+                self.display()
+            super().close()
+
+    with progress:
+        yield Bar

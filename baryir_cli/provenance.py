@@ -1,0 +1,35 @@
+"""What weights say of their origin, as far as it can be believed to be well-formed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baryir_cli.console import printable
+
+
+def sources(provenance: dict[str, Any]) -> list[str]:
+    """Degradations that the weights were trained on."""
+    found = provenance.get("sources")
+    return [printable(s) for s in found] if isinstance(found, list) else []
+
+
+def licence(provenance: dict[str, Any]) -> str | None:
+    """The licence's name; None where nothing is said."""
+    found = provenance.get("licence")
+    return printable(found) if isinstance(found, str) and found else None
+
+
+def figures(provenance: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Figures by test set and by metric: ``{"Rain100L": {"psnr": 29.6, "ssim": 0.88}}``."""
+    found = provenance.get("figures")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        printable(name): {printable(metric): v for metric, v in row.items() if _number(v)}
+        for name, row in found.items()
+        if isinstance(row, dict)
+    }
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)

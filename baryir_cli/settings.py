@@ -1,0 +1,109 @@
+"""What a user sets once: environment variables and a small TOML file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from baryir_cli.errors import UsageError, UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something that has a default everywhere in the tool."""
+
+    default: str
+    variable: str
+    """Environment variable that comes before the file."""
+    meaning: str
+
+
+SETTINGS = {
+    "weights": Setting("small", "BARYIR_WEIGHTS", "weights where a command names none"),
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting in force, and who says so: a variable, the file, or ``default``."""
+
+    text: str
+    origin: str
+
+
+def config_file() -> Path:
+    """The file, in the folder that the system keeps for settings; it need not be there."""
+    return Path(typer.get_app_dir("baryir")) / "config.toml"
+
+
+def value_of(name: str) -> Value:
+    """The environment variable's value, else the file's, else the default.
+
+    Raises:
+        UsageError: no such setting, or the file is damaged.
+    """
+    setting = _known(name)
+    if text := os.environ.get(setting.variable):
+        return Value(text, setting.variable)
+    if text := stored().get(name):
+        return Value(text, str(config_file()))
+    return Value(setting.default, "default")
+
+
+def stored() -> dict[str, str]:
+    """What the file says; empty where there is none.
+
+    Raises:
+        UsageError: it is no TOML, or says something else than settings.
+    """
+    path = config_file()
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML ({error}); mend or delete it") from None
+    for name, value in values.items():
+        if name not in SETTINGS or not isinstance(value, str):
+            raise UsageError(f"{path}: {name} is no setting, or no text; mend or delete it")
+    return values
+
+
+def store(name: str, text: str | None) -> None:
+    """Sets a value in the file, or removes it; the file is whole or as it was.
+
+    Raises:
+        UsageError: no such setting, a value of several lines, or the file is damaged.
+        UserError: the file cannot be written.
+    """
+    from baryir_cli.images import ImageError, write_atomically
+
+    _known(name)
+    if text is not None and not (text and text.isprintable()):
+        raise UsageError(f"{name}: the value must be one line of printable text")
+    values = {key: value for key, value in stored().items() if key != name}
+    if text is not None:
+        values[name] = text
+    # Of printable text, JSON's strings are TOML's.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
+    path = config_file()
+    try:
+        write_atomically(path, "".join(lines).encode())
+    except ImageError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _known(name: str) -> Setting:
+    if name not in SETTINGS:
+        raise UsageError(f"no setting {name!r}; there are {', '.join(SETTINGS)}")
+    return SETTINGS[name]

@@ -1,0 +1,44 @@
+"""Whether some weights are what they should be, shown step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from baryir_cli.errors import UserError
+from baryir_cli.references import WeightsFile, load
+from models.weights import Weights, load_network
+
+
+def verify(file: WeightsFile, sha256: str | None = None) -> Iterator[tuple[str, str]]:
+    """Names of checks and what was found, each as soon as it has passed.
+
+    Args:
+        sha256: what the whole file's hash must be; None where nobody said.
+
+    Raises:
+        UserError: a check failed; the rest is not tried.
+    """
+    weights = load(file)
+    if sha256 is not None and weights.sha256 != sha256.lower():
+        raise UserError(f"{file.path}: its SHA-256 is {weights.sha256}, not {sha256.lower()}")
+    if sha256 is not None:
+        by = "as asked for"
+    else:
+        by = "as the Hub has it" if file.etag else "nothing to hold it against"
+    yield "hash", f"SHA-256 {weights.sha256}, {by}"
+    yield "header", f"{len(weights.state)} tensors, {weights.parameters} parameters, as config says"
+    yield "values", "finite"
+    yield "forward", _forward(weights, file)
+
+
+def _forward(weights: Weights, file: WeightsFile) -> str:
+    """Restores noise, of the smallest size that makes every level work on several pixels."""
+    height, width = 4 * weights.config.multiple, 6 * weights.config.multiple
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        correction = load_network(weights)(image).correction
+    if not correction.isfinite().all():
+        raise UserError(f"{file.path}: the network's answer to noise is NaN or infinite")
+    return f"{height} x {width} pixels, largest correction {correction.abs().max():.3f}"

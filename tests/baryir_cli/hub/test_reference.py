@@ -1,0 +1,42 @@
+"""References to the Hub, as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from baryir_cli.errors import UsageError
+from baryir_cli.hub.reference import DEFAULT_FILE, HubReference
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("hf:me/net", ("me/net", None, DEFAULT_FILE)),
+        ("hf:me/net@v1.0", ("me/net", "v1.0", DEFAULT_FILE)),
+        ("hf:me/net@refs/pr/1", ("me/net", "refs/pr/1", DEFAULT_FILE)),
+        ("hf:me/net:x.safetensors", ("me/net", None, "x.safetensors")),
+        ("hf:Me-1/n.e_t@main:a/b c.safetensors", ("Me-1/n.e_t", "main", "a/b c.safetensors")),
+    ],
+)
+def test_form(text: str, parts: tuple[str, str | None, str]) -> None:
+    found = HubReference.parse(text)
+    assert (found.repo, found.revision, found.file) == parts
+    assert str(found) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("hf:", "hf:net", "hf:me/", "hf:me/net/x", "hf:me/net@", "hf:me/net:", "me/net"),
+        *("hf:me/net@a@b", "hf:me/net:a:b", "hf:m e/net", "hf:me/net\n", "hf:mé/net"),
+        *("hf:me/net:/x", "hf:me/net:../x", "hf:me/net:a/../../x", "hf:me/net:a\\b"),
+    ],
+)
+def test_not_of_the_form(text: str) -> None:
+    with pytest.raises(UsageError, match="of the form|lie in the repository") as caught:
+        HubReference.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_default_file_needs_no_name() -> None:
+    assert str(HubReference.parse(f"hf:me/net:{DEFAULT_FILE}")) == "hf:me/net"

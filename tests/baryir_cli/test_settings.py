@@ -1,0 +1,163 @@
+"""``baryir config`` and the defaults behind it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baryir_cli.settings import config_file, store, stored, value_of
+from tests.baryir_cli.test_restore import picture
+from tests.conftest import Run
+
+SOURCES = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder for settings; it is not there yet."""
+    path = tmp_path / "settings" / "baryir"
+    monkeypatch.setattr("typer.get_app_dir", lambda _: str(path))
+    return path
+
+
+def test_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert value_of("weights") == value_of("weights")
+    assert (value_of("weights").text, value_of("weights").origin) == ("small", "default")
+    store("weights", "hf:me/net")
+    assert value_of("weights").text == "hf:me/net"
+    assert value_of("weights").origin == str(config_file())
+    monkeypatch.setenv("BARYIR_WEIGHTS", "other")
+    assert (value_of("weights").text, value_of("weights").origin) == ("other", "BARYIR_WEIGHTS")
+    monkeypatch.setenv("BARYIR_WEIGHTS", "")
+    assert value_of("weights").text == "hf:me/net"
+
+
+@pytest.mark.parametrize("text", ['a "b" \\ c', "日本/ü😀.safetensors", "C:\\x", "'"])
+def test_any_text_comes_back(text: str, folder: Path) -> None:
+    store("weights", text)
+    assert stored() == {"weights": text}
+    assert [p.name for p in folder.iterdir()] == ["config.toml"]
+    store("weights", None)
+    assert stored() == {}
+
+
+def test_command(
+    baryir: Run, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert baryir("config", "path") == 0
+    assert capsys.readouterr().out.strip() == str(config_file())
+    assert baryir("config", "set", "weights", "hf:me/net@v1") == 0
+    assert baryir("config", "get", "weights") == 0
+    assert capsys.readouterr().out == "hf:me/net@v1\n"
+    assert baryir("config", "get") == 0
+    assert f"weights = hf:me/net@v1  ({config_file()}" in capsys.readouterr().out
+    assert baryir("config", "unset", "weights") == 0
+    assert baryir("config", "get", "weights") == 0
+    assert capsys.readouterr().out == "small\n"
+
+
+def test_path_holds_in_every_folder(
+    baryir: Run, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tiny_weights.parent)
+    assert baryir("config", "set", "weights", tiny_weights.name) == 0
+    assert value_of("weights").text == str(tiny_weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("set", "weights", "nothing"), "no weights 'nothing'"),
+        (("set", "weights", "hf:net"), "'hf:net' is not of the form"),
+        (("set", "colour", "blue"), "no setting 'colour'; there are weights"),
+        (("get", "colour"), "no setting 'colour'"),
+        (("unset", "colour"), "no setting 'colour'"),
+    ],
+)
+def test_wrong_usage(
+    baryir: Run, capsys: pytest.CaptureFixture, arguments: tuple[str, ...], says: str
+) -> None:
+    assert baryir("config", *arguments) == 2
+    assert says in capsys.readouterr().err
+    assert not config_file().exists()
+
+
+@pytest.mark.parametrize("text", ["weights = ", "weights = 3", "colour = 'x'", "[weights]", "\xff"])
+def test_damaged_file(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture, text: str
+) -> None:
+    config_file().parent.mkdir(parents=True)
+    config_file().write_bytes(text.encode("latin-1"))
+    picture().save(tmp_path / "a.png")
+    assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"baryir: {config_file()}: ")
+    assert "mend or delete it" in line
+
+
+def test_full_disk_leaves_the_old_file(
+    baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    store("weights", "hf:me/net")
+    monkeypatch.setattr(os, "fsync", full)
+    assert baryir("config", "set", "weights", "small") == 1
+    said = capsys.readouterr().err
+    assert said == f"baryir: {config_file()}: cannot be written: No space left on device\n"
+    assert stored() == {"weights": "hf:me/net"}
+
+
+@pytest.mark.parametrize("by", ["variable", "file", "request"])
+def test_restore_takes_them_and_says_so(
+    baryir: Run,
+    tmp_path: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    by: str,
+) -> None:
+    picture().save(tmp_path / "a.png")
+    options: list[object] = ["--device", "cpu", "--verbose"]
+    if by == "variable":
+        monkeypatch.setenv("BARYIR_WEIGHTS", str(tiny_weights))
+    elif by == "file":
+        store("weights", str(tiny_weights))
+    else:
+        monkeypatch.setenv("BARYIR_WEIGHTS", "none such")
+        options += ["--weights", tiny_weights]
+    origin = {"variable": "BARYIR_WEIGHTS", "file": config_file(), "request": "request"}[by]
+    assert baryir("restore", tmp_path / "a.png", tmp_path / "out", *options) == 0
+    said = capsys.readouterr().err
+    assert f"weights {tiny_weights} ({tiny_weights}; {origin})" in said
+    assert "device cpu, precision " in said
+
+
+def test_wrong_default_is_blamed_on_who_set_it(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("BARYIR_WEIGHTS", "nothing")
+    picture().save(tmp_path / "a.png")
+    assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
+    line = capsys.readouterr().err
+    assert "no weights 'nothing'" in line
+    assert "(asked for by BARYIR_WEIGHTS)" in line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="XDG folders")
+def test_where_the_system_keeps_settings(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "baryir_cli", "config", "path"],
+        cwd=SOURCES,
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
+    assert Path(done.stdout.strip()).name == "config.toml"

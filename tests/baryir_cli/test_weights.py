@@ -1,0 +1,138 @@
+"""``baryir weights`` on this machine alone: list, info, verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.network import build
+from models.presets import preset
+from models.weights import save_weights
+from tests.baryir_cli.hub.server import sha256
+from tests.conftest import Run
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+def test_list_shows_the_embedded(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "list") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for word in ("small", "embedded", "denoise", "MIT", "Rain100L"):
+        assert word in text
+
+
+def test_info(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", tiny_weights) == 0
+    text = capsys.readouterr().out
+    assert sha256(tiny_weights.read_bytes()) in text
+    rows = [line.split(maxsplit=1) for line in text.splitlines()]
+    for row in (["width", "8"], ["name", "tiny"], ["licence", "not stated"]):
+        assert row in rows
+    assert "head.project.weight" not in text
+    assert baryir("weights", "info", tiny_weights, "--tensors") == 0
+    shape = list(build(preset("tiny")).head.project.weight.shape)
+    rows = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["head.project.weight", f"F32 {shape}"] in rows
+
+
+def test_info_as_json(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", tiny_weights, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    state = build(preset("tiny")).state_dict()
+    assert found["config"] == preset("tiny").to_dict()
+    assert found["provenance"] == {"name": "tiny"}
+    assert found["sha256"] == sha256(tiny_weights.read_bytes())
+    assert found["bytes"] == tiny_weights.stat().st_size
+    assert found["parameters"] == sum(t.numel() for t in state.values())
+    assert found["tensors"].keys() == state.keys()
+
+
+def test_text_in_a_file_cannot_colour_the_terminal(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path, config = tmp_path / "x.safetensors", preset("tiny")
+    evil = "\x1b[31mred\nline [bold]"
+    provenance = {"licence": evil, "sources": [evil], evil: evil, "figures": {evil: {"psnr": 1}}}
+    save_weights(path, config, build(config).state_dict(), provenance)
+    assert baryir("weights", "info", path) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert r"\x1b[31mred\nline [bold]" in text
+
+
+def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+    sha = sha256(tiny_weights.read_bytes())
+    assert baryir("weights", "verify", tiny_weights) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", name] for name in ("hash", "header", "values", "forward")
+    ]
+    assert sha in lines[0]
+    assert "nothing to hold it against" in lines[0]
+    assert baryir("weights", "verify", tiny_weights, "--sha256", sha.upper()) == 0
+    assert "as asked for" in capsys.readouterr().out
+    assert baryir("weights", "verify", tiny_weights, "--sha256", "0" * 64) == 1
+    assert f"its SHA-256 is {sha}, not 000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: data[:-4] + b"\xff\xff\xff\x7f", "holds NaN or infinite values"),
+        (lambda data: data[:-4], "cut short"),
+        (lambda data: b"PK\x03\x04" + data, "baryir weights convert"),
+        (lambda data: (10 << 30).to_bytes(8, "little") + data[8:], "the header has"),
+    ],
+)
+@pytest.mark.parametrize("command", ["verify", "restore"])
+def test_damage_is_one_line(
+    baryir: Run,
+    tmp_path: Path,
+    tiny_weights: Path,
+    capsys: pytest.CaptureFixture,
+    change: object,
+    says: str,
+    command: str,
+) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(change(tiny_weights.read_bytes()))  # type: ignore[operator]
+    (tmp_path / "a.png").touch()
+    restore = ("restore", tmp_path / "a.png", tmp_path / "out", "--weights", path)
+    assert baryir(*(restore if command == "restore" else ("weights", "verify", path))) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"baryir: {path}: ")
+    assert says in line
+
+
+def test_verify_runs_the_network(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path, config = tmp_path / "x.safetensors", preset("tiny")
+    state = build(config).state_dict()
+    state["head.project.weight"] = torch.full_like(state["head.project.weight"], 3e38)
+    save_weights(path, config, state, {})
+    assert baryir("weights", "verify", path) == 1
+    said = capsys.readouterr()
+    assert "answer to noise is NaN or infinite" in said.err
+    assert "ok  values" in said.out
+
+
+def test_unknown_weights(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", "nothing") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "neither an embedded name (small) nor a file nor hf:owner/repo" in line
+
+
+def test_pull_of_what_is_here(
+    baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert baryir("weights", "pull", tiny_weights) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tiny_weights}\n"
+    assert "(file)" in said.err
