@@ -360,7 +360,7 @@ def test_list(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 def counted(network: BaryIR) -> int:
-    """Multiply-accumulates at 256 x 256 by forward hooks: convolutions, and MDTA's two products."""
+    """Multiply-accumulates at 256 x 256 by forward hooks: convolutions, and MDTA's products."""
     total = 0
 
     def convolution(layer: nn.Conv2d, _arguments: object, out: Tensor) -> None:
@@ -370,7 +370,11 @@ def counted(network: BaryIR) -> int:
     def attention(layer: MDTA, arguments: tuple[Tensor], _out: Tensor) -> None:
         nonlocal total
         _, channels, height, width = arguments[0].shape
-        total += 2 * channels * channels // layer.heads * height * width
+        pixels = height * width
+        # q k^T; its product with the projection, which is no module's call; that with v.
+        total += channels**2 // layer.heads * pixels
+        total += channels**3 // layer.heads
+        total += channels**2 * pixels
 
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -396,7 +400,7 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     assert cost["parameters"] == sum(p.numel() for p in network.parameters())
     assert cost["seconds"] > 0
     assert evaluate("--complexity", "--weights", "huge") == 2
-    assert "nor a preset (official, small, tiny)" in capsys.readouterr().err
+    assert "nor a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
     assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
 
 

@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"accumulate": 0}, "accumulate is out of range"),
     ({"network": {"wings": 2}}, "network: unknown config field 'wings'"),
     ({"network": 3}, "network must be a table"),
-    ({"preset": "huge"}, "no preset 'huge'; there are official, paper"),
+    ({"preset": "huge"}, "no preset 'huge'; there are official, small, tiny, paper"),
     ({"steps": "many"}, "steps is out of range or of the wrong kind: 'many'"),
     ({"steps": 1.5}, "steps"),
     ({"learning_rate": 0}, "learning_rate"),
