@@ -1,0 +1,39 @@
+"""The objective finds a barycenter whose closed form is known; without congruence it does not.
+
+At toy size; ``scripts/gaussian_barycenter.py`` is the whole of it, docs/mathematics.md its figures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.train.gaussians import Gaussians, Incongruent, solve
+from train.objective import PaperObjective
+
+WEIGHTS = (0.5, 0.3, 0.2)
+STEPS = 1500
+
+
+@pytest.fixture(scope="module")
+def gaussians() -> Gaussians:
+    return Gaussians.random(3, 2, distance=8, seed=2)
+
+
+def test_sources_are_as_said(gaussians: Gaussians) -> None:
+    assert np.linalg.norm(gaussians.means, axis=1) == pytest.approx([8, 8, 8])
+    assert np.trace(gaussians.covariances, axis1=1, axis2=2) == pytest.approx([2, 2, 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", ["balanced", "proportional"])
+def test_the_barycenter_is_found(gaussians: Gaussians, sampling: str) -> None:
+    report = solve(PaperObjective, gaussians, WEIGHTS, sampling, STEPS)
+    assert max(report.uvp) < 2
+    assert max(report.mean) < 0.1
+    assert max(report.covariance) < 0.1
+
+
+def test_without_congruence_it_is_not(gaussians: Gaussians) -> None:
+    report = solve(Incongruent, gaussians, WEIGHTS, "balanced", STEPS // 5)
+    assert max(report.uvp) > 50
