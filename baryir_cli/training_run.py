@@ -9,7 +9,7 @@ from typing import Literal
 
 from baryir_cli.console import messages
 from baryir_cli.device import keep_freed_memory, resolve_device
-from baryir_cli.errors import UserError
+from baryir_cli.errors import StoppedError, UserError
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
 from models.weights import WeightsError
@@ -33,7 +33,7 @@ class Request:
 
     recipe: Recipe
     epochs: float | None
-    data: Path
+    data: Path | None
     clean: tuple[Path, ...]
     single: Path | None
     init: str | None
@@ -59,6 +59,8 @@ def conduct(request: Request) -> None:
     try:
         with team(resolve_device(local_device(request.device))) as together:
             _conduct(request, together)
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; the same command with --resume goes on") from None
     except (
         RecipeError,
         SourceError,
@@ -115,7 +117,8 @@ def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run)
         return
     console = messages()
     if not have_matplotlib():
-        console.print("no curves.png without matplotlib: pip install 'baryir[train]'")
+        hint = "no curves.png without matplotlib: pip install 'baryir[train]'"
+        console.print(hint, markup=False)
     validation = Validation(_sources(request, "validation")) if request.holdout else None
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update

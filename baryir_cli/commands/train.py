@@ -31,9 +31,12 @@ def train(
         ),
     ] = None,
     data: Annotated[
-        Path,
-        typer.Option(help="Folder laid out as the reference's data/Train.", rich_help_panel=DATA),
-    ] = Path("data/Train"),
+        Path | None,
+        option(
+            "Folder laid out as the reference's data/Train. (else: data/Train, if it is there)",
+            DATA,
+        ),
+    ] = None,
     clean: Annotated[
         list[Path] | None,
         option("Folders of clean photographs to synthesise degradations on.", DATA),
@@ -206,7 +209,7 @@ def train(
         Request(
             recipe=plan,
             epochs=epochs,
-            data=data,
+            data=data or _official_folder(bool(clean or single)),
             clean=tuple(clean or ()),
             single=single,
             init=init,
@@ -222,6 +225,12 @@ def train(
             workers=workers,
         )
     )
+
+
+def _official_folder(dispensable: bool) -> Path | None:
+    """``data/Train``, which has to be there unless there is other data."""
+    usual = Path("data/Train")
+    return None if dispensable and not usual.is_dir() else usual
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
