@@ -11,15 +11,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Column
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from baryir_cli.pipeline import Result
     from baryir_cli.plan import Job
 
@@ -39,7 +43,44 @@ def shown(path: Path) -> str:
     return printable(path)
 
 
-class Display:
+def transfer_bar(console: Console) -> Progress:
+    """A bar for files on their way here, on a terminal only."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+class BarDisplay:
+    """A bar that shows while a terminal looks on, and notes beside it."""
+
+    console: Console
+    bar: Progress
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def note(self, text: str) -> None:
+        """Something the user should know while the run goes on."""
+        self.console.print(f"[yellow]note[/]    {escape(text)}")
+
+
+class Display(BarDisplay):
     """Shows a run: a progress bar on a terminal, a line an image elsewhere."""
 
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
@@ -65,18 +106,6 @@ class Display:
         self.task = self.bar.add_task("", total=images, rate="")
         self.finished = 0
 
-    def __enter__(self) -> Display:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
-
     def working(self, job: Job, share: float) -> None:
         """An image is ``share`` done."""
         self.bar.update(
@@ -99,10 +128,6 @@ class Display:
             target = escape(shown(result.job.target))
             size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
             self.console.print(f"done    {source} -> {target} ({size})")
-
-    def note(self, text: str) -> None:
-        """Something the user should know while the run goes on."""
-        self.console.print(f"[yellow]note[/]    {escape(text)}")
 
 
 def summary(results: Iterable[Result], seconds: float) -> str:

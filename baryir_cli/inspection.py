@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from baryir_cli import provenance
 from baryir_cli.console import printable
 from baryir_cli.references import WeightsFile, describe_file
+from models.digest import hexdigest
 from models.header import Header
 
 
@@ -31,11 +31,8 @@ class Inspection:
             baryir_cli.errors.UserError: the file does not hold weights of ours.
         """
         header = describe_file(file)
-        digest = hashlib.sha256()
         with open(file.path, "rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-        return cls(file, header, digest.hexdigest())
+            return cls(file, header, hexdigest(opened))
 
     def to_dict(self) -> dict[str, Any]:
         """The object of ``--json``."""

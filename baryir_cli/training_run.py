@@ -12,6 +12,7 @@ from baryir_cli.device import keep_freed_memory, resolve_device
 from baryir_cli.errors import StoppedError, UserError
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
+from models.network import parameter_count
 from models.weights import WeightsError
 from train import checkpoint
 from train.checkpoint import CheckpointError
@@ -57,8 +58,9 @@ def conduct(request: Request) -> None:
     """
     keep_freed_memory()
     try:
-        with team(resolve_device(local_device(request.device))) as together:
-            _conduct(request, together)
+        device = resolve_device(local_device(request.device))
+        with team(device) as together:
+            _conduct(request, str(device), together)
     except KeyboardInterrupt:
         raise StoppedError("interrupted; the same command with --resume goes on") from None
     except (
@@ -73,7 +75,7 @@ def conduct(request: Request) -> None:
         raise UserError(str(error)) from None
 
 
-def _conduct(request: Request, together: Team) -> None:
+def _conduct(request: Request, device: str, together: Team) -> None:
     console = messages()
     sources = _sources(request, "train")
     recipe = request.recipe
@@ -81,7 +83,6 @@ def _conduct(request: Request, together: Team) -> None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
     start = load(find_weights(request.init)) if request.init else None
-    device = str(resolve_device(local_device(request.device)))
     trainer = Trainer(recipe, sources, device, start=start, team=together)
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
@@ -147,9 +148,14 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
 def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
     first = f"going on from {resumed}" if resumed else f"{recipe.objective} recipe"
-    size = f"{sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M parameters"
-    where = f"{trainer.device}, {trainer.team.size} processes" if trainer.team.size > 1 else ""
-    return ", ".join(part for part in (first, size, where or str(trainer.device)) if part)
+    parts = [
+        first,
+        f"{parameter_count(trainer.network) / 1e6:.1f} M parameters",
+        str(trainer.device),
+    ]
+    if trainer.team.size > 1:
+        parts.append(f"{trainer.team.size} processes")
+    return ", ".join(parts)
 
 
 def _both(first: Watch, second: Watch) -> Watch:

@@ -7,7 +7,6 @@ network's place, and tensors elsewhere (optimisers, potentials) are left out.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from torch import Tensor
 from models.architecture import STEM, read_config
 from models.config import ConfigError, NetworkConfig
 from models.content import Content, open_content
+from models.digest import hexdigest
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
@@ -111,7 +111,9 @@ def _convert(content: Content, path: Path, entry: str | None, partial: bool) -> 
     _check(kept, expected, content.size)
     state = _fresh(config, kept.keys()) if report.missing else {}
     state |= {name: tensor.load() for name, tensor in kept.items()}
-    return Conversion(config, state, report, content.facts, content.provenance, _sha256(path))
+    with open(path, "rb") as file:
+        sha256 = hexdigest(file)
+    return Conversion(config, state, report, content.facts, content.provenance, sha256)
 
 
 def _places(tensors: Iterable[str]) -> list[str]:
@@ -207,11 +209,3 @@ def _fresh(config: NetworkConfig, without: Iterable[str]) -> dict[str, Tensor]:
         state = build(config).state_dict()
     there = set(without)
     return {name: tensor for name, tensor in state.items() if name not in there}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -66,27 +66,25 @@ def train(
                 entry = meter.flush()
                 if not math.isfinite(entry["total"]):
                     raise _diverged(trainer, run)
-            if trainer.step % rhythm.checkpoint == 0 or trainer.step == recipe.steps:
+            at_checkpoint = trainer.step % rhythm.checkpoint == 0 or trainer.step == recipe.steps
+            if at_checkpoint:
                 if not trainer.is_finite():
                     raise _diverged(trainer, run)
                 if leads:
-                    entry = (entry or {"step": trainer.step}) | _take_stock(
-                        trainer, validation, run
-                    )
+                    entry = entry or {"step": trainer.step}
+                    entry |= _validate(trainer, validation, run)
                     checkpoint.save(run.path, trainer, rhythm.keep)
             if leads:
                 if entry:
                     entry |= {"skipped": skipped.news()}
                     run.log(entry)
+                if at_checkpoint and curves.have_matplotlib():
+                    curves.draw(run.entries(), run.path / "curves.png")
                 watch(trainer.step, entry)
-    if leads and curves.have_matplotlib():
-        curves.draw(run.entries(), run.path / "curves.png")
 
 
-def _take_stock(trainer: Trainer, validation: Validation | None, run: Run) -> Entry:
-    """Validates the averaged weights, and redraws the curves as they stand."""
-    if curves.have_matplotlib():
-        curves.draw(run.entries(), run.path / "curves.png")
+def _validate(trainer: Trainer, validation: Validation | None, run: Run) -> Entry:
+    """PSNR of the averaged weights, and the picture of it."""
     if validation is None:
         return {}
     picture = run.path / "samples" / f"{trainer.step:08d}.png"

@@ -59,6 +59,11 @@ class Objective(ABC):
         fixed = {name: p.detach() for name, p in self.potentials.named_parameters()}
         return functional_call(self.potentials, fixed, barycenter)
 
+    def _together(self, parts: Terms) -> Tensor:
+        """MWB + gamma (IRC + BRO), of the parts that there are."""
+        weights = {"mwb": 1.0, "irc": self.recipe.gamma, "bro": self.recipe.gamma}
+        return torch.stack([weights[name] * part for name, part in parts.items()]).sum(0)
+
     def _descend(self, loss: Tensor, factor: float) -> Tensor:
         """One optimiser step."""
         for group in self.optimiser.param_groups:
@@ -83,8 +88,7 @@ class PaperObjective(Objective):
             terms["irc"] = losses.irc(residual, self.team.gather(source))
         if "bro" in wanted:
             terms["bro"] = losses.bro(self.team.gather(latents.barycenter), residual)
-        gamma = {"mwb": 1.0, "irc": self.recipe.gamma, "bro": self.recipe.gamma}
-        terms["map"] = torch.stack([gamma[k] * v for k, v in terms.items()]).sum()
+        terms["map"] = self._together(terms)
         return terms
 
     def potentials_step(self, barycenter: Tensor, source: Tensor, factor: float) -> Terms:
@@ -116,8 +120,7 @@ class ReferenceObjective(Objective):
             )
         if "bro" in wanted:
             parts["bro"] = losses.squared_cosines(latents.barycenter, residuals).sum(1)
-        gamma = {"mwb": 1.0, "irc": self.recipe.gamma, "bro": self.recipe.gamma}
-        each = torch.stack([gamma[k] * v for k, v in parts.items()]).sum(0)
+        each = self._together(parts)
         terms = {name: value.mean() for name, value in parts.items()}
         return terms | {"map": (self.weights[source] * each).mean()}
 

@@ -176,7 +176,7 @@ class Recipe:
             _check_choice(name, getattr(self, name), [False, True])
         self._check_choices()
         self._check_noise()
-        if math.prod((self.steps + 1, SAMPLES_A_STEP)) > 2**62:
+        if (self.steps + 1) * SAMPLES_A_STEP > 2**62:
             raise RecipeError("steps is out of range")
         self.config()
 

@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.commands.restore import Precision
+from baryir_cli.engine_options import (
+    PANEL,
+    DeviceOption,
+    EngineOptions,
+    OverlapOption,
+    Precision,
+    PrecisionOption,
+    TileOption,
+)
 from baryir_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from baryir_cli.evaluation.files import ReportFiles
     from baryir_cli.evaluation.session import Session
 
-WHAT, ENGINE, REPORT = "What is measured", "Engine", "Reports"
+WHAT, REPORT = "What is measured", "Reports"
 
 
 def evaluate(
@@ -92,34 +100,13 @@ def evaluate(
             help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file; a preset for"
             " --complexity.  \\[default: small; see baryir config]",
             show_default=False,
-            rich_help_panel=ENGINE,
+            rich_help_panel=PANEL,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=ENGINE)
-    ] = "auto",
-    precision: Annotated[
-        Precision,
-        typer.Option(help="auto: half where the hardware has it.", rich_help_panel=ENGINE),
-    ] = Precision.auto,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
-            show_default=False,
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
-    overlap: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
-            show_default=False,
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.auto,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -174,7 +161,7 @@ def evaluate(
 
     from baryir_cli.benches import bench as bench_of
     from baryir_cli.benches import folder_set
-    from baryir_cli.evaluation.session import EngineOptions, Session, find_sets
+    from baryir_cli.evaluation.session import Session, find_sets
 
     engine = EngineOptions(weights, device, precision.value, tile, overlap)
     if bench is not None:

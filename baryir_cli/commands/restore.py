@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from baryir_cli import batch
+from baryir_cli.engine_options import (
+    PANEL,
+    DeviceOption,
+    EngineOptions,
+    OverlapOption,
+    Precision,
+    PrecisionOption,
+    TileOption,
+)
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display
-    from baryir_cli.engine import Engine
     from baryir_cli.images import Photo
     from baryir_cli.pipeline import Work
     from baryir_cli.plan import Job
-    from models.weights import Weights
 
 
-class Precision(str, Enum):
-    """Arithmetic of the network."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-ENGINE = "Engine"
 NOT_RESTORED = {
     "tiles": 0,
     "tile": [0, 0],
@@ -58,40 +54,19 @@ def restore(
             help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
             "  \\[default: small; see baryir config]",
             show_default=False,
-            rich_help_panel=ENGINE,
+            rich_help_panel=PANEL,
         ),
     ] = None,
     strength: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of the correction that is applied.", rich_help_panel=ENGINE
+            min=0, max=1, help="Share of the correction that is applied.", rich_help_panel=PANEL
         ),
     ] = 1.0,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=ENGINE)
-    ] = "auto",
-    precision: Annotated[
-        Precision,
-        typer.Option(help="auto: half where the hardware has it.", rich_help_panel=ENGINE),
-    ] = Precision.auto,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
-            show_default=False,
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
-    overlap: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
-            show_default=False,
-            rich_help_panel=ENGINE,
-        ),
-    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.auto,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
     dry_run: batch.DryRun = False,
     as_json: batch.AsJson = False,
     verbose: Annotated[
@@ -128,14 +103,17 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
+        from baryir_cli.device import keep_freed_memory
         from baryir_cli.references import find_weights, load
 
-        file = find_weights(weights)
+        options = EngineOptions(weights, device, precision.value, tile, overlap)
+        file = find_weights(options.weights)
         loaded = load(file)
         facts = {"weights": file.to_dict(loaded.sha256)}
 
         def begin(display: Display) -> Work:
-            engine = _engine(loaded, device, precision.value, tile, overlap, display)
+            keep_freed_memory()
+            engine = options.build(loaded, display.note)
             if verbose:
                 display.note(f"weights {file.pinned} ({file.path}; {file.chosen_by})")
                 display.note(f"device {engine.device}, precision {engine.precision}")
@@ -149,26 +127,3 @@ def restore(
         return begin
 
     batch.carry_out(asked, prepare)
-
-
-def _engine(
-    weights: Weights,
-    device: str,
-    precision: str,
-    tile: int | None,
-    overlap: int | None,
-    display: Display,
-) -> Engine:
-    from baryir_cli.device import keep_freed_memory
-    from baryir_cli.engine import Engine
-    from models.weights import load_network
-
-    keep_freed_memory()
-    return Engine(
-        load_network(weights),
-        device=device,
-        precision=precision,
-        tile=tile,
-        overlap=overlap,
-        notify=display.note,
-    )

@@ -14,8 +14,9 @@ from baryir_cli.device import DTYPES, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError
 from baryir_cli.evaluation.sheet import Sheet, Table
 from baryir_cli.references import embedded, network_of
-from models.network import BaryIR, build, channels_last
+from models.network import BaryIR, build, channels_last, parameter_count
 from models.presets import PRESETS, preset
+from models.weights import skeleton
 
 SIDE = 256
 """Pixels of a side of the input, as in the paper."""
@@ -78,7 +79,7 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     image = torch.rand(1, 3, SIDE, SIDE)
-    parameters = sum(p.numel() for p in network.parameters())
+    parameters = parameter_count(network)
     macs = multiply_accumulates(network)
     network = channels_last(network.to(where, DTYPES[kind]))
     times = _times(network, image.to(where, DTYPES[kind], memory_format=torch.channels_last))
@@ -94,11 +95,9 @@ def multiply_accumulates(network: BaryIR) -> int:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"):
-        shapes = BaryIR(network.config)
-        image = torch.empty(1, 3, SIDE, SIDE)
+    shapes = skeleton(network.config)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shapes(image)
+        shapes(torch.empty(1, 3, SIDE, SIDE, device="meta"))
     return counter.get_total_flops() // 2
 
 

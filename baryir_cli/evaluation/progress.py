@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from baryir_cli.benches import FoundSet, Item
+from baryir_cli.console import BarDisplay
 
 
-class EvaluationDisplay:
+class EvaluationDisplay(BarDisplay):
     """Shows how far the set at work and the whole run are."""
 
     def __init__(self, console: Console, sets: list[FoundSet]) -> None:
@@ -32,18 +31,6 @@ class EvaluationDisplay:
         self.set = self.bar.add_task("", total=0)
         self.label, self.size, self.done = "", 0, 0
 
-    def __enter__(self) -> EvaluationDisplay:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
-
     def begin(self, found: FoundSet) -> None:
         """A set is about to be worked on."""
         self.label, self.size, self.done = found.label, len(found.items), 0
@@ -59,7 +46,3 @@ class EvaluationDisplay:
         tenth = max(self.size // 10, 1)
         if not self.live and (self.done % tenth == 0 or self.done == self.size):
             self.console.print(f"{escape(self.label)}: {self.done} of {self.size}")
-
-    def note(self, text: str) -> None:
-        """Something the user should know while the run goes on."""
-        self.console.print(f"[yellow]note[/]    {escape(text)}")

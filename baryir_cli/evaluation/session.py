@@ -13,6 +13,7 @@ from baryir_cli import __version__
 from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set
 from baryir_cli.console import messages
 from baryir_cli.engine import Engine
+from baryir_cli.engine_options import EngineOptions
 from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.evaluation.journal import Journal
 from baryir_cli.evaluation.progress import EvaluationDisplay
@@ -21,21 +22,9 @@ from baryir_cli.evaluation.run import Evaluator
 from baryir_cli.evaluation.score import Scorers
 from baryir_cli.metrics import METRICS
 from baryir_cli.references import find_weights, load
-from models.weights import load_network
 
 NAMED = 10
 """Bad files that a refusal lists."""
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How images are restored, as ``baryir restore`` has it."""
-
-    weights: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    tile: int | None = None
-    overlap: int | None = None
 
 
 @dataclass
@@ -119,14 +108,7 @@ class Session:
         options = self.engine
         file = find_weights(options.weights)
         weights = load(file)
-        engine = Engine(
-            load_network(weights),
-            device=options.device,
-            precision=options.precision,
-            tile=options.tile,
-            overlap=options.overlap,
-            notify=display.note,
-        )
+        engine = options.build(weights, display.note)
         settings["name"] = weights.provenance.get("name", file.path.stem)
         settings["weights"] = file.to_dict(weights.sha256)
         settings["device"] = str(engine.device)

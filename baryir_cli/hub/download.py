@@ -13,6 +13,7 @@ from rich.console import Console
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, download_bar, visit
+from models.digest import hexdigest
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,4 @@ def _hash_of(path: Path, etag: str) -> str:
     else:
         return etag
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hexdigest(file, digest)

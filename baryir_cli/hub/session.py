@@ -12,16 +12,9 @@ from huggingface_hub import HfApi, constants, errors
 from huggingface_hub.utils import tqdm
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from baryir_cli import __version__
+from baryir_cli.console import transfer_bar
 from baryir_cli.errors import UserError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -126,16 +119,7 @@ def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
     """A class that huggingface_hub draws its progress with: a rich bar, or a line when piped."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
+    progress = transfer_bar(console)
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,7 +15,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-CHUNK = 1 << 20
+from models.digest import CHUNK, hexdigest
+
 TIMEOUT = 30.0
 """Seconds without an answer after which a server counts as unreachable."""
 
@@ -69,7 +70,7 @@ def put_by_hand(file: PublicFile) -> Iterator[BinaryIO]:
     path = cache_folder() / file.name
     try:
         with path.open("rb") as found:
-            if _hash(found) != file.sha256:
+            if hexdigest(found) != file.sha256:
                 raise StoreError(f"{path} is not the expected file (wrong hash)")
             found.seek(0)
             yield found
@@ -139,43 +140,17 @@ def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _hash(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
 @contextmanager
 def _progress(file: PublicFile) -> Iterator[_Advance]:
     """A bar on a terminal, a line elsewhere."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    from baryir_cli.console import messages
+    from baryir_cli.console import messages, transfer_bar
 
     console = messages()
     if not console.is_terminal:
         size = f"{file.size / 1e6:.0f} MB"
         console.print(f"fetching {file.name} ({size}) from {file.host}", markup=False)
-    bar = Progress(
-        TextColumn("fetching {task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(file.name, total=file.size)
+    with transfer_bar(console) as bar:
+        task = bar.add_task(f"fetching {file.name}", total=file.size)
 
         def advance(received: int) -> None:
             bar.update(task, completed=received)

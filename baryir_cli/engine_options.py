@@ -1,0 +1,76 @@
+"""How an engine is asked for: the options of the commands that restore, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from baryir_cli.engine import Engine
+    from models.weights import Weights
+
+PANEL = "Engine"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the network."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+DeviceOption = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=PANEL)
+]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="auto: half where the hardware has it.", rich_help_panel=PANEL)
+]
+TileOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+OverlapOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What was asked for; ``weights`` None is the user's default."""
+
+    weights: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    overlap: int | None = None
+
+    def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
+        """The engine for the weights that :attr:`weights` refers to, once they are read."""
+        from baryir_cli.engine import Engine
+        from models.weights import load_network
+
+        return Engine(
+            load_network(weights),
+            device=self.device,
+            precision=self.precision,
+            tile=self.tile,
+            overlap=self.overlap,
+            notify=notify,
+        )
