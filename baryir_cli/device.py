@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -81,21 +79,3 @@ def free_memory(device: torch.device) -> int:
         return free
     # Cached files are counted as used, but given back when needed.
     return min(free, max(limit - used + int(statistics.get("inactive_file", 0)), 0))
-
-
-def keep_freed_memory() -> None:
-    """Asks glibc to keep what the network frees between layers instead of giving it back.
-
-    Otherwise every layer's buffers are mapped, zeroed and unmapped anew, which costs a tenth to a
-    third of the time on a CPU. Does nothing elsewhere. For a process of our own, not for a library.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(top_pad, 256 << 20)

@@ -23,10 +23,13 @@ from baryir_cli.images import (
     with_pixels,
     write_atomically,
 )
+from baryir_cli.memory import return_freed_memory
 from baryir_cli.plan import STANDARD, Job
 
 PIXELS_AHEAD = 48_000_000
 """Pixels that may wait decoded or not yet written, beside the image that is worked on."""
+LARGE = 64 << 20
+"""Bytes of pixels from which on what decoding and the work have left behind is given back."""
 WORKERS = min(4, os.cpu_count() or 1)
 
 Progress = Callable[[Job, float], None]
@@ -135,12 +138,19 @@ def _do(
             raise UserError(job.problem)
         photo = future.result()
         result.height, result.width = photo.pixels.shape[:2]
+        _give_back(photo)
         started = time.perf_counter()
         pixels, result.facts = work(job, photo, lambda share: progress(job, share))
         result.seconds = time.perf_counter() - started
+        _give_back(photo)
         return result, photo, with_pixels(photo, pixels)
     except Exception as error:
         return _failed(result, error), None, None
+
+
+def _give_back(photo: Photo) -> None:
+    if photo.pixels.nbytes > LARGE:
+        return_freed_memory()
 
 
 def _written(writing: deque[tuple[Result, Future[None] | None]], at_most: int) -> Iterator[Result]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from baryir_cli.console import messages
-from baryir_cli.device import keep_freed_memory, resolve_device
+from baryir_cli.device import resolve_device
 from baryir_cli.errors import StoppedError, UserError
+from baryir_cli.memory import keep_freed_memory
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
 from models.network import parameter_count

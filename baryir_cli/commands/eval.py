@@ -186,12 +186,12 @@ def _list(data: Path) -> None:
 
 
 def _run(session: Session, reports: ReportFiles) -> None:
-    from baryir_cli.device import keep_freed_memory
     from baryir_cli.evaluation.page import examples, page
     from baryir_cli.evaluation.report import sheet, to_csv, to_json
     from baryir_cli.evaluation.session import settings_line
     from baryir_cli.evaluation.sheet import markdown, show
     from baryir_cli.evaluation.summary import summarise
+    from baryir_cli.memory import keep_freed_memory
 
     reports.check("json", "csv", "markdown", "html")
     keep_freed_memory()
@@ -223,9 +223,9 @@ def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: b
 
 
 def _complexity(weights: str | None, device: str, precision: str, reports: ReportFiles) -> None:
-    from baryir_cli.device import keep_freed_memory
     from baryir_cli.evaluation.complexity import measure
     from baryir_cli.evaluation.sheet import markdown, show
+    from baryir_cli.memory import keep_freed_memory
     from baryir_cli.settings import value_of
 
     reports.check("json", "markdown")

@@ -103,7 +103,7 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
-        from baryir_cli.device import keep_freed_memory
+        from baryir_cli.memory import keep_freed_memory
         from baryir_cli.references import find_weights, load
 
         options = EngineOptions(weights, device, precision.value, tile, overlap)
