@@ -9,13 +9,12 @@ import typer
 
 from baryir_cli.commands.convert import convert
 from baryir_cli.errors import UsageError
+from baryir_cli.syntax import Tool
 
 if TYPE_CHECKING:
     from baryir_cli.hub.reference import HubReference
 
-weights = typer.Typer(
-    name="weights", no_args_is_help=True, help="Weights: list, look into, fetch, check, publish."
-)
+weights = Tool(name="weights", help="Weights: list, look into, fetch, check, publish.")
 weights.command()(convert)
 
 REFERENCE = "Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
