@@ -88,9 +88,10 @@ def test_list_of_benches_imports_no_torch(tmp_path: Path) -> None:
         "from baryir_cli.app import run; code = run()\n"
         "sys.exit('imported torch' if 'torch' in sys.modules else code)"
     )
-    done = python("-c", script, cwd=tmp_path)
+    done = python("-c", script, cwd=tmp_path, COLUMNS="80", PYTHONIOENCODING="utf-8")
     assert done.returncode == 0, done.stderr
-    assert "missing: goes to data/test/dehaze" in done.stdout
+    assert "missing: goes to dehaze/{input,target}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_help_imports_no_torch(tmp_path: Path) -> None:
