@@ -116,7 +116,7 @@ class Tally:
         if not self.counts["done"]:
             return text
         return (
-            f"{text}; {pixels(self.pixels)} in {seconds:.1f} s, {pixels(self.pixels / seconds)}/s"
+            f"{text}; {pixels(self.pixels)} in {seconds:.2f} s, {pixels(self.pixels / seconds)}/s"
         )
 
 

@@ -30,9 +30,7 @@ def list_weights(
     as_json: Json = False,
 ) -> None:
     """List the weights that are embedded and in the Hub's cache."""
-    from rich.console import Console
-
-    from baryir_cli.catalogue import cached, embedded_weights, published, table
+    from baryir_cli.catalogue import cached, embedded_weights, published, show
     from baryir_cli.console import messages
 
     found = [*embedded_weights(), *cached()]
@@ -42,7 +40,7 @@ def list_weights(
     if as_json:
         typer.echo(json.dumps([entry.to_dict() for entry in found], indent=1))
     else:
-        Console().print(table(found))
+        show(found)
 
 
 @weights.command()
@@ -59,8 +57,7 @@ def info(
     if as_json:
         typer.echo(json.dumps(inspection.to_dict(), indent=1))
         return
-    for line in inspection.lines(every_tensor=tensors):
-        typer.echo(line)
+    inspection.show(every_tensor=tensors)
 
 
 @weights.command()
