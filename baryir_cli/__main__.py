@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def _leave_current_folder() -> None:
 
 def main() -> None:
     """Runs the tool and leaves with its exit code."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # As Ctrl-C: temporary files are removed, and the command says how to go on.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _leave_current_folder()
         from baryir_cli.app import run

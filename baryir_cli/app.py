@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -18,10 +17,10 @@ from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ExitCode, UserError
 from baryir_cli.options import SpreadCommand
+from baryir_cli.syntax import USAGE_ERROR, Tool, explain
 
-app = typer.Typer(
+app = Tool(
     name="baryir",
-    no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -63,8 +62,9 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="baryir", standalone_mode=False)
-    except _USAGE_ERROR as error:
-        return _wrong_usage(error)
+    except USAGE_ERROR as error:
+        _say(explain(error))
+        return ExitCode.USAGE
     except UserError as error:
         _say(str(error))
         return error.exit_code
@@ -81,22 +81,6 @@ def run() -> int:
     if code == ExitCode.INTERRUPTED:
         _say("interrupted; every output is whole or absent, --skip-existing continues the run")
     return code if isinstance(code, int) else ExitCode.DONE
-
-
-# Of whichever click Typer runs on: newer ones carry their own.
-_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-
-
-def _wrong_usage(error: Exception) -> int:
-    """The help of the command, then one line that says what was wrong with it."""
-    message = str(getattr(error, "format_message", error.__str__)()).strip()
-    context = getattr(error, "ctx", None)
-    if message and context is not None:
-        with redirect_stdout(sys.stderr):
-            typer.echo(context.get_help())
-    if message:
-        _say(message)
-    return ExitCode.USAGE
 
 
 def _say(text: str) -> None:

@@ -41,7 +41,8 @@ Inputs = Annotated[
     list[Path], typer.Argument(metavar="INPUT", help="Images and folders; - is standard input.")
 ]
 Output = Annotated[
-    Path,
+    # Not a Path, which drops the / of a folder.
+    str,
     typer.Argument(metavar="OUTPUT", help="Folder, or file for one image; - is standard output."),
 ]
 Recursive = Annotated[
@@ -140,7 +141,7 @@ class Batch:
 
     verb: str
     inputs: list[Path]
-    output: Path
+    output: str
     recursive: bool = False
     format: Format | None = None
     quality: int | None = None
@@ -175,15 +176,16 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     from baryir_cli.plan import Naming, plan
 
     name = CANONICAL.get(batch.format.value, batch.format.value) if batch.format else None
-    naming = Naming(name, batch.suffix, batch.recursive, batch.compare, batch.in_place)
-    jobs = plan(batch.inputs, batch.output, naming)
+    folder = batch.output.endswith(("/", os.sep))
+    naming = Naming(name, batch.suffix, batch.recursive, batch.compare, batch.in_place, folder)
+    jobs = plan(batch.inputs, Path(batch.output), naming)
     _check_standard_streams(jobs, batch.as_json)
     present = _present(jobs, batch)
     if batch.dry_run:
         _show_plan(jobs, present, batch.verb)
         return
 
-    from baryir_cli.console import Display, messages, summary
+    from baryir_cli.console import Display, messages
 
     begin = prepare()
     _make_folders(jobs)
@@ -191,19 +193,17 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     with Display(console, len(jobs), quiet=batch.as_json) as display:
         work = begin(display)
         started = time.perf_counter()
-        results = []
         for result in _results(jobs, present, work, naming.format, batch, display):
             display.add(result)
-            results.append(result)
             if batch.as_json:
-                sys.stdout.write(json.dumps({**batch.facts, **result.to_dict()}) + "\n")
+                sys.stdout.write(json.dumps(result.to_dict(batch.facts)) + "\n")
                 sys.stdout.flush()
             if batch.verbose and result.details:
                 console.print(result.details, markup=False)
-    console.print(summary(results, time.perf_counter() - started), markup=False)
-    failed = sum(r.status == "failed" for r in results)
-    if failed:
-        raise typer.Exit(ExitCode.FAILED if failed == len(results) else ExitCode.SOME_FAILED)
+    tally = display.tally
+    console.print(tally.summary(time.perf_counter() - started), markup=False)
+    if failed := tally.counts["failed"]:
+        raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
 
 
 def _results(

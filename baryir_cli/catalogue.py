@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from baryir_cli import provenance
+from baryir_cli.figures import figures_table
 from baryir_cli.references import embedded
 from models.header import Header, describe
 
@@ -79,25 +80,24 @@ def _said(header: Header) -> tuple[list[str], str | None, dict[str, dict[str, fl
     return provenance.sources(known), provenance.licence(known), provenance.figures(known)
 
 
-def table(entries: list[Listed]) -> Table:
-    """The list for people."""
+def show(entries: list[Listed]) -> None:
+    """Prints the list for people, and below it the PSNR that each of the weights states."""
+    console = Console(highlight=False)
     shown = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("reference", "where", "MB", "trained on", "licence", "PSNR"):
+    for name in ("reference", "where", "MB", "licence", "trained on"):
         # A reference must be whole, to be copied.
         shown.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for entry in entries:
-        psnr = [
-            f"{name} {row['psnr']:.2f}"
-            for name, row in (entry.figures or {}).items()
-            if "psnr" in row
-        ]
         cells = (
             entry.reference,
             entry.where,
             f"{entry.size / 1e6:.1f}" if entry.size else "",
-            ", ".join(entry.sources or []),
             entry.licence or "not stated",
-            ", ".join(psnr),
+            ", ".join(entry.sources or []),
         )
         shown.add_row(*map(escape, cells))
-    return shown
+    console.print(shown)
+    for entry in entries:
+        if entry.figures:
+            console.print()
+            console.print(figures_table(entry.figures, f"figures of {entry.reference}", ["psnr"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -80,6 +80,46 @@ class BarDisplay:
         self.console.print(f"[yellow]note[/]    {escape(text)}")
 
 
+def pixels(number: float) -> str:
+    """A number of pixels, in megapixels from a hundredth of one on."""
+    return f"{number:,.0f} pixels" if number < 1e4 else f"{number / 1e6:,.2f} MP"
+
+
+@dataclass
+class Tally:
+    """What a run has come to."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0})
+    pixels: int = 0
+    """Of the images that are done."""
+    seconds: float = 0.0
+    """Of the work on all that was tried."""
+
+    @property
+    def images(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def rate(self) -> str:
+        """Pixels a second of work; empty before there is any."""
+        return f"{pixels(self.pixels / self.seconds)}/s" if self.seconds else ""
+
+    def add(self, result: Result) -> None:
+        """One more image."""
+        self.counts[result.status] += 1
+        self.pixels += result.width * result.height if result.status == "done" else 0
+        self.seconds += result.seconds
+
+    def summary(self, seconds: float) -> str:
+        """One line: done, skipped, failed, and how fast, of ``seconds`` altogether."""
+        text = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        if not self.counts["done"]:
+            return text
+        return (
+            f"{text}; {pixels(self.pixels)} in {seconds:.2f} s, {pixels(self.pixels / seconds)}/s"
+        )
+
+
 class Display(BarDisplay):
     """Shows a run: a progress bar on a terminal, a line an image elsewhere."""
 
@@ -87,8 +127,7 @@ class Display(BarDisplay):
         self.console = console
         self.quiet = quiet
         self.live = console.is_terminal and not quiet
-        self.megapixels = 0.0
-        self.seconds = 0.0
+        self.tally = Tally()
         self.bar = Progress(
             TextColumn(
                 "{task.description}",
@@ -104,23 +143,19 @@ class Display(BarDisplay):
             transient=True,
         )
         self.task = self.bar.add_task("", total=images, rate="")
-        self.finished = 0
 
     def working(self, job: Job, share: float) -> None:
         """An image is ``share`` done."""
         self.bar.update(
             self.task,
-            completed=self.finished + share,
+            completed=self.tally.images + share,
             description=escape(shown(Path(job.source.name))),
         )
 
     def add(self, result: Result) -> None:
         """An image is written, skipped or failed."""
-        self.finished += 1
-        self.megapixels += result.megapixels if result.status == "done" else 0
-        self.seconds += result.seconds
-        rate = f"{self.megapixels / self.seconds:.2f} MP/s" if self.seconds else ""
-        self.bar.update(self.task, completed=self.finished, rate=rate)
+        self.tally.add(result)
+        self.bar.update(self.task, completed=self.tally.images, rate=self.tally.rate)
         source = escape(shown(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
@@ -128,17 +163,3 @@ class Display(BarDisplay):
             target = escape(shown(result.job.target))
             size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
             self.console.print(f"done    {source} -> {target} ({size})")
-
-
-def summary(results: Iterable[Result], seconds: float) -> str:
-    """One line: done, skipped, failed, and how fast."""
-    counts = {"done": 0, "skipped": 0, "failed": 0}
-    megapixels = 0.0
-    for result in results:
-        counts[result.status] += 1
-        megapixels += result.megapixels if result.status == "done" else 0
-    text = ", ".join(f"{number} {name}" for name, number in counts.items())
-    if not counts["done"]:
-        return text
-    speed = f"{megapixels / seconds:.2f} megapixels per second"
-    return f"{text}; {megapixels:.1f} megapixels in {seconds:.1f} s, {speed}"

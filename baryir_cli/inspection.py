@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
 from baryir_cli import provenance
 from baryir_cli.console import printable
+from baryir_cli.figures import figures_table
 from baryir_cli.references import WeightsFile, describe_file
 from models.digest import hexdigest
 from models.header import Header
+
+WIDTH = 80
+"""Columns that texts are broken to."""
 
 
 @dataclass(frozen=True)
@@ -48,55 +57,90 @@ class Inspection:
             "tensors": {n: {"dtype": t.dtype, "shape": list(t.shape)} for n, t in tensors},
         }
 
-    def lines(self, *, every_tensor: bool = False) -> Iterator[str]:
-        """The same for people."""
+    def show(self, *, every_tensor: bool = False) -> None:
+        """The same for people, in 80 columns; of recipes the main entries only."""
+        console = Console(highlight=False)
         header = self.header
         types = Counter(entry.dtype for entry in header.tensors.values())
-        yield from _section("", self._file())
-        yield from _section(
-            "tensors",
-            {
-                "parameters": f"{header.parameters} in {len(header.tensors)} tensors",
-                "stored as": ", ".join(types),
-            },
-        )
-        yield from _section("config", header.config.to_dict())
-        yield from _section("provenance", self._origin())
-        rows = provenance.figures(header.provenance)
-        yield from _section(
-            "figures",
-            {name: ", ".join(f"{m} {v:.4g}" for m, v in row.items()) for name, row in rows.items()},
-        )
+        numbers = f"{header.parameters:,} in {len(header.tensors)} tensors"
+        _section(console, "", self._file())
+        _section(console, "tensors", {"parameters": numbers, "stored as": ", ".join(types)})
+        _section(console, "config", header.config.to_dict())
+        _section(console, "provenance", self._origin())
+        if runs := provenance.runs(header.provenance):
+            console.print("\n[bold]training, the newest run first[/] (recipes in full: --json)")
+            console.print(Padding(_runs_table(runs), (0, 0, 0, 2)))
+        if figures := provenance.figures(header.provenance):
+            console.print("\n[bold]figures[/]")
+            console.print(Padding(figures_table(figures, "set"), (0, 0, 0, 2)))
         if every_tensor:
-            entries = header.tensors.items()
-            yield from _section(
-                "every tensor", {n: f"{t.dtype} {list(t.shape)}" for n, t in entries}
-            )
+            shapes = {n: f"{t.dtype} {list(t.shape)}" for n, t in header.tensors.items()}
+            _section(console, "every tensor", shapes)
 
     def _file(self) -> dict[str, Any]:
         return {
             "reference": self.file.pinned,
-            "file": self.file.path,
+            "file": str(self.file.path),
             "size": f"{self.file.path.stat().st_size / 1e6:.2f} MB",
             "SHA-256": self.sha256,
         }
 
     def _origin(self) -> dict[str, Any]:
         known = self.header.provenance
+        elsewhere = ("figures", "licence", "recipe", "start")
         return {
             "licence": provenance.licence(known) or "not stated",
-            **{name: _plain(v) for name, v in known.items() if name not in ("figures", "licence")},
+            **{name: value for name, value in known.items() if name not in elsewhere},
         }
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _section(title: str, rows: dict[str, Any]) -> Iterator[str]:
+def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
+    """Names and values, long ones on several lines; what has no space in it stays whole."""
     if title and rows:
-        yield f"\n{title}"
+        console.print(f"\n[bold]{title}[/]")
     margin = "  " if title else ""
-    width = max([16, *map(len, rows)])
-    for name, value in rows.items():
-        yield f"{margin}{printable(name):{width}}  {printable(value)}"
+    names = [printable(name) for name in rows]
+    width = max(map(len, names), default=0)
+    for name, value in zip(names, rows.values(), strict=True):
+        head = f"{margin}{name:{width}}  "
+        for line in _plain(value):
+            lines = textwrap.wrap(
+                printable(line),
+                WIDTH - len(head),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for part in lines or [""]:
+                console.print(head + part, markup=False, soft_wrap=True)
+                head = " " * len(head)
+
+
+def _plain(value: Any) -> list[str]:
+    """Lines that say what the file's JSON says."""
+    if isinstance(value, dict):
+        return [f"{name} {v if isinstance(v, str) else json.dumps(v)}" for name, v in value.items()]
+    if isinstance(value, list):
+        several = any(isinstance(v, str) and " " in v for v in value)
+        return list(map(str, value)) if several else [", ".join(map(str, value))]
+    return [value if isinstance(value, str) else json.dumps(value)]
+
+
+def _runs_table(runs: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("run", "steps", "learning rate", "patches a step, side in pixels"):
+        table.add_column(name, justify="right" if name == "steps" else "left", overflow="fold")
+    for run in runs:
+        recipe = run.get("recipe")
+        recipe = recipe if isinstance(recipe, dict) else {}
+        stages = recipe.get("stages")
+        stages = [s for s in stages if isinstance(s, dict)] if isinstance(stages, list) else []
+        cells = (
+            run.get("name", "-"),
+            run.get("steps", "-"),
+            recipe.get("learning_rate", "-"),
+            ", ".join(
+                f"{stage.get('batch', '-')} of {stage.get('patch', '-')}" for stage in stages
+            ),
+        )
+        table.add_row(*(escape(printable(cell)) for cell in cells))
+    return table

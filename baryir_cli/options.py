@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
+from baryir_cli.syntax import Command
 
 
-class SpreadCommand(TyperCommand):
+class SpreadCommand(Command):
     """Reads ``--option a b c`` as ``--option a --option b --option c``.
 
     For options that may be repeated. A command with arguments of its own has no use for this:

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -62,21 +62,22 @@ class Result:
     details: str = ""
     """The traceback of a failure nobody foresaw."""
 
-    @property
-    def megapixels(self) -> float:
-        return self.width * self.height / 1e6
+    def to_dict(self, otherwise: Mapping[str, Any]) -> dict[str, Any]:
+        """One line of ``--json``.
 
-    def to_dict(self) -> dict[str, Any]:
-        """One line of ``--json``."""
+        Args:
+            otherwise: facts of an image that the work did not get to.
+        """
         return {
+            "status": self.status,
             "input": str(self.job.source),
             "output": str(self.job.target),
-            "status": self.status,
+            "error": self.error or None,
             "width": self.width,
             "height": self.height,
             "seconds": round(self.seconds, 4),
+            **otherwise,
             **self.facts,
-            "error": self.error or None,
         }
 
 

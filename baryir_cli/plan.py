@@ -15,10 +15,6 @@ STANDARD = Path("-")
 """Standard input, or standard output."""
 
 
-_NOT_WRITTEN = {".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".psd", ".pdf"}
-"""Suffixes that surely mean a file, though not one that can be written."""
-
-
 @dataclass(frozen=True)
 class Job:
     """One image to work on."""
@@ -46,6 +42,7 @@ class Naming:
         recursive: also take folders inside folders; their tree is mirrored.
         compare: also write ``NAME.EXT.compare.jpg``.
         in_place: outputs may replace their own inputs.
+        folder: the output is a folder, whatever its name looks like.
     """
 
     format: str | None = None
@@ -53,6 +50,7 @@ class Naming:
     recursive: bool = False
     compare: bool = False
     in_place: bool = False
+    folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,10 @@ def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
 def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     """Every image of ``inputs`` with the file it becomes.
 
-    A single input file with an output that is named like an image becomes that file; otherwise
-    ``output`` is a folder. Names that would meet are told apart by their former extension
-    (``a_jpg.png``, ``a_png.png``), then by their folder, then by number.
+    A single input file with an output that is named like an image becomes that file, and is refused
+    with one that has another suffix; otherwise ``output`` is a folder. Names that would meet are
+    told apart by their former extension (``a_jpg.png``, ``a_png.png``), then by their folder, then
+    by number.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -85,20 +84,22 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
     if STANDARD in inputs:
         if len(inputs) > 1:
             raise UsageError("-: standard input is one image, so it must be the only input")
-        target = output if _names_a_file(output) else output / f"stdin{_extension(None, naming)}"
+        _check_suffix(output, naming)
+        inside = output / f"stdin{_extension(None, naming)}"
+        target = output if _names_a_file(output, naming) else inside
         return _checked([Job(STANDARD, target, _comparison(target, naming))], naming)
     found = [f for path in inputs for f in _find(path, output, naming.recursive)]
     found = _unique_sources(found)
     if not found:
         raise UsageError(f"no images in {', '.join(map(str, inputs))}" + _hint(inputs, naming))
     single = len(inputs) == 1 and inputs[0].is_file()
-    if single and not output.is_dir() and output.suffix.lower() in _NOT_WRITTEN:
-        raise UsageError(f"{output}: cannot write {output.suffix}, only {', '.join(FORMATS)}")
-    if single and _names_a_file(output):
+    if single:
+        _check_suffix(output, naming)
+    if single and _names_a_file(output, naming):
         return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
     if output == STANDARD:
         raise UsageError("-: standard output takes one image; give one input file")
-    if output.is_file() or (_names_a_file(output) and not output.is_dir()):
+    if output.is_file() or _names_a_file(output, naming):
         raise UsageError(f"{output} is a file, or named like one; these images need a folder")
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
@@ -120,13 +121,26 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
 def _check_output(output: Path, naming: Naming) -> None:
     if not naming.suffix.isprintable() or {"/", "\\"} & set(naming.suffix):
         raise UsageError(f"--suffix {naming.suffix!r}: a part of a name, without / and \\")
-    named = None if output.is_dir() else format_of(output)
+    named = format_of(output) if _names_a_file(output, naming) else None
     if named is not None and naming.format not in (None, named):
         raise UsageError(f"{output} is named {named}, but --format says {naming.format}")
 
 
-def _names_a_file(output: Path) -> bool:
-    return output == STANDARD or (format_of(output) is not None and not output.is_dir())
+def _check_suffix(output: Path, naming: Naming) -> None:
+    """Refuses the output of one image if its suffix is one that cannot be written."""
+    # Folders are called results_0.5, files are not.
+    known = format_of(output) is not None or not output.suffix[1:2].isalpha()
+    if not (known or naming.folder or output.is_dir()):
+        raise UsageError(
+            f"{output}: cannot write {output.suffix}, only {', '.join(FORMATS.values())}; "
+            f"for a folder of that name say {output}{os.sep}"
+        )
+
+
+def _names_a_file(output: Path, naming: Naming) -> bool:
+    if output == STANDARD:
+        return True
+    return format_of(output) is not None and not (naming.folder or output.is_dir())
 
 
 def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:

@@ -19,6 +19,16 @@ def licence(provenance: dict[str, Any]) -> str | None:
     return printable(found) if isinstance(found, str) and found else None
 
 
+def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each run that led to the weights says of itself, the newest first."""
+    found: list[dict[str, Any]] = []
+    run: Any = provenance
+    while isinstance(run, dict) and ("recipe" in run or "start" in run):
+        found.append(run)
+        run = run.get("start")
+    return found
+
+
 def figures(provenance: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Figures by test set and by metric: ``{"Rain100L": {"psnr": 29.6, "ssim": 0.88}}``."""
     found = provenance.get("figures")

@@ -27,7 +27,7 @@ class WeightsFile:
         origin: what kind of place it is in.
         hub: the repository and commit that it came from, if from the Hub.
         etag: the hash that the Hub knows the file by, found to be right.
-        chosen_by: who asked: ``request``, or what the default comes from.
+        chosen_by: what the default comes from; empty where the weights were asked for by name.
     """
 
     reference: str
@@ -35,12 +35,19 @@ class WeightsFile:
     origin: Literal["embedded", "hub", "file"]
     hub: HubReference | None = None
     etag: str | None = None
-    chosen_by: str = "request"
+    chosen_by: str = ""
 
     @property
     def pinned(self) -> str:
         """A reference to just this file: for the Hub, one that names the commit."""
         return str(self.hub or self.reference)
+
+    def describe(self) -> str:
+        """Which weights, where they are, and who chose them if the command did not."""
+        place = f", {self.path}" if self.pinned != str(self.path) else ""
+        chosen = {"": "", "default": " (the default)"}
+        by = chosen.get(self.chosen_by, f" (chosen by {self.chosen_by})")
+        return f"{self.pinned}{place}{by}"
 
     def to_dict(self, sha256: str) -> dict[str, Any]:
         """What a line of results says of the weights behind it."""

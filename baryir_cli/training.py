@@ -22,15 +22,24 @@ LOSSES = ("total", "l1", "map", "mwb", "irc", "bro", "potentials", "congruence")
 
 
 def source_table(
-    sources: Sequence[Source], probabilities: Sequence[float], weights: Sequence[float]
+    sources: Sequence[Source],
+    held_out: Sequence[Source],
+    probabilities: Sequence[float],
+    weights: Sequence[float],
 ) -> Table:
-    """What was found to train on, a row a source."""
+    """What was found, a row a source.
+
+    Args:
+        sources: what is trained on.
+        held_out: the same sources with what is kept for validation, if anything is.
+    """
+    kept = {source.name: source.count for source in held_out}
     table = Table(box=None, pad_edge=False)
-    for heading in ("source", "images", "drawn", "weight", "from"):
+    for heading in ("source", "trained on", "held out", "drawn", "weight", "from"):
         table.add_column(heading, justify="left" if heading in ("source", "from") else "right")
     for source, q, weight in zip(sources, probabilities, weights, strict=True):
-        row = (source.name, str(source.count), f"{q:.0%}", f"{weight:.3f}", source.origin)
-        table.add_row(*row)
+        counts = str(source.count), str(kept.get(source.name, 0))
+        table.add_row(source.name, *counts, f"{q:.0%}", f"{weight:.3f}", source.origin)
     return table
 
 

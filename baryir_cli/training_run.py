@@ -9,7 +9,7 @@ from typing import Literal
 
 from baryir_cli.console import messages
 from baryir_cli.device import resolve_device
-from baryir_cli.errors import StoppedError, UserError
+from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
@@ -64,21 +64,16 @@ def conduct(request: Request) -> None:
             _conduct(request, str(device), together)
     except KeyboardInterrupt:
         raise StoppedError("interrupted; the same command with --resume goes on") from None
-    except (
-        RecipeError,
-        SourceError,
-        DivergedError,
-        CheckpointError,
-        WeightsError,
-        RunError,
-        TeamError,
-    ) as error:
+    except (RecipeError, RunError) as error:  # before anything is written
+        raise UsageError(str(error)) from None
+    except (SourceError, DivergedError, CheckpointError, WeightsError, TeamError) as error:
         raise UserError(str(error)) from None
 
 
 def _conduct(request: Request, device: str, together: Team) -> None:
     console = messages()
     sources = _sources(request, "train")
+    held_out = _sources(request, "validation") if request.holdout else []
     recipe = request.recipe
     if request.epochs:
         images = sum(source.count for source in sources)
@@ -96,9 +91,9 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         else:
             run.begin(recipe, overwrite=request.overwrite)
         weights = trainer.objective.weights.tolist()
-        console.print(source_table(sources, trainer.probabilities.tolist(), weights))
+        console.print(source_table(sources, held_out, trainer.probabilities.tolist(), weights))
         console.print(_opening(trainer, last), markup=False)
-    _follow(request, trainer, sources, run)
+    _follow(request, trainer, sources, held_out, run)
     if together.leads:
         target = run.path / "weights.safetensors"
         export_weights(trainer, target, {"data": [s.origin for s in sources]})
@@ -112,7 +107,9 @@ def _last_checkpoint(run: Run) -> Path:
     return last
 
 
-def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run) -> None:
+def _follow(
+    request: Request, trainer: Trainer, sources: list[Source], held_out: list[Source], run: Run
+) -> None:
     rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
     if not trainer.team.leads:
         train(trainer, sources, None, run, rhythm)
@@ -121,7 +118,7 @@ def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run)
     if not have_matplotlib():
         hint = "no curves.png without matplotlib: pip install 'baryir[train]'"
         console.print(hint, markup=False)
-    validation = Validation(_sources(request, "validation")) if request.holdout else None
+    validation = Validation(held_out) if held_out else None
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update
     if request.tensorboard:
@@ -133,17 +130,27 @@ def _follow(request: Request, trainer: Trainer, sources: list[Source], run: Run)
 
 
 def _sources(request: Request, split: Literal["train", "validation"]) -> list[Source]:
+    """What there is to train on, or to validate with.
+
+    Raises:
+        UsageError: there is not what was asked for.
+    """
     recipe = request.recipe
     single = request.single
-    options = SourceOptions(
-        noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
-        clean_share=recipe.clean_share,
-        paired_share=recipe.paired_shares(),
-        single=(single / "degraded", single / "target") if single else None,
-        holdout=request.holdout,
-        split=split,
-    )
-    return gather(list(recipe.sources), request.data, request.clean, options)
+    try:
+        options = SourceOptions(
+            noise=NoiseRange(*recipe.noise_range)
+            if recipe.noise_range
+            else NoiseLevels(recipe.noise),
+            clean_share=recipe.clean_share,
+            paired_share=recipe.paired_shares(),
+            single=(single / "degraded", single / "target") if single else None,
+            holdout=request.holdout,
+            split=split,
+        )
+        return gather(list(recipe.sources), request.data, request.clean, options)
+    except SourceError as error:
+        raise UsageError(str(error)) from None
 
 
 def _opening(trainer: Trainer, resumed: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,20 +68,20 @@ def train(
                 if not math.isfinite(entry["total"]):
                     raise _diverged(trainer, run)
             at_checkpoint = trainer.step % rhythm.checkpoint == 0 or trainer.step == recipe.steps
-            if at_checkpoint:
-                if not trainer.is_finite():
-                    raise _diverged(trainer, run)
-                if leads:
+            if at_checkpoint and not trainer.is_finite():
+                raise _diverged(trainer, run)
+            with meter.paused():
+                if leads and at_checkpoint:
                     entry = entry or {"step": trainer.step}
                     entry |= _validate(trainer, validation, run)
                     checkpoint.save(run.path, trainer, rhythm.keep)
-            if leads:
-                if entry:
+                if leads and entry:
                     entry |= {"skipped": skipped.news()}
                     run.log(entry)
-                if at_checkpoint and curves.have_matplotlib():
+                if leads and at_checkpoint and curves.have_matplotlib():
                     curves.draw(run.entries(), run.path / "curves.png")
-                watch(trainer.step, entry)
+                if leads:
+                    watch(trainer.step, entry)
 
 
 def _validate(trainer: Trainer, validation: Validation | None, run: Run) -> Entry:
@@ -138,7 +139,10 @@ def _diverged(trainer: Trainer, run: Run) -> DivergedError:
 
 
 class Meter:
-    """Means of the loss terms, and of every source's L1, since the last flush."""
+    """Means of the loss terms and of every source's L1, and patches a second, since last flushed.
+
+    The seconds are those of making batches and of training on them.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -153,20 +157,31 @@ class Meter:
         self.terms.append(terms)
         self.sources += [source for _, _, source in batches]
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time that does not count: for validation, checkpoints, the log."""
+        began = time.perf_counter()
+        yield
+        self.started += time.perf_counter() - began
+
     def flush(self) -> Entry:
         """The entry of the log; every process of a team has to take part."""
-        seconds = time.perf_counter() - self.started
         trainer, team = self.trainer, self.trainer.team
         errors = team.gather(torch.cat([t["error"] for t in self.terms]))
         sources = team.gather(torch.cat(self.sources))
+        means = {
+            name: float(team.gather(torch.stack([t[name] for t in self.terms])).mean())
+            for name in self.terms[0]
+            if name != "error"
+        }
+        # Only now has a GPU done what it was asked for.
+        seconds = time.perf_counter() - self.started
         entry: Entry = {
             "step": trainer.step,
             "rate": trainer.optimiser.param_groups[0]["lr"],
             "patches_per_second": round(len(errors) / seconds, 2),
+            **means,
         }
-        for name in self.terms[0]:
-            if name != "error":
-                entry[name] = float(team.gather(torch.stack([t[name] for t in self.terms])).mean())
         entry["l1_source"] = {
             name: float(errors[sources == k].mean())
             for k, name in enumerate(trainer.names)

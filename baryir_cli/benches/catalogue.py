@@ -49,7 +49,7 @@ class BenchSet:
         if self.clean or not self.reference:
             return self.folders[0]
         if self.inputs:
-            return f"{self.folders[0]}/{{{','.join(self.inputs)},{self.target}}}"
+            return f"{self.folders[0]}/{{{', '.join([*self.inputs, self.target])}}}"
         return f"{self.folders[0]}/{{{','.join(self.layouts[0])}}}"
 
     def answers_to(self, name: str) -> bool:

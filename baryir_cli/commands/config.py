@@ -9,10 +9,9 @@ import typer
 
 from baryir_cli.errors import UsageError
 from baryir_cli.settings import SETTINGS, config_file, store, value_of
+from baryir_cli.syntax import Tool
 
-config = typer.Typer(
-    name="config", no_args_is_help=True, help="Defaults that hold for every command."
-)
+config = Tool(name="config", help="Defaults that hold for every command.")
 
 Name = Annotated[str, typer.Argument(help=f"Setting: {', '.join(SETTINGS)}.", show_default=False)]
 

@@ -182,7 +182,7 @@ def _list(data: Path) -> None:
     from baryir_cli.evaluation.listing import listing
     from baryir_cli.evaluation.sheet import show
 
-    show(listing(data))
+    show(listing(data), wide=False)
 
 
 def _run(session: Session, reports: ReportFiles) -> None:

@@ -115,7 +115,7 @@ def restore(
             keep_freed_memory()
             engine = options.build(loaded, display.note)
             if verbose:
-                display.note(f"weights {file.pinned} ({file.path}; {file.chosen_by})")
+                display.note(f"weights {file.describe()}")
                 display.note(f"device {engine.device}, precision {engine.precision}")
 
             def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:

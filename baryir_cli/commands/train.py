@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from baryir_cli.errors import UsageError, UserError
+from baryir_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from train.recipe import Recipe
@@ -73,14 +73,14 @@ def train(
         ),
     ] = None,
     l1_weight: Annotated[
-        float | None, option("Weight of L1. (reference: 10000; paper: lost)", OBJECTIVE)
+        float | None, option("Weight of L1. (reference: 10000; paper: unknown)", OBJECTIVE)
     ] = None,
     map_weight: Annotated[
-        float | None, option("Weight of L_T. (reference: 1; paper: lost)", OBJECTIVE)
+        float | None, option("Weight of L_T. (reference: 1; paper: unknown)", OBJECTIVE)
     ] = None,
     gamma: Annotated[
         float | None,
-        option("Weight of IRC and BRO within L_T. (reference: 0.05; paper: lost)", OBJECTIVE),
+        option("Weight of IRC and BRO within L_T. (reference: 0.05; paper: unknown)", OBJECTIVE),
     ] = None,
     preset: Annotated[
         str | None, option("Network by name: paper, promptir, official, small, tiny.", NETWORK)
@@ -103,11 +103,11 @@ def train(
     accumulate: Annotated[int | None, option("Batches a step.", OPTIMISATION)] = None,
     lr: Annotated[
         float | None,
-        option("Learning rate of the network. (reference: 1e-4; paper: lost)", OPTIMISATION),
+        option("Learning rate of the network. (reference: 1e-4; paper: unknown)", OPTIMISATION),
     ] = None,
     potentials_lr: Annotated[
         float | None,
-        option("Learning rate of the potentials. (reference: 1e-4; paper: lost)", OPTIMISATION),
+        option("Learning rate of the potentials. (reference: 1e-4; paper: unknown)", OPTIMISATION),
     ] = None,
     optimiser: Annotated[
         Literal["rmsprop", "adamw"] | None,
@@ -171,6 +171,9 @@ def train(
 
     What is not given comes from the recipe. OUT receives checkpoints, a log,
     samples, curves and weights.safetensors, for `baryir restore --weights`.
+
+    In brackets: what the paper and the authors' code (reference) take; unknown
+    where the text of the paper that we had has lost the number.
 
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """
@@ -281,7 +284,7 @@ def _recipe(
         values["stages"] = [old | stage for old in values.get("stages", [])]
         return Recipe.from_dict(values | entries)
     except RecipeError as error:
-        raise UserError(f"{path.name}: {error}") from None
+        raise UsageError(f"{path.name}: {error}") from None
 
 
 def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:

@@ -9,13 +9,12 @@ import typer
 
 from baryir_cli.commands.convert import convert
 from baryir_cli.errors import UsageError
+from baryir_cli.syntax import Tool
 
 if TYPE_CHECKING:
     from baryir_cli.hub.reference import HubReference
 
-weights = typer.Typer(
-    name="weights", no_args_is_help=True, help="Weights: list, look into, fetch, check, publish."
-)
+weights = Tool(name="weights", help="Weights: list, look into, fetch, check, publish.")
 weights.command()(convert)
 
 REFERENCE = "Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
@@ -31,9 +30,7 @@ def list_weights(
     as_json: Json = False,
 ) -> None:
     """List the weights that are embedded and in the Hub's cache."""
-    from rich.console import Console
-
-    from baryir_cli.catalogue import cached, embedded_weights, published, table
+    from baryir_cli.catalogue import cached, embedded_weights, published, show
     from baryir_cli.console import messages
 
     found = [*embedded_weights(), *cached()]
@@ -43,7 +40,7 @@ def list_weights(
     if as_json:
         typer.echo(json.dumps([entry.to_dict() for entry in found], indent=1))
     else:
-        Console().print(table(found))
+        show(found)
 
 
 @weights.command()
@@ -60,8 +57,7 @@ def info(
     if as_json:
         typer.echo(json.dumps(inspection.to_dict(), indent=1))
         return
-    for line in inspection.lines(every_tensor=tensors):
-        typer.echo(line)
+    inspection.show(every_tensor=tensors)
 
 
 @weights.command()

@@ -12,8 +12,9 @@ HEADINGS = ("set", "images", "state")
 
 
 def listing(data: Path) -> Sheet:
-    """A table a bench, a line a set."""
-    return Sheet([_table(which, data) for which in benches().values()])
+    """A table a bench, a line a set; paths are those below ``data``."""
+    tables = [_table(which, data) for which in benches().values()]
+    return Sheet(tables, title=f"folders below {data}")
 
 
 def _table(which: Bench, data: Path) -> Table:
@@ -25,19 +26,20 @@ def _table(which: Bench, data: Path) -> Table:
 def _row(wanted: BenchSet, data: Path) -> tuple[str, str, str]:
     found = find_set(wanted, data)
     official = f" of {wanted.official}" if wanted.official else ""
-    where = data / wanted.where
+    where = wanted.where
     if found is None:
         return wanted.id, f"0{official}", f"missing: goes to {where}"
     if found.stands_for is not None:
         state = f"stand-in: {found.label}; the set goes to {where}"
         return wanted.id, str(len(found.items)), state
-    return wanted.id, f"{len(found.items)}{official}", _state(found)
+    return wanted.id, f"{len(found.items)}{official}", _state(found, data)
 
 
-def _state(found: FoundSet) -> str:
+def _state(found: FoundSet, data: Path) -> str:
     if found.problems:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
         return f"{found.problems[0]}{more}"
+    folder = found.folder.relative_to(data)
     if found.official is not None and len(found.items) != found.official:
-        return f"partial, in {found.folder}"
-    return f"whole, in {found.folder}" if found.official else f"in {found.folder}"
+        return f"partial, in {folder}"
+    return f"whole, in {folder}" if found.official else f"in {folder}"

@@ -43,15 +43,15 @@ class Sheet:
     notes: Sequence[str] = field(default_factory=list)
 
 
-def answers() -> Console:
-    """The console of what was asked for; wide where nobody looks at it."""
+def answers(*, wide: bool = True) -> Console:
+    """The console of what was asked for; where nobody looks at it ``wide``, or of 80 columns."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return console if console.is_terminal or not wide else Console(highlight=False, width=200)
 
 
-def show(sheet: Sheet) -> None:
-    """Prints a sheet on standard output."""
-    console = answers()
+def show(sheet: Sheet, *, wide: bool = True) -> None:
+    """Prints a sheet on standard output; ``wide`` where that is no terminal."""
+    console = answers(wide=wide)
 
     def line(text: str) -> None:
         # Lines that a program reads stay whole.

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCardData
 
 from baryir_cli import provenance
 from baryir_cli.console import printable
+from baryir_cli.figures import titled
 from baryir_cli.hub.reference import HubReference
 from models.weights import Weights
 
@@ -62,7 +63,7 @@ def _figures(weights: Weights) -> list[str]:
     if not metrics:
         return []
     rows = [
-        [name, *(f"{row[metric]:.4g}" if metric in row else "-" for metric in metrics)]
+        [titled(name, row), *(f"{row[metric]:.4g}" if metric in row else "-" for metric in metrics)]
         for name, row in figures.items()
     ]
     return [

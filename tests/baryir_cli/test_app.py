@@ -58,6 +58,7 @@ def test_help_fits_80_columns(
     text = capsys.readouterr().out
     assert " ".join(["Usage: baryir", *command]) in text
     assert max(map(len, text.splitlines())) <= 80
+    assert "bool" not in text.lower(), "flags take no value"
     for name in SUBCOMMANDS.get(" ".join(command), [] if command else COMMANDS):
         assert f" {name} " in text
 
@@ -87,9 +88,10 @@ def test_list_of_benches_imports_no_torch(tmp_path: Path) -> None:
         "from baryir_cli.app import run; code = run()\n"
         "sys.exit('imported torch' if 'torch' in sys.modules else code)"
     )
-    done = python("-c", script, cwd=tmp_path)
+    done = python("-c", script, cwd=tmp_path, COLUMNS="80", PYTHONIOENCODING="utf-8")
     assert done.returncode == 0, done.stderr
-    assert "missing: goes to data/test/dehaze" in done.stdout
+    assert "missing: goes to dehaze/{input,target}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_help_imports_no_torch(tmp_path: Path) -> None:
@@ -151,6 +153,11 @@ def test_completion_offers_commands(tmp_path: Path) -> None:
     assert "restore" in done.stdout
 
 
-def test_no_arguments_show_the_help(baryir: Run, capsys: pytest.CaptureFixture) -> None:
-    assert baryir() == 2
-    assert "Usage: baryir" in capsys.readouterr().out
+@pytest.mark.parametrize("group", [[], ["weights"], ["config"]], ids=" ".join)
+def test_a_group_alone_shows_its_help(
+    baryir: Run, capsys: pytest.CaptureFixture, group: list[str]
+) -> None:
+    assert baryir(*group) == 0
+    said = capsys.readouterr()
+    assert " ".join(["Usage: baryir", *group]) in said.out
+    assert said.err == ""

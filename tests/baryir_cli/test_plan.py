@@ -62,9 +62,18 @@ def test_single_file_to_a_file(tree: Path) -> None:
     assert names(jobs, tree) == [("in/a.jpg", "new/x.png")]
 
 
-def test_single_file_to_a_folder(tree: Path) -> None:
-    jobs = plan([tree / "in" / "a.jpg"], tree / "new", Naming())
-    assert names(jobs, tree) == [("in/a.jpg", "new/a.jpg")]
+@pytest.mark.parametrize("name", ["new", "haze_0.5", ".new"])
+def test_single_file_to_a_folder(tree: Path, name: str) -> None:
+    jobs = plan([tree / "in" / "a.jpg"], tree / name, Naming())
+    assert names(jobs, tree) == [("in/a.jpg", f"{name}/a.jpg")]
+
+
+@pytest.mark.parametrize("name", ["new.xyz", "new.png"])
+def test_a_folder_may_be_named_like_a_file(tree: Path, name: str) -> None:
+    jobs = plan([tree / "in" / "a.jpg"], tree / name, Naming(folder=True))
+    assert names(jobs, tree) == [("in/a.jpg", f"{name}/a.jpg")]
+    (tree / name).mkdir()
+    assert plan([tree / "in" / "a.jpg"], tree / name, Naming()) == jobs
 
 
 def test_explicit_file_of_any_name_is_tried(tree: Path) -> None:
@@ -176,6 +185,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
     [
         ("x.gif", Naming(), "cannot write .gif"),
         ("x.HEIC", Naming(), "cannot write .HEIC"),
+        ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
         ("x.jpg", Naming(format="png"), "--format says png"),
     ],
 )

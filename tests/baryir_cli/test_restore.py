@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baryir_cli.console import pixels
 from tests.conftest import Run
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -77,7 +78,7 @@ def test_folder_to_folder(restore: Run, photos: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     assert said.out == ""
     assert "3 done, 0 skipped, 0 failed" in said.err
-    assert "megapixels per second" in said.err
+    assert f"; {3 * 24 * 32:,} pixels in " in said.err
     assert len(said.err.splitlines()) == 4
 
 
@@ -221,6 +222,9 @@ def test_json_is_one_line_an_image(
     assert restore(photos, photos.parent / "out", "--json", "--tile", "32", "--overlap", "4") == 3
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["input"]).name for line in lines if line["status"] == "failed"] == ["z.png"]
+    order = ["status", "input", "output", "error", "width", "height", "seconds"]
+    assert all(list(line) == list(lines[0]) for line in lines)
+    assert list(lines[0])[: len(order)] == order
     done = next(line for line in lines if Path(line["input"]).name == "a.png")
     assert done["status"] == "done"
     assert Path(done["output"]) == photos.parent / "out" / "a.png"
@@ -229,6 +233,25 @@ def test_json_is_one_line_an_image(
     assert done["precision"] in ("fp32", "bf16")
     assert done["seconds"] > 0
     assert done["error"] is None
+
+
+def test_unknown_suffix_of_one_output(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = f"{photos.parent}/out.xyz"
+    assert restore(photos / "a.png", out) == 2
+    assert "cannot write .xyz, only .png, .jpg" in capsys.readouterr().err
+    assert not Path(out).exists()
+    assert restore(photos / "a.png", f"{out}/") == 0
+    assert (Path(out) / "a.png").exists()
+    assert restore(photos / "b.jpg", out) == 0, "it is a folder now"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(768, "768 pixels"), (9999, "9,999 pixels"), (393216, "0.39 MP")]
+)
+def test_pixels_in_a_unit_that_suits_them(number: int, text: str) -> None:
+    assert pixels(number) == text
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -252,14 +275,16 @@ def test_too_large_names_the_limit(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["restore"], "Missing argument"),
-        (["restore", "x"], "Missing argument"),
+        (["restore"], "missing argument 'INPUT' (see baryir restore --help)"),
+        (["restore", "x"], "missing argument 'OUTPUT' (see baryir restore --help)"),
         (["restore", "nowhere", "out"], "nowhere: no such file"),
-        (["restore", "nowhere", "out", "--strength", "2"], "strength"),
-        (["restore", "nowhere", "out", "--tile", "-1"], "tile"),
-        (["restore", "nowhere", "out", "--format", "gif"], "gif"),
-        (["restore", "nowhere", "out", "--bogus"], "--bogus"),
-        (["bogus"], "bogus"),
+        (["restore", "x", "out", "--strength", "2"], "--strength 2: use a number from 0 to 1"),
+        (["restore", "x", "out", "--tile", "-1"], "--tile -1: use a whole number from 0"),
+        (["restore", "x", "out", "--format", "gif"], "--format gif: use png, jpeg"),
+        (["restore", "x", "out", "--tile"], "'--tile' requires an argument (see baryir restore"),
+        (["restore", "x", "out", "--bogus"], "--bogus"),
+        (["restore", "x", "out", "--\x1b[31m"], r"--\x1b[31m"),
+        (["bogus"], "no such command 'bogus' (see baryir --help)"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
         (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
         (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
@@ -271,8 +296,9 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert baryir(*arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert message in said.err.splitlines()[-1]
-    assert said.err.splitlines()[-1].startswith("baryir: ")
+    (line,) = said.err.splitlines()
+    assert line.startswith("baryir: ")
+    assert message in line
 
 
 def test_unknown_weights(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -306,7 +332,7 @@ def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_outputs_are_whole_or_absent(
     tiny_weights: Path, tmp_path: Path, signal_number: signal.Signals
 ) -> None:
@@ -327,7 +353,7 @@ def test_interrupted_outputs_are_whole_or_absent(
     assert 3 <= len(finished) < 40
     for path in finished:
         opened(path)
-    if signal_number == signal.SIGINT:
+    if signal_number != signal.SIGKILL:
         assert process.returncode == 130
         assert b"baryir: interrupted" in err
         assert b"Traceback" not in err

@@ -131,10 +131,14 @@ def test_restore_takes_them_and_says_so(
     else:
         monkeypatch.setenv("BARYIR_WEIGHTS", "none such")
         options += ["--weights", tiny_weights]
-    origin = {"variable": "BARYIR_WEIGHTS", "file": config_file(), "request": "request"}[by]
+    by_whom = {
+        "variable": " (chosen by BARYIR_WEIGHTS)",
+        "file": f" (chosen by {config_file()})",
+        "request": "",
+    }
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out", *options) == 0
     said = capsys.readouterr().err
-    assert f"weights {tiny_weights} ({tiny_weights}; {origin})" in said
+    assert f"weights {tiny_weights}{by_whom[by]}\n" in said
     assert "device cpu, precision " in said
 
 

@@ -27,6 +27,49 @@ def test_list_shows_the_embedded(baryir: Run, capsys: pytest.CaptureFixture) -> 
         assert word in text
 
 
+def test_list_and_info_fit_80_columns(
+    baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in (["list"], ["info", "small"]):
+        assert baryir("weights", *command) == 0
+        lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        # Paths stay whole.
+        assert max(len(line) for line in lines if not line.startswith("file ")) <= 80
+        # An image held against itself is no benchmark of denoising.
+        (clean,) = [line.split() for line in lines if "bsd68 " in line]
+        assert clean[:5] == ["bsd68", "(clean", "input)", "68", "-"]
+        assert not any("{" in line or "../" in line for line in lines)
+
+
+def test_info_shows_the_runs_behind_the_weights(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    def run(name: str, steps: int, patch: int, **more: object) -> dict[str, object]:
+        stages = [{"batch": 4, "patch": patch, "share": 1.0}]
+        recipe = {"learning_rate": 0.0003, "stages": stages, "gamma": 0.1}
+        return {"name": name, "steps": steps, "recipe": recipe, **more}
+
+    path, config = tmp_path / "x.safetensors", preset("tiny")
+    first = run("first", 9000, 128, data=["9 pairs in ../mine"])
+    save_weights(path, config, build(config).state_dict(), run("last", 50, 256, start=first))
+    assert baryir("weights", "info", path) == 0
+    text = capsys.readouterr().out
+    rows = [line.split() for line in text.splitlines()]
+    last = rows.index(["last", "50", "0.0003", "4", "of", "256"])
+    assert rows[last + 1] == ["first", "9000", "0.0003", "4", "of", "128"]
+    assert "gamma" not in text
+    assert "mine" not in text
+
+
+@pytest.mark.parametrize("start", [[1], {"recipe": 3}, {"recipe": {"stages": 1}, "start": "x"}])
+def test_info_bears_a_strange_provenance(baryir: Run, tmp_path: Path, start: object) -> None:
+    path, config = tmp_path / "x.safetensors", preset("tiny")
+    known = {"start": start, "recipe": {"stages": [1, {"batch": None}]}, "steps": [], "data": {}}
+    save_weights(path, config, build(config).state_dict(), known)
+    assert baryir("weights", "info", path) == 0
+
+
 def test_info(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
     assert baryir("weights", "info", tiny_weights) == 0
     text = capsys.readouterr().out

@@ -85,6 +85,28 @@ def assert_equal(a: Any, b: Any, where: str = "state") -> None:
         assert a == b, where
 
 
+def test_patches_a_second_without_the_validation(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def taking(seconds: float, genuine: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            nonlocal now
+            now += seconds
+            return genuine(*arguments)
+
+        return call
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    monkeypatch.setattr(Trainer, "train_step", taking(1, Trainer.train_step))
+    monkeypatch.setattr(Validation, "psnr", taking(1000, Validation.psnr))
+    follow(data, tmp_path / "run", validate=True, checkpoint=3)
+    rates = [e.get("patches_per_second") for e in Run(tmp_path / "run").entries()]
+    # Seven steps of four patches, three of two.
+    assert [rate for rate in rates if rate] == [4.0, 2.8]
+
+
 VARIANTS = {
     "paper": RECIPE,
     "reference": replace(RECIPE, objective="reference", optimiser="rmsprop", fresh_latents=True),

@@ -1,0 +1,97 @@
+"""How commands are typed: groups and flags, and what is said of a line that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""A line that cannot be understood; of whichever click Typer runs on: newer ones have their own."""
+
+
+class Command(TyperCommand):
+    """A command whose flags show no type, and whose last argument can be said to be missing."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types_of_flags(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter:
+            self._check_last_argument(ctx, typed)
+            raise
+        except USAGE_ERROR as error:
+            error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
+    def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
+        """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""
+        arguments = [p for p in self.params if p.param_type_name == "argument"]
+        if len(arguments) > 1 and arguments[0].nargs == -1:
+            values, _, _ = self.make_parser(ctx).parse_args(args=typed)
+            if not values[arguments[0].name] and values[arguments[-1].name]:
+                ctx.fail(f"missing argument '{arguments[-1].metavar or arguments[-1].name}'")
+
+
+class Group(TyperGroup):
+    """Commands under one name, which alone shows its help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types_of_flags(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+class Tool(typer.Typer):
+    """A group of this tool."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(cls=Group, **settings)
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
+        return super().command(name, **{"cls": Command, **settings})
+
+
+def explain(error: Any) -> str:
+    """One line: what is wrong with what was typed, and where to look."""
+    from baryir_cli.console import printable
+
+    message = printable(" ".join((_wrong_value(error) or error.format_message()).split()))
+    message = message[:1].lower() + message[1:].rstrip(".")
+    context = error.ctx
+    return f"{message} (see {context.command_path} --help)" if context else message
+
+
+def _wrong_value(error: Any) -> str | None:
+    """What the option takes, where Typer's own message speaks of "input"."""
+    described = getattr(getattr(error, "param", None), "type_descriptor", None)
+    found: list[Any] = getattr(error.__cause__, "errors", list)()
+    if described is None or not found:
+        return None
+    kind = (*get_args(described.annotation), described.annotation)[0]
+    if described.choices:
+        wanted = ", ".join(str(getattr(c, "value", c)) for c in described.choices)
+    elif kind in (int, float):
+        low, high = described.parameter_info.min, described.parameter_info.max
+        wanted = "a whole number" if kind is int else "a number"
+        wanted += f" from {low}" if low is not None else ""
+        wanted += f" to {high}" if high is not None else ""
+    else:
+        return None
+    return f"{error.param.opts[0]} {found[0]['input']}: use {wanted}"
+
+
+def _without_types_of_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            # Typer writes <bool> beside them, as if they took a value.
+            param.display_type_rich = lambda ctx: None  # noqa: ARG005
+    return params
