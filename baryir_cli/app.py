@@ -17,7 +17,7 @@ from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ExitCode, UserError
 from baryir_cli.options import SpreadCommand
-from baryir_cli.syntax import USAGE_ERROR, Tool, explain
+from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_help
 
 app = Tool(
     name="baryir",
@@ -63,6 +63,8 @@ def run() -> int:
     try:
         code = app(prog_name="baryir", standalone_mode=False)
     except USAGE_ERROR as error:
+        # The line last, where it is seen.
+        show_help(error)
         _say(explain(error))
         return ExitCode.USAGE
     except UserError as error:

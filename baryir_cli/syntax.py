@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any, TypeVar, get_args
 
 import typer
@@ -61,13 +63,19 @@ class Tool(typer.Typer):
 
 
 def explain(error: Any) -> str:
-    """One line: what is wrong with what was typed, and where to look."""
+    """What is wrong with what was typed, in one line."""
     from baryir_cli.console import printable
 
     message = printable(" ".join((_wrong_value(error) or error.format_message()).split()))
-    message = message[:1].lower() + message[1:].rstrip(".")
-    context = error.ctx
-    return f"{message} (see {context.command_path} --help)" if context else message
+    return message[:1].lower() + message[1:].rstrip(".")
+
+
+def show_help(error: Any) -> None:
+    """The help of the command that was typed, to standard error."""
+    if error.ctx:
+        # Typer prints what it formats, or returns it, with and without rich.
+        with redirect_stdout(sys.stderr):
+            typer.echo(error.ctx.get_help())
 
 
 def _wrong_value(error: Any) -> str | None:
