@@ -69,6 +69,14 @@ class Team:
             return tensor
         return _AllGather.apply(tensor)
 
+    def gather_lines(self, lines: list[str]) -> list[str]:
+        """The lines of every process; all have to take part."""
+        if self.size == 1:
+            return lines
+        parts: list[list[str]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(parts, lines)
+        return [line for part in parts for line in part]
+
 
 class TeamError(RuntimeError):
     """Another process of the run has ended."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from train import checkpoint, curves
+from train.distributed import Team
 from train.images import Skipped
 from train.objective import Terms
 from train.recipe import SAMPLES_A_STEP, Recipe
@@ -39,6 +40,11 @@ class Rhythm:
     keep: int = 3
     workers: int = 1
 
+    def due(self, step: int, steps: int) -> tuple[bool, bool]:
+        """Whether the log and a checkpoint are written after this step; both after the last."""
+        last = step == steps
+        return last or step % self.log == 0, last or step % self.checkpoint == 0
+
 
 def train(
     trainer: Trainer,
@@ -58,29 +64,29 @@ def train(
         train.sources.SourceError: training data cannot be read.
     """
     recipe, leads = trainer.recipe, trainer.team.leads
-    meter, skipped = Meter(trainer), skipped_of(sources)
+    skipped = skipped_of(sources)
+    meter, news = Meter(trainer), News(trainer.team, skipped)
     while trainer.step < recipe.steps:
         for batches in _steps(trainer, sources, rhythm.workers, skipped):
             meter.add(batches, trainer.train_step(batches))
+            at_log, at_checkpoint = rhythm.due(trainer.step, recipe.steps)
             entry: Entry | None = None
-            if trainer.step % rhythm.log == 0 or trainer.step == recipe.steps:
-                entry = meter.flush()
-                if not math.isfinite(entry["total"]):
-                    raise _diverged(trainer, run)
-            at_checkpoint = trainer.step % rhythm.checkpoint == 0 or trainer.step == recipe.steps
+            if at_log or at_checkpoint:
+                entry = meter.flush() if at_log else {"step": trainer.step}
+                entry["skipped"] = news.gather()
+            if entry and not math.isfinite(entry.get("total", 0)):
+                raise _diverged(trainer, run)
             if at_checkpoint and not trainer.is_finite():
                 raise _diverged(trainer, run)
-            with meter.paused():
-                if leads and at_checkpoint:
-                    entry = entry or {"step": trainer.step}
-                    entry |= _validate(trainer, validation, run)
-                    checkpoint.save(run.path, trainer, rhythm.keep)
-                if leads and entry:
-                    entry |= {"skipped": skipped.news()}
-                    run.log(entry)
-                if leads and at_checkpoint and curves.have_matplotlib():
-                    curves.draw(run.entries(), run.path / "curves.png")
-                if leads:
+            if leads:
+                with meter.paused():
+                    if entry and at_checkpoint:
+                        entry |= _validate(trainer, validation, run)
+                        checkpoint.save(run.path, trainer, rhythm.keep)
+                    if entry:
+                        run.log(entry)
+                    if at_checkpoint and curves.have_matplotlib():
+                        curves.draw(run.entries(), run.path / "curves.png")
                     watch(trainer.step, entry)
 
 
@@ -189,6 +195,22 @@ class Meter:
         }
         self._reset()
         return entry
+
+
+class News:
+    """Images that turned out unusable, whichever process met them, each named once."""
+
+    def __init__(self, team: Team, skipped: Skipped) -> None:
+        self.team = team
+        self.skipped = skipped
+        self.named: set[str] = set()
+
+    def gather(self) -> list[str]:
+        """What is new since the last call; every process of a team has to take part."""
+        found = dict.fromkeys(self.team.gather_lines(self.skipped.news()))
+        lines = [line for line in found if line not in self.named]
+        self.named.update(lines)
+        return lines
 
 
 def with_epochs(recipe: Recipe, epochs: float, images: int) -> int:

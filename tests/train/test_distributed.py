@@ -59,6 +59,18 @@ def test_same_losses_as_one_process(data: Path, tmp_path: Path, recipe: str) -> 
 
 
 @pytest.mark.slow
+def test_every_process_names_what_it_skips(data: Path, tmp_path: Path) -> None:
+    for path in sorted((data / "Denoise").iterdir())[::2]:
+        path.write_bytes(b"cut")
+    alone, together = (
+        run(data, tmp_path / str(processes), processes, "--steps", 6) for processes in (1, 2)
+    )
+    named = [[line for entry in log for line in entry["skipped"]] for log in (alone, together)]
+    assert len(named[0]) > 1
+    assert sorted(named[0]) == sorted(named[1])
+
+
+@pytest.mark.slow
 def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) -> None:
     whole = run(data, tmp_path / "whole", 1, "--steps", 4, "--schedule", "constant")
     run(data, tmp_path / "parts", 2, "--steps", 2, "--schedule", "constant")
