@@ -34,7 +34,7 @@ DICT = b"ccollections\nOrderedDict\n"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 FLOATS = b"ctorch\nFloatStorage\n"
 HASHES = (1 << 61) - 1
-"""Python's hash of a whole number is its remainder: sets and dicts of multiples take hours."""
+"""Python's hash of a whole number is its remainder: sets and dicts of multiples are slow."""
 
 
 def text(value: str) -> bytes:

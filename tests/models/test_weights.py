@@ -246,7 +246,7 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
     (_set("shape", [-3, -8, 3, 3]), f"{NAME} has an odd shape"),
     (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
-    (_set("shape", [99] * 100_000), f"{NAME} has an odd shape"),  # a product takes minutes
+    (_set("shape", [99] * 100_000), f"{NAME} has an odd shape"),  # a product takes long
     (_set("shape", [1 << 60, 0]), f"{NAME} has an odd shape"),
     (_set("shape", [10**40]), "not JSON"),
     (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
