@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -87,7 +88,8 @@ def _find(reference: str) -> WeightsFile:
         return WeightsFile(reference, known[reference], "embedded")
     if reference.startswith(PREFIX):
         return _from_hub(HubReference.parse(reference))
-    path = Path(reference).expanduser()
+    # Path.expanduser would raise where it knows no such user.
+    path = Path(os.path.expanduser(reference))
     if path.is_file():
         return WeightsFile(reference, path, "file")
     names = ", ".join(known) or "none"

@@ -93,17 +93,19 @@ class NetworkConfig:
         for name in INTEGERS:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
-                raise ConfigError(f"{name} must be a whole number, not {value!r}")
+                raise ConfigError(f"{name} must be a whole number, not {_shown(value)}")
         for name in ("expansion", "gated_expansion"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 < value <= 64:
-                raise ConfigError(f"{name} must be a number above 0, not {value!r}")
+                raise ConfigError(f"{name} must be a number above 0, not {_shown(value)}")
         if type(self.affine) is not bool:
-            raise ConfigError(f"affine must be true or false, not {self.affine!r}")
+            raise ConfigError(f"affine must be true or false, not {_shown(self.affine)}")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(choices)}, not {_shown(value)}"
+                )
         self._check_shape()
 
     def _check_shape(self) -> None:
@@ -174,11 +176,17 @@ class NetworkConfig:
             raise ConfigError("a network's config must be a JSON object")
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ConfigError(f"unknown config field {unknown[0]!r}")
+            raise ConfigError(f"unknown config field {_shown(unknown[0])}")
         return cls(**values)
 
 
 def _integers(name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, (list, tuple)) or not all(type(v) is int and v >= 0 for v in values):
-        raise ConfigError(f"{name} must be a list of whole numbers, not {values!r}")
+        raise ConfigError(f"{name} must be a list of whole numbers, not {_shown(values)}")
     return tuple(values)
+
+
+def _shown(value: Any) -> str:
+    """For a message: files may say anything, at any length."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

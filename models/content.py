@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.config import NetworkConfig
+from models.header import quoted
 from models.torchfile import (
     Body,
     StoredTensor,
@@ -22,14 +23,14 @@ from models.torchfile import (
     open_torch,
     read_into,
 )
-from models.unpickle import Standin, quoted
+from models.unpickle import Standin
 from models.weights import Place, WeightsError, read_index
 
 MAX_VALUES = 100_000
 """In the tree, each as often as it is mentioned; the authors' has 2,128."""
 MAX_DEPTH = 64
-MAX_NAME = 256
-"""Characters in one part of a name."""
+MAX_NAME = 1024
+"""Characters of a path; trainers use names of files as keys."""
 FACTS = ("epoch", "step", "global_step", "iter")
 """Counts beside the tensors that say how far training had come."""
 
@@ -126,10 +127,10 @@ def _flatten(root: Any) -> dict[str, StoredTensor]:
         if values > MAX_VALUES or depth > MAX_DEPTH:
             raise WeightsError("values within values without end: refused")
         for key, child in reversed(children):
-            part = str(key)
-            if len(part) > MAX_NAME:
-                raise WeightsError(f"a name of {len(part)} characters: refused")
-            waiting.append((f"{name}.{part}" if name else part, child, depth + 1))
+            path = f"{name}.{key}" if name else str(key)
+            if len(path) > MAX_NAME:
+                raise WeightsError(f"a name of {len(path)} characters: refused")
+            waiting.append((path, child, depth + 1))
     return found
 
 

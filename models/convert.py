@@ -21,10 +21,10 @@ from models.architecture import STEM, read_config
 from models.config import ConfigError, NetworkConfig
 from models.content import Content, open_content
 from models.digest import hexdigest
+from models.header import quoted
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
-from models.unpickle import quoted
 from models.weights import DTYPES, Shapes, WeightsError, check_shapes, expected_shapes
 
 STEMS = (STEM, official_name(STEM))

@@ -23,10 +23,23 @@ MAX_HEADER = 4 << 20
 """Bytes; the official preset's header has 0.1 MB."""
 ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 """What tensors may be stored as, by their safetensors name, and the bytes of a value."""
+MAX_DIMENSIONS = 16
+MAX_COUNT = 1 << 48
+"""Of numbers in a tensor, and of anything that counts in one."""
+MAX_DEPTH = 64
+"""Of lists and objects within each other in the provenance."""
+MAX_DIGITS = 20
+"""Of a whole number in JSON; what has 64 bits fits."""
 
 
 class WeightsError(ValueError):
     """Weights that cannot be used; the message is one line, what is wrong and where."""
+
+
+def quoted(text: object) -> str:
+    """A name out of a file, for a message: one line, no control characters, not too long."""
+    shown = ascii(text[:81])[1:-1] if isinstance(text, str) else type(text).__name__
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 @dataclass(frozen=True)
@@ -152,10 +165,12 @@ def _check_entry(name: str, entry: dict[str, Any], body: int) -> Entry:
     """A tensor whose shape fits its bytes and whose type is one that we read."""
     dtype, shape = entry.get("dtype"), _naturals(entry.get("shape"))
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        raise WeightsError(f"{name} is {dtype}, not one of {', '.join(ITEM_BYTES)}")
+        raise WeightsError(f"{quoted(name)} is {quoted(dtype)}, not one of {', '.join(ITEM_BYTES)}")
     begin, stop = _offsets(entry)
-    if shape is None or math.prod(shape) * ITEM_BYTES[dtype] != stop - begin:
-        raise WeightsError(f"damaged header: {name}'s shape does not fit its bytes")
+    if shape is None or len(shape) > MAX_DIMENSIONS or max(shape, default=0) > MAX_COUNT:
+        raise WeightsError(f"damaged header: {quoted(name)} has an odd shape")
+    if math.prod(shape) * ITEM_BYTES[dtype] != stop - begin:
+        raise WeightsError(f"damaged header: {quoted(name)}'s shape does not fit its bytes")
     return Entry(dtype, shape, body + begin)
 
 
@@ -174,16 +189,26 @@ def read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
     except (ValueError, RecursionError, KeyError, TypeError):
         raise WeightsError("damaged metadata: no format, config and provenance") from None
     if type(version) is not int or version < 1:
-        raise WeightsError(f"damaged metadata: format {version!r}")
+        raise WeightsError("damaged metadata: the format is no number from 1")
     if version > FORMAT:
         raise WeightsError(f"format {version} is newer than this program knows ({FORMAT}): upgrade")
     if not isinstance(provenance, dict):
         raise WeightsError("damaged metadata: provenance is not a JSON object")
+    if not _is_shallow(provenance, MAX_DEPTH):
+        raise WeightsError("damaged metadata: provenance has lists within lists without end")
     return NetworkConfig.from_dict(config), provenance
 
 
+def _is_shallow(value: Any, levels: int) -> bool:
+    """Whether a JSON value can be walked; Python reads deeper ones than it can write."""
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(v, levels - 1) for v in inner)
+
+
 def _parse(text: str) -> Any:
-    """JSON as everybody reads it: no key twice, no NaN."""
+    """JSON as everybody reads it: no key twice, no NaN, no number that nobody can hold."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
@@ -194,4 +219,19 @@ def _parse(text: str) -> Any:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    def whole(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise ValueError(f"a number of {len(digits)} digits")
+        return int(digits)
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        return number if math.isfinite(number) else refuse("infinity")
+
+    return json.loads(
+        text,
+        object_pairs_hook=unique,
+        parse_constant=refuse,
+        parse_int=whole,
+        parse_float=finite,
+    )

@@ -20,14 +20,11 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from models.unpickle import MAX_BYTES, Call, Kind, damaged, key, quoted, refused, unpickle
-from models.weights import WeightsError
+from models.header import MAX_COUNT, MAX_DIMENSIONS, WeightsError, quoted
+from models.unpickle import MAX_BYTES, Call, Kind, damaged, key, refused, unpickle
 
 MAX_DIRECTORY = 4 << 20
 """Bytes of an archive's list of entries; the authors' has 0.1 MB."""
-MAX_COUNT = 1 << 48
-"""Of numbers in a storage, and of anything that counts in one."""
-MAX_DIMENSIONS = 16
 CHUNK = 1 << 20
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of the older format."""
@@ -122,7 +119,7 @@ class StoredTensor:
     """A tensor that is still in its file.
 
     Raises:
-        WeightsError: it reaches beyond its storage, or uses a number of it twice.
+        WeightsError: it reaches beyond its storage, or has more numbers than that.
     """
 
     storage: Storage
@@ -213,12 +210,14 @@ class _Archive:
 
     def _read(self, name: str, most: int) -> bytes:
         entry = self._entry(name, most)
-        with _broken_archives():
-            return self.archive.read(entry)
+        data = bytearray(entry.file_size)
+        with _broken_archives(), self.archive.open(entry) as file:
+            read_into(memoryview(data), file.read, name)
+        return bytes(data)
 
     def _fill(self, name: str, target: memoryview) -> None:
         with _broken_archives(), self.archive.open(self._entry(f"data/{name}", self.size)) as file:
-            read_into(target, file.read, name)
+            read_into(target, file.read, f"data/{name}")
 
     def _persist(self, identity: Any) -> Storage:
         storage = _storage(self.body, identity, length=5)
@@ -272,7 +271,7 @@ class _Stream:
 
     def _fill(self, name: str, target: memoryview) -> None:
         self.file.seek(self.places[name])
-        read_into(target, self.file.read, name)
+        read_into(target, self.file.read, f"storage {name}")
 
     def _persist(self, identity: Any) -> Any:
         # Classes of modules come with their source code, which is of no use here.
@@ -285,12 +284,12 @@ class _Stream:
 
 
 def read_into(target: memoryview, read: Callable[[int], bytes], name: str) -> None:
-    """Fills a buffer piece by piece; ``name`` is the storage's, for the message."""
+    """Fills a buffer piece by piece; ``name`` is the entry's, for the message."""
     for start in range(0, len(target), CHUNK):
         wanted = min(CHUNK, len(target) - start)
         piece = read(wanted)
         if len(piece) != wanted:
-            raise WeightsError(f"cut short within storage {quoted(name)}")
+            raise WeightsError(f"cut short within {quoted(name)}")
         target[start : start + wanted] = piece
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NoReturn
 
-from models.weights import WeightsError
+from models.header import WeightsError, quoted
 
 MAX_BYTES = 32 << 20
 """Of one pickle, tensors not counted; the authors' has 0.3 MB."""
@@ -48,12 +48,6 @@ class Call:
     run: Callable[..., Any]
     fewest: int
     most: int
-
-
-def quoted(text: object) -> str:
-    """A name out of a file, for a message: one line, no control characters, not too long."""
-    shown = ascii(text[:81])[1:-1] if isinstance(text, str) else type(text).__name__
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def unpickle(stream: BinaryIO, find: Find, persist: Persist) -> Any:
@@ -136,7 +130,10 @@ class _Machine:
             damaged("the stack is empty")
 
     def remember(self, index: int | None) -> None:
-        self.memo[len(self.memo) if index is None else index] = self.top()
+        place = len(self.memo) if index is None else index
+        if not 0 <= place < MAX_STEPS:  # writers count, others choose numbers of one hash
+            damaged("an odd place in the memo")
+        self.memo[place] = self.top()
 
     def recall(self, index: int) -> None:
         if index not in self.memo:
@@ -212,10 +209,11 @@ def refused(what: str, target: Any) -> NoReturn:
 
 
 def key(value: Any) -> Any:
-    """A key whose hash is cheap and does not recurse."""
-    parts = value if type(value) is tuple else (value,)
-    if not all(part is None or type(part) in (str, int, float, bool) for part in parts):
+    """A key whose hash is cheap and, but by chance, no other's: Python hashes modulo 2**61 - 1."""
+    if value is not None and type(value) not in (str, int, float, bool):
         damaged("a key that is neither text nor number")
+    if type(value) is int and abs(value) >= 1 << 60:
+        damaged("a key beyond 2**60")
     return value
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.config import ConfigError, NetworkConfig
-from models.header import FORMAT, read_entries, read_header, read_metadata
+from models.header import FORMAT, quoted, read_entries, read_header, read_metadata
 
 # By this name it is part of what this module offers.
 from models.header import WeightsError as WeightsError
@@ -65,7 +65,7 @@ def check_shapes(found: Shapes, expected: Shapes) -> None:
     if missing := [name for name in expected if name not in found]:
         raise WeightsError(f"{len(missing)} tensors are missing, first {missing[0]}")
     if extra := sorted(set(found) - set(expected)):
-        raise WeightsError(f"{len(extra)} tensors too many, first {extra[0]}")
+        raise WeightsError(f"{len(extra)} tensors too many, first {quoted(extra[0])}")
     for name, shape in expected.items():
         if found[name] != shape:
             raise WeightsError(f"{name} has shape {list(found[name])}, not {list(shape)}")

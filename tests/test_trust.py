@@ -11,13 +11,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("baryir_cli", "models", "train", "scripts")
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 RUNNERS = {"load", "loads", "open", "Unpickler"}
+TORCH_LOADERS = {"torch.load", "torch.serialization.load"}
 
 
 def dangers(source: str) -> list[str]:
     """Lines of a module that would unpickle what they are given.
 
-    ``torch.load`` without a literal ``weights_only=True``, the loaders of pickle and its kin,
-    ``numpy.load(allow_pickle=...)``, ``torch.hub``, ``eval`` and ``exec``. A class derived from
+    ``torch.load`` without a literal ``weights_only=True`` or handed on uncalled, the loaders of
+    pickle and its kin, all of them by ``import *``, ``numpy.load(allow_pickle=...)``,
+    ``torch.hub``, ``eval`` and ``exec``. A class derived from
     ``pickle.Unpickler`` with a ``find_class`` of its own is what a restricted reader must be.
     """
     tree = ast.parse(source)
@@ -28,8 +30,13 @@ def dangers(source: str) -> list[str]:
         if isinstance(node, ast.ClassDef) and _has_find_class(node)
         for base in node.bases
     }
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = []
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            found.append(f"{node.lineno}: everything of {node.module}")
+        if id(node) not in called and (name := _dotted(node, origins)) in TORCH_LOADERS:
+            found.append(f"{node.lineno}: {name} uncalled")
         if isinstance(node, (ast.Name, ast.Attribute)) and id(node) not in bases:
             module, _, name = _dotted(node, origins).rpartition(".")
             if module in UNPICKLERS and name in RUNNERS:
@@ -65,7 +72,7 @@ def _has_find_class(node: ast.ClassDef) -> bool:
 def _dangerous_call(node: ast.Call, origins: dict[str, str]) -> str | None:
     name = _dotted(node.func, origins)
     given = {keyword.arg: keyword.value for keyword in node.keywords}
-    if name in ("torch.load", "torch.serialization.load"):
+    if name in TORCH_LOADERS:
         only = given.get("weights_only")
         if not (isinstance(only, ast.Constant) and only.value is True):
             return f"{name} without weights_only=True"
@@ -101,6 +108,9 @@ def test_nothing_is_unpickled(path: Path) -> None:
         "import pickle\nread = pickle.load\nread(f)",
         "import pickle\nclass Open(pickle.Unpickler):\n    pass",
         "import joblib\njoblib.load(p)",
+        "from pickle import *\nload(f)",
+        "import torch\nread = torch.load\nread(p)",
+        "import functools, torch\nread = functools.partial(torch.load, weights_only=False)",
         "import numpy as np\nnp.load(p, allow_pickle=True)",
         "import torch\ntorch.hub.load(r, m)",
         "eval(text)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def _weights(reference: str) -> str:
         return reference
     if reference.startswith(PREFIX):
         return str(HubReference.parse(reference))
-    path = Path(reference).expanduser().resolve()
+    path = Path(os.path.expanduser(reference)).resolve()
     if not path.is_file():
         raise UsageError(f"no weights {reference!r}; see `baryir weights list`")
     return str(path)

@@ -128,7 +128,7 @@ def _some(names: list[str], most: int = 6) -> str:
 
 
 def _quoted(name: str) -> str:
-    from models.unpickle import quoted
+    from models.header import quoted
 
     return quoted(name)
 

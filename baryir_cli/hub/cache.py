@@ -10,6 +10,8 @@ from huggingface_hub import constants, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.utils import CachedRevisionInfo, HFCacheInfo
 
+from baryir_cli.console import printable
+from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
 from models.header import Header, WeightsError, describe
 
@@ -42,6 +44,7 @@ def cached_weights() -> list[CachedWeights]:
 
     Raises:
         OSError: the cache cannot be read.
+        UserError: it is damaged.
     """
     cache = _scan()
     repos = cache.repos if cache else ()
@@ -86,3 +89,6 @@ def _scan() -> HFCacheInfo | None:
         return scan_cache_dir(folder())
     except CacheNotFound:
         return None
+    except ValueError as error:  # it is a file, or the name of a commit in it is no text
+        reason = printable(error).partition(". ")[0]
+        raise UserError(f"{folder()}: the cache is damaged ({reason}): remove it") from None

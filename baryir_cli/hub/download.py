@@ -7,9 +7,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from rich.console import Console
 
+from baryir_cli.console import shown
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, download_bar, visit
@@ -52,10 +54,27 @@ def fetch(reference: HubReference, console: Console) -> Download:
         except EntryNotFoundError:
             raise UserError(f"{reference}: {_others(reference)}") from None
     # The cache's layout: snapshots/COMMIT/FILE.
-    commit = path.parents[reference.file.count("/")].name
-    etag = Path(os.readlink(path)).name if path.is_symlink() else None
+    snapshot = path.parents[reference.file.count("/")]
+    commit = snapshot.name
+    etag = _blob(path, snapshot.parents[1], reference).name if path.is_symlink() else None
     _check_hash(path, etag, reference)
     return Download(path, reference.at(commit), etag)
+
+
+def _blob(link: Path, repo: Path, reference: HubReference) -> Path:
+    """What a file of the cache is a link to, whose name is the hash that the server stated.
+
+    Raises:
+        UserError: it lies elsewhere: huggingface_hub (2.4) makes a path of whatever was stated.
+    """
+    blob = Path(os.path.normpath(link.parent / os.readlink(link)))
+    if blob.parent == repo / "blobs":
+        return blob
+    link.unlink()
+    raise UserError(
+        f"{reference}: {constants.ENDPOINT} had the file written outside of the cache, to"
+        f" {shown(blob)}: delete it, and check HF_ENDPOINT"
+    )
 
 
 def _others(reference: HubReference) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from baryir_cli.errors import UsageError
 
@@ -44,8 +43,11 @@ class HubReference:
         if match is None or not text.startswith(PREFIX):
             raise UsageError(f"{text!r} is not of the form {FORM}")
         file = match["file"] or DEFAULT_FILE
-        if file.startswith("/") or ".." in PurePosixPath(file).parts or "\\" in file:
+        # Both become paths in the cache.
+        if not _is_inside(file):
             raise UsageError(f"{text!r}: the file must lie in the repository")
+        if not _is_inside(match["revision"] or "main"):
+            raise UsageError(f"{text!r}: no branch, tag or commit is called so")
         return cls(match["repo"], match["revision"], file)
 
     def at(self, revision: str | None) -> HubReference:
@@ -56,3 +58,9 @@ class HubReference:
         revision = f"@{self.revision}" if self.revision else ""
         file = f":{self.file}" if self.file != DEFAULT_FILE else ""
         return f"{PREFIX}{self.repo}{revision}{file}"
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path leads into the folder that it starts from, and is written the plain way."""
+    parts = path.split("/")
+    return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(parts)

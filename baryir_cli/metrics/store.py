@@ -50,7 +50,7 @@ class _Advance(Protocol):
 def cache_folder() -> Path:
     """``BARYIR_CACHE``, or ``baryir`` in the user's cache (``XDG_CACHE_HOME``, ``~/.cache``)."""
     if own := os.environ.get("BARYIR_CACHE"):
-        return Path(own).expanduser()
+        return Path(os.path.expanduser(own))
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "baryir"
 

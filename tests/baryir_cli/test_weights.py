@@ -166,8 +166,9 @@ def test_verify_runs_the_network(
     assert "ok  values" in said.out
 
 
-def test_unknown_weights(baryir: Run, capsys: pytest.CaptureFixture) -> None:
-    assert baryir("weights", "info", "nothing") == 2
+@pytest.mark.parametrize("reference", ["nothing", "~nobody-of-that-name/x", "/dev/zero", ""])
+def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", reference) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "neither an embedded name (small) nor a file nor hf:owner/repo" in line
 

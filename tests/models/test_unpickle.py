@@ -33,6 +33,8 @@ SEQUENTIAL = b"ctorch.nn.modules.container\nSequential\n"
 DICT = b"ccollections\nOrderedDict\n"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 FLOATS = b"ctorch\nFloatStorage\n"
+HASHES = (1 << 61) - 1
+"""Python's hash of a whole number is its remainder: sets and dicts of multiples are slow."""
 
 
 def text(value: str) -> bytes:
@@ -265,6 +267,18 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep list": (b"]" * 50_000 + b"a" * 49_999 + b".", "without end"),
     "list in itself": (b"]q\x00h\x00a.", "without end"),
     "long name": (b"}" + text("x" * 5000) + tensor() + b"s.", "a name of 5000 characters"),
+    "long path": ((b"}" + text("x" * 250)) * 6 + b"N" + b"s" * 6 + b".", "a name of 1254 char"),
+    "tuple as key": (b"}" + b"K\x01\x85" + b"Ns.", "a key that is neither"),
+    "keys of one hash": (
+        b"}(" + b"".join(number(i * HASHES) + b"N" for i in range(200_000)) + b"u.",
+        r"a key beyond 2\*\*60",
+    ),
+    "members of one hash": (b"\x8f(" + number(-HASHES) + b"\x90.", r"a key beyond 2\*\*60"),
+    "memo of one hash": (
+        b"N" + b"".join(b"p%d\n" % (i * HASHES) for i in range(200_000)) + b".",
+        "an odd place in the memo",
+    ),
+    "negative place in the memo": (b"Np-1\n.", "an odd place in the memo"),
     "set of what has no order": (call("builtins", "set", b"]]a") + b".", "a key that is neither"),
     "set of text": (call("builtins", "set", text("abc")) + b".", "a set of no list"),
     "dict of triples": (
@@ -400,6 +414,12 @@ def test_many_tensors_in_one_storage(tmp_path: Path) -> None:
 
 
 # --- archives ----------------------------------------------------------------------------------
+
+
+def test_pickle_larger_than_a_directory(tmp_path: Path) -> None:
+    """Larger than a list of entries may be, smaller than a pickle may be: it is read."""
+    long = b"}" + text("log") + text("y" * (torchfile.MAX_DIRECTORY + 1000)) + b"s."
+    refused(in_zip(tmp_path / "x.pt", HEAD + long), "no network of this kind")
 
 
 def zipped(path: Path, entries: list[tuple[str, bytes]], compression: int = 0) -> Path:

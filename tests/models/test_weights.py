@@ -192,8 +192,19 @@ def _set(key: str, value: Any) -> Callable[[Header], None]:
     return lambda header: header[NAME].update({key: value})
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 def _rename(header: Header) -> None:
     header["head.other.weight"] = header.pop(NAME)
+
+
+def _name_for_the_terminal(header: Header) -> None:
+    header["\x1b[2J\n" * 999] = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
 
 
 def _overlap(header: Header) -> None:
@@ -213,22 +224,31 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (lambda h: h["__metadata__"].update(baryir="[1]"), "damaged metadata"),
     (_metadata(lambda e: e.pop("config")), "damaged metadata"),
     (_metadata(lambda e: e.update(provenance=3)), "provenance is not a JSON object"),
+    (_metadata(lambda e: e.update(provenance=_nested(200))), "lists within lists"),
+    (_metadata(lambda e: e.update(provenance={"steps": 10**40})), "damaged metadata"),
+    (lambda h: h["__metadata__"].update(baryir='{"a": 1e999}'), "damaged metadata"),
     (_metadata(lambda e: e.update(format=2)), "format 2 is newer"),
-    (_metadata(lambda e: e.update(format="1")), "damaged metadata: format '1'"),
+    (_metadata(lambda e: e.update(format="1")), "the format is no number from 1"),
     (_metadata(lambda e: e.update(config=[1])), "config must be a JSON object"),
     (_metadata(lambda e: e["config"].update(colour=1)), "unknown config field 'colour'"),
     (_metadata(lambda e: e["config"].update(width=-8)), "width must be"),
+    (_metadata(lambda e: e["config"].update(width="x" * 9999)), r"not 'x{56}\.\.\.$"),
     (_metadata(lambda e: e["config"].update(width=16)), "has shape"),
     (_metadata(lambda e: e["config"].update(map_blocks=3)), "11 tensors are missing, first stage"),
     (_metadata(lambda e: e["config"].update(map_blocks=1)), "11 tensors too many, first stage"),
+    (_name_for_the_terminal, r"1 tensors too many, first \\x1b\[2J\\n.*\.\.\.$"),
     (_rename, rf"1 tensors are missing, first {NAME}"),
     (_set("dtype", "I32"), f"{NAME} is I32, not one of"),
-    (_set("dtype", None), f"{NAME} is None"),
+    (_set("dtype", None), f"{NAME} is NoneType"),
+    (_set("dtype", "\x1b[2J\n" * 999), rf"{NAME} is \\x1b\[2J\\n\\x1b"),
     *((_set("dtype", name), f"{NAME} is {name}") for name in ("F8_E4M3", "I64", "BOOL", "f32", "")),
     (_set("dtype", "F16"), "shape does not fit its bytes"),
     (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
-    (_set("shape", [-3, -8, 3, 3]), "shape does not fit its bytes"),
+    (_set("shape", [-3, -8, 3, 3]), f"{NAME} has an odd shape"),
     (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
+    (_set("shape", [99] * 100_000), f"{NAME} has an odd shape"),  # a product takes long
+    (_set("shape", [1 << 60, 0]), f"{NAME} has an odd shape"),
+    (_set("shape", [10**40]), "not JSON"),
     (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
     (_set("data_offsets", [0, 4]), "gaps or overlap"),
     (_overlap, "gaps or overlap"),

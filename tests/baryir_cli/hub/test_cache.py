@@ -114,3 +114,18 @@ def test_no_cache_yet(cache: Path, baryir: Run, capsys: pytest.CaptureFixture) -
     assert baryir("weights", "cache") == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["0.0", "MB", "in", "all"]
     assert not cache.exists()
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("command", ["list", "cache"])
+def test_damaged_cache(
+    command: str, cache: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
+    foreign(cache)
+    (cache / "models--other--thing" / "refs" / "main").write_bytes(b"\xff")
+    assert baryir("weights", command) == 1
+    assert f"{cache}: the cache is damaged" in error_of(capsys)
+    cache.rename(cache.parent / "elsewhere")
+    cache.write_text("a file")
+    assert baryir("weights", command) == 1
+    assert f"{cache}: the cache is damaged" in error_of(capsys)

@@ -403,3 +403,27 @@ def test_environment_is_heeded(hub: Hub, data: bytes, tmp_path: Path) -> None:
     assert commit in done.stderr
     hub.stop()
     assert pull(HF_HUB_OFFLINE="1").stdout == done.stdout
+
+
+def test_hash_that_leads_out_of_the_cache(
+    hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
+    """A hostile HF_ENDPOINT: the library writes the file where the hash says."""
+
+    def mislead(handler: Handler) -> None:
+        handler.answer(
+            302,
+            X_Repo_Commit="a" * 40,
+            X_Linked_Etag='"../../../stray"',
+            X_Linked_Size=str(len(data)),
+            Location=f"http://localhost:{hub.port}/cdn/{sha256(data)}",
+        )
+
+    hub.add("me/net", {NAME: data})
+    hub.fail("HEAD /me/net/resolve", mislead)
+    assert baryir("weights", "pull", "hf:me/net") == 1
+    line = error_of(capsys)
+    # A later version of the library may refuse by itself.
+    stray = cache.parent / "stray"
+    assert not stray.exists() or f"outside of the cache, to {stray}: delete it" in line
+    assert not list(cache.rglob(NAME))

@@ -30,10 +30,14 @@ def test_form(text: str, parts: tuple[str, str | None, str]) -> None:
         *("hf:", "hf:net", "hf:me/", "hf:me/net/x", "hf:me/net@", "hf:me/net:", "me/net"),
         *("hf:me/net@a@b", "hf:me/net:a:b", "hf:m e/net", "hf:me/net\n", "hf:mé/net"),
         *("hf:me/net:/x", "hf:me/net:../x", "hf:me/net:a/../../x", "hf:me/net:a\\b"),
+        *("hf:me/net:.", "hf:me/net:./x", "hf:me/net:a//x", "hf:me/net:a/", "hf:me/net:a\x1b[2J"),
+        *("hf:me/net@../../x", "hf:me/net@/x", "hf:me/net@a/../../../x", "hf:me/net@."),
     ],
 )
 def test_not_of_the_form(text: str) -> None:
-    with pytest.raises(UsageError, match="of the form|lie in the repository") as caught:
+    with pytest.raises(
+        UsageError, match="of the form|lie in the repository|is called so"
+    ) as caught:
         HubReference.parse(text)
     assert "\n" not in str(caught.value)
 
