@@ -247,7 +247,7 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
     for metric, reason in scores.not_computed.items():
         yield f"{scores.label}: {METRICS[metric].label} is not computed: {reason}"
     if scores.problems:
-        what = "averaged without them" if scores.allow_missing else "nothing is averaged"
+        what = "averaged without them" if scores.averaged else "nothing is averaged"
         listed = "; ".join(scores.problems[:3])
         more = len(scores.problems) - 3
         yield f"{scores.label}: {listed}{f'; {more} more' if more > 0 else ''}: {what}"
