@@ -19,7 +19,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
 from baryir_cli.evaluation.run import Evaluator
-from baryir_cli.evaluation.summary import HEADINGS, Summary
+from baryir_cli.evaluation.summary import HEADINGS, Summary, count
 from baryir_cli.metrics import METRICS, Metric
 
 LARGEST = 1024
@@ -35,7 +35,7 @@ class Example:
     """One image of a set to look at."""
 
     rank: str
-    """Best, median or worst."""
+    """Best, median or worst, if there are several."""
     scores: ImageScores
     before: Pixels
     before_label: str
@@ -92,6 +92,8 @@ def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Itera
         reverse=metric.better == "higher",
     )
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"}
+    if len(ranked) == 1:
+        places = {0: "the only one"}
     for place, rank in sorted(places.items()):
         image = ranked[place]
         try:
@@ -106,10 +108,12 @@ def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Itera
 
 
 def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: list[Example]) -> str:
+    instead = f"; stands in for {scores.stands_for}" if scores.stands_for else ""
+    how = f"; {scores.degradation}" if scores.degradation else ""
     title = f"<h2>{escape(scores.label)}</h2>"
-    if scores.degradation:
-        title += f'<p class="faint">{escape(scores.degradation)}</p>'
-    plots = [_plot(scores, METRICS[m], summary) for m in scores.metrics]
+    title += f'<p class="faint">{escape(f"{count(scores)} images{instead}{how}")}</p>'
+    metrics = scores.metrics if scores.averaged else []
+    plots = [_plot(scores, METRICS[m], summary) for m in metrics]
     figures = "".join(_figure(e, ranking_metric(scores), run.settings["name"]) for e in pictures)
     return f'{title}<div class="plots">{"".join(plots)}</div>' + (
         f'<div class="examples">{figures}</div>' if figures else ""
@@ -147,7 +151,7 @@ def _figure(example: Example, metric: Metric | None, name: str) -> str:
         f'<img class="before" alt="{escape(alt)}" src="{_data(example.before)}">'
         f'<span class="left">{example.before_label}</span>'
         f'<span class="right">{escape(name)}</span>'
-        f'<input type="range" min="0" max="100" value="50" step="0.1" '
+        f'<input type="range" min="0" max="100" value="50" step="any" '
         f'aria-label="{escape(scores.name)}: share of the {example.before_label} that is shown">'
         f"</div><figcaption><b>{example.rank}</b>: {escape(scores.name)}{figures}</figcaption>"
         "</figure>"

@@ -32,12 +32,13 @@ def to_csv(run: Evaluation) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     metrics = [(kind, m) for m in run.metrics for kind in ("input", "restored")]
-    first = ["set", "image", "width", "height", "seconds", "tile", "precision", "device"]
+    first = ["set", "stands_for", "image", "width", "height"]
+    first += ["seconds", "tile", "precision", "device"]
     writer.writerow([*first, *(f"{kind}_{metric}" for kind, metric in metrics)])
     for scores in run.sets:
         for image in scores.images:
             figures = [_figure(image, kind, metric) for kind, metric in metrics]
-            writer.writerow([scores.label, *_how(image), *figures])
+            writer.writerow([scores.label, scores.stands_for, *_how(image), *figures])
     return buffer.getvalue()
 
 
