@@ -148,6 +148,8 @@ def evaluate(
         raise UsageError(f"say one of {'; '.join(modes)}, not {'; '.join(chosen) or 'nothing'}")
     if sets and bench is None:
         raise UsageError("--sets goes with --bench")
+    if (save or metrics) and bench is None and not folders:
+        raise UsageError(f"{'--save' if save else '--metrics'} does not go with {chosen[0]}")
 
     from baryir_cli.evaluation.files import ReportFiles
 

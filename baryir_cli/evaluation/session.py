@@ -55,7 +55,10 @@ class Session:
         if not any(found.items for found in self.sets):
             raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
         for found in self.sets:
-            if not self._metrics_of(found):
+            metrics = self._metrics_of(found)
+            # A bench's metrics are for all of its sets; those of a folder are for it alone.
+            left = set(self.metrics) - set(metrics) if self.bench is None else set()
+            if left or not metrics:
                 raise UsageError(
                     f"{found.label} has no targets to hold its images against: --metrics niqe,piqe"
                 )

@@ -240,7 +240,8 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
         )
     elif scores.partial:
         yield (
-            f"{scores.label}: {count(scores)} images; the paper's row is of all {scores.official}"
+            f"{scores.label}: {len(scores.images)} of {scores.official} images; the paper's row is "
+            "of all"
         )
     if scores.degradation:
         yield f"{scores.label}: {scores.degradation}"

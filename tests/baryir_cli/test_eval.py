@@ -168,8 +168,9 @@ def test_folder_without_targets(evaluate: Run, data: Path, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "NIQE" in out
     assert "PSNR" not in out
-    assert evaluate("--input", low, "--metrics", "psnr") == 2
-    assert "--metrics niqe,piqe" in capsys.readouterr().err
+    for metrics in ("psnr", "psnr,niqe"):
+        assert evaluate("--input", low, "--metrics", metrics) == 2
+        assert "--metrics niqe,piqe" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("some_metrics")
@@ -605,6 +606,8 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
         (["--list", "--json", "r.json"], "--json is not for this"),
+        (["--list", "--save", "r"], "--save does not go with --list"),
+        (["--complexity", "--metrics", "psnr"], "--metrics does not go with --complexity"),
         (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name one file, r"),
     ],
 )
