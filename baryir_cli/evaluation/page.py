@@ -122,23 +122,27 @@ def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: lis
 
 def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
     names = [image.name for image in scores.images]
+    figures = {kind: scores.values(kind, metric.name) for kind in ("input", "restored")}
     boxes = [
         Box(kind, np.array(values), names)
-        for kind in ("input", "restored")
-        if (values := scores.values(kind, metric.name)) and all(map(math.isfinite, values))
+        for kind, values in figures.items()
+        if values and all(map(math.isfinite, values))
     ]
-    if not boxes:
+    infinite = [kind for kind, values in figures.items() if any(map(math.isinf, values))]
+    if not boxes and not infinite:
         return ""
     paper = next(
         (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
     )
-    better = f"{metric.better} is better"
     title = f"{metric.label} of {len(names)} images"
-    dashed = "; dashed: the paper's mean" if paper is not None else ""
-    return (
-        f"<div><h3>{escape(title)}</h3>{box_plot(title, boxes, metric.digits, paper)}"
-        f'<p class="faint">{better}; cross: the mean{dashed}</p></div>'
-    )
+    said = [f"{metric.better} is better"]
+    if boxes:
+        said.append("cross: the mean")
+    if boxes and paper is not None:
+        said.append("dashed: the paper's mean")
+    said += [f"no box of {kind}: infinite for some images" for kind in infinite]
+    plot = box_plot(title, boxes, metric.digits, paper) if boxes else ""
+    return f'<div><h3>{escape(title)}</h3>{plot}<p class="faint">{"; ".join(said)}</p></div>'
 
 
 def _figure(example: Example, metric: Metric | None, name: str) -> str:

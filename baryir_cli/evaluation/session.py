@@ -137,7 +137,7 @@ class Session:
             return None
         if "weights" not in settings:
             raise UsageError("--save is for images that this run restores; these are there already")
-        identity = {k: settings[k] for k in ("precision", "tile", "overlap")}
+        identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
         return Journal(self.save, {"weights": settings["weights"]["sha256"], **identity})
 
 

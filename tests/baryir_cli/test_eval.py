@@ -497,6 +497,15 @@ def test_infinite_figures_are_compared_if_asked(
     assert f"{said}: compared without them" in capsys.readouterr().out
 
 
+def test_page_says_why_there_is_no_box(evaluate: Run, two_equal: Path, tmp_path: Path) -> None:
+    folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
+    assert evaluate(*folders, "--html", tmp_path / "page.html") == 0
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<svg") == 1  # SSIM's
+    assert "PSNR of 3 images</h3>" in text
+    assert "no box of restored: infinite for some images" in text
+
+
 def test_run_with_a_gap_is_compared_if_asked(
     evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
 ) -> None:
