@@ -1,9 +1,10 @@
 """A run's folder: restored images and their scores, from which a stopped run goes on.
 
-``run.json`` holds what makes two runs the same: the hash of the weights, the version of this program,
-precision, tile and overlap as asked for. ``scores.jsonl`` has a line for every image that is done, ``SET/NAME.png`` the
-image. A line counts only if the pixels that went in (noise included) and the saved pixels have the
-checksums it names; images of another set or bench may come to the same folder.
+``run.json`` holds what makes two runs the same: the hash of the weights, the version of this
+program, precision, tile and overlap as asked for. ``scores.jsonl`` has a line for every image that
+is done, ``SET/NAME.png`` the image. A line counts only if the pixels that went in (noise included)
+and the saved pixels have the checksums it names; images of another set or bench may come to the
+same folder.
 """
 
 from __future__ import annotations

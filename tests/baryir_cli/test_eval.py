@@ -436,6 +436,10 @@ def test_a_folder_of_another_run_is_refused(
     assert evaluate(*arguments) == 0
     assert evaluate(*arguments, "--tile", "32") == 2
     assert "holds a run with tile auto, not 32" in capsys.readouterr().err
+    identity = tmp_path / "save" / "run.json"
+    identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
+    assert evaluate(*arguments) == 2
+    assert "holds a run with baryir 0.0.1, not" in capsys.readouterr().err
     assert evaluate(*arguments[:-1], data) == 2
     assert "not empty" in capsys.readouterr().err
 
