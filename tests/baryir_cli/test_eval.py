@@ -602,6 +602,10 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         network = BaryIR(preset("tiny"))
     assert cost["parameters"] == sum(p.numel() for p in network.parameters())
     assert cost["seconds"] > 0
+    assert not cost["random"]
+    assert evaluate("--complexity", "--weights", "tiny", "--json", tmp_path / "r.json") == 0
+    assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
+    assert read(tmp_path / "r.json")["random"]
     assert evaluate("--complexity", "--weights", "huge") == 2
     assert "nor a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
     assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
