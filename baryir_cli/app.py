@@ -86,4 +86,6 @@ def run() -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"baryir: {text}\n")
+    from baryir_cli.console import printable
+
+    sys.stderr.write(f"baryir: {printable(text)}\n")

@@ -54,7 +54,9 @@ def noisy(clean: Pixels, sigma: float, name: str) -> Pixels:
     n comes from ``numpy.random.default_rng([crc32(name), sigma])``, channels R, G, B of a pixel
     in a row; the case of ``name`` does not matter.
     """
-    rng = np.random.default_rng([zlib.crc32(name.lower().encode()), round(sigma)])
+    # Names of files need not be Unicode; Python has surrogates for what is not.
+    seed = zlib.crc32(name.lower().encode(errors="surrogatepass"))
+    rng = np.random.default_rng([seed, round(sigma)])
     values = clean + rng.normal(0, sigma, clean.shape)
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 

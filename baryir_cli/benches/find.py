@@ -176,8 +176,9 @@ def _described(found: FoundSet) -> FoundSet:
         raise UserError(
             f"{path}: not a JSON object with name, stands_for and official_count"
         ) from None
-    if not isinstance(name, str) or not isinstance(stands_for, (str, type(None))):
-        raise UserError(f"{path}: name and stands_for must be text")
+    texts = [name] if stands_for is None else [name, stands_for]
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise UserError(f"{path}: name and stands_for must be text, and not empty")
     if not (official is None or (type(official) is int and official > 0)):
         raise UserError(f"{path}: official_count must be a number of images")
     if found.degradation is not None:

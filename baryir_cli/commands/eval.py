@@ -148,12 +148,14 @@ def evaluate(
         raise UsageError(f"say one of {'; '.join(modes)}, not {'; '.join(chosen) or 'nothing'}")
     if sets and bench is None:
         raise UsageError("--sets goes with --bench")
-    if show_list:
-        return _list(data)
+    if (save or metrics) and bench is None and not folders:
+        raise UsageError(f"{'--save' if save else '--metrics'} does not go with {chosen[0]}")
 
     from baryir_cli.evaluation.files import ReportFiles
 
     reports = ReportFiles(json, csv, markdown, html)
+    if show_list:
+        return _list(data, reports)
     if compare is not None:
         return _compare(compare, reports, allow_missing=allow_missing)
     if complexity:
@@ -178,10 +180,11 @@ def evaluate(
     return None
 
 
-def _list(data: Path) -> None:
+def _list(data: Path, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.listing import listing
     from baryir_cli.evaluation.sheet import show
 
+    reports.check()
     show(listing(data), wide=False)
 
 
@@ -195,16 +198,19 @@ def _run(session: Session, reports: ReportFiles) -> None:
 
     reports.check("json", "csv", "markdown", "html")
     keep_freed_memory()
-    run, evaluator = session.run()
-    summary, settings = summarise(run), settings_line(run.settings)
-    answer = sheet(summary, settings)
-    show(answer)
-    reports.write(
-        json=lambda: to_json(run, summary),
-        csv=lambda: to_csv(run),
-        markdown=lambda: markdown(answer),
-        html=lambda: page(run, summary, examples(run, session.sets, evaluator), settings),
-    )
+    with session.stoppable():
+        run, evaluator = session.run()
+        summary, settings = summarise(run), settings_line(run.settings)
+        answer = sheet(summary, settings)
+        show(answer)
+        reports.write(
+            json=lambda: to_json(run, summary),
+            csv=lambda: to_csv(run),
+            markdown=lambda: markdown(answer),
+            html=lambda: page(run, summary, examples(run, session.sets, evaluator), settings),
+        )
+    if not any(scores.images for scores in run.sets):
+        raise typer.Exit(ExitCode.FAILED)
     if not session.allow_missing and any(scores.problems for scores in run.sets):
         raise typer.Exit(ExitCode.SOME_FAILED)
 

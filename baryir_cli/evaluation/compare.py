@@ -26,6 +26,8 @@ class Difference:
     metric: Metric
     a: float
     b: float
+    official: int | None = None
+    """Images of the official set; None for others and stand-ins."""
     interval: tuple[float, float] | None = None
     """Of the mean difference, paired; none for metrics of whole sets."""
     wins: int | None = None
@@ -52,7 +54,7 @@ class Difference:
         low_high = self.interval and " to ".join(f"{v:+.{digits}f}" for v in self.interval)
         return (
             self.set,
-            str(self.images),
+            str(self.images) if self.official is None else f"{self.images} of {self.official}",
             self.metric.label,
             f"{self.a:.{digits}f}",
             f"{self.b:.{digits}f}",
@@ -67,6 +69,7 @@ class Difference:
         return {
             "set": self.set,
             "images": self.images,
+            "official_count": self.official,
             "metric": self.metric.name,
             "a": self.a,
             "b": self.b,
@@ -91,26 +94,27 @@ class Comparison:
     def to_json(self) -> str:
         """All of it."""
         entries = [d.to_dict() for d in self.differences]
-        return json.dumps({"differences": entries, "notes": self.notes}, indent=1) + "\n"
+        answer = {"differences": entries, "notes": self.notes}
+        return json.dumps(answer, indent=1, allow_nan=False) + "\n"
 
 
 def compare(a: Evaluation, b: Evaluation, *, allow_missing: bool = False) -> Comparison:
     """B against A, set by set, image by image.
 
     Raises:
-        UserError: they share no set, or an image is in one of them only and ``allow_missing`` is
-            not given, or an image has other pixels in one than in the other.
+        UserError: they share no set, or an image is not in both and ``allow_missing`` is not
+            given, or an image has other pixels in one than in the other.
     """
     others = {s.id: s for s in b.sets}
     notes = [f"{s.label} is only in {'A' if s.id not in others else 'B'}" for s in _apart(a, b)]
     differences: list[Difference] = []
     for one in a.sets:
         if one.id in others:
-            pairs, note = _paired(one, others[one.id], allow_missing=allow_missing)
-            notes += [note] if note else []
-            differences += _differences(one, others[one.id], pairs)
+            pair = _Pair(one, others[one.id], allow_missing)
+            differences += pair.differences()
+            notes += pair.notes
     if not differences:
-        raise UserError("the two evaluations share no set and metric")
+        raise UserError("; ".join(["the two evaluations share no set and metric", *notes]))
     return Comparison(differences, notes)
 
 
@@ -119,56 +123,94 @@ def _apart(a: Evaluation, b: Evaluation) -> list[SetScores]:
     return [s for s in (*a.sets, *b.sets) if s.id not in ids[0] & ids[1]]
 
 
-Pairs = list[tuple[ImageScores, ImageScores]]
+class _Pair:
+    """A set in both runs, and what has to be said of it."""
 
+    def __init__(self, one: SetScores, other: SetScores, allow_missing: bool) -> None:
+        self.one, self.other, self.allow_missing = one, other, allow_missing
+        self.notes: list[str] = []
+        if one.stands_for is not None:
+            self.notes.append(f"{one.label} stands in for {one.stands_for}")
+        self._check_gaps()
+        partners = {image.name: image for image in other.images}
+        self.images = [(i, partners[i.name]) for i in one.images if i.name in partners]
+        for pair in self.images:
+            self._check_same(*pair)
 
-def _paired(one: SetScores, other: SetScores, *, allow_missing: bool) -> tuple[Pairs, str]:
-    first, second = ({image.name: image for image in s.images} for s in (one, other))
-    shared = [name for name in first if name in second]
-    alone = sorted(first.keys() ^ second.keys())
-    note = ""
-    if alone:
-        note = f"{one.label}: {len(alone)} images are only in one run, first {alone[0]}"
-        if not allow_missing:
-            raise UserError(f"{note}; --allow-missing compares the rest")
-    for name in shared:
+    def differences(self) -> Iterator[Difference]:
+        """By every metric of both."""
+        for metric in (METRICS[m] for m in self.one.metrics if m in self.other.metrics):
+            by_metric = self._by_images if metric.per_image else self._by_sets
+            found = by_metric(metric)
+            if found is not None:
+                yield found
+
+    def _check_gaps(self) -> None:
+        """Images that a run could not measure, or has not; names them."""
+        label = self.one.label
+        first, second = ({image.name for image in s.images} for s in (self.one, self.other))
+        gaps = []
+        if alone := sorted(first ^ second):
+            gaps.append(f"{label}: {len(alone)} images are only in one run, first {alone[0]}")
+        for name, scores in (("A", self.one), ("B", self.other)):
+            if scores.problems:
+                gaps.append(f"{label}: not whole in {name}: {scores.problems[0]}")
+        if gaps and not self.allow_missing:
+            raise UserError(f"{gaps[0]}; --allow-missing compares the rest")
+        self.notes += gaps
+
+    def _check_same(self, image: ImageScores, partner: ImageScores) -> None:
         for kind in ("input", "target"):
-            sums = {run[name].crc32.get(kind) for run in (first, second)} - {None}
-            if len(sums) > 1:
+            if len({image.crc32.get(kind), partner.crc32.get(kind)} - {None}) > 1:
                 raise UserError(
-                    f"{one.label}: {name} is not the same image in both ({kind} differs)"
+                    f"{self.one.label}: {image.name} is not the same image in both ({kind} differs)"
                 )
-    return [(first[name], second[name]) for name in shared], note
 
+    def _by_sets(self, metric: Metric) -> Difference | None:
+        """Of all images of each run, which must be the same ones."""
+        a, b = (s.whole.get(metric.name, {}).get("restored") for s in (self.one, self.other))
+        same = len(self.images) == len(self.one.images) == len(self.other.images)
+        if same and a is not None and b is not None and math.isfinite(a + b):
+            return self._difference(metric, a, b, len(self.images))
+        why = "is of other images in A than in B" if not same else "is not computed in both"
+        self.notes.append(f"{self.one.label}: {metric.label} {why}")
+        return None
 
-def _differences(one: SetScores, other: SetScores, pairs: Pairs) -> Iterator[Difference]:
-    for name in [m for m in one.metrics if m in other.metrics]:
-        metric = METRICS[name]
-        whole = [s.whole.get(name, {}).get("restored") for s in (one, other)]
-        if whole[0] is not None and whole[1] is not None:
-            # Of all images of each run, which must be the same ones.
-            if len(pairs) == len(one.images) == len(other.images):
-                yield Difference(one.label, len(pairs), metric, whole[0], whole[1])
-            continue
-        values = [
-            (image.name, a, b)
-            for image, partner in pairs
-            if math.isfinite(a := image.restored.get(name, math.nan))
-            and math.isfinite(b := partner.restored.get(name, math.nan))
-        ]
-        if values:
-            yield _difference(one.label, metric, values)
+    def _by_images(self, metric: Metric) -> Difference | None:
+        """Of the images that have a finite figure in both runs, if all have one or some may not."""
+        figures = {
+            image.name: tuple(i.restored.get(metric.name, math.inf) for i in (image, partner))
+            for image, partner in self.images
+        }
+        finite = {name: ab for name, ab in figures.items() if all(map(math.isfinite, ab))}
+        if left := [name for name in figures if name not in finite]:
+            without = "compared without them" if self.allow_missing else "not compared"
+            rest = "" if self.allow_missing else "; --allow-missing compares the rest"
+            self.notes.append(
+                f"{self.one.label}: {metric.label} is infinite or not computed for {len(left)} of "
+                f"{len(figures)} images, first {left[0]}: {without}{rest}"
+            )
+        if not finite or (left and not self.allow_missing):
+            return None
+        differences = [b - a for a, b in finite.values()]
+        sign = 1 if metric.better == "higher" else -1
+        return self._difference(
+            metric,
+            sum(a for a, _ in finite.values()) / len(finite),
+            sum(b for _, b in finite.values()) / len(finite),
+            len(finite),
+            mean_interval(differences, list(finite)),
+            sum(sign * d > 0 for d in differences),
+        )
 
-
-def _difference(label: str, metric: Metric, values: list[tuple[str, float, float]]) -> Difference:
-    differences = [b - a for _, a, b in values]
-    sign = 1 if metric.better == "higher" else -1
-    return Difference(
-        label,
-        len(values),
-        metric,
-        sum(a for _, a, _ in values) / len(values),
-        sum(b for _, _, b in values) / len(values),
-        mean_interval(differences, [name for name, _, _ in values]),
-        sum(sign * d > 0 for d in differences),
-    )
+    def _difference(
+        self,
+        metric: Metric,
+        a: float,
+        b: float,
+        images: int,
+        interval: tuple[float, float] | None = None,
+        wins: int | None = None,
+    ) -> Difference:
+        official = self.one.official if self.one.stands_for is None else None
+        return Difference(self.one.label, images, metric, a, b, official, interval, wins)

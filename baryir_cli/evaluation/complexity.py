@@ -41,6 +41,8 @@ class Complexity:
     runs: int
     device: str
     precision: str
+    random: bool = False
+    """Whether it is a preset without weights."""
 
     def cells(self) -> tuple[str, ...]:
         """As :data:`HEADINGS` has them, formatted."""
@@ -54,7 +56,8 @@ class Complexity:
     def sheet(self) -> Sheet:
         """Beside the paper's table."""
         paper = [tuple(row.values()) for row in paper_rows("complexity")]
-        how = f"{self.name}: {self.device}, {self.precision}, {self.runs} runs; {CONVENTION}"
+        what = f"{self.name}, a preset with random weights" if self.random else self.name
+        how = f"{what}: {self.device}, {self.precision}, {self.runs} runs; {CONVENTION}"
         notes = [
             how,
             "The paper does not name the machine of its seconds, nor how it counts operations; its "
@@ -75,7 +78,8 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
         UsageError: there are neither such weights nor such a preset, or no such device.
         UserError: the weights cannot be read.
     """
-    network = _network(name)
+    random = name in PRESETS and name not in embedded()
+    network = build(preset(name)).eval().requires_grad_(False) if random else _weights(name)
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     image = torch.rand(1, 3, SIDE, SIDE)
@@ -84,7 +88,7 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
     network = channels_last(network.to(where, DTYPES[kind]))
     times = _times(network, image.to(where, DTYPES[kind], memory_format=torch.channels_last))
     return Complexity(
-        name, parameters, macs, statistics.median(times), len(times), str(where), kind
+        name, parameters, macs, statistics.median(times), len(times), str(where), kind, random
     )
 
 
@@ -101,9 +105,7 @@ def multiply_accumulates(network: BaryIR) -> int:
     return counter.get_total_flops() // 2
 
 
-def _network(name: str) -> BaryIR:
-    if name in PRESETS and name not in embedded():
-        return build(preset(name)).eval().requires_grad_(False)
+def _weights(name: str) -> BaryIR:
     try:
         return network_of(name)
     except UsageError as error:

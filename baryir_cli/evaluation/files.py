@@ -26,26 +26,44 @@ class ReportFiles:
             kinds: that there are of this report.
 
         Raises:
-            UsageError: a kind that is asked for is none of these.
+            UsageError: a kind that is asked for is none of these, or two go to one file.
             UserError: a file cannot be written there.
         """
+        taken: dict[str, str] = {}
         for field in fields(self):
             path = getattr(self, field.name)
             if path is None:
                 continue
             if field.name not in kinds:
-                raise UsageError(f"--{field.name} is not for this; there are {', '.join(kinds)}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir() or not os.access(path.parent, os.W_OK):
-                raise UserError(f"--{field.name} {path}: cannot be written")
+                there = f"; there are {', '.join(kinds)}" if kinds else ""
+                raise UsageError(f"--{field.name} is not for this{there}")
+            other = taken.setdefault(os.path.realpath(path), field.name)
+            if other != field.name:
+                raise UsageError(f"--{other} and --{field.name} name one file, {path}")
+            _check_place(f"--{field.name} {path}", path)
 
     def write(self, **contents: Callable[[], str]) -> None:
         """Writes those asked for, each made only if it is, and says so."""
         from baryir_cli.console import messages, shown
-        from baryir_cli.images import write_atomically
+        from baryir_cli.images import ImageError, write_atomically
 
         for kind, content in contents.items():
             path = getattr(self, kind)
-            if path is not None:
-                write_atomically(path, content().encode())
-                messages().print(f"wrote {shown(path)}", markup=False)
+            if path is None:
+                continue
+            # Names of files need not be Unicode.
+            data = content().encode(errors="backslashreplace")
+            try:
+                write_atomically(path, data)
+            except ImageError as error:
+                raise UserError(f"--{kind} {path}: {error}") from None
+            messages().print(f"wrote {shown(path)}", markup=False)
+
+
+def _check_place(said: str, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{said}: {path.parent} cannot be made ({error.strerror})") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"{said}: cannot be written")

@@ -1,9 +1,10 @@
 """A run's folder: restored images and their scores, from which a stopped run goes on.
 
-``run.json`` holds what makes two runs the same: the hash of the weights, precision, tile and
-overlap as asked for. ``scores.jsonl`` has a line for every image that is done, ``SET/NAME.png`` the
-image. A line counts only if the pixels that went in (noise included) and the saved pixels have the
-checksums it names; images of another set or bench may come to the same folder.
+``run.json`` holds what makes two runs the same: the hash of the weights, the version of this
+program, precision, tile and overlap as asked for. ``scores.jsonl`` has a line for every image that
+is done, ``SET/NAME.png`` the image. A line counts only if the pixels that went in (noise included)
+and the saved pixels have the checksums it names; images of another set or bench may come to the
+same folder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from baryir_cli.benches.degrade import Pixels
-from baryir_cli.errors import UsageError
+from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import ImageScores
 from baryir_cli.images import ImageError, Photo, encode_photo, read_photo, write_atomically
 
@@ -30,6 +31,7 @@ class Journal:
 
     Raises:
         UsageError: the folder holds a run of another identity, or other things.
+        UserError: it cannot be made.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -50,7 +52,7 @@ class Journal:
             restored = read_photo(self._image(group, name)).pixels
         except ImageError:
             return None
-        return (scores, restored) if checksum(restored) == scores.crc32["restored"] else None
+        return (scores, restored) if checksum(restored) == scores.crc32.get("restored") else None
 
     def save_image(self, group: str, name: str, restored: Pixels) -> None:
         """Writes a restored image, whole or not at all.
@@ -80,7 +82,10 @@ class Journal:
         if not path.exists():
             if self.folder.is_dir() and any(self.folder.iterdir()):
                 raise UsageError(f"--save {self.folder}: not empty, and no run of this program")
-            write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
+            try:
+                write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
+            except ImageError as error:
+                raise UserError(f"--save {self.folder}: {error}") from None
             return
         try:
             stored = json.loads(path.read_text("utf-8"))
@@ -96,7 +101,7 @@ class Journal:
     def _read(self) -> dict[tuple[str, str], ImageScores]:
         known = {}
         try:
-            lines = self._lines.read_text("utf-8").splitlines()
+            lines = self._lines.read_bytes().split(b"\n")
         except FileNotFoundError:
             return {}
         for line in lines:
@@ -104,10 +109,10 @@ class Journal:
                 entry = json.loads(line)
                 group = entry.pop("set")
                 scores = ImageScores.from_dict(entry)
+                known[group, scores.name] = scores
             except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # cut short when the run was killed
-            known[group, scores.name] = scores
-        if lines and not self._lines.read_bytes().endswith(b"\n"):
+                continue  # cut short when the run was killed, or damaged since
+        if lines[-1]:
             # What follows must not be glued to the torn line.
             with self._lines.open("a", encoding="utf-8") as file:
                 file.write("\n")

@@ -19,7 +19,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
 from baryir_cli.evaluation.run import Evaluator
-from baryir_cli.evaluation.summary import HEADINGS, Summary
+from baryir_cli.evaluation.summary import HEADINGS, Summary, count
 from baryir_cli.metrics import METRICS, Metric
 
 LARGEST = 1024
@@ -35,7 +35,7 @@ class Example:
     """One image of a set to look at."""
 
     rank: str
-    """Best, median or worst."""
+    """Best, median or worst, if there are several."""
     scores: ImageScores
     before: Pixels
     before_label: str
@@ -92,6 +92,8 @@ def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Itera
         reverse=metric.better == "higher",
     )
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"}
+    if len(ranked) == 1:
+        places = {0: "the only one"}
     for place, rank in sorted(places.items()):
         image = ranked[place]
         try:
@@ -106,10 +108,12 @@ def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Itera
 
 
 def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: list[Example]) -> str:
+    instead = f"; stands in for {scores.stands_for}" if scores.stands_for else ""
+    how = f"; {scores.degradation}" if scores.degradation else ""
     title = f"<h2>{escape(scores.label)}</h2>"
-    if scores.degradation:
-        title += f'<p class="faint">{escape(scores.degradation)}</p>'
-    plots = [_plot(scores, METRICS[m], summary) for m in scores.metrics]
+    title += f'<p class="faint">{escape(f"{count(scores)} images{instead}{how}")}</p>'
+    metrics = scores.metrics if scores.averaged else []
+    plots = [_plot(scores, METRICS[m], summary) for m in metrics]
     figures = "".join(_figure(e, ranking_metric(scores), run.settings["name"]) for e in pictures)
     return f'{title}<div class="plots">{"".join(plots)}</div>' + (
         f'<div class="examples">{figures}</div>' if figures else ""
@@ -118,23 +122,27 @@ def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: lis
 
 def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
     names = [image.name for image in scores.images]
+    figures = {kind: scores.values(kind, metric.name) for kind in ("input", "restored")}
     boxes = [
         Box(kind, np.array(values), names)
-        for kind in ("input", "restored")
-        if (values := scores.values(kind, metric.name)) and all(map(math.isfinite, values))
+        for kind, values in figures.items()
+        if values and all(map(math.isfinite, values))
     ]
-    if not boxes:
+    infinite = [kind for kind, values in figures.items() if any(map(math.isinf, values))]
+    if not boxes and not infinite:
         return ""
     paper = next(
         (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
     )
-    better = f"{metric.better} is better"
     title = f"{metric.label} of {len(names)} images"
-    dashed = "; dashed: the paper's mean" if paper is not None else ""
-    return (
-        f"<div><h3>{escape(title)}</h3>{box_plot(title, boxes, metric.digits, paper)}"
-        f'<p class="faint">{better}; cross: the mean{dashed}</p></div>'
-    )
+    said = [f"{metric.better} is better"]
+    if boxes:
+        said.append("cross: the mean")
+    if boxes and paper is not None:
+        said.append("dashed: the paper's mean")
+    said += [f"no box of {kind}: infinite for some images" for kind in infinite]
+    plot = box_plot(title, boxes, metric.digits, paper) if boxes else ""
+    return f'<div><h3>{escape(title)}</h3>{plot}<p class="faint">{"; ".join(said)}</p></div>'
 
 
 def _figure(example: Example, metric: Metric | None, name: str) -> str:
@@ -147,7 +155,7 @@ def _figure(example: Example, metric: Metric | None, name: str) -> str:
         f'<img class="before" alt="{escape(alt)}" src="{_data(example.before)}">'
         f'<span class="left">{example.before_label}</span>'
         f'<span class="right">{escape(name)}</span>'
-        f'<input type="range" min="0" max="100" value="50" step="0.1" '
+        f'<input type="range" min="0" max="100" value="50" step="any" '
         f'aria-label="{escape(scores.name)}: share of the {example.before_label} that is shown">'
         f"</div><figcaption><b>{example.rank}</b>: {escape(scores.name)}{figures}</figcaption>"
         "</figure>"

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from baryir_cli.benches import FoundSet, Item
-from baryir_cli.console import BarDisplay
+from baryir_cli.console import BarDisplay, printable
 
 
 class EvaluationDisplay(BarDisplay):
@@ -33,7 +33,7 @@ class EvaluationDisplay(BarDisplay):
 
     def begin(self, found: FoundSet) -> None:
         """A set is about to be worked on."""
-        self.label, self.size, self.done = found.label, len(found.items), 0
+        self.label, self.size, self.done = printable(found.label), len(found.items), 0
         self.bar.reset(self.set, total=self.size, description=escape(self.label))
 
     def add(self, item: Item, problem: str) -> None:  # noqa: ARG002 (the problem names the file)
@@ -42,7 +42,7 @@ class EvaluationDisplay(BarDisplay):
         self.bar.update(self.set, advance=1)
         self.bar.update(self.all, advance=1)
         if problem:
-            self.console.print(f"[red]failed[/]  {escape(problem)}")
+            self.console.print(f"[red]failed[/]  {escape(printable(problem))}")
         tenth = max(self.size // 10, 1)
         if not self.live and (self.done % tenth == 0 or self.done == self.size):
             self.console.print(f"{escape(self.label)}: {self.done} of {self.size}")

@@ -10,6 +10,7 @@ import math
 from baryir_cli.evaluation.results import Evaluation, ImageScores
 from baryir_cli.evaluation.sheet import Sheet, Table, without_repeats
 from baryir_cli.evaluation.summary import HEADINGS, Summary
+from baryir_cli.metrics import METRICS
 
 
 def sheet(summary: Summary, settings: str) -> Sheet:
@@ -28,16 +29,18 @@ def to_json(run: Evaluation, summary: Summary) -> str:
 
 
 def to_csv(run: Evaluation) -> str:
-    """A line an image."""
+    """A line an image, without the metrics of whole sets."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    metrics = [(kind, m) for m in run.metrics for kind in ("input", "restored")]
-    first = ["set", "image", "width", "height", "seconds", "tile", "precision", "device"]
+    names = [m for m in run.metrics if METRICS[m].per_image]
+    metrics = [(kind, m) for m in names for kind in ("input", "restored")]
+    first = ["set", "stands_for", "image", "width", "height"]
+    first += ["seconds", "tile", "precision", "device"]
     writer.writerow([*first, *(f"{kind}_{metric}" for kind, metric in metrics)])
     for scores in run.sets:
         for image in scores.images:
             figures = [_figure(image, kind, metric) for kind, metric in metrics]
-            writer.writerow([scores.label, *_how(image), *figures])
+            writer.writerow([scores.label, scores.stands_for, *_how(image), *figures])
     return buffer.getvalue()
 
 

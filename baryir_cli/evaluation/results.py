@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baryir_cli.errors import UserError
+from baryir_cli.metrics import METRICS
 
 FORMAT = 1
 """Version of the JSON; a reader refuses newer ones."""
@@ -53,8 +54,11 @@ class ImageScores:
             **entry,
             "input": _with_infinite(entry["input"]),
             "restored": _with_infinite(entry["restored"]),
+            "crc32": {str(kind): int(value) for kind, value in entry["crc32"].items()},
             "tile": tuple(entry["tile"]),
         }
+        if not isinstance(entry["name"], str):
+            raise TypeError("a name is text")
         return cls(**known)
 
 
@@ -152,10 +156,10 @@ class Evaluation:
             UserError: it is none, or too new.
         """
         try:
-            entry = json.loads(path.read_text("utf-8"))
+            entry = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"{path}: not JSON; --compare takes what --json wrote") from None
         try:
             if entry["format"] > FORMAT:
@@ -176,7 +180,13 @@ class Evaluation:
 def _set_scores(entry: dict[str, Any]) -> SetScores:
     images = [ImageScores.from_dict(image) for image in entry["images"]]
     whole = {metric: _with_infinite(scores) for metric, scores in entry["whole"].items()}
+    if not {*entry["metrics"], *whole} <= METRICS.keys():
+        raise ValueError("a metric that this version does not know")
     return SetScores(**{**entry, "images": images, "whole": whole})
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:

@@ -87,8 +87,9 @@ class Evaluator:
                 problem = str(outcome)
                 result.problems.append(problem)
             progress(item, problem)
-        if features:
-            result.whole = {m: s for m, s in scorers.distances(features).items() if s}
+        if result.averaged:
+            distances = scorers.distances(features, result.not_computed)
+            result.whole = {m: s for m, s in distances.items() if s}
         return result
 
     def restored(self, found: FoundSet, item: Item) -> tuple[Loaded, Pixels]:

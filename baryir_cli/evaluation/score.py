@@ -74,13 +74,19 @@ class Scorers:
                 found[name] = whole.features(pixels)
         return found
 
-    def distances(self, features: Sequence[dict[str, Features]]) -> dict[str, Scores]:
-        """Metrics of a whole set against its targets.
+    def distances(
+        self, features: Sequence[dict[str, Features]], failures: dict[str, str]
+    ) -> dict[str, Scores]:
+        """Metrics of a whole set against its targets; ``failures`` as for scores.
 
         Args:
             features: of every image, by ``input``, ``restored`` and ``target``.
         """
-        return {name: dict(self._distances(name, features)) for name in self.whole}
+        found = {}
+        for name in self.whole:
+            with _noting(failures, name):
+                found[name] = dict(self._distances(name, features))
+        return found
 
     def _distances(
         self, name: str, features: Sequence[dict[str, Features]]
@@ -91,8 +97,7 @@ class Scorers:
         def has(kind: str) -> bool:
             return all(name in entry.get(kind, {}) for entry in features)
 
-        # One image has no covariance.
-        if len(features) < 2 or not has("target"):
+        if not has("target"):
             return
         for kind in ("input", "restored"):
             if has(kind):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -51,8 +52,13 @@ class Session:
             more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
             listed = "; ".join([*problems[:NAMED], *more])
             raise UserError(f"{listed}; --allow-missing evaluates the rest")
+        if not any(found.items for found in self.sets):
+            raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
         for found in self.sets:
-            if not self._metrics_of(found):
+            metrics = self._metrics_of(found)
+            # A bench's metrics are for all of its sets; those of a folder are for it alone.
+            left = set(self.metrics) - set(metrics) if self.bench is None else set()
+            if left or not metrics:
                 raise UsageError(
                     f"{found.label} has no targets to hold its images against: --metrics niqe,piqe"
                 )
@@ -72,24 +78,33 @@ class Session:
             missing=self.missing,
             unavailable=scorers.unavailable,
         )
-        try:
-            with display:
-                for found in self.sets:
-                    display.begin(found)
-                    result.sets.append(
-                        evaluator.run(
-                            found,
-                            self._metrics_of(found),
-                            display.add,
-                            allow_missing=self.allow_missing,
-                        )
+        with display:
+            for found in self.sets:
+                display.begin(found)
+                result.sets.append(
+                    evaluator.run(
+                        found,
+                        self._metrics_of(found),
+                        display.add,
+                        allow_missing=self.allow_missing,
                     )
-        except KeyboardInterrupt:
-            how = (
-                "the same command goes on from there" if journal else "--save DIR lets a run go on"
-            )
-            raise StoppedError(f"interrupted; {how}") from None
+                )
         return result, evaluator
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Tells whoever stops the run how it goes on.
+
+        Raises:
+            StoppedError: in place of KeyboardInterrupt.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            how = "the same command goes on from there"
+            if self.save is None:
+                how = "--save DIR lets a run go on" if self.engine else "start it again"
+            raise StoppedError(f"interrupted; {how}") from None
 
     def _metrics_of(self, found: FoundSet) -> list[str]:
         """Those asked for; else the bench's; else what the field reports, as far as possible."""
@@ -109,7 +124,7 @@ class Session:
         file = find_weights(options.weights)
         weights = load(file)
         engine = options.build(weights, display.note)
-        settings["name"] = weights.provenance.get("name", file.path.stem)
+        settings["name"] = str(weights.provenance.get("name", file.path.stem))
         settings["weights"] = file.to_dict(weights.sha256)
         settings["device"] = str(engine.device)
         settings["precision"] = engine.precision
@@ -122,7 +137,7 @@ class Session:
             return None
         if "weights" not in settings:
             raise UsageError("--save is for images that this run restores; these are there already")
-        identity = {k: settings[k] for k in ("precision", "tile", "overlap")}
+        identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
         return Journal(self.save, {"weights": settings["weights"]["sha256"], **identity})
 
 
@@ -132,8 +147,11 @@ def find_sets(
     """The sets of a bench that are there; the labels of the others, and where they go.
 
     Raises:
-        UserError: none is there, or one that was asked for by name is not.
+        UsageError: ``data`` is no folder.
+        UserError: no set is there, or one that was asked for by name is not.
     """
+    if not data.is_dir():
+        raise UsageError(f"--data {data}: no such folder (baryir eval --list shows its layout)")
     found, missing = [], {}
     for wanted in chosen_sets(which, list(names)):
         one = find_set(wanted, data)

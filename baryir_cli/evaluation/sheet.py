@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+
+from baryir_cli.console import printable
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"
@@ -53,27 +56,27 @@ def show(sheet: Sheet, *, wide: bool = True) -> None:
     """Prints a sheet on standard output; ``wide`` where that is no terminal."""
     console = answers(wide=wide)
 
-    def line(text: str) -> None:
+    def line(text: str, style: str = "") -> None:
         # Lines that a program reads stay whole.
-        console.print(text, soft_wrap=not console.is_terminal)
+        console.print(_for_rich(text), style=style, soft_wrap=not console.is_terminal)
 
     if sheet.title:
-        line(f"[bold]{escape(sheet.title)}[/]")
+        line(sheet.title, "bold")
     if sheet.subtitle:
-        line(escape(sheet.subtitle))
+        line(sheet.subtitle)
     for table in sheet.tables:
         if table.title:
-            line(f"[bold]{escape(table.title)}[/]")
+            line(table.title, "bold")
         console.print(_rich(table))
     for note in sheet.notes:
-        line(f"- {escape(note)}")
+        line(f"- {note}")
 
 
 def markdown(sheet: Sheet) -> str:
     """A sheet as Markdown."""
-    parts = [f"## {sheet.title}" if sheet.title else "", sheet.subtitle]
+    parts = [f"## {_plain(sheet.title)}" if sheet.title else "", _plain(sheet.subtitle)]
     for table in sheet.tables:
-        parts += [f"### {table.title}" if table.title else "", _markdown(table)]
+        parts += [f"### {_plain(table.title)}" if table.title else "", _markdown(table)]
     parts.append("\n".join(f"- {_plain(note)}" for note in sheet.notes))
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -97,19 +100,24 @@ def _rich(table: Table) -> RichTable:
         whole = heading == INTERVAL
         made.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=whole)
     for number, row in enumerate(table.rows):
-        made.add_row(*map(escape, row), style="bold" if table.is_ours(number) else "")
+        made.add_row(*map(_for_rich, row), style="bold" if table.is_ours(number) else "")
     return made
 
 
 def _markdown(table: Table) -> str:
     rule = ["---:" if n >= table.numbers_from else "---" for n in range(len(table.headings))]
     rows = [
-        [f"**{cell}**" if cell and table.is_ours(n) else cell for cell in row]
+        [f"**{_plain(cell)}**" if cell and table.is_ours(n) else _plain(cell) for cell in row]
         for n, row in enumerate(table.rows)
     ]
-    lines = [table.headings, rule, *rows]
-    return "\n".join("| " + " | ".join(map(_plain, line)) + " |" for line in lines)
+    lines = [list(map(_plain, table.headings)), rule, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _for_rich(text: str) -> str:
+    return escape(printable(text))
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Text that Markdown shows as it is; an underscore within a word is harmless there."""
+    return re.sub(r"[\\`*<\[|]|\b_|_\b", r"\\\g<0>", printable(text))

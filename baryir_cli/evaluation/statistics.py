@@ -25,7 +25,7 @@ def mean_resamples(values: Sequence[float], names: Sequence[str]) -> Values:
             not independent.
     """
     array = np.asarray(values, np.float64)
-    rng = np.random.default_rng(zlib.crc32("\n".join(names).encode()))
+    rng = np.random.default_rng(zlib.crc32("\n".join(names).encode(errors="surrogatepass")))
     rows = max(CHUNK // len(array), 1)
     means = [
         array[rng.integers(0, len(array), (min(rows, RESAMPLES - start), len(array)))].mean(1)

@@ -240,14 +240,15 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
         )
     elif scores.partial:
         yield (
-            f"{scores.label}: {count(scores)} images; the paper's row is of all {scores.official}"
+            f"{scores.label}: {len(scores.images)} of {scores.official} images; the paper's row is "
+            "of all"
         )
     if scores.degradation:
         yield f"{scores.label}: {scores.degradation}"
     for metric, reason in scores.not_computed.items():
         yield f"{scores.label}: {METRICS[metric].label} is not computed: {reason}"
     if scores.problems:
-        what = "averaged without them" if scores.allow_missing else "nothing is averaged"
+        what = "averaged without them" if scores.averaged else "nothing is averaged"
         listed = "; ".join(scores.problems[:3])
         more = len(scores.problems) - 3
         yield f"{scores.label}: {listed}{f'; {more} more' if more > 0 else ''}: {what}"

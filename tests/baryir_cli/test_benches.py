@@ -115,7 +115,10 @@ def test_set_json_names_a_stand_in(tmp_path: Path) -> None:
     found = find_set(bench_sets()["gopro"], tmp_path)
     assert found is not None
     assert (found.label, found.stands_for, found.official) == ("ours", "GoPro", 1111)
-    for broken in ("[]", "{", '{"name": 1}', '{"name": "x", "official_count": "many"}'):
+    for broken in (
+        *("[]", "{", '{"name": 1}', '{"name": " "}', '{"name": "x", "stands_for": ""}'),
+        '{"name": "x", "official_count": "many"}',
+    ):
         (tmp_path / "deblur" / "set.json").write_text(broken)
         with pytest.raises(UserError, match="set.json"):
             find_set(bench_sets()["gopro"], tmp_path)

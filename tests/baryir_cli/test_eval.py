@@ -168,8 +168,9 @@ def test_folder_without_targets(evaluate: Run, data: Path, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "NIQE" in out
     assert "PSNR" not in out
-    assert evaluate("--input", low, "--metrics", "psnr") == 2
-    assert "--metrics niqe,piqe" in capsys.readouterr().err
+    for metrics in ("psnr", "psnr,niqe"):
+        assert evaluate("--input", low, "--metrics", metrics) == 2
+        assert "--metrics niqe,piqe" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("some_metrics")
@@ -237,6 +238,88 @@ def test_empty_folder(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "a").mkdir()
     assert evaluate("--input", tmp_path / "a", "--target", tmp_path / "a") == 1
     assert f"no images in {tmp_path / 'a'}" in capsys.readouterr().err
+
+
+def test_nothing_left(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    put(tmp_path / "a" / "1.png", 1)
+    put(tmp_path / "b" / "2.png", 2)
+    folders = ["--input", tmp_path / "a", "--target", tmp_path / "b", "--allow-missing"]
+    assert evaluate(*folders) == 1
+    assert "nothing is left to evaluate" in capsys.readouterr().err
+    put(tmp_path / "b" / "1.png", 2, height=25)
+    assert evaluate(*folders) == 1
+    shown = capsys.readouterr().out
+    assert "nothing is averaged" in shown
+    assert "averaged without" not in shown
+
+
+@pytest.mark.usefixtures("some_metrics")
+def test_no_figure_of_a_whole_set_with_a_gap(evaluate: Run, data: Path, tmp_path: Path) -> None:
+    spoilt(data, "unreadable")
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--metrics", "psnr,fid"]
+    arguments += ["--json", tmp_path / "r", "--html", tmp_path / "page.html"]
+    assert evaluate(*arguments) == 3
+    assert read(tmp_path / "r")["sets"][0]["whole"] == {}
+    assert "<svg" not in (tmp_path / "page.html").read_text()  # its cross is the mean
+    assert evaluate(*arguments, "--allow-missing") == 0
+    assert read(tmp_path / "r")["sets"][0]["whole"]["fid"]["restored"] > 0
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+def test_fid_of_one_image(
+    evaluate: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from baryir_cli.metrics.fid import frechet_distance
+
+    whole = Halves()
+    monkeypatch.setattr(whole, "distance", frechet_distance, raising=False)
+    monkeypatch.setattr(score, "scorer", lambda *_: whole)
+    put(tmp_path / "a" / "1.png", 1)
+    put(tmp_path / "b" / "1.png", 2)
+    assert evaluate("--restored", tmp_path / "a", "--target", tmp_path / "b", "--metrics=fid") == 0
+    assert "FID is not computed: FID needs at least two images" in capsys.readouterr().out
+
+
+AWKWARD = ["a,b", "new\nline", "\x1b[31mred", "<b>*x*</b> |", "[red]", "=1+2", "\udcff"]
+"""Stems that a spreadsheet, Markdown, a page or a terminal could take for something else."""
+
+
+def test_awkward_names(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for number, name in enumerate(AWKWARD):
+        for side in ("a", "b"):
+            # Pillow will not write a name that is not Unicode.
+            put(tmp_path / side / "new.png", number, height=24 if side == "a" else 25)
+            (tmp_path / side / "new.png").rename(tmp_path / side / f"{name.replace('/', '')}.png")
+    for side in ("a", "b"):
+        put(tmp_path / side / "fine.png", 50)
+    reports = {kind: tmp_path / f"r.{kind}" for kind in ("json", "csv", "markdown", "html")}
+    options = [argument for kind, path in reports.items() for argument in (f"--{kind}", path)]
+    folders = ["--restored", tmp_path / "a", "--target", tmp_path / "b"]
+    assert evaluate(*folders, "--allow-missing", *options) == 0
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "new\\nline" in shown.err
+    markdown = reports["markdown"].read_text()
+    assert "<b>" not in markdown.replace("\\<b>", "")
+    assert markdown.count("\n- ") == 1
+    assert json.loads(reports["json"].read_text())["sets"][0]["problems"]
+
+
+def test_name_that_is_not_unicode(evaluate: Run, tmp_path: Path) -> None:
+    for number, folder in enumerate(["denoise/bsd68", "lowlight/low", "lowlight/high"]):
+        for name in ("a", "\udcff"):
+            put(tmp_path / folder / "new.png", number)
+            (tmp_path / folder / "new.png").rename(tmp_path / folder / f"{name}.png")
+    reports = {kind: tmp_path / f"r.{kind}" for kind in ("json", "csv", "markdown", "html")}
+    options = [argument for kind, path in reports.items() for argument in (f"--{kind}", path)]
+    run = ["--bench", "5d", "--data", tmp_path, "--save", tmp_path / "save", *options]
+    assert evaluate(*run) == 0
+    rows = list(csv.DictReader(reports["csv"].read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["a", "\\udcff"] * 2
+    assert evaluate("--compare", reports["json"], reports["json"]) == 0
 
 
 def test_image_too_small_for_a_metric(
@@ -307,6 +390,45 @@ def test_what_changed_is_restored_again(evaluate: Run, data: Path, tmp_path: Pat
         assert len(calls) == 3
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff\xfe\n",
+        b'[1]\nnull\n"text"\n',
+        b'{"set": "lol-v1", "name": ["0"], "input": {}, "restored": {}, "crc32": {}, "tile": []}\n',
+        b'{"set": "lol-v1", "name": "0", "width": 1, "height": 1, "input": {}, "restored": {},'
+        b' "crc32": [], "tile": []}\n',
+    ],
+)
+def test_damaged_lines_are_passed_over(
+    evaluate: Run, data: Path, tmp_path: Path, damage: bytes
+) -> None:
+    save = tmp_path / "save"
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
+    assert evaluate(*arguments) == 0
+    with (save / "scores.jsonl").open("ab") as file:
+        file.write(damage)
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counting(patch)
+        assert evaluate(*arguments) == 0
+        assert calls == []
+
+
+def test_line_without_a_checksum_counts_for_nothing(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
+    save = tmp_path / "save"
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
+    assert evaluate(*arguments) == 0
+    lines = [json.loads(line) for line in (save / "scores.jsonl").read_text().splitlines()]
+    del lines[0]["crc32"]["restored"]
+    (save / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counting(patch)
+        assert evaluate(*arguments) == 0
+        assert len(calls) == 1
+
+
 def test_a_folder_of_another_run_is_refused(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -314,6 +436,10 @@ def test_a_folder_of_another_run_is_refused(
     assert evaluate(*arguments) == 0
     assert evaluate(*arguments, "--tile", "32") == 2
     assert "holds a run with tile auto, not 32" in capsys.readouterr().err
+    identity = tmp_path / "save" / "run.json"
+    identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
+    assert evaluate(*arguments) == 2
+    assert "holds a run with baryir 0.0.1, not" in capsys.readouterr().err
     assert evaluate(*arguments[:-1], data) == 2
     assert "not empty" in capsys.readouterr().err
 
@@ -349,6 +475,82 @@ def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Captu
     assert evaluate("--compare", a, b, "--allow-missing") == 0
     b.write_text("{}")
     assert evaluate("--compare", a, b) == 1
+
+
+@pytest.fixture
+def two_equal(evaluate: Run, tmp_path: Path) -> Path:
+    """A run of three images, of which two are equal to their targets: their PSNR is infinite."""
+    for number in range(3):
+        put(tmp_path / "a" / f"{number}.png", number)
+        put(tmp_path / "b" / f"{number}.png", number % 2)
+    out = tmp_path / "a.json"
+    assert evaluate("--restored", tmp_path / "a", "--target", tmp_path / "b", "--json", out) == 0
+    return out
+
+
+def test_infinite_figures_are_compared_if_asked(
+    evaluate: Run, two_equal: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "c.json"
+    assert evaluate("--compare", two_equal, two_equal, "--json", out) == 0
+    assert [d["metric"] for d in read(out)["differences"]] == ["ssim"]
+    said = "PSNR is infinite or not computed for 2 of 3 images, first 0"
+    assert f"{said}: not compared; --allow-missing" in capsys.readouterr().out
+    assert evaluate("--compare", two_equal, two_equal, "--allow-missing", "--json", out) == 0
+    assert [d["images"] for d in read(out)["differences"]] == [1, 3]
+    assert f"{said}: compared without them" in capsys.readouterr().out
+
+
+def test_page_says_why_there_is_no_box(evaluate: Run, two_equal: Path, tmp_path: Path) -> None:
+    folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
+    assert evaluate(*folders, "--html", tmp_path / "page.html") == 0
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<svg") == 1  # SSIM's
+    assert "PSNR of 3 images</h3>" in text
+    assert "no box of restored: infinite for some images" in text
+
+
+def test_run_with_a_gap_is_compared_if_asked(
+    evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = read(two_equal)
+    run["sets"][0]["problems"] = ["9.png cannot be decoded"]
+    two_equal.write_text(json.dumps(run))
+    assert evaluate("--compare", two_equal, two_equal) == 1
+    assert "not whole in A: 9.png cannot be decoded; --allow-missing" in capsys.readouterr().err
+    assert evaluate("--compare", two_equal, two_equal, "--allow-missing") == 0
+    assert "not whole in B: 9.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("metrics",), ["mse"]),
+        (("metrics",), 3),
+        (("images",), 3),
+        (("images", 0, "name"), ["0"]),
+        (("images", 0, "crc32"), []),
+        (("images", 0, "restored"), {"psnr": "much"}),
+        (("images", 0, "restored"), {"psnr": float("nan")}),
+    ],
+)
+def test_damaged_json_is_refused(
+    evaluate: Run,
+    two_equal: Path,
+    capsys: pytest.CaptureFixture,
+    place: tuple[Any, ...],
+    value: object,
+) -> None:
+    run = read(two_equal)
+    *path, last = place
+    at = run["sets"][0]
+    for key in path:
+        at = at[key]
+    at[last] = value
+    two_equal.write_text(json.dumps(run))
+    capsys.readouterr()
+    assert evaluate("--compare", two_equal, two_equal) == 1
+    assert "--compare takes what --json wrote" in capsys.readouterr().err
 
 
 def test_list(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
@@ -400,6 +602,10 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         network = BaryIR(preset("tiny"))
     assert cost["parameters"] == sum(p.numel() for p in network.parameters())
     assert cost["seconds"] > 0
+    assert not cost["random"]
+    assert evaluate("--complexity", "--weights", "tiny", "--json", tmp_path / "r.json") == 0
+    assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
+    assert read(tmp_path / "r.json")["random"]
     assert evaluate("--complexity", "--weights", "huge") == 2
     assert "nor a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
     assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
@@ -416,6 +622,10 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--target", "."], "--input or --restored"),
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
+        (["--list", "--json", "r.json"], "--json is not for this"),
+        (["--list", "--save", "r"], "--save does not go with --list"),
+        (["--complexity", "--metrics", "psnr"], "--metrics does not go with --complexity"),
+        (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name one file, r"),
     ],
 )
 def test_wrong_usage(
@@ -423,6 +633,20 @@ def test_wrong_usage(
 ) -> None:
     assert evaluate("--data", data, *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_no_data(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert evaluate("--bench", "5d", "--data", tmp_path / "none") == 2
+    assert f"--data {tmp_path / 'none'}: no such folder" in capsys.readouterr().err
+
+
+def test_report_that_cannot_be_written(
+    evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
+) -> None:
+    inside = two_equal / "r.json"
+    folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
+    assert evaluate(*folders, "--json", inside) == 1
+    assert f"--json {inside}: {two_equal} cannot be made" in capsys.readouterr().err
 
 
 def test_asked_for_by_name_but_not_there(

@@ -77,6 +77,18 @@ def test_page_in_a_browser(page: Path) -> None:
         assert value == pytest.approx(80, abs=2)
         assert browser.evaluate(cut) != before
 
+        browser.evaluate("document.querySelector('.slider input').focus()")
+        for kind in ("keyDown", "keyUp"):
+            browser.call(
+                "Input.dispatchKeyEvent", type=kind, key="ArrowRight", windowsVirtualKeyCode=39
+            )
+        after = float(browser.evaluate("document.querySelector('.slider input').value"))
+        assert after == pytest.approx(value + 1)
+
+        phone = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+        browser.call("Emulation.setDeviceMetricsOverride", **phone)
+        assert browser.evaluate("document.documentElement.scrollWidth <= 320")
+
         colours = []
         for scheme in ("light", "dark"):
             features = [{"name": "prefers-color-scheme", "value": scheme}]
