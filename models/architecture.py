@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from models.config import MAX_BLOCKS, ConfigError, Map, NetworkConfig
+from models.network import AFFINE_FIELDS
 from models.weights import Shapes, WeightsError
 
 STEM = "encoder.stem.1.weight"
@@ -38,7 +39,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
         raise WeightsError("a network without a barycenter stage, such as a plain Restormer")
     defaults = NetworkConfig()
     levels = 1 + _count(shapes, "encoder.down.")
-    fields, unshuffle = _head(shapes)
+    affine, unshuffle = _head(shapes)
     prompts, prompt_size = _prompts(shapes, defaults.prompt_size)
     try:
         return NetworkConfig(
@@ -56,7 +57,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
             conditioning="paper" if "decoder.join.weight" in shapes else "official",
             unshuffle=unshuffle,
             resample_kernel=_size(shapes, "encoder.down.0.0.weight", -1),
-            affine=fields == 6,
+            affine=affine,
         )
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None
@@ -111,11 +112,11 @@ def _prompts(shapes: Shapes, usual: int) -> tuple[int, int]:
     return (shape[0], shape[-1]) if len(shape) == 4 else (0, usual)
 
 
-def _head(shapes: Shapes) -> tuple[int, int]:
-    """Fields that the network predicts, and the side of its pixel blocks."""
+def _head(shapes: Shapes) -> tuple[bool, int]:
+    """Whether the head has a gain and an offset, and the side of its pixel blocks."""
     pixels = _size(shapes, STEM, 1) // 3
     outputs = _size(shapes, "head.project.weight", 0)
-    return outputs // pixels if pixels else 0, math.isqrt(pixels)
+    return outputs == 3 * pixels + AFFINE_FIELDS, math.isqrt(pixels)
 
 
 def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:

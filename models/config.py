@@ -66,8 +66,8 @@ class NetworkConfig:
         unshuffle: side of the pixel blocks that are folded into channels before level 0.
         resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
             levels, 1 or 3; at 3 they cost as much as three gated blocks each.
-        affine: whether the correction is an offset plus a gain times the image, not an offset
-            alone. Haze and darkness are undone by a gain that varies slowly.
+        affine: whether a smooth offset and a smooth gain times the image are part of the
+            correction. Haze and darkness are undone by a gain that varies slowly.
     """
 
     width: int = 48

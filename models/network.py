@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.barycenter import BarycenterStage, Latents
 from models.blocks import Downsample, blocks, conv3x3
 from models.config import NetworkConfig
 from models.decoders import OfficialDecoder, PaperDecoder
+
+AFFINE_FIELDS = 6
+"""An offset and a gain for each colour."""
 
 
 class Restoration(NamedTuple):
@@ -46,24 +50,32 @@ class Encoder(nn.Module):
 
 
 class Head(nn.Module):
-    """From decoder features to the correction at full resolution."""
+    """From decoder features to the correction at full resolution.
+
+    Offset and gain are fields of the network's own resolution, drawn bilinearly over the image:
+    through PixelShuffle, an error of one of the pixels of a block is a grid in every smooth sky.
+    """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
         super().__init__()
         self.affine = config.affine
-        fields = 6 if config.affine else 3
-        self.project = conv3x3(channels, fields * config.unshuffle**2)
-        self.shuffle = nn.PixelShuffle(config.unshuffle)
-        if config.affine:
-            offsets = 3 * config.unshuffle**2
-            nn.init.zeros_(self.project.weight[offsets:])
+        self.scale = config.unshuffle
+        self.details = 3 * self.scale**2
+        self.project = conv3x3(channels, self.details + (AFFINE_FIELDS if self.affine else 0))
+        if self.affine:
+            nn.init.zeros_(self.project.weight[self.details :])
+        self.shuffle = nn.PixelShuffle(self.scale)
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        fields = self.shuffle(self.project(features))
+        fields = self.project(features)
+        detail: Tensor = self.shuffle(fields[:, : self.details])
         if not self.affine:
-            return fields
-        offset, gain = fields.chunk(2, dim=1)
-        return torch.addcmul(offset, gain, image)
+            return detail
+        smooth = fields[:, self.details :]
+        if self.scale > 1:
+            smooth = F.interpolate(smooth, scale_factor=self.scale, mode="bilinear")
+        offset, gain = smooth.chunk(2, dim=1)
+        return torch.addcmul(detail + offset, gain, image)
 
 
 class BaryIR(nn.Module):

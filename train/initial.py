@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.network import BaryIR
+from models.network import AFFINE_FIELDS, BaryIR
 from models.weights import Weights, WeightsError
 
 
 def start_from(network: BaryIR, weights: Weights) -> None:
     """Copies weights of the same network into one that is to be trained.
 
-    Weights without a gain (``affine`` false) fit a network with one; its gain starts at 0.
+    Weights without a gain (``affine`` false) fit a network with one; gain and offset start at 0.
 
     Raises:
         WeightsError: they are of another network; the first difference in config is named.
@@ -32,8 +32,8 @@ def start_from(network: BaryIR, weights: Weights) -> None:
     network.load_state_dict(state)
 
 
-def _with_gain(offset: Tensor) -> Tensor:
-    return torch.cat([offset, torch.zeros_like(offset)])
+def _with_gain(detail: Tensor) -> Tensor:
+    return torch.cat([detail, detail.new_zeros(AFFINE_FIELDS, *detail.shape[1:])])
 
 
 def ancestry(weights: Weights) -> dict[str, Any]:
