@@ -15,6 +15,8 @@ from models.decoders import OfficialDecoder, PaperDecoder
 
 AFFINE_FIELDS = 6
 """An offset and a gain for each colour."""
+LEVELLING_WINDOW = 8
+"""Pixels of the network's resolution; smaller ones would take away detail."""
 
 
 class Restoration(NamedTuple):
@@ -52,8 +54,9 @@ class Encoder(nn.Module):
 class Head(nn.Module):
     """From decoder features to the correction at full resolution.
 
-    Offset and gain are fields of the network's own resolution, drawn bilinearly over the image:
-    through PixelShuffle, an error of one of the pixels of a block is a grid in every smooth sky.
+    Where the network works on blocks of pixels, what one pixel of the block has ahead of the others
+    over a whole neighbourhood is an error, seen as a grid in every smooth sky, and is taken away.
+    Offset and gain are fields of the network's own resolution, drawn bilinearly over the image.
     """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
@@ -68,7 +71,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         fields = self.project(features)
-        detail: Tensor = self.shuffle(fields[:, : self.details])
+        detail: Tensor = self.shuffle(self._without_grid(fields[:, : self.details]))
         if not self.affine:
             return detail
         smooth = fields[:, self.details :]
@@ -76,6 +79,17 @@ class Head(nn.Module):
             smooth = F.interpolate(smooth, scale_factor=self.scale, mode="bilinear")
         offset, gain = smooth.chunk(2, dim=1)
         return torch.addcmul(detail + offset, gain, image)
+
+    def _without_grid(self, pixels: Tensor) -> Tensor:
+        """``(N, 3 s^2, h, w)``, less every pixel's lead over its block, a mean over 3 windows."""
+        if self.scale == 1:
+            return pixels
+        blocks = pixels.unflatten(1, (3, -1))
+        lead = (blocks - blocks.mean(2, keepdim=True)).flatten(1, 2)
+        coarse = F.avg_pool2d(lead, LEVELLING_WINDOW, ceil_mode=True)
+        coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
+        lead = F.interpolate(coarse, scale_factor=LEVELLING_WINDOW, mode="bilinear")
+        return pixels - lead[..., : pixels.shape[-2], : pixels.shape[-1]]
 
 
 class BaryIR(nn.Module):

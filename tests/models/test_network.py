@@ -12,7 +12,7 @@ from torch import nn
 
 from models.barycenter import BarycenterStage, Latents
 from models.config import Fed, NetworkConfig
-from models.network import BaryIR, build
+from models.network import BaryIR, Head, build
 from models.potentials import Potentials
 
 BASE = NetworkConfig(width=8, blocks=(1, 1, 1), heads=(1, 2, 4), refinement_blocks=1, map_blocks=1)
@@ -160,3 +160,20 @@ def test_potentials_are_independent() -> None:
     others = [k for k in range(sources) if k != touched]
     torch.testing.assert_close(after[:, others], before[:, others], rtol=0, atol=0)
     assert (after[:, touched] != before[:, touched]).all()
+
+
+def test_a_head_draws_details_but_no_grid() -> None:
+    torch.manual_seed(0)
+    head = Head(replace(BASE, unshuffle=2), 8)
+    features = torch.randn(1, 8, 1, 1).expand(1, 8, 72, 72).clone()
+    image = torch.zeros(1, 3, 144, 144)
+    with torch.no_grad():
+        flat = head(features, image)
+        before = head.project(features)
+        features[..., 36, 36] += 1
+        spot = head(features, image) - flat
+        drawn = head.project(features) - before
+    # Far from the edges, whose zero padding is no flat picture.
+    blocks = flat[..., 64:80, 64:80].unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    torch.testing.assert_close(blocks, blocks.mean(-1, keepdim=True).expand_as(blocks))
+    assert (spot - head.shuffle(drawn)).norm() < 0.1 * spot.norm()
