@@ -23,6 +23,9 @@ from models.network import BaryIR, channels_last
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
+Ends = tuple[int, int]
+"""Of an axis: pixels before its first one and after its last."""
+
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 SMALLEST_TILE = 64
@@ -229,7 +232,7 @@ class Engine:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, across, turned, report)
+            band = self._band(pixels, rows, along, across, turned, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -243,45 +246,61 @@ class Engine:
         return restored, report
 
     def _band(
-        self, pixels: Pixels, rows: slice, across: Axis, turned: bool, report: Report
+        self,
+        pixels: Pixels,
+        rows: slice,
+        along: Axis,
+        across: Axis,
+        turned: bool,
+        report: Report,
     ) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
         height = rows.stop - rows.start
         band = torch.zeros(3, height, across.length, device=self.device)
         weights = across.weights()
-        for batch in _same_size(across, self._batch(height * across.tile)):
+        for batch in _alike(across, self._batch(height * across.tile)):
             spans = [across.span(i) for i in batch]
             tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
+            ends = self._margins(along, rows), self._margins(across, spans[0])
             if turned:
-                corrections = self._correct(tiles.transpose(2, 3), report).transpose(2, 3)
+                corrections = self._correct(tiles.transpose(2, 3), ends[::-1], report)
+                corrections = corrections.transpose(2, 3)
             else:
-                corrections = self._correct(tiles, report)
+                corrections = self._correct(tiles, ends, report)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
 
-    def _correct(self, tiles: Tensor, report: Report) -> Tensor:
+    def _margins(self, axis: Axis, span: slice) -> Ends:
+        """Pixels to be mirrored at a tile's ends: where the image ends as well."""
+        margin = self.config.margin
+        return margin * (span.start == 0), margin * (span.stop == axis.length)
+
+    def _correct(self, tiles: Tensor, margins: tuple[Ends, Ends], report: Report) -> Tensor:
         """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite."""
-        correction = self._forward(tiles, self.precision)
+        correction = self._forward(tiles, margins, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
         if bool(broken.any()):
             if self.precision != "fp32":
-                correction[broken] = self._forward(tiles[broken], "fp32")
+                correction[broken] = self._forward(tiles[broken], margins, "fp32")
                 report.redone += int(broken.sum())
             if not bool(torch.isfinite(correction).all()):
                 raise NotFiniteError("the network's answer is not finite; nothing was written")
         return correction
 
-    def _forward(self, tiles: Tensor, precision: str) -> Tensor:
+    def _forward(self, tiles: Tensor, margins: tuple[Ends, Ends], precision: str) -> Tensor:
         height, width = tiles.shape[-2:]
+        (top, bottom), (left, right) = margins
         multiple = self.config.multiple
-        bottom, right = -height % multiple, -width % multiple
+        bottom += -(top + height + bottom) % multiple
+        right += -(left + width + right) % multiple
         # Mirroring needs more pixels than it adds.
-        mode = "reflect" if bottom < height and right < width else "replicate"
-        padded = F.pad(tiles, (0, right, 0, bottom), mode=mode)
+        mirrored = max(top, bottom) < height and max(left, right) < width
+        sides = (left, right, top, bottom)
+        padded = F.pad(tiles, sides, mode="reflect" if mirrored else "replicate")
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
         correction = self._network(precision)(padded).correction
-        return correction[..., :height, :width].float()
+        return correction[..., top : top + height, left : left + width].float()
 
     def _network(self, precision: str) -> BaryIR:
         if precision not in self._networks:
@@ -332,13 +351,14 @@ def _full_scale(dtype: np.dtype) -> float:
     return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
-def _same_size(axis: Axis, limit: int) -> Iterator[list[int]]:
-    """Tile numbers in runs of at most ``limit`` whose tiles are equally wide."""
+def _alike(axis: Axis, limit: int) -> Iterator[list[int]]:
+    """Tile numbers in runs of at most ``limit``: equally wide, at the same ends of the image."""
     run: list[int] = []
+    kind = None
     for index in range(len(axis.starts)):
         span = axis.span(index)
-        width = span.stop - span.start
-        if run and (len(run) == limit or width != axis.tile):
+        before, kind = kind, (span.stop - span.start, span.start == 0, span.stop == axis.length)
+        if run and (len(run) == limit or kind != before):
             yield run
             run = []
         run.append(index)

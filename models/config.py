@@ -30,6 +30,7 @@ INTEGERS = (
     "prompt_size",
     "unshuffle",
     "resample_kernel",
+    "margin",
 )
 
 
@@ -68,6 +69,8 @@ class NetworkConfig:
             levels, 1 or 3; at 3 they cost as much as three gated blocks each.
         affine: whether a smooth offset and a smooth gain times the image are part of the
             correction. Haze and darkness are undone by a gain that varies slowly.
+        margin: pixels that are mirrored around an image for the network to see; without, zero
+            padding may show as a stripe along the edges. Not part of training.
     """
 
     width: int = 48
@@ -86,6 +89,7 @@ class NetworkConfig:
     unshuffle: int = 1
     resample_kernel: int = 3
     affine: bool = False
+    margin: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", _integers("blocks", self.blocks))

@@ -21,7 +21,8 @@ def start_from(network: BaryIR, weights: Weights) -> None:
         WeightsError: they are of another network; the first difference in config is named.
     """
     state = {name: tensor.float() for name, tensor in weights.state.items()}
-    config = weights.config
+    # How edges are shown to the network is no part of its training.
+    config = replace(weights.config, margin=network.config.margin)
     if network.config.affine and not config.affine:
         config = replace(config, affine=True)
         state["head.project.weight"] = _with_gain(state["head.project.weight"])

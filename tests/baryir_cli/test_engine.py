@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,37 @@ def test_exact_tiles(network: BaryIR) -> None:
     assert report.tile == (50, 50)
     # 50 pixels, padded to the network's multiple of 8.
     assert {shape[-2:] for _, shape in shift.calls} == {(56, 56)}
+
+
+class Surroundings(Shift):
+    """Corrects by 1/8 of the right neighbour less the left one, black beyond the edges."""
+
+    def forward(self, image: Tensor) -> Restoration:
+        self.calls.append((image.dtype, tuple(image.shape)))
+        wide = torch.nn.functional.pad(image, (1, 1))
+        return Restoration((wide[..., 2:] - wide[..., :-2]) / 8, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((32, 96), {(64, 56), (64, 40)}),
+        ((96, 32), {(56, 64), (40, 64)}),
+        ((10, 12), {(48, 48)}),
+    ],
+)
+def test_margins_are_mirrored_where_the_image_ends(
+    size: tuple[int, int], seen: set[tuple[int, int]]
+) -> None:
+    network = Surroundings()
+    network.config = replace(network.config, margin=16)
+    pixels = photo(*size, np.float32) / 2 + 0.25
+    engine = Engine(network, device="cpu", precision="fp32", tile=40, overlap=16)
+    restored, _ = engine.restore(pixels)
+    wide = np.pad(pixels, ((0, 0), (1, 1), (0, 0)), mode="reflect" if size[0] > 16 else "edge")
+    expected = pixels + (wide[:, 2:] - wide[:, :-2]) / 8
+    np.testing.assert_allclose(restored[:, [0, -1]], expected[:, [0, -1]], atol=1e-6)
+    assert {shape[2:] for _, shape in network.calls} == seen
 
 
 def test_blended_tiles_of_a_constant_correction_show_no_seam() -> None:
