@@ -3,17 +3,20 @@
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
-The figures are the means of what ``baryir eval --json`` wrote.
+The figures are the means of what ``baryir eval --json`` wrote. The margin, which is no part of
+training, becomes that of the preset the target is named after.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from models.presets import preset
 from models.weights import read_weights, save_weights
 
 DATA = (
@@ -47,7 +50,8 @@ def main() -> None:
         "figures": means(args.figures),
     }
     provenance = weights.provenance | notes
-    save_weights(args.target, weights.config, weights.state, provenance, torch.float16)
+    config = replace(weights.config, margin=preset(args.target.stem).margin)
+    save_weights(args.target, config, weights.state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 
 
