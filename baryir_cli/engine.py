@@ -143,9 +143,10 @@ class Engine:
             self._step_down(max(vertical.tile, horizontal.tile), failure)
 
     def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
-        if self.tile == 0:
+        largest = self._largest_tile() if self.tile is None else self.tile
+        fits = self._seen(height) * self._seen(width) <= self._seen(largest) ** 2
+        if self.tile == 0 or (self.tile is None and fits):
             return Axis(height, height, 0), Axis(width, width, 0)
-        largest = self.tile or self._largest_tile()
         overlap = self._overlap(largest)
         if self.tile is not None:
             return Axis(height, largest, overlap), Axis(width, largest, overlap)
@@ -154,6 +155,11 @@ class Engine:
             even_axis(height, largest, overlap, multiple),
             even_axis(width, largest, overlap, multiple),
         )
+
+    def _seen(self, length: int) -> int:
+        """What the network sees of ``length`` pixels along an axis: margins and filling too."""
+        multiple = self.config.multiple
+        return -(-(length + 2 * self.config.margin) // multiple) * multiple
 
     def _overlap(self, tile: int) -> int:
         """The overlap asked for, or one that does not make small tiles compute all twice."""

@@ -235,6 +235,17 @@ def test_wide_and_tall_images_are_restored_alike(network: BaryIR) -> None:
         assert np.abs(whole - parts).mean() < 0.1 * np.abs(whole - pixels).mean() + 1e-3
 
 
+def test_an_image_no_larger_than_a_tile_is_one(network: BaryIR) -> None:
+    engine = Engine(network, device="cpu")
+    side = engine._largest_tile()
+    longer = side * 5 // 4 // 8 * 8
+    for size in [(side, side), (longer, side * side // longer // 8 * 8), (side // 2, 2 * side)]:
+        assert all(len(axis.starts) == 1 for axis in engine._axes(*size))
+    # Of a line of pixels the network sees more than there is.
+    for size in [(side + 8, side + 8), (1, side * side)]:
+        assert max(len(axis.starts) for axis in engine._axes(*size)) > 1
+
+
 @pytest.mark.parametrize("tile", [64, 80, 256, 1024])
 def test_tiles_always_overlap(network: BaryIR, tile: int) -> None:
     for axis in Engine(network, device="cpu", tile=tile)._axes(2000, 2000):
