@@ -1,8 +1,8 @@
 """A network's config, read off the names and shapes of its tensors.
 
 For files that come without their config. What shapes do not tell is taken as the presets have it:
-the heads of gated blocks, which they ignore, and switches without a tensor of their own, such as
-what is fed to the decoder.
+the heads of gated blocks, which they ignore, and switches without a tensor of their own: what is
+fed to the decoder, and the margin, which is that of the preset with these shapes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from models.config import MAX_BLOCKS, ConfigError, Map, NetworkConfig
 from models.network import AFFINE_FIELDS
+from models.presets import PRESETS
 from models.weights import Shapes, WeightsError
 
 STEM = "encoder.stem.1.weight"
@@ -42,7 +44,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
     affine, unshuffle = _head(shapes)
     prompts, prompt_size = _prompts(shapes, defaults.prompt_size)
     try:
-        return NetworkConfig(
+        config = NetworkConfig(
             width=_size(shapes, STEM, 0),
             blocks=tuple(_count(shapes, f"encoder.levels.{i}.") for i in range(levels)),
             heads=_heads(shapes, levels),
@@ -61,6 +63,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
         )
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None
+    return next((p for p in PRESETS.values() if replace(p, margin=0) == config), config)
 
 
 def describe(config: NetworkConfig) -> str:

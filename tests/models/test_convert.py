@@ -272,7 +272,9 @@ VARIED = {
     **PRESETS,
     "three levels": replace(preset("tiny"), blocks=(1, 2, 3), heads=(2, 2, 4)),
     "wide": replace(preset("tiny"), expansion=2.0, resample_kernel=1, affine=True),
-    "odd ratios": replace(preset("small"), expansion=1.375, gated_expansion=1.5, unshuffle=4),
+    "odd ratios": replace(
+        preset("small"), expansion=1.375, gated_expansion=1.5, unshuffle=4, margin=0
+    ),
     "vit": replace(preset("tiny"), map="vit"),
     "one-block unet": replace(preset("tiny"), map="unet", map_blocks=1),
     "five-block unet": replace(preset("tiny"), map="unet", map_blocks=5),
