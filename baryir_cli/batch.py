@@ -160,6 +160,9 @@ class Batch:
         if self.skip_existing and (self.overwrite or self.in_place):
             other = "--overwrite" if self.overwrite else "--in-place"
             raise UsageError(f"--skip-existing and {other} exclude each other")
+        if not self.output:
+            # A shell's unset variable, which would mean the current folder.
+            raise UsageError("the output has no name; say . for the current folder")
 
 
 def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:

@@ -165,8 +165,17 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
 
 
 def _same(first: Path, second: Path) -> bool:
-    # Unlike Path.resolve, this bears links that point to themselves.
-    return os.path.realpath(first) == os.path.realpath(second)
+    return _identity(first) == _identity(second)
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What two names of one file share: links, mounts, and letter case where it means nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        # Unlike Path.resolve, this bears links that point to themselves.
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def _unique_sources(found: list[_Found]) -> list[_Found]:
@@ -248,12 +257,12 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
     Raises:
         UsageError: naming the first of them.
     """
-    sources = {os.path.realpath(j.source) for j in jobs if j.source != STANDARD}
+    sources = {_identity(j.source) for j in jobs if j.source != STANDARD}
     outputs: set[str] = set()
     for job in jobs:
         for path in job.outputs:
             own = path == job.target and _same(path, job.source)
-            if os.path.realpath(path) in sources and not (own and naming.in_place):
+            if _identity(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "
                     "add --suffix, or say --in-place"

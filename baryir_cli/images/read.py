@@ -195,6 +195,14 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
+def _check_webp_is_whole(stream: BinaryIO) -> None:
+    """ValueError for a file shorter than it says: Pillow's own message names no reason."""
+    stream.seek(4)
+    announced = 8 + int.from_bytes(stream.read(4), "little")
+    if stream.seek(0, io.SEEK_END) < announced:
+        raise ValueError("the file is cut off")
+
+
 def _webp_is_lossless(stream: BinaryIO) -> bool:
     """Whether the (first) picture in a WebP is of the lossless kind."""
     stream.seek(12)
@@ -210,6 +218,7 @@ def _read_webp(stream: BinaryIO, limit: float) -> Photo:
     stream.seek(0)
     width, height = _webp_size(stream.read(30))
     _check_size(width, height, limit)
+    _check_webp_is_whole(stream)
     lossless = _webp_is_lossless(stream)
     stream.seek(0)
     # Pillow makes room for the picture, and checks its size, when it opens one.

@@ -791,6 +791,12 @@ def test_cut_off_files_are_refused(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("part", [0.5, 0.95])
+def test_cut_off_webp_says_so(part: float) -> None:
+    data = pil_bytes(Image.fromarray(noise(64, 64)), "webp")
+    assert_refused(data[: int(len(data) * part)], "the file is cut off")
+
+
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
 def test_cut_off_sixteen_bit_files_are_refused(
     part: float, capfd: pytest.CaptureFixture[str]

@@ -137,6 +137,15 @@ def test_input_behind_a_link_is_refused(tree: Path) -> None:
         plan([tree / "in"], tree / "link", Naming())
 
 
+@pytest.mark.skipif(not hasattr(os, "link"), reason="no links here")
+def test_input_under_another_name_is_refused(tree: Path) -> None:
+    """As a mount or a file system without letter case gives it; realpath sees two files there."""
+    (tree / "out").mkdir()
+    (tree / "out" / "a.jpg").hardlink_to(tree / "in" / "a.jpg")
+    with pytest.raises(UsageError, match=r"a\.jpg is an input and would be overwritten"):
+        plan([tree / "in"], tree / "out", Naming())
+
+
 def test_in_place_says_so_by_name(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "in", Naming(in_place=True))
     assert all(j.source == j.target for j in jobs)
