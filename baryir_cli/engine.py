@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR, channels_last
 
@@ -76,7 +77,8 @@ class Engine:
         network: float32, on the CPU; copied where another device or precision is asked for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide.
+        tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide;
+            then what the tiles say of haze and darkness is held to an overview of the image.
         overlap: pixels that neighbouring tiles share; None for the default.
         notify: told, in a sentence, of every step down to less memory.
 
@@ -104,6 +106,7 @@ class Engine:
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.tile = tile
         self.overlap = overlap
+        self.with_overview = tile is None
         self.notify = notify
         self.master = network
         self.config = network.config
@@ -228,17 +231,19 @@ class Engine:
             precision=self.precision,
             device=str(self.device),
         )
+        overview = self._overview(pixels, report)
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored
         along, across, turned = vertical, horizontal, horizontal.length > vertical.length
         if turned:
             along, across = horizontal, vertical
             pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
+            overview = overview and overview.turned()
         carried: Tensor | None = None
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, along, across, turned, report)
+            band = self._band(pixels, rows, along, across, turned, overview, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -258,6 +263,7 @@ class Engine:
         along: Axis,
         across: Axis,
         turned: bool,
+        overview: Overview | None,
         report: Report,
     ) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
@@ -274,8 +280,19 @@ class Engine:
             else:
                 corrections = self._correct(tiles, ends, report)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
+                if overview:
+                    correction = overview.hold(correction[None], rows, span)[0]
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
+
+    def _overview(self, pixels: Pixels, report: Report) -> Overview | None:
+        """What the network makes of the whole image, made as small as a tile; None for one tile."""
+        if not self.with_overview or report.tiles == 1:
+            return None
+        small = self._image(shrunk(pixels, self.tile or self._largest_tile()))[None]
+        ends = self.config.margin, self.config.margin
+        correction = self._correct(small, (ends, ends), report)[0]
+        return Overview(correction.cpu(), pixels.shape[:2])
 
     def _margins(self, axis: Axis, span: slice) -> Ends:
         """Pixels to be mirrored at a tile's ends: where the image ends as well."""

@@ -1,0 +1,74 @@
+"""The whole image, made small, as a judge over its tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+SMALLEST_WINDOW = 32
+"""Pixels over which a tile and the overview are compared, at least."""
+POINTS = 8
+"""Points along a window's side at which the overview is looked up."""
+TOLERANCE = 6 / 255
+"""Differences below this, which come from noise, stay; those above are made good."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The correction of the whole image at a small scale, which its tiles are held to.
+
+    A tile sees too little of a scene to judge its haze or darkness as the whole image would, and
+    neighbours that judge differently show a seam. Details remain each tile's own.
+
+    Attributes:
+        correction: ``(3, h, w)`` float32 on the CPU.
+        size: height and width of the whole image.
+    """
+
+    correction: Tensor
+    size: tuple[int, int]
+
+    def turned(self) -> Overview:
+        """That of the image with its axes swapped."""
+        return Overview(self.correction.transpose(1, 2), (self.size[1], self.size[0]))
+
+    def hold(self, corrections: Tensor, rows: slice, columns: slice) -> Tensor:
+        """A tile's ``(1, 3, h, w)``, its coarse part drawn to ours."""
+        sides = zip(self.size, self.correction.shape[1:], strict=True)
+        window = max(SMALLEST_WINDOW, *(4 * whole // small for whole, small in sides))
+        own = F.avg_pool2d(corrections, window, ceil_mode=True)
+        lead = self._windows(rows.start, columns.start, window, own.shape[2:]) - own.cpu()
+        lead *= lead.square() / (lead.square() + TOLERANCE**2)
+        lead = F.interpolate(lead.to(own.device), scale_factor=window, mode="bilinear")
+        return corrections + lead[..., : corrections.shape[2], : corrections.shape[3]]
+
+    def _windows(self, top: int, left: int, window: int, count: torch.Size) -> Tensor:
+        """Our means over a tile's windows."""
+        (height, width), (down, across) = self.size, (n * window for n in count)
+        place = torch.tensor(
+            [
+                [across / width, 0, (2 * left + across) / width - 1],
+                [0, down / height, (2 * top + down) / height - 1],
+            ]
+        )
+        points = [1, 3, count[0] * POINTS, count[1] * POINTS]
+        grid = F.affine_grid(place[None], points, align_corners=False)
+        found = F.grid_sample(
+            self.correction[None], grid, padding_mode="border", align_corners=False
+        )
+        return F.avg_pool2d(found, POINTS)
+
+
+def shrunk(pixels: NDArray[Any], tile: int) -> NDArray[Any]:
+    """``(H, W, 3)`` made no larger than a tile: its area, and twice its side, at the most."""
+    height, width = pixels.shape[:2]
+    share = min(tile / (height * width) ** 0.5, 2 * tile / max(height, width))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
