@@ -270,10 +270,17 @@ def _make_folders(jobs: list[Job]) -> None:
             raise UserError(f"{folder}: cannot be written to")
 
 
-def _show_plan(jobs: list[Job], present: set[Job], verb: str) -> None:
+def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
     from baryir_cli.console import shown
 
+    verb = batch.verb
     for job in jobs:
-        what = "skip" if job in present else verb
-        typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}")
-    typer.echo(f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done")
+        if batch.as_json:
+            status = "skipped" if job in present else "planned"
+            line = {"status": status, "input": str(job.source), "output": str(job.target)}
+            typer.echo(json.dumps(line))
+        else:
+            what = "skip" if job in present else verb
+            typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}")
+    counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"
+    typer.echo(counts, err=batch.as_json)

@@ -459,3 +459,13 @@ def test_full_disk_fails_by_name_and_leaves_nothing(
     assert restore(photos, out) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert list(out.iterdir()) == []
+
+
+def test_a_dry_run_as_json_is_json(
+    baryir: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert baryir("restore", photos, photos.parent / "out", "--dry-run", "--json") == 0
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert {line["status"] for line in lines} == {"planned"}
+    assert "nothing was done" in said.err
