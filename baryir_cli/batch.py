@@ -185,7 +185,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     _check_standard_streams(jobs, batch.as_json)
     present = _present(jobs, batch)
     if batch.dry_run:
-        _show_plan(jobs, present, batch.verb)
+        _show_plan(jobs, present, batch)
         return
 
     from baryir_cli.console import Display, messages
