@@ -146,13 +146,16 @@ class Engine:
             self._step_down(max(vertical.tile, horizontal.tile), failure)
 
     def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
-        largest = self._largest_tile() if self.tile is None else self.tile
-        fits = self._seen(height) * self._seen(width) <= self._seen(largest) ** 2
-        if self.tile == 0 or (self.tile is None and fits):
-            return Axis(height, height, 0), Axis(width, width, 0)
-        overlap = self._overlap(largest)
+        whole = Axis(height, height, 0), Axis(width, width, 0)
+        if self.tile == 0:
+            return whole
         if self.tile is not None:
-            return Axis(height, largest, overlap), Axis(width, largest, overlap)
+            overlap = self._overlap(self.tile)
+            return Axis(height, self.tile, overlap), Axis(width, self.tile, overlap)
+        largest = self._largest_tile()
+        if self._seen(height) * self._seen(width) <= self._seen(largest) ** 2:
+            return whole
+        overlap = self._overlap(largest)
         largest, multiple = max(largest, 2 * overlap), self.config.multiple
         return (
             even_axis(height, largest, overlap, multiple),
