@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,8 @@ from train.run import Entry, Run, RunError
 from train.sources import Source, SourceError, SourceOptions, gather
 from train.trainer import Trainer
 from train.validation import Validation
+
+EXTRA = "pip install '.[train]' in baryir's folder"
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,18 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     trainer = Trainer(recipe, sources, device, start=start, team=together)
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
-    if last:
-        checkpoint.load(last, trainer)
+    changes = checkpoint.load(last, trainer) if last else []
     together.wait()
     if together.leads:
         if last:
-            run.go_on(recipe, trainer.step)
+            run.go_on(recipe, trainer.step, changes)
         else:
             run.begin(recipe, overwrite=request.overwrite)
         weights = trainer.objective.weights.tolist()
         console.print(source_table(sources, held_out, trainer.probabilities.tolist(), weights))
         console.print(_opening(trainer, last), markup=False)
+        for note in _notes(trainer, changes):
+            console.print(note, markup=False)
     _follow(request, trainer, sources, held_out, run)
     if together.leads:
         target = run.path / "weights.safetensors"
@@ -115,9 +118,6 @@ def _follow(
         train(trainer, sources, None, run, rhythm)
         return
     console = messages()
-    if not have_matplotlib():
-        hint = "no curves.png without matplotlib: pip install 'baryir[train]'"
-        console.print(hint, markup=False)
     validation = Validation(held_out) if held_out else None
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update
@@ -166,6 +166,22 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
     return ", ".join(parts)
 
 
+def _notes(trainer: Trainer, changes: list[str]) -> Iterator[str]:
+    """What whoever trains may not have meant."""
+    if changes:
+        yield f"not as the run was begun: {', '.join(changes)}"
+    recipe, q = trainer.recipe, trainer.probabilities
+    smallest = min(stage.batch for stage in recipe.stages)
+    alone = float((q * (1 - q) ** (smallest - 1)).sum())
+    if "irc" in recipe.losses and alone > 0.5:
+        yield (
+            f"{alone:.0%} of the patches are the only ones of their source in a batch of"
+            f" {smallest}, so IRC teaches little: larger --batch"
+        )
+    if not have_matplotlib():
+        yield f"no curves.png without matplotlib: {EXTRA}"
+
+
 def _both(first: Watch, second: Watch) -> Watch:
     def watch(step: int, entry: Entry | None) -> None:
         first(step, entry)
@@ -183,7 +199,7 @@ def _tensorboard(folder: Path) -> Watch:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise UserError("--tensorboard needs it installed: pip install 'baryir[train]'") from None
+        raise UserError(f"--tensorboard needs it installed: {EXTRA}") from None
     writer: Callable = SummaryWriter
     events = writer(str(folder))
 

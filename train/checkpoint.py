@@ -57,8 +57,8 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
     return target
 
 
-def load(path: Path, trainer: Trainer) -> None:
-    """Puts a trainer where :func:`save` left off.
+def load(path: Path, trainer: Trainer) -> list[str]:
+    """Puts a trainer where :func:`save` left off; returns what is otherwise now, in words.
 
     Raises:
         CheckpointError: the folder is not whole, or holds something else.
@@ -75,4 +75,4 @@ def load(path: Path, trainer: Trainer) -> None:
         raise CheckpointError(f"{state_file}: {error.strerror}") from None
     except Exception:  # torch's reader raises of every kind, IndexError among them
         raise CheckpointError(f"{state_file} is damaged or no training state") from None
-    trainer.load_state(state, network.state, average.state)
+    return trainer.load_state(state, network.state, average.state)

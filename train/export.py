@@ -16,7 +16,7 @@ def provenance(trainer: Trainer, name: str) -> dict[str, Any]:
     """What weights say of the run they come from."""
     entry: dict[str, Any] = {
         "name": name,
-        "sources": trainer.names,
+        "sources": list(trainer.images),
         "steps": trainer.step,
         "date": date.today().isoformat(),
         "recipe": trainer.recipe.to_dict(),

@@ -190,7 +190,7 @@ class Meter:
         }
         entry["l1_source"] = {
             name: float(errors[sources == k].mean())
-            for k, name in enumerate(trainer.names)
+            for k, name in enumerate(trainer.images)
             if (sources == k).any()
         }
         self._reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Sequence
@@ -45,9 +46,12 @@ def _check(
 ) -> None:
     """Holds a number to ``low <= value <= high``, and ``value > above``; NaN never passes."""
     kinds = (int,) if whole else (int, float)
-    in_range = type(value) in kinds and low <= value <= high and above < value < math.inf
-    if not in_range:
-        raise RecipeError(f"{name} is out of range or of the wrong kind: {value!r}")
+    if type(value) in kinds and low <= value <= high and above < value < math.inf:
+        return
+    limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+    if above > -math.inf:
+        limits = f"above {above:g}"
+    raise RecipeError(f"{name} must be a {'whole ' * whole}number {limits}, not {value!r}")
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -157,8 +161,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise RecipeError(f"no preset {self.preset!r}; there are {', '.join(PRESETS)}")
+        _check_choice("preset", self.preset, list(PRESETS))
         if not self.sources or not self.stages:
             raise RecipeError("a recipe needs sources and stages")
         for name in ("steps", "warm_up", "seed"):
@@ -222,6 +225,11 @@ class Recipe:
         shares = {name: s.paired_share for name, s in self.sources.items()}
         return {name: share for name, share in shares.items() if share is not None}
 
+    def changes(self, before: Recipe) -> list[str]:
+        """The entries that another recipe has otherwise, as ``name before -> now``."""
+        then, now = before.to_dict(), self.to_dict()
+        return [f"{name} {then[name]} -> {now[name]}" for name in now if now[name] != then[name]]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
         return asdict(self)
@@ -260,7 +268,7 @@ class Recipe:
             RecipeError: it is not there, not TOML or not a recipe.
         """
         try:
-            return cls.from_dict(read_toml(path))
+            return cls.from_dict(read_values(path))
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
@@ -286,18 +294,22 @@ class Recipe:
         return 1.0
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The values of a recipe file, unchecked.
+def read_values(path: Path) -> dict[str, Any]:
+    """The values of a recipe file, unchecked: TOML, or JSON as a run's folder holds it.
 
     Raises:
-        RecipeError: it is not there or not TOML.
+        RecipeError: it is not there, or neither.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise RecipeError(f"{error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of either kind, or not UTF-8
         raise RecipeError(str(error)) from None
+    if not isinstance(values, dict):
+        raise RecipeError("no table of entries")
+    return values
 
 
 def shipped() -> dict[str, Path]:

@@ -27,6 +27,11 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe that the run follows, as JSON."""
+        return self.path / "recipe.json"
+
     def begin(self, recipe: Recipe, *, overwrite: bool) -> None:
         """Makes the folder ready for a new run.
 
@@ -41,11 +46,17 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
 
-    def go_on(self, recipe: Recipe, step: int) -> None:
-        """Makes the folder ready to continue after ``step``: what was logged later is dropped."""
+    def go_on(self, recipe: Recipe, step: int, changes: list[str]) -> None:
+        """Makes the folder ready to continue after ``step``: what was logged later is dropped.
+
+        Args:
+            changes: what is otherwise from here on, for the log.
+        """
         self._write_recipe(recipe)
         text = "".join(json.dumps(e) + "\n" for e in self.entries() if e["step"] <= step)
         (self.path / "log.jsonl").write_text(text, "utf-8")
+        if changes:
+            self.log({"step": step, "changes": changes})
 
     def last_checkpoint(self) -> Path | None:
         """The newest whole checkpoint."""
@@ -69,4 +80,4 @@ class Run:
 
     def _write_recipe(self, recipe: Recipe) -> None:
         text = json.dumps(recipe.to_dict(), indent=1) + "\n"
-        (self.path / "recipe.json").write_text(text, "utf-8")
+        self.recipe_file.write_text(text, "utf-8")

@@ -43,7 +43,7 @@ class Trainer:
     ) -> None:
         _check_batches(recipe, team)
         self.recipe = recipe
-        self.names = [source.name for source in sources]
+        self.images = {source.name: source.count for source in sources}
         self.device = torch.device(device)
         self.team = team
         self.step = 0
@@ -57,11 +57,11 @@ class Trainer:
         potentials = Potentials(latent_channels, len(sources)).to(self.device)
         self.average = build(config, self.device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
-        settings = [recipe.sources[name] for name in self.names]
+        settings = [recipe.sources[name] for name in self.images]
         q = torch.tensor([s.probability for s in settings], device=self.device)
         self.probabilities = q / q.sum()
         self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
-        counts = torch.tensor([float(source.count) for source in sources], device=self.device)
+        counts = torch.tensor(list(map(float, self.images.values())), device=self.device)
         weights = barycenter_weights(recipe.weights, counts, self.probabilities)
         kind = OBJECTIVES[recipe.objective]
         self.objective = kind(recipe, potentials, weights, self.probabilities, team)
@@ -98,7 +98,7 @@ class Trainer:
                 embedded = [self._embed(degraded) for degraded, _, _ in batches]
             source = torch.cat([source for _, _, source in batches])
             result |= self.objective.potentials_step(torch.cat(embedded), source, factor)
-        self._average_weights()
+        average_into(self.average, self.network, self.recipe.ema, self.step)
         self.step += 1
         return result
 
@@ -131,13 +131,6 @@ class Trainer:
             return nullcontext()
         return self.shared_network.no_sync()
 
-    @torch.no_grad()
-    def _average_weights(self) -> None:
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        means: list[Tensor] = list(self.average.parameters())
-        values: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(means, values, 1 - decay)
-
     def is_finite(self) -> bool:
         """Whether all learned values are; a NaN gradient shows here before it does in a loss."""
         modules = (self.network, self.average, self.objective.potentials)
@@ -149,6 +142,7 @@ class Trainer:
             "step": self.step,
             "recipe": self.recipe.to_dict(),
             "start": self.start,
+            "images": self.images,
             "potentials": self.objective.potentials.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "potentials_optimiser": self.objective.optimiser.state_dict(),
@@ -158,8 +152,12 @@ class Trainer:
 
     def load_state(
         self, state: dict[str, Any], network: dict[str, Tensor], average: dict[str, Tensor]
-    ) -> None:
+    ) -> list[str]:
         """The inverse of :meth:`state`.
+
+        Returns:
+            What is otherwise than when the state was saved: entries of the recipe, and how many
+            images a source has. The run goes on with what is now, and no longer as it would have.
 
         Raises:
             RecipeError: the state is of another network, of other sources or another optimiser.
@@ -181,6 +179,25 @@ class Trainer:
         self.objective.optimiser.load_state_dict(state["potentials_optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
+        images = [
+            f"images of {name} {then} -> {self.images[name]}"
+            for name, then in state["images"].items()
+            if then != self.images[name]
+        ]
+        return self.recipe.changes(began) + images
+
+
+@torch.no_grad()
+def average_into(average: nn.Module, network: nn.Module, ema: float, step: int) -> None:
+    """Moves averaged weights towards those after ``step``; faster at first, since they start wrong.
+
+    Args:
+        ema: decay that the average ends with.
+    """
+    decay = min(ema, (1 + step) / (10 + step))
+    means: list[Tensor] = list(average.parameters())
+    values: list[Tensor] = list(network.parameters())
+    torch._foreach_lerp_(means, values, 1 - decay)
 
 
 def _check_batches(recipe: Recipe, team: Team) -> None:

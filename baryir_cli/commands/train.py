@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -202,7 +203,7 @@ def train(
         "compile": compile,
     }
     plan = _recipe(
-        _recipe_file(recipe, config),
+        _recipe_file(recipe, config, out if resume else None),
         _given(entries),
         _given({"batch": batch, "patch": patch}),
         sources or [],
@@ -233,18 +234,29 @@ def train(
 def _official_folder(dispensable: bool) -> Path | None:
     """``data/Train``, which has to be there unless there is other data."""
     usual = Path("data/Train")
-    return None if dispensable and not usual.is_dir() else usual
+    if usual.is_dir():
+        return usual
+    if dispensable:
+        return None
+    raise UsageError(
+        f"nothing to train on: there is no {usual} here; give --data FOLDER, laid out like it,"
+        " or --clean FOLDER of photographs and --sources derain dehaze denoise"
+    )
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _recipe_file(name: str | None, file: Path | None) -> Path:
+def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> Path:
+    """The recipe that was asked for; else that of the run to be resumed, or the paper's."""
     from train.recipe import shipped
+    from train.run import Run
 
     if name and file:
         raise UsageError("--recipe and --config are both recipes; give one of them")
+    if resumed and not name and not file and Run(resumed).recipe_file.is_file():
+        return Run(resumed).recipe_file
     known = shipped()
     path = file or known.get(name or "paper")
     if path is None:
@@ -267,10 +279,10 @@ def _recipe(
         sources: the only ones to train on, if any are given.
         network: fields of the network's configuration.
     """
-    from train.recipe import Recipe, RecipeError, read_toml
+    from train.recipe import Recipe, RecipeError, read_values
 
     try:
-        values = read_toml(path)
+        values = read_values(path)
         if sources:
             values |= _chosen(values.get("sources", {}), sources, "noise" in entries)
         # The recipe's changes to its own preset mean nothing to another, as its noise range
@@ -281,10 +293,22 @@ def _recipe(
             values.pop("noise_range", None)
         if entries.get("losses") == ["none"]:
             entries["losses"] = []
-        values["stages"] = [old | stage for old in values.get("stages", [])]
+        stages = values.get("stages", [asdict(usual) for usual in Recipe.stages])
+        values["stages"] = [old | stage for old in stages]
         return Recipe.from_dict(values | entries)
     except RecipeError as error:
+        name, _, problem = str(error).partition(" ")
+        name = name.rstrip(":")
+        if name in {*entries, *stage, *(["network"] if network else [])}:
+            raise UsageError(f"{_option(name)} {problem}") from None
         raise UsageError(f"{path.name}: {error}") from None
+
+
+def _option(entry: str) -> str:
+    """The option that overrides an entry of the recipe."""
+    return {"learning_rate": "--lr", "potentials_rate": "--potentials-lr"}.get(
+        entry, f"--{entry.replace('_', '-')}"
+    )
 
 
 def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:

@@ -57,9 +57,14 @@ def test_run_resume_restore(
     assert recipe["noise"] == [15.0, 50.0]
     assert recipe["learning_rate"] == 0.002
     assert baryir(*asked, *TOY, "--steps", 3, "--out", run) == 2, "not overwritten unasked"
-    assert baryir(*asked, *TOY, "--steps", 3, "--lr", 0.002, "--out", run, "--resume") == 0
-    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
-    assert steps == [1, 2, 3]
+    capsys.readouterr()
+    again = ("--clean", clean, "--workers", 0, "--log-every", 1, "--out", run, "--resume")
+    assert baryir("train", *again, "--steps", 3) == 0
+    assert "not as the run was begun: steps 2 -> 3\n" in capsys.readouterr().err
+    assert recipe_of(run) == recipe | {"steps": 3}, "the run's own recipe"
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [1, 2, 2, 3]
+    assert log[2] == {"step": 2, "changes": ["steps 2 -> 3"]}
     assert read_weights(run / "weights.safetensors").provenance["steps"] == 3
     out = tmp_path / "out.png"
     weights = ("--weights", run / "weights.safetensors", "--device", "cpu")
@@ -73,13 +78,54 @@ WRONG = [
     (("--config", "x.toml"), "x.toml: No such file"),
     (("--sources", "snow"), "no source 'snow'"),
     (("--sources", "denoise_15", "--noise", "25"), "leave out --noise"),
-    (("--losses", "l2"), "losses must be one of mwb, irc, bro"),
-    (("--gamma", "-1"), "gamma is out of range"),
+    (("--losses", "l2"), "--losses must be one of mwb, irc, bro"),
+    (("--gamma", "-1"), "baryir: --gamma must be a number of at least 0, not -1.0"),
+    (("--lr", "nan"), "baryir: --lr must be a number above 0, not nan"),
+    (("--patch", "7"), "baryir: --patch must be a whole number from 8 to 4096, not 7"),
+    (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
-    (("--network", "width=3"), "network: width must be even"),
+    (("--network", "width=3"), "baryir: --network width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
 ]
+
+
+def test_a_wrong_recipe_is_named(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "mine.toml").write_text("gamma = -1\n[sources]\ndenoise = {}")
+    options = ("--config", tmp_path / "mine.toml", "--lr", 0.1, "--clean", clean)
+    assert baryir("train", *options) == 2
+    assert "baryir: mine.toml: gamma must be" in capsys.readouterr().err
+
+
+def test_without_data(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert baryir("train") == 2
+    assert "give --data FOLDER, laid out like it, or --clean" in capsys.readouterr().err
+
+
+def test_added_images_are_noticed(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
+    assert baryir(*asked, "--steps", 1, "--holdout", 0) == 0
+    assert "--resume" not in capsys.readouterr().err
+    write(clean / "late.png", 9)
+    assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
+    assert "not as the run was begun: images of denoise 4 -> 5\n" in capsys.readouterr().err
+
+
+def test_a_batch_too_small_for_the_contrast(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    three = ("--sources", "denoise", "derain", "dehaze", "--clean", clean)
+    for batch, said in ((2, True), (8, False)):
+        out = ("--steps", 1, "--batch", batch, "--out", tmp_path / f"{batch}")
+        assert baryir("train", *three, *TOY, *out) == 0
+        assert ("67% of the patches are the only ones" in capsys.readouterr().err) == said
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)

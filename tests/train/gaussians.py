@@ -6,6 +6,7 @@ Gaussian sources with almost disjoint supports, so that one shared map can serve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.barycenter import Latents
 from models.potentials import Potentials
 from train.objective import Objective, PaperObjective
 from train.recipe import Recipe, SourceRecipe
+from train.trainer import average_into
 
 Array = NDArray[np.float64]
 
@@ -82,11 +84,15 @@ def play(
     steps: int,
     batch: int,
     learning_rate: float,
-) -> None:
+) -> nn.Module:
     """The max-min loop of the product on vectors: latents are ``(N, d, 1, 1)``.
 
     The map's side of ``objective`` and its potentials' side take one step each in turn.
+
+    Returns:
+        The network with averaged weights, which is what a run exports.
     """
+    average = deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.Adam(network.parameters(), learning_rate, betas=(0.5, 0.9))
     for step in range(steps):
         factor = min(1.0, 2 * (1 - step / steps))
@@ -101,6 +107,8 @@ def play(
         torch.autograd.backward(loss)
         optimiser.step()
         objective.potentials_step(latents.barycenter.detach(), source, factor)
+        average_into(average, network, objective.recipe.ema, step)
+    return average
 
 
 class Incongruent(PaperObjective):
@@ -146,13 +154,15 @@ def solve(
     recipe = Recipe(sources={"vectors": SourceRecipe()}, losses=("mwb",), potentials_rate=1e-3)
     objective = kind(recipe, Potentials(dimension, len(weights), hidden=64), barycenter_weights, q)
     network = GaussianMap(dimension)
-    play(objective, network, gaussians, steps=steps, batch=batch, learning_rate=learning_rate)
-    return measure(network, gaussians, weights)
+    found = play(
+        objective, network, gaussians, steps=steps, batch=batch, learning_rate=learning_rate
+    )
+    return measure(found, gaussians, weights)
 
 
 @torch.no_grad()
 def measure(network: nn.Module, gaussians: Gaussians, weights: Sequence[float]) -> Report:
-    """Compares with POT's barycenter, on 20,000 samples of each source."""
+    """Compares with POT's barycenter, on 200,000 samples of each source."""
     from ot.gaussian import bures_wasserstein_barycenter, bures_wasserstein_distance
 
     mean, covariance = bures_wasserstein_barycenter(
@@ -160,7 +170,7 @@ def measure(network: nn.Module, gaussians: Gaussians, weights: Sequence[float]) 
     )
     report = Report([], [], [])
     for k in range(len(weights)):
-        moved = network(gaussians.draw(torch.full((20_000,), k))).double().numpy()
+        moved = network(gaussians.draw(torch.full((200_000,), k))).double().numpy()
         m, c = moved.mean(0), np.cov(moved.T)
         distance = bures_wasserstein_distance(m, mean, c, covariance)
         report.uvp.append(float(100 * distance**2 / (np.trace(covariance) / 2)))

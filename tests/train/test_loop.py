@@ -46,8 +46,8 @@ def follow(
     trainer, run = Trainer(recipe, sources), Run(folder)
     folder.mkdir(exist_ok=True)
     if last := run.last_checkpoint():
-        checkpoint.load(last, trainer)
-        run.go_on(recipe, trainer.step)
+        changes = checkpoint.load(last, trainer)
+        run.go_on(recipe, trainer.step, changes)
     validation = Validation(sources, size=32, each=2) if validate else None
     loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm))
     return trainer
@@ -160,7 +160,9 @@ def test_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path) ->
     follow(data, run, replace(RECIPE, steps=6), log=2, checkpoint=4)
     (run / "checkpoints" / "00000006").rename(run / "checkpoints" / "gone")
     follow(data, run, log=2)
-    assert [e["step"] for e in Run(run).entries()] == [2, 4, 6, 8, 10]
+    entries = Run(run).entries()
+    assert [e["step"] for e in entries if "rate" in e] == [2, 4, 6, 8, 10]
+    assert [e for e in entries if "rate" not in e] == [{"step": 4, "changes": ["steps 6 -> 10"]}]
 
 
 def test_validation_samples_and_curves(data: Path, tmp_path: Path) -> None:
