@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -142,12 +143,25 @@ class Skipped:
         return [f"{path} {why}" for path, why in fresh.items()]
 
 
-def crop(rng: np.random.Generator, images: Sequence[Pixels], size: int) -> list[Pixels]:
+def crop(
+    rng: np.random.Generator, images: Sequence[Pixels], size: int, zoom: float = 1.0
+) -> list[Pixels]:
     """The same random square of every image, turned and mirrored alike.
 
     Images smaller than ``size`` are mirrored outwards first.
+
+    Args:
+        size: side of what is returned, in pixels.
+        zoom: the square is up to so many times as wide, by a factor drawn evenly in the logarithm
+            as far as the image reaches, and is shrunk to ``size``.
     """
     height, width = images[0].shape[:2]
+    reach = min(zoom, min(height, width) / size)
+    if reach > 1:
+        side = round(size * math.exp(rng.uniform(0, math.log(reach))))
+        wide = crop(rng, images, side)
+        small = (cv2.resize(i, (size, size), interpolation=cv2.INTER_AREA) for i in wide)
+        return [np.asarray(i, np.uint8) for i in small]
     if height < size or width < size:
         bottom, right = max(size - height, 0), max(size - width, 0)
         images = [

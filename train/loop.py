@@ -17,6 +17,7 @@ from train import checkpoint, curves
 from train.distributed import Team
 from train.images import Skipped
 from train.objective import Terms
+from train.parts import Window
 from train.recipe import SAMPLES_A_STEP, Recipe
 from train.run import Entry, Run
 from train.sources import Patches, Source, skipped_of
@@ -104,9 +105,8 @@ def _steps(
     """What every step from the current one to the end of its stage trains on."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
-    patches = Patches(
-        sources, trainer.probabilities.tolist(), stage.patch, recipe.seed, skipped=skipped
-    )
+    window = Window(stage.patch, stage.zoom)
+    patches = Patches(sources, trainer.probabilities.tolist(), window, recipe.seed, skipped=skipped)
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     indices = [

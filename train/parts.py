@@ -21,6 +21,14 @@ Degrade = Callable[[Image, np.random.Generator], Image]
 
 
 @dataclass(frozen=True)
+class Window:
+    """What a patch shows of its photograph; see :func:`train.images.crop`."""
+
+    size: int
+    zoom: float = 1.0
+
+
+@dataclass(frozen=True)
 class NoiseRange:
     """Noise levels drawn evenly between two, in 8-bit steps."""
 
@@ -84,7 +92,7 @@ class Part(Protocol):
         """The same without the photographs that are not wanted."""
         ...
 
-    def draw(self, rng: np.random.Generator, size: int, images: ImageCache) -> Pair: ...
+    def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair: ...
 
 
 @dataclass(frozen=True)
@@ -118,10 +126,10 @@ class Synthesised:
     def keep(self, wanted: Callable[[Path], bool]) -> Synthesised:
         return replace(self, photographs=tuple(filter(wanted, self.photographs)))
 
-    def draw(self, rng: np.random.Generator, size: int, images: ImageCache) -> Pair:
+    def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         image = images.read(self.photographs[int(rng.integers(len(self.photographs)))])
-        (patch,) = crop(rng, [image], size + 2 * self.margin)
-        inner = slice(self.margin, self.margin + size)
+        (patch,) = crop(rng, [image], window.size + 2 * self.margin, window.zoom)
+        inner = slice(self.margin, self.margin + window.size)
         target = patch[inner, inner]
         if rng.random() < self.clean_share:
             return target, target
@@ -151,10 +159,10 @@ class Paired:
     def keep(self, wanted: Callable[[Path], bool]) -> Paired:
         return replace(self, pairs=tuple(pair for pair in self.pairs if wanted(pair[1])))
 
-    def draw(self, rng: np.random.Generator, size: int, images: ImageCache) -> Pair:
+    def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         degraded, target = self.pairs[int(rng.integers(len(self.pairs)))]
         both = [images.read(degraded), images.read(target)]
         if both[0].shape != both[1].shape:
             raise UnusableError(degraded, "differs in size from its partner")
-        first, second = crop(rng, both, size)
+        first, second = crop(rng, both, window.size, window.zoom)
         return first, second

@@ -62,16 +62,22 @@ def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run at one patch and batch size; ``share`` of all steps."""
+    """A part of the run at one patch and batch size; ``share`` of all steps.
+
+    ``zoom`` above 1 shows patches of photographs shrunk by up to that factor: more of the scene at
+    the same cost, as haze and darkness are learnt from it.
+    """
 
     share: float
     patch: int
     batch: int
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
         _check("share", self.share, above=0)
         _check("patch", self.patch, 8, 4096, whole=True)
         _check("batch", self.batch, 1, SAMPLES_A_STEP, whole=True)
+        _check("zoom", self.zoom, 1, 64)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from train.parts import (
     Paired,
     Part,
     Synthesised,
+    Window,
 )
 
 BLUR_MARGIN = 16
@@ -110,7 +111,7 @@ class Source:
     def files(self) -> Iterable[Path]:
         return (path for _, part in self.parts for path in part.files)
 
-    def draw(self, rng: np.random.Generator, size: int, images: ImageCache) -> Pair:
+    def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         """A random pair of patches.
 
         Raises:
@@ -119,7 +120,7 @@ class Source:
         which = 0
         if len(self.parts) > 1:
             which = int(rng.choice(len(self.parts), p=[share for share, _ in self.parts]))
-        return self.parts[which][1].draw(rng, size, images)
+        return self.parts[which][1].draw(rng, window, images)
 
 
 @dataclass(frozen=True)
@@ -298,7 +299,7 @@ class Patches(Dataset[tuple[Tensor, Tensor, int]]):
         self,
         sources: Sequence[Source],
         probabilities: Sequence[float],
-        size: int,
+        window: Window,
         seed: int,
         *,
         images: ImageCache | None = None,
@@ -306,7 +307,7 @@ class Patches(Dataset[tuple[Tensor, Tensor, int]]):
     ) -> None:
         self.sources = sources
         self.probabilities = np.asarray(probabilities) / sum(probabilities)
-        self.size = size
+        self.window = window
         self.seed = seed
         self.images = ImageCache() if images is None else images
         self.skipped = skipped_of(sources) if skipped is None else skipped
@@ -316,7 +317,7 @@ class Patches(Dataset[tuple[Tensor, Tensor, int]]):
         k = int(rng.choice(len(self.sources), p=self.probabilities))
         for attempt in range(1, RETRIES + 1):
             try:
-                degraded, target = self.sources[k].draw(rng, self.size, self.images)
+                degraded, target = self.sources[k].draw(rng, self.window, self.images)
                 return _tensor(degraded), _tensor(target), k
             except UnusableError as error:
                 self.skipped.add(error)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.network import BaryIR
+from train.parts import Window
 from train.sources import Patches, Source
 
 SEED = 20_000
@@ -23,7 +24,7 @@ class Validation:
     def __init__(self, sources: Sequence[Source], size: int = 128, each: int = 8) -> None:
         self.patches: dict[str, tuple[Tensor, Tensor]] = {}
         for source in sources:
-            patches = Patches([source], [1.0], size, SEED)
+            patches = Patches([source], [1.0], Window(size), SEED)
             drawn = [patches[i] for i in range(each)]
             self.patches[source.name] = (
                 torch.stack([degraded for degraded, _, _ in drawn]),

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from tests.train.conftest import write
 from train.images import ImageCache
-from train.parts import NoiseLevels, NoiseRange
+from train.parts import NoiseLevels, NoiseRange, Window
 from train.sources import (
     Patches,
     Source,
@@ -29,7 +30,7 @@ WHOLE = SourceOptions(holdout=0)
 
 
 def sample(source: Source, seed: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    return source.draw(np.random.default_rng(seed), size, ImageCache())
+    return source.draw(np.random.default_rng(seed), Window(size), ImageCache())
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_mixed_source_draws_both(data: Path) -> None:
     cache = ImageCache()
     rainy = {cache.read(path).tobytes() for path in paired.files}
     for seed in range(60):
-        _, target = derain.draw(np.random.default_rng(seed), 8, cache)
+        _, target = derain.draw(np.random.default_rng(seed), Window(8), cache)
         # A patch of a paired photograph is found in one of those, of a clean one in no such.
         shares[_inside(target, [cache.read(p) for p in synthesised.files])] += 1
     assert rainy
@@ -248,9 +249,27 @@ def test_one_photograph_is_too_few(tmp_path: Path) -> None:
         gather(["denoise"], None, [tmp_path])
 
 
+def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(120, dtype=np.uint8)[None, :, None], (60, 1, 3))
+    for name in ("a.png", "b.png"):
+        Image.fromarray(ramp).save(tmp_path / name)
+    (source,) = gather(["dehaze"], None, [tmp_path], WHOLE)
+
+    def reach(zoom: float, seed: int) -> int:
+        """Columns of the photograph between two edges of a patch, whichever way it is turned."""
+        rng, images = np.random.default_rng(seed), ImageCache()
+        _, target = source.draw(rng, Window(20, zoom), images)
+        return int(np.ptp(target.astype(int)))
+
+    assert {reach(1, seed) for seed in range(20)} == {19}
+    reaches = [reach(8, seed) for seed in range(60)]
+    assert min(reaches) < 25
+    assert 50 < max(reaches) < 60, "the photograph's shorter side, and no more"
+
+
 def test_samples(data: Path) -> None:
     sources = gather(ALL, data, options=WHOLE)
-    first, again = (Patches(sources, [1.0] * 5, 24, 9) for _ in range(2))
+    first, again = (Patches(sources, [1.0] * 5, Window(24), 9) for _ in range(2))
     seen = set()
     for index in range(30):
         degraded, target, k = first[index]
@@ -262,11 +281,11 @@ def test_samples(data: Path) -> None:
         assert k == other[2]
         seen.add(k)
     assert seen == set(range(5))
-    assert not torch.equal(first[0][1], Patches(sources, [1.0] * 5, 24, 10)[0][1])
+    assert not torch.equal(first[0][1], Patches(sources, [1.0] * 5, Window(24), 10)[0][1])
 
 
 def test_sampling_follows_the_probabilities(data: Path) -> None:
-    patches = Patches(gather(["denoise", "dehaze"], data, options=WHOLE), [3.0, 1.0], 8, 0)
+    patches = Patches(gather(["denoise", "dehaze"], data, options=WHOLE), [3.0, 1.0], Window(8), 0)
     share = np.mean([patches[i][2] == 0 for i in range(400)])
     assert share == pytest.approx(0.75, abs=0.08)
 
@@ -290,7 +309,7 @@ def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
     bad = data / "Denoise" / "1.png"
     bad.write_bytes(bad.read_bytes()[:60])
     sources = gather(["denoise", "dehaze"], data, options=WHOLE)
-    first, again = (Patches(sources, [1.0, 1.0], 16, 0) for _ in range(2))
+    first, again = (Patches(sources, [1.0, 1.0], Window(16), 0) for _ in range(2))
     order = list(range(24))
     samples = [first[i] for i in order]
     for i in reversed(order):
@@ -305,16 +324,16 @@ def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
 
 def test_only_samples_of_the_bad_image_change(data: Path) -> None:
     sources = gather(["denoise"], data, options=WHOLE)
-    whole = [Patches(sources, [1.0], 16, 0)[i] for i in range(30)]
+    whole = [Patches(sources, [1.0], Window(16), 0)[i] for i in range(30)]
     (data / "Denoise" / "1.png").write_bytes(b"")
-    damaged = [Patches(sources, [1.0], 16, 0)[i] for i in range(30)]
+    damaged = [Patches(sources, [1.0], Window(16), 0)[i] for i in range(30)]
     same = sum(torch.equal(a[1], b[1]) for a, b in zip(whole, damaged, strict=True))
     assert 14 <= same <= 28
 
 
 def test_pairs_that_differ_in_size_are_skipped(data: Path) -> None:
     write(data / "Derain" / "gt" / "norain-1.png", 0, (50, 50))
-    patches = Patches(gather(["derain"], data, options=WHOLE), [1.0], 16, 0)
+    patches = Patches(gather(["derain"], data, options=WHOLE), [1.0], Window(16), 0)
     for i in range(10):
         assert patches[i][0].shape == (3, 16, 16)
     rainy = data / "Derain" / "rainy" / "rain-1.png"
@@ -326,7 +345,7 @@ def test_a_source_of_unusable_images_alone_is_an_error(data: Path) -> None:
     for path in sources[0].files:
         path.write_bytes(b"no image")
     with pytest.raises(SourceError, match="source derain: 100 unusable images in a row"):
-        Patches(sources, [1.0], 16, 0)[0]
+        Patches(sources, [1.0], Window(16), 0)[0]
 
 
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -337,9 +356,9 @@ def test_workers_give_the_same_samples_and_report_to_their_owner(data: Path) -> 
     bad = data / "Denoise" / "2.png"
     bad.write_bytes(b"no image")
     sources = gather(["denoise", "derain"], data, options=WHOLE)
-    alone = Patches(sources, [1.0, 1.0], 16, 4)
+    alone = Patches(sources, [1.0, 1.0], Window(16), 4)
     shared = skipped_of(sources)
-    patches = Patches(sources, [1.0, 1.0], 16, 4, skipped=shared)
+    patches = Patches(sources, [1.0, 1.0], Window(16), 4, skipped=shared)
     loader = DataLoader(patches, batch_sampler=[range(16), range(16, 32)], num_workers=2)
     got = torch.cat([degraded for degraded, _, _ in loader])
     assert torch.equal(got, torch.stack([alone[i][0] for i in range(32)]))
@@ -352,7 +371,7 @@ def test_an_error_in_a_worker_is_one_line(data: Path) -> None:
     sources = gather(["derain"], data, options=WHOLE)
     for path in sources[0].files:
         path.unlink()
-    patches = Patches(sources, [1.0], 16, 0)
+    patches = Patches(sources, [1.0], Window(16), 0)
     with pytest.raises(SourceError) as caught:
         list(DataLoader(patches, batch_sampler=[range(2)], num_workers=1))
     assert re.fullmatch(r"source derain: 100 unusable images .*cannot be opened", str(caught.value))
