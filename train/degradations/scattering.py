@@ -34,11 +34,12 @@ def depth_field(
     A ground plane and coarse noise, seen through a window of a random part of the scene.
 
     Args:
-        window: the part's height, 1 for the whole scene; drawn from 0.15 to 1 unless given.
+        window: the part's height, 1 for the whole scene; drawn from 0.5 to 1 unless given, since
+            a narrow part does not tell how much haze there is.
         relief: share of the noise, the rest is the plane; drawn from 0 to 0.7 unless given. Much
             of it is good training, but looks like drifting fog where a whole scene is seen.
     """
-    window = given_or(window, rng.uniform(0.15, 1))
+    window = given_or(window, rng.uniform(0.5, 1))
     top = rng.uniform(0, 1 - window)
     plane = np.linspace(1 - top, 1 - top - window, shape[0], dtype=np.float32)[:, None]
     cells = 2 + int(5 * window)
