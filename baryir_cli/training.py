@@ -83,13 +83,17 @@ class TrainingDisplay:
             if "psnr" in entry:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
-            for line in entry.get("skipped", ()):
-                self.skipped += 1
-                self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
+            self.skip(entry.get("skipped", ()))
             if not self.console.is_terminal:
                 self.console.print(self._line(entry), markup=False)
         rate = self.entry.get("patches_per_second")
         self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")
+
+    def skip(self, lines: Sequence[str]) -> None:
+        """Names images that turned out unusable."""
+        self.skipped += len(lines)
+        for line in lines:
+            self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
 
     def _line(self, entry: Entry) -> str:
         parts = [f"step {entry['step']}/{self.steps}"]

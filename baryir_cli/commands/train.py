@@ -180,6 +180,8 @@ def train(
     """
     from baryir_cli.training_run import Request, conduct
 
+    if epochs is not None and (steps or not 0 < epochs < float("inf")):
+        raise UsageError("--epochs is a number above 0, instead of --steps")
     entries = {
         "noise": noise,
         "clean_share": clean_share,
@@ -209,6 +211,8 @@ def train(
         sources or [],
         _fields(network or []),
     )
+    if single and "single" not in plan.sources:
+        raise UsageError("--single is the folder of --sources single, which is not trained on")
     conduct(
         Request(
             recipe=plan,
@@ -255,8 +259,11 @@ def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> P
 
     if name and file:
         raise UsageError("--recipe and --config are both recipes; give one of them")
-    if resumed and not name and not file and Run(resumed).recipe_file.is_file():
-        return Run(resumed).recipe_file
+    if resumed and not name and not file and Run(resumed).last_checkpoint():
+        own = Run(resumed).recipe_file
+        if not own.is_file():
+            raise UsageError(f"{own} is gone; say --recipe or --config, as the run was begun with")
+        return own
     known = shipped()
     path = file or known.get(name or "paper")
     if path is None:
@@ -301,7 +308,7 @@ def _recipe(
         name = name.rstrip(":")
         if name in {*entries, *stage, *(["network"] if network else [])}:
             raise UsageError(f"{_option(name)} {problem}") from None
-        raise UsageError(f"{path.name}: {error}") from None
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _option(entry: str) -> str:
