@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
 from models.weights import read_weights
 from tests.conftest import Run
 from tests.train.conftest import write
 from train.folders import hold_out
+from train.recipe import Recipe, shipped
 from train.sources import Patches
 from train.trainer import Trainer
 
@@ -266,3 +269,30 @@ def test_tensorboard_is_missed_before_anything_is_written(
     assert baryir("train", *asked, "--out", tmp_path / "run") == 1
     assert "--tensorboard needs it installed" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_defaults_in_the_help_are_those_of_the_recipe() -> None:
+    recipe = Recipe.load(shipped()["paper"])
+    options = get_type_hints(command, include_extras=True)
+    said = {}
+    for name, hint in options.items():
+        text = getattr(getattr(hint, "__metadata__", [None])[0], "help", None) or ""
+        if found := re.search(r"\\\[default: (.*)]$", text):
+            said[name] = found[1]
+    (stage,) = recipe.stages
+    values = recipe.to_dict() | {
+        "sources": list(recipe.sources),
+        "batch": stage.batch,
+        "patch": stage.patch,
+        "lr": recipe.learning_rate,
+        "potentials_lr": recipe.potentials_rate,
+        "compile": "compile" if recipe.compile else "no-compile",
+    }
+
+    def words(value: Any) -> str:
+        if isinstance(value, (list, tuple)):
+            return " ".join(map(words, value))
+        return f"{value}" if isinstance(value, (str, int)) else f"{value:g}"
+
+    assert said == {name: words(values[name]) for name in said}
+    assert len(said) > 20
