@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -104,11 +105,9 @@ class TrainingDisplay:
         return "  ".join(parts)
 
     def _panel(self) -> Group:
-        losses = Table(box=None, pad_edge=False)
         names = [name for name in LOSSES if name in self.entry]
-        for name in names:
-            losses.add_column(name, justify="right")
-        losses.add_row(*(f"{self.entry[name]:.4g}" for name in names))
+        # A table would cut the numbers where it is too wide for the terminal.
+        losses = Columns((f"{name}\n{self.entry[name]:.4g}" for name in names), (0, 2))
         return Group(losses, self._sources(), self.progress)
 
     def _sources(self) -> Table:

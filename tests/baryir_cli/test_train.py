@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from rich.console import Console
 
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
+from baryir_cli.training import LOSSES, TrainingDisplay
 from models.weights import read_weights
 from tests.conftest import Run
 from tests.train.conftest import write
@@ -296,3 +299,16 @@ def test_defaults_in_the_help_are_those_of_the_recipe() -> None:
 
     assert said == {name: words(values[name]) for name in said}
     assert len(said) > 20
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_panel_cuts_no_number(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    display = TrainingDisplay(console, 0, 300000)
+    entry = {name: -1234.5 - i for i, name in enumerate(LOSSES)}
+    display.update(1, {"step": 1, "l1_source": {"denoise": 0.1}} | entry)
+    with console.capture() as shown:
+        console.print(display._panel())
+    for name, value in entry.items():
+        assert name in shown.get()
+        assert f"{value:.4g}" in shown.get()
