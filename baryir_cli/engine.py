@@ -139,7 +139,7 @@ class Engine:
             try:
                 return self._tiled(pixels, vertical, horizontal, strength, progress)
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 failure = str(error) or "out of memory"
             # Outside of the handler, whose traceback would keep the tensors alive.
@@ -391,7 +391,7 @@ def _alike(axis: Axis, limit: int) -> Iterator[list[int]]:
     yield run
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     return (
         isinstance(error, (torch.OutOfMemoryError, MemoryError))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -83,13 +84,17 @@ class TrainingDisplay:
             if "psnr" in entry:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
-            for line in entry.get("skipped", ()):
-                self.skipped += 1
-                self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
+            self.skip(entry.get("skipped", ()))
             if not self.console.is_terminal:
                 self.console.print(self._line(entry), markup=False)
         rate = self.entry.get("patches_per_second")
         self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")
+
+    def skip(self, lines: Sequence[str]) -> None:
+        """Names images that turned out unusable."""
+        self.skipped += len(lines)
+        for line in lines:
+            self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
 
     def _line(self, entry: Entry) -> str:
         parts = [f"step {entry['step']}/{self.steps}"]
@@ -100,11 +105,9 @@ class TrainingDisplay:
         return "  ".join(parts)
 
     def _panel(self) -> Group:
-        losses = Table(box=None, pad_edge=False)
         names = [name for name in LOSSES if name in self.entry]
-        for name in names:
-            losses.add_column(name, justify="right")
-        losses.add_row(*(f"{self.entry[name]:.4g}" for name in names))
+        # A table would cut the numbers where it is too wide for the terminal.
+        losses = Columns((f"{name}\n{self.entry[name]:.4g}" for name in names), (0, 2))
         return Group(losses, self._sources(), self.progress)
 
     def _sources(self) -> Table:

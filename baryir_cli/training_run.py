@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from baryir_cli.console import messages
 from baryir_cli.device import resolve_device
+from baryir_cli.engine import out_of_memory
 from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
 from baryir_cli.references import find_weights, load
@@ -65,11 +66,27 @@ def conduct(request: Request) -> None:
         with team(device) as together:
             _conduct(request, str(device), together)
     except KeyboardInterrupt:
-        raise StoppedError("interrupted; the same command with --resume goes on") from None
+        raise StoppedError(f"interrupted; {_left(request.out)}") from None
     except (RecipeError, RunError) as error:  # before anything is written
         raise UsageError(str(error)) from None
-    except (SourceError, DivergedError, CheckpointError, WeightsError, TeamError) as error:
+    except TeamError as error:
+        raise UserError(f"{error}; {_left(request.out)}") from None
+    except (SourceError, DivergedError, CheckpointError, WeightsError) as error:
         raise UserError(str(error)) from None
+    except RuntimeError as error:
+        if out_of_memory(error):
+            problem = "out of memory: take a smaller --batch or --patch"
+        elif "DataLoader worker" in str(error):
+            problem = "a process that makes patches was killed"
+        else:
+            raise
+        raise UserError(f"{problem}; {_left(request.out)}") from None
+
+
+def _left(out: Path) -> str:
+    """What a run that ended too early can be gone on with."""
+    last = Run(out).last_checkpoint()
+    return f"--resume goes on from {last}" if last else "there is no checkpoint to go on from yet"
 
 
 def _conduct(request: Request, device: str, together: Team) -> None:
@@ -77,7 +94,9 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     sources = _sources(request, "train")
     held_out = _sources(request, "validation") if request.holdout else []
     recipe = request.recipe
-    if request.epochs:
+    if request.tensorboard:
+        _summary_writer()
+    if request.epochs is not None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
     start = load(find_weights(request.init)) if request.init else None
@@ -85,6 +104,9 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
     changes = checkpoint.load(last, trainer) if last else []
+    validation = None
+    if held_out and together.leads:
+        validation = Validation(held_out, multiple=recipe.config().multiple)
     together.wait()
     if together.leads:
         if last:
@@ -96,7 +118,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         console.print(_opening(trainer, last), markup=False)
         for note in _notes(trainer, changes):
             console.print(note, markup=False)
-    _follow(request, trainer, sources, held_out, run)
+    _follow(request, trainer, sources, validation, run)
     if together.leads:
         target = run.path / "weights.safetensors"
         export_weights(trainer, target, {"data": [s.origin for s in sources]})
@@ -111,18 +133,23 @@ def _last_checkpoint(run: Run) -> Path:
 
 
 def _follow(
-    request: Request, trainer: Trainer, sources: list[Source], held_out: list[Source], run: Run
+    request: Request,
+    trainer: Trainer,
+    sources: list[Source],
+    validation: Validation | None,
+    run: Run,
 ) -> None:
     rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
     if not trainer.team.leads:
         train(trainer, sources, None, run, rhythm)
         return
     console = messages()
-    validation = Validation(held_out) if held_out else None
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update
     if request.tensorboard:
         watch = _both(watch, _tensorboard(run.path))
+    if validation:
+        display.skip(validation.skipped)
     with display:
         train(trainer, sources, validation, run, rhythm, watch)
     if display.skipped:
@@ -190,18 +217,23 @@ def _both(first: Watch, second: Watch) -> Watch:
     return watch
 
 
-def _tensorboard(folder: Path) -> Watch:
-    """Writes every entry of the log as scalars.
+def _summary_writer() -> Callable[..., Any]:
+    """TensorBoard's writer of event files.
 
     Raises:
-        UserError: TensorBoard is not installed.
+        UserError: it is not installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UserError(f"--tensorboard needs it installed: {EXTRA}") from None
-    writer: Callable = SummaryWriter
-    events = writer(str(folder))
+    writer: Callable[..., Any] = SummaryWriter
+    return writer
+
+
+def _tensorboard(folder: Path) -> Watch:
+    """Writes every entry of the log as scalars."""
+    events = _summary_writer()(str(folder))
 
     def watch(step: int, entry: Entry | None) -> None:
         for name, value in (entry or {}).items():

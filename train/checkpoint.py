@@ -19,7 +19,7 @@ from train.trainer import Trainer
 
 
 class CheckpointError(ValueError):
-    """A folder that is no whole checkpoint; the message names it."""
+    """A checkpoint cannot be written, or is not whole; the message names the file."""
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -43,10 +43,7 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
                 network.state_dict(),
                 provenance(trainer, run.name),
             )
-        with open(temporary / "state.pt", "wb") as file:
-            torch.save(trainer.state(), file)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_state(temporary / "state.pt", trainer.state())
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
     except BaseException:
@@ -55,6 +52,16 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    with open(path, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # as PyTorch says it where a disk is full
+            raise CheckpointError(f"{path}: not all of it could be written") from error
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load(path: Path, trainer: Trainer) -> list[str]:

@@ -108,7 +108,7 @@ def team(device: torch.device) -> Iterator[Team]:
         yield Team(dist.get_rank(), size)
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise TeamError("another process of the run ended; --resume goes on") from error
+            raise TeamError("another process of the run ended") from error
         raise
     finally:
         dist.destroy_process_group()

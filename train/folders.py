@@ -165,7 +165,9 @@ def hold_out(names: Sequence[str], share: float) -> set[str]:
         SourceError: with fewer than two names, nothing would be left to train on.
     """
     if len(set(names)) < 2:
-        raise SourceError("one photograph is too few to hold any out for validation")
+        raise SourceError(
+            "one photograph is too few to hold any out for validation; 0 trains on all"
+        )
     place = {name: _place(name) for name in names}
     return {name for name in names if place[name] < share} or {min(names, key=place.__getitem__)}
 

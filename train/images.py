@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ Pixels = NDArray[np.uint8]
 
 # Threads of OpenCV's pool do not survive the fork of a loader's worker, and a patch needs none.
 cv2.setNumThreads(1)
+# It prints what it returns as an error anyway, across the panel. OpenCV 5 has moved the switch.
+_log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+_log.setLogLevel(0)
 
 REASONS = (
     "cannot be opened",
@@ -81,17 +85,24 @@ class ImageCache:
         self.limit = limit
         self.size = 0
         self._images: OrderedDict[Path, Pixels] = OrderedDict()
+        self._unusable: dict[Path, str] = {}
 
     def read(self, path: Path) -> Pixels:
         """The decoded image.
 
         Raises:
-            UnusableError: it cannot be decoded.
+            UnusableError: it cannot be decoded; that is tried once.
         """
         if path in self._images:
             self._images.move_to_end(path)
             return self._images[path]
-        image = decode(path)
+        if path in self._unusable:
+            raise UnusableError(path, self._unusable[path])
+        try:
+            image = decode(path)
+        except UnusableError as error:
+            self._unusable[path] = error.reason
+            raise
         self._images[path] = image
         self.size += image.nbytes
         share = self.limit // _processes()

@@ -187,7 +187,9 @@ class Recipe:
         self._check_noise()
         if (self.steps + 1) * SAMPLES_A_STEP > 2**62:
             raise RecipeError("steps is out of range")
-        self.config()
+        if self.seed >= 2**63:
+            raise RecipeError("seed is out of range")
+        self._check_patches()
 
     def _check_choices(self) -> None:
         for name, kind in {
@@ -212,6 +214,14 @@ class Recipe:
             low, high = self.noise_range
             _check("noise_range", low, 0, 255)
             _check("noise_range", high, low, 255)
+
+    def _check_patches(self) -> None:
+        multiple = self.config().multiple
+        for stage in self.stages:
+            if stage.patch % multiple:
+                raise RecipeError(
+                    f"patch must be a multiple of {multiple} for this network, not {stage.patch}"
+                )
 
     def config(self) -> NetworkConfig:
         """The network's configuration.

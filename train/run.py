@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,14 @@ class Run:
         """Makes the folder ready for a new run.
 
         Raises:
-            RunError: there is a run already, and it is not to be overwritten.
+            RunError: there is a run already, and it is not to be overwritten, or a file.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is no folder")
         there = [self.path / name for name in OWN if (self.path / name).exists()]
         if there and not overwrite:
-            raise RunError(f"{self.path} holds a run: --resume goes on, --overwrite begins anew")
+            way = "--resume goes on, " if self.last_checkpoint() else ""
+            raise RunError(f"{self.path} holds a run: {way}--overwrite begins anew")
         for path in there:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,7 @@ class Run:
         """
         self._write_recipe(recipe)
         text = "".join(json.dumps(e) + "\n" for e in self.entries() if e["step"] <= step)
-        (self.path / "log.jsonl").write_text(text, "utf-8")
+        _replace(self.path / "log.jsonl", text)
         if changes:
             self.log({"step": step, "changes": changes})
 
@@ -79,5 +83,14 @@ class Run:
         return entries
 
     def _write_recipe(self, recipe: Recipe) -> None:
-        text = json.dumps(recipe.to_dict(), indent=1) + "\n"
-        self.recipe_file.write_text(text, "utf-8")
+        _replace(self.recipe_file, json.dumps(recipe.to_dict(), indent=1) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file that a resumed run cannot do without: the old one or the new one is whole."""
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

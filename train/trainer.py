@@ -53,6 +53,9 @@ class Trainer:
         self.network: BaryIR = build(config, self.device)
         if start:
             start_from(self.network, start)
+        if config.fed == "source" and not recipe.losses:
+            # No loss reaches T then, and DDP waits for the gradient of whatever wants one.
+            self.network.stage.map.requires_grad_(False)
         latent_channels = config.channels(config.levels - 1)
         potentials = Potentials(latent_channels, len(sources)).to(self.device)
         self.average = build(config, self.device).requires_grad_(False)
@@ -163,21 +166,25 @@ class Trainer:
             RecipeError: the state is of another network, of other sources or another optimiser.
         """
         began = Recipe.from_dict(state["recipe"])
-        for what, then, now in [
-            ("network", began.config(), self.recipe.config()),
-            ("sources", list(began.sources), list(self.recipe.sources)),
+        then, now = began.config().to_dict(), self.recipe.config().to_dict()
+        for what, before, after in [
+            *((f"network: {name}", then[name], now[name]) for name in then),
+            ("list of sources", *map(list, (began.sources, self.recipe.sources))),
             ("optimiser", began.optimiser, self.recipe.optimiser),
         ]:
-            if then != now:
-                raise RecipeError(f"the run was begun with another {what}: {then}")
+            if before != after:
+                raise RecipeError(f"the run was begun with another {what} {before}, not {after}")
         self.step = state["step"]
         self.start = state["start"]
         self.network.load_state_dict(network)
         self.average.load_state_dict(average)
         self.objective.potentials.load_state_dict(state["potentials"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["weight_decay"] = self.recipe.weight_decay
         self.objective.optimiser.load_state_dict(state["potentials_optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # else it was another precision's
+            self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         images = [
             f"images of {name} {then} -> {self.images[name]}"

@@ -12,24 +12,35 @@ from torch import Tensor
 
 from models.network import BaryIR
 from train.parts import Window
-from train.sources import Patches, Source
+from train.sources import Patches, Source, skipped_of
 
 SEED = 20_000
 """Of the patches: the same in every run, whatever its own seed."""
 
 
 class Validation:
-    """Fixed patches of every source, ``each`` of side ``size``."""
+    """Fixed patches of every source, ``each`` of side ``size`` or less.
 
-    def __init__(self, sources: Sequence[Source], size: int = 128, each: int = 8) -> None:
+    ``skipped`` has a line for every image that no patch could be made of.
+
+    Args:
+        multiple: what the side has to be one of, for the network.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], size: int = 128, each: int = 8, multiple: int = 1
+    ) -> None:
+        size = max(size - size % multiple, multiple)
+        notes = skipped_of(sources)
         self.patches: dict[str, tuple[Tensor, Tensor]] = {}
         for source in sources:
-            patches = Patches([source], [1.0], Window(size), SEED)
+            patches = Patches([source], [1.0], Window(size), SEED, skipped=notes)
             drawn = [patches[i] for i in range(each)]
             self.patches[source.name] = (
                 torch.stack([degraded for degraded, _, _ in drawn]),
                 torch.stack([target for _, target, _ in drawn]),
             )
+        self.skipped = notes.news()
 
     @torch.no_grad()
     def psnr(self, network: BaryIR, picture: Path | None = None) -> dict[str, float]:

@@ -17,8 +17,9 @@ DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
 OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
 
 
-def option(text: str, panel: str, *names: str, **settings: Any) -> Any:
-    """An option whose default is the recipe's, so that none is shown."""
+def option(text: str, panel: str, *names: str, default: str = "", **settings: Any) -> Any:
+    """An option whose default is the recipe's; ``default`` says the value in recipe ``paper``."""
+    text += f"  \\[default: {default}]" if default else ""
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **settings)
 
 
@@ -29,6 +30,7 @@ def train(
             "Degradations to train on: denoise (or denoise_15 ...), derain, dehaze, deblur,"
             " lowlight, single. Several at once. (paper: three of them, or five)",
             DATA,
+            default="denoise derain dehaze deblur lowlight",
         ),
     ] = None,
     data: Annotated[
@@ -48,10 +50,10 @@ def train(
     ] = None,
     noise: Annotated[
         list[float] | None,
-        option("Noise levels in 8-bit steps. (paper: 15 25 50)", DATA),
+        option("Noise levels in 8-bit steps. (paper: 15 25 50)", DATA, default="15 25 50"),
     ] = None,
     clean_share: Annotated[
-        float | None, option("Share of synthetic pairs left clean. (paper: 0)", DATA)
+        float | None, option("Share of synthetic pairs left clean. (paper: 0)", DATA, default="0")
     ] = None,
     recipe: Annotated[
         str | None,
@@ -64,66 +66,103 @@ def train(
     config: Annotated[Path | None, option("A recipe file instead.", OBJECTIVE)] = None,
     losses: Annotated[
         list[str] | None,
-        option("Terms of L_T: mwb irc bro, or none for plain L1 (Table IX).", OBJECTIVE),
+        option(
+            "Terms of L_T: mwb irc bro, or none for plain L1 (Table IX).",
+            OBJECTIVE,
+            default="mwb irc bro",
+        ),
     ] = None,
     weights: Annotated[
         Literal["proportion", "inverse", "uniform", "sampling"] | None,
         option(
             "Barycenter weights l_k from the number of images (Table X). (paper: proportion)",
             OBJECTIVE,
+            default="proportion",
         ),
     ] = None,
     l1_weight: Annotated[
-        float | None, option("Weight of L1. (reference: 10000; paper: unknown)", OBJECTIVE)
+        float | None,
+        option("Weight of L1. (reference: 10000; paper: unknown)", OBJECTIVE, default="1"),
     ] = None,
     map_weight: Annotated[
-        float | None, option("Weight of L_T. (reference: 1; paper: unknown)", OBJECTIVE)
+        float | None,
+        option("Weight of L_T. (reference: 1; paper: unknown)", OBJECTIVE, default="0.005"),
     ] = None,
     gamma: Annotated[
         float | None,
-        option("Weight of IRC and BRO within L_T. (reference: 0.05; paper: unknown)", OBJECTIVE),
+        option(
+            "Weight of IRC and BRO within L_T. (reference: 0.05; paper: unknown)",
+            OBJECTIVE,
+            default="0.1",
+        ),
     ] = None,
     preset: Annotated[
-        str | None, option("Network by name: paper, promptir, official, small, tiny.", NETWORK)
+        str | None,
+        option(
+            "Network by name: paper, promptir, official, small, tiny.", NETWORK, default="paper"
+        ),
     ] = None,
     network: Annotated[
         list[str] | None,
         option("Fields of its configuration: map_blocks=4 width=32 ...", NETWORK),
     ] = None,
     init: Annotated[str | None, option("Weights to begin from: a name or a file.", NETWORK)] = None,
-    steps: Annotated[int | None, option("Steps of the optimiser.", OPTIMISATION, min=1)] = None,
+    steps: Annotated[
+        int | None, option("Steps of the optimiser.", OPTIMISATION, default="300000", min=1)
+    ] = None,
     epochs: Annotated[
         float | None, option("Passes over the images, instead of steps.", OPTIMISATION)
     ] = None,
     batch: Annotated[
-        int | None, option("Patches a batch, over all processes.", OPTIMISATION)
+        int | None,
+        option(
+            "Patches a batch, over all processes. (paper: 8 and more are alike; reference: 3)",
+            OPTIMISATION,
+            default="8",
+        ),
     ] = None,
     patch: Annotated[
-        int | None, option("Side of the patches in pixels. (paper: 128)", OPTIMISATION)
+        int | None,
+        option("Side of the patches in pixels. (paper: 128)", OPTIMISATION, default="128"),
     ] = None,
-    accumulate: Annotated[int | None, option("Batches a step.", OPTIMISATION)] = None,
+    accumulate: Annotated[int | None, option("Batches a step.", OPTIMISATION, default="1")] = None,
     lr: Annotated[
         float | None,
-        option("Learning rate of the network. (reference: 1e-4; paper: unknown)", OPTIMISATION),
+        option(
+            "Learning rate of the network. (reference: 1e-4; paper: unknown)",
+            OPTIMISATION,
+            default="0.0001",
+        ),
     ] = None,
     potentials_lr: Annotated[
         float | None,
-        option("Learning rate of the potentials. (reference: 1e-4; paper: unknown)", OPTIMISATION),
+        option(
+            "Learning rate of the potentials. (reference: 1e-4; paper: unknown)",
+            OPTIMISATION,
+            default="0.0001",
+        ),
     ] = None,
     optimiser: Annotated[
         Literal["rmsprop", "adamw"] | None,
-        option("Of the network. (paper: rmsprop)", OPTIMISATION),
+        option("Of the network. (paper: rmsprop)", OPTIMISATION, default="rmsprop"),
     ] = None,
     schedule: Annotated[
         Literal["step", "cosine", "constant"] | None,
-        option("Of the learning rates. (paper: step)", OPTIMISATION),
+        option("Of the learning rates. (paper: step)", OPTIMISATION, default="step"),
     ] = None,
-    warm_up: Annotated[int | None, option("Steps of the warm-up.", OPTIMISATION)] = None,
-    clip: Annotated[float | None, option("Largest gradient norm.", OPTIMISATION)] = None,
+    warm_up: Annotated[
+        int | None, option("Steps of the warm-up.", OPTIMISATION, default="200")
+    ] = None,
+    clip: Annotated[
+        float | None, option("Largest gradient norm.", OPTIMISATION, default="1")
+    ] = None,
     ema: Annotated[
-        float | None, option("Decay of the averaged weights, 0 for none.", OPTIMISATION)
+        float | None,
+        option("Decay of the averaged weights, 0 for none.", OPTIMISATION, default="0.999"),
     ] = None,
-    seed: Annotated[int | None, option("Of weights and samples.", OPTIMISATION)] = None,
+    seed: Annotated[
+        int | None, option("Of weights and samples.", OPTIMISATION, default="0")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=RUN)] = Path(
         "runs/baryir"
     ),
@@ -156,10 +195,11 @@ def train(
     ] = "auto",
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"] | None,
-        option("Of the network; losses are always fp32.", MACHINE),
+        option("Of the network; losses are always fp32.", MACHINE, default="fp32"),
     ] = None,
     compile: Annotated[
-        bool | None, option("Use torch.compile.", MACHINE, "--compile/--no-compile")
+        bool | None,
+        option("Use torch.compile.", MACHINE, "--compile/--no-compile", default="no-compile"),
     ] = None,
     workers: Annotated[
         int,
@@ -170,7 +210,8 @@ def train(
 ) -> None:
     """Train a network with the adversarial barycenter objective.
 
-    What is not given comes from the recipe. OUT receives checkpoints, a log,
+    What is not given comes from the recipe; the defaults shown are those of the
+    recipe paper, and others have their own. OUT receives checkpoints, a log,
     samples, curves and weights.safetensors, for `baryir restore --weights`.
 
     In brackets: what the paper and the authors' code (reference) take; unknown
@@ -180,6 +221,8 @@ def train(
     """
     from baryir_cli.training_run import Request, conduct
 
+    if epochs is not None and (steps or not 0 < epochs < float("inf")):
+        raise UsageError("--epochs is a number above 0, instead of --steps")
     entries = {
         "noise": noise,
         "clean_share": clean_share,
@@ -209,6 +252,8 @@ def train(
         sources or [],
         _fields(network or []),
     )
+    if single and "single" not in plan.sources:
+        raise UsageError("--single is the folder of --sources single, which is not trained on")
     conduct(
         Request(
             recipe=plan,
@@ -255,8 +300,11 @@ def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> P
 
     if name and file:
         raise UsageError("--recipe and --config are both recipes; give one of them")
-    if resumed and not name and not file and Run(resumed).recipe_file.is_file():
-        return Run(resumed).recipe_file
+    if resumed and not name and not file and Run(resumed).last_checkpoint():
+        own = Run(resumed).recipe_file
+        if not own.is_file():
+            raise UsageError(f"{own} is gone; say --recipe or --config, as the run was begun with")
+        return own
     known = shipped()
     path = file or known.get(name or "paper")
     if path is None:
@@ -301,7 +349,7 @@ def _recipe(
         name = name.rstrip(":")
         if name in {*entries, *stage, *(["network"] if network else [])}:
             raise UsageError(f"{_option(name)} {problem}") from None
-        raise UsageError(f"{path.name}: {error}") from None
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _option(entry: str) -> str:

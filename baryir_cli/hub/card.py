@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -77,8 +78,12 @@ def _origin(weights: Weights, licence: str | None) -> str:
     rows = [["licence", licence or "not stated"]]
     if sources := provenance.sources(known):
         rows.append(["trained on", ", ".join(sources)])
-    rows += [[name, known[name]] for name in ("data", "steps", "date") if name in known]
+    rows += [[name, _listed(known[name])] for name in ("data", "steps", "date") if name in known]
     return _table(["", ""], rows)
+
+
+def _listed(value: Any) -> Any:
+    return "; ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
+import signal
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from rich.console import Console
 
+from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
+from baryir_cli.training import LOSSES, TrainingDisplay
 from models.weights import read_weights
 from tests.conftest import Run
 from tests.train.conftest import write
+from train.folders import hold_out
+from train.recipe import Recipe, shipped
+from train.sources import Patches
+from train.trainer import Trainer
 
 TOY = ("--preset", "tiny", "--patch", 16, "--batch", 2, "--workers", 0, "--log-every", 1)
 
@@ -82,6 +94,10 @@ WRONG = [
     (("--gamma", "-1"), "baryir: --gamma must be a number of at least 0, not -1.0"),
     (("--lr", "nan"), "baryir: --lr must be a number above 0, not nan"),
     (("--patch", "7"), "baryir: --patch must be a whole number from 8 to 4096, not 7"),
+    (("--patch", "20"), "baryir: --patch must be a multiple of 8 for this network, not 20"),
+    (("--out", "photos/0.png"), "photos/0.png is no folder"),
+    (("--single", "photos"), "--single is the folder of --sources single"),
+    (("--epochs", "1"), "--epochs is a number above 0, instead of --steps"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "width=3"), "baryir: --network width must be even"),
@@ -96,7 +112,7 @@ def test_a_wrong_recipe_is_named(
     (tmp_path / "mine.toml").write_text("gamma = -1\n[sources]\ndenoise = {}")
     options = ("--config", tmp_path / "mine.toml", "--lr", 0.1, "--clean", clean)
     assert baryir("train", *options) == 2
-    assert "baryir: mine.toml: gamma must be" in capsys.readouterr().err
+    assert "mine.toml: gamma must be" in capsys.readouterr().err
 
 
 def test_without_data(
@@ -144,3 +160,155 @@ def test_wrong(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in last
     assert last.startswith("baryir: ")
+
+
+@pytest.mark.parametrize("epochs", ["nan", "inf", "0", "-1"])
+def test_epochs_that_are_none(
+    baryir: Run, clean: Path, capsys: pytest.CaptureFixture, epochs: str
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", epochs)
+    assert baryir(*asked) == 2
+    assert "baryir: --epochs is a number above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [None, '{"a": '])
+def test_a_resumed_run_without_its_recipe(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, damage: str | None
+) -> None:
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run)
+    assert baryir(*asked, "--steps", 1) == 0
+    (run / "recipe.json").unlink()
+    if damage:
+        (run / "recipe.json").write_text(damage)
+    capsys.readouterr()
+    assert baryir("train", "--clean", clean, "--out", run, "--resume") == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"baryir: {run / 'recipe.json'}")
+    assert damage or "say --recipe or --config" in said
+    assert baryir(*asked, "--recipe", "paper", "--steps", 2, "--resume") == 0
+
+
+ENDS: list[tuple[BaseException, int, str]] = [
+    (KeyboardInterrupt(), 130, "interrupted; "),
+    (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory: take a smaller --batch"),
+    (RuntimeError("DataLoader worker (pid 9) is killed"), 1, "a process that makes patches was"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "message"), ENDS)
+def test_a_run_that_ends_too_early_says_what_is_left(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    error: BaseException,
+    code: int,
+    message: str,
+) -> None:
+    genuine = Trainer.train_step
+
+    def step(self: Trainer, batches: Any) -> Any:
+        if self.step == ends:
+            raise error
+        return genuine(self, batches)
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run, "--steps", 4)
+
+    def last_line() -> str:
+        return capsys.readouterr().err.splitlines()[-1]
+
+    ends = 1
+    assert baryir(*asked, "--checkpoint-every", 2) == code
+    assert last_line().startswith(f"baryir: {message}")
+    assert baryir(*asked) == 2
+    assert last_line() == f"baryir: {run} holds a run: --overwrite begins anew"
+    ends = 3
+    assert baryir(*asked, "--checkpoint-every", 2, "--overwrite") == code
+    assert last_line().endswith(f"--resume goes on from {run / 'checkpoints' / '00000002'}")
+    assert baryir(*asked) == 2
+    assert last_line().endswith("--resume goes on, --overwrite begins anew")
+
+
+def test_a_killed_loader(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(Patches, "__getitem__", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--holdout", 0, "--steps", 1)
+    assert baryir("train", *asked, "--workers", 1, "--out", tmp_path / "run") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("baryir: a process that makes patches was killed; there is no")
+
+
+def test_an_unusable_image_that_is_held_out_is_named(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    held = sorted(hold_out([p.stem for p in clean.iterdir()], 0.5))
+    assert len(held) > 1
+    (clean / f"{held[0]}.png").write_bytes(b"cut")
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--holdout", 0.5, "--steps", 1)
+    assert baryir("train", *asked, "--out", tmp_path / "run") == 0
+    said = capsys.readouterr().err
+    assert said.count(f"{held[0]}.png is not an image") == 1
+    assert "1 unusable images were skipped" in said
+
+
+def test_tensorboard_is_missed_before_anything_is_written(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--tensorboard")
+    assert baryir("train", *asked, "--out", tmp_path / "run") == 1
+    assert "--tensorboard needs it installed" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_defaults_in_the_help_are_those_of_the_recipe() -> None:
+    recipe = Recipe.load(shipped()["paper"])
+    options = get_type_hints(command, include_extras=True)
+    said = {}
+    for name, hint in options.items():
+        text = getattr(getattr(hint, "__metadata__", [None])[0], "help", None) or ""
+        if found := re.search(r"\\\[default: (.*)]$", text):
+            said[name] = found[1]
+    (stage,) = recipe.stages
+    values = recipe.to_dict() | {
+        "sources": list(recipe.sources),
+        "batch": stage.batch,
+        "patch": stage.patch,
+        "lr": recipe.learning_rate,
+        "potentials_lr": recipe.potentials_rate,
+        "compile": "compile" if recipe.compile else "no-compile",
+    }
+
+    def words(value: Any) -> str:
+        if isinstance(value, (list, tuple)):
+            return " ".join(map(words, value))
+        return f"{value}" if isinstance(value, (str, int)) else f"{value:g}"
+
+    assert said == {name: words(values[name]) for name in said}
+    assert len(said) > 20
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_panel_cuts_no_number(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    display = TrainingDisplay(console, 0, 300000)
+    entry = {name: -1234.5 - i for i, name in enumerate(LOSSES)}
+    display.update(1, {"step": 1, "l1_source": {"denoise": 0.1}} | entry)
+    with console.capture() as shown:
+        console.print(display._panel())
+    for name, value in entry.items():
+        assert name in shown.get()
+        assert f"{value:.4g}" in shown.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import cv2
@@ -256,3 +257,14 @@ def test_every_parameter_is_one_of_the_function(photo: d.Image) -> None:
             result = d.degrade(photo, [step], np.random.default_rng(0))
             assert result.shape == photo.shape
             assert 0 <= result.min() <= result.max() <= 1
+
+
+def test_the_densest_rain_takes_no_more_memory() -> None:
+    """Everything at its largest asks for 51 drops a pixel."""
+    (step,) = d.parse("rain:density=0.2:depth=16:layers=2:length=8")
+    image = np.full((300, 300, 3), 0.5, np.float32)
+    tracemalloc.start()
+    step(image, np.random.default_rng(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 300 * 300 * 200

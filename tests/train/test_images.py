@@ -24,6 +24,22 @@ def test_cache_is_bounded(tmp_path: Path) -> None:
     assert cache.read(paths[4]) is cache.read(paths[4])
 
 
+def test_an_unusable_image_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "a.tif"
+    assert cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:3000])
+    read = []
+    monkeypatch.setattr(images, "decode", lambda path: read.append(path) or decode(path))
+    cache = ImageCache()
+    for _ in range(3):
+        with pytest.raises(UnusableError, match="a.tif is not an image that can be decoded"):
+            cache.read(path)
+    assert read == [path]
+    assert capfd.readouterr().err == ""
+
+
 def test_workers_share_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [write(tmp_path / f"{i}.png", i, (20, 20)) for i in range(9)]
 

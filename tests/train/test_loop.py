@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,9 +210,12 @@ def test_nan_never_reaches_the_checkpoint(
 
 
 OTHERS: list[tuple[Recipe, str]] = [
-    (replace(RECIPE, network={"width": 16}), "begun with another network"),
-    (replace(RECIPE, sources={"denoise": SourceRecipe(1.0)}), "another sources: .'denoise', 'de"),
-    (replace(RECIPE, optimiser="rmsprop"), "begun with another optimiser: adamw"),
+    (replace(RECIPE, network={"width": 16}), "begun with another network: width 8, not 16"),
+    (
+        replace(RECIPE, sources={"denoise": SourceRecipe(1.0)}),
+        "another list of sources .'denoise', 'de",
+    ),
+    (replace(RECIPE, optimiser="rmsprop"), "begun with another optimiser adamw, not rmsprop"),
 ]
 
 
@@ -266,3 +270,63 @@ def test_with_epochs() -> None:
     assert loop.with_epochs(RECIPE, 1, 100) == 29
     assert loop.with_epochs(replace(RECIPE, accumulate=2), 1, 100) == 15
     assert loop.with_epochs(RECIPE, 0.001, 10) == 1
+
+
+def test_what_a_resumed_run_changes_is_what_it_uses(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(data, run, replace(RECIPE, steps=1))
+    trainer = follow(data, run, replace(RECIPE, steps=2, precision="fp16", weight_decay=0.3))
+    assert trainer.scaler.is_enabled()
+    assert [group["weight_decay"] for group in trainer.optimiser.param_groups] == [0.3]
+    follow(data, run, replace(RECIPE, steps=3))
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "log.jsonl"])
+def test_a_kill_while_a_run_is_gone_on_with_loses_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = tmp_path / "run"
+    follow(data, run, replace(RECIPE, steps=1))
+    Run(run).go_on(RECIPE, 1, [])
+    before = (run / name).read_bytes()
+    genuine = os.replace
+
+    def kill(source: Any, target: Any) -> None:
+        if Path(target).name == name:
+            raise Stop
+        genuine(source, target)
+
+    monkeypatch.setattr("os.replace", kill)
+    with pytest.raises(Stop):
+        Run(run).go_on(RECIPE, 0, [])
+    assert (run / name).read_bytes() == before
+
+
+def test_a_full_disk_under_the_state(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr("torch.save", full)
+    with pytest.raises(CheckpointError, match="state.pt: not all of it could be written"):
+        follow(data, tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_map_that_no_loss_reaches_wants_no_gradient(data: Path) -> None:
+    fed: dict[str, Any] = {"network": {"fed": "source"}}
+    for changes, learns in [(fed, True), (fed | {"losses": ()}, False), ({"losses": ()}, True)]:
+        recipe = replace(RECIPE, **changes)
+        network = Trainer(recipe, sources_of(recipe, data)).network
+        assert {p.requires_grad for p in network.stage.map.parameters()} == {learns}
+
+
+@pytest.mark.parametrize("unshuffle", [3, 8])
+def test_validation_patches_fit_the_network(data: Path, unshuffle: int) -> None:
+    network = {"unshuffle": unshuffle}
+    multiple = 8 * unshuffle
+    recipe = replace(RECIPE, network=network, stages=(Stage(1.0, multiple, 1),))
+    trainer = Trainer(recipe, sources_of(recipe, data))
+    validation = Validation(sources_of(recipe, data), multiple=multiple, each=2)
+    assert set(validation.psnr(trainer.average)) == set(RECIPE.sources)

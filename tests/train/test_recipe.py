@@ -32,6 +32,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stages": [{"share": 1, "patch": 64}]}, "batch"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 0}]}, "batch must be .* from 1 to 4096"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 5000}]}, "batch must be .* from 1 to 4096"),
+    ({"stages": [{"share": 1, "patch": 24, "batch": 1}]}, "patch must be a multiple of 16"),
+    ({"seed": 2**63}, "seed is out of range"),
     ({"noise": []}, "noise needs at least one level"),
     ({"noise": [15, 300]}, "noise must be a number from 0 to 255, not 300"),
     ({"noise": ["a", 15]}, "wrong or missing entry"),

@@ -45,7 +45,7 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """The values it takes, in words."""
-        return f"{self.low:g} to {self.high:g}"
+        return ("whole, " if self.kind is int else "") + f"{self.low:g} to {self.high:g}"
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for; ValueError if it is none."""
@@ -206,6 +206,7 @@ def _step(text: str) -> Step:
         raise DegradationError(f"no degradation {name!r}; there are {', '.join(KINDS)}")
     parameters = {p.name: p for p in kind.parameters}
     given: dict[str, Any] = {p.name: p.default for p in kind.parameters if p.default is not None}
+    told: set[str] = set()
     for place, argument in enumerate(arguments):
         key, equals, value = argument.partition("=")
         if not equals:
@@ -214,6 +215,9 @@ def _step(text: str) -> Step:
             raise DegradationError(
                 f"{kind.name} has no parameter {argument!r}; it has {', '.join(parameters)}"
             )
+        if key in told:
+            raise DegradationError(f"{kind.name}: {key} is given twice")
+        told.add(key)
         try:
             given[key] = parameters[key].parse(value)
         except (ValueError, OverflowError):

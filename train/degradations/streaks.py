@@ -9,6 +9,9 @@ import numpy as np
 
 from train.degradations.light import Image, given_or
 
+SATURATION = 4.0
+"""Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""
+
 
 def rain_layer(
     shape: tuple[int, int],
@@ -42,7 +45,7 @@ def rain_layer(
     margin = kernel.shape[0] // 2
     padded = (shape[0] + 2 * margin, shape[1] + 2 * margin)
     drops = np.zeros(padded, np.float32)
-    count = rng.poisson(density * padded[0] * padded[1])
+    count = rng.poisson(min(density, SATURATION) * padded[0] * padded[1])
     rows, columns = rng.integers(0, padded[0], count), rng.integers(0, padded[1], count)
     drops[rows, columns] = rng.uniform(0.3, 1, count)
     layer = cv2.filter2D(drops, -1, kernel * np.float32(dimming), borderType=cv2.BORDER_CONSTANT)

@@ -23,6 +23,7 @@ PROVENANCE = {
     "name": "mine",
     "sources": ["denoise", "derain"],
     "licence": "MIT",
+    "data": ["3 pairs in Derain", "5 photographs in Denoise"],
     "date": "2026-11-21",
     "figures": {"Rain100L": {"psnr": 29.5551, "ssim": 0.8831}, "bsd68 | 25": {"psnr": 28.65}},
 }
@@ -79,6 +80,7 @@ def test_card(hub: Hub, weights: Path, baryir: Run) -> None:
     assert "| Rain100L | 29.56 | 0.8831 |" in text
     assert r"| bsd68 \| 25 | 28.65 | - |" in text
     assert "| trained on | denoise, derain |" in text
+    assert "| data | 3 pairs in Derain; 5 photographs in Denoise |" in text
     assert "| width | 8 |" in text
     assert sha256(weights.read_bytes()) in text
 
