@@ -1,0 +1,69 @@
+"""What a step of the objective costs: potentials on the network's own latents, on fresh ones, L1.
+
+    python scripts/measure_objectives.py [--patch 96] [--batch 6] [--steps 12]
+
+Processor time of a training step on one thread, without the making of patches; the three take their
+steps in turn, so that other work on the machine weighs on all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from train.parts import Paired
+from train.recipe import Recipe, SourceRecipe, Stage
+from train.sources import Source
+from train.trainer import Batch, Trainer
+
+NAMES = ("denoise", "derain", "dehaze", "deblur", "lowlight")
+
+
+def random_batch(stage: Stage) -> Batch:
+    degraded, target = (
+        torch.rand(stage.batch, 3, stage.patch, stage.patch).contiguous(
+            memory_format=torch.channels_last
+        )
+        for _ in range(2)
+    )
+    return degraded, target, torch.randint(len(NAMES), (stage.batch,))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patch", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=12)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    stage = Stage(1.0, args.patch, args.batch)
+    recipe = Recipe(sources={name: SourceRecipe() for name in NAMES}, stages=(stage,))
+    recipes = {
+        "plain L1": replace(recipe, losses=()),
+        "latents of the network's own forward": recipe,
+        "fresh latents": replace(recipe, fresh_latents=True),
+    }
+    pair = (Path("degraded.png"), Path("target.png"))
+    sources = [Source(name, ((1.0, Paired((pair,), "nowhere")),)) for name in NAMES]
+    trainers = {name: Trainer(each, sources) for name, each in recipes.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in recipes}
+    for _ in range(args.steps + 2):
+        batch = random_batch(stage)
+        for name, trainer in trainers.items():
+            began = time.process_time()
+            trainer.train_step([batch])
+            seconds[name].append(time.process_time() - began)
+    medians = {name: statistics.median(values[2:]) for name, values in seconds.items()}
+    print("| objective | s a step | relative |")
+    print("|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median:.3f} | {median / medians['plain L1']:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
