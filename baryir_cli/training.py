@@ -101,7 +101,11 @@ class TrainingDisplay:
         if "total" in entry:
             parts += [f"{name} {entry[name]:.4g}" for name in LOSSES if name in entry]
             parts.append(f"{entry['patches_per_second']} patches/s")
-        parts += [f"{name} {value:.2f} dB" for name, value in entry.get("psnr", {}).items()]
+        before = entry.get("psnr_input", {})
+        parts += [
+            f"{name} {value:.2f} dB (input {before[name]:.2f})"
+            for name, value in entry.get("psnr", {}).items()
+        ]
         return "  ".join(parts)
 
     def _panel(self) -> Group:
@@ -112,14 +116,16 @@ class TrainingDisplay:
 
     def _sources(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for heading in ("source", "L1", "validation PSNR"):
+        for heading in ("source", "L1", "input PSNR", "validation PSNR"):
             table.add_column(heading, justify="left" if heading == "source" else "right")
         errors: dict[str, Any] = self.entry.get("l1_source", {})
+        inputs: dict[str, float] = self.entry.get("psnr_input", {})
         for name in {**self.psnr, **errors}:
             change = ""
             if name in self.before:
                 change = f" ({self.psnr[name] - self.before[name]:+.2f})"
             error = f"{errors[name]:.4f}" if name in errors else ""
             psnr = f"{self.psnr[name]:.2f} dB{change}" if name in self.psnr else ""
-            table.add_row(printable(name), error, psnr)
+            given = f"{inputs[name]:.2f} dB" if name in inputs else ""
+            table.add_row(printable(name), error, given, psnr)
         return table

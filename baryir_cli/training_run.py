@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from baryir_cli.device import resolve_device
 from baryir_cli.engine import out_of_memory
 from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
+from baryir_cli.patience import Patience
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
 from models.network import parameter_count
@@ -104,6 +106,8 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
     changes = checkpoint.load(last, trainer) if last else []
+    if trainer.step > recipe.steps:
+        raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
     validation = None
     if held_out and together.leads:
         validation = Validation(held_out, multiple=recipe.config().multiple)
@@ -150,8 +154,9 @@ def _follow(
         watch = _both(watch, _tensorboard(run.path))
     if validation:
         display.skip(validation.skipped)
-    with display:
-        train(trainer, sources, validation, run, rhythm, watch)
+    patience = Patience(lambda: console.print("stopping after this step; again: at once"))
+    with display, patience if trainer.team.size == 1 else nullcontext():
+        train(trainer, sources, validation, run, rhythm, watch, patience.asked)
     if display.skipped:
         console.print(f"{display.skipped} unusable images were skipped")
 
@@ -182,10 +187,11 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
 
 def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
-    first = f"going on from {resumed}" if resumed else f"{recipe.objective} recipe"
-    parts = [
-        first,
-        f"{parameter_count(trainer.network) / 1e6:.1f} M parameters",
+    parts = [f"going on from {resumed}"] if resumed else []
+    parts += [
+        f"{recipe.objective} objective" if recipe.losses else "plain L1",
+        f"network {recipe.preset}, {parameter_count(trainer.network) / 1e6:.1f} M parameters",
+        f"{recipe.optimiser}, {recipe.schedule} schedule",
         str(trainer.device),
     ]
     if trainer.team.size > 1:
@@ -198,9 +204,13 @@ def _notes(trainer: Trainer, changes: list[str]) -> Iterator[str]:
     if changes:
         yield f"not as the run was begun: {', '.join(changes)}"
     recipe, q = trainer.recipe, trainer.probabilities
+    if 2 * recipe.warm_up > recipe.steps:
+        yield f"the warm-up takes {recipe.warm_up} of {recipe.steps} steps: smaller --warm-up"
     smallest = min(stage.batch for stage in recipe.stages)
     alone = float((q * (1 - q) ** (smallest - 1)).sum())
-    if "irc" in recipe.losses and alone > 0.5:
+    if len(q) == 1 and recipe.losses:
+        yield "with one source there is no barycenter to find: IRC and the potentials do nothing"
+    elif "irc" in recipe.losses and alone > 0.5:
         yield (
             f"{alone:.0%} of the patches are the only ones of their source in a batch of"
             f" {smallest}, so IRC teaches little: larger --batch"

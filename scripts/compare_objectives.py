@@ -25,7 +25,10 @@ preset = "small"
 network = {{ width = 16 }}
 stages = [{{ share = 1.0, patch = 64, batch = 12 }}]
 noise_range = [15, 50]
+optimiser = "adamw"
 learning_rate = 1e-3
+weight_decay = 1e-4
+schedule = "cosine"
 objective = "{objective}"
 losses = {losses}
 map_weight = {map_weight}

@@ -42,7 +42,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     stage = Stage(1.0, args.patch, args.batch)
-    recipe = Recipe(sources={name: SourceRecipe() for name in NAMES}, stages=(stage,))
+    recipe = Recipe(
+        preset="small", sources={name: SourceRecipe() for name in NAMES}, stages=(stage,)
+    )
     recipes = {
         "plain L1": replace(recipe, losses=()),
         "latents of the network's own forward": recipe,

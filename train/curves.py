@@ -31,7 +31,8 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
     _lines(game, entries, "game", lambda e: {k: e[k] for k in ("map", "potentials") if k in e})
     game.set(title="loss of the map and of the potentials", xlabel="step")
     _lines(validation, entries, "psnr", lambda e: e.get("psnr"))
-    validation.set(title="PSNR on validation patches, dB", xlabel="step")
+    _lines(validation, entries, "input", lambda e: e.get("psnr_input"), "--")
+    validation.set(title="PSNR on validation patches, dB (dashed: input)", xlabel="step")
     for axes in (errors, game, validation):
         axes.grid(alpha=0.3)
         if axes.has_data():
@@ -44,11 +45,20 @@ def _lines(
     entries: Sequence[Entry],
     name: str,
     values: Callable[[Entry], dict[str, float] | None],
+    style: str = ".-",
 ) -> None:
-    """A line for every key that some of the entries have."""
+    """A line for every key that some of the entries have, a colour for every key."""
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
         for key, value in (values(entry) or {}).items():
             points.setdefault(key, []).append((entry["step"], value))
-    for key, line in points.items():
-        axes.plot(*zip(*line, strict=True), label=key, linewidth=1.2, gid=f"{name}-{key}")
+    for number, (key, line) in enumerate(points.items()):
+        axes.plot(
+            *zip(*line, strict=True),
+            style,
+            color=f"C{number}",
+            label=key if style == ".-" else None,
+            linewidth=1.2,
+            markersize=4,
+            gid=f"{name}-{key}",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,13 +55,18 @@ def train(
     run: Run,
     rhythm: Rhythm,
     watch: Watch = lambda _, __: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Follows the trainer's recipe from where it stands to its end.
 
     At every checkpoint the averaged weights are validated, and samples and curves are drawn.
     Entries of the log name, as ``skipped``, images that turned out unusable since the last one.
 
+    Args:
+        stop: asked after every step whether to write a checkpoint and end; for one process alone.
+
     Raises:
+        KeyboardInterrupt: it was to stop.
         DivergedError: a loss or a weight is NaN or infinite; the run's checkpoints are good.
         train.sources.SourceError: training data cannot be read.
     """
@@ -89,6 +95,11 @@ def train(
                     if at_checkpoint and curves.have_matplotlib():
                         curves.draw(run.entries(), run.path / "curves.png")
                     watch(trainer.step, entry)
+            if stop():
+                if not trainer.is_finite():
+                    raise _diverged(trainer, run)
+                checkpoint.save(run.path, trainer, rhythm.keep)
+                raise KeyboardInterrupt
 
 
 def _validate(trainer: Trainer, validation: Validation | None, run: Run) -> Entry:
@@ -96,7 +107,10 @@ def _validate(trainer: Trainer, validation: Validation | None, run: Run) -> Entr
     if validation is None:
         return {}
     picture = run.path / "samples" / f"{trainer.step:08d}.png"
-    return {"psnr": validation.psnr(trainer.average, picture)}
+    return {
+        "psnr": validation.psnr(trainer.average, picture),
+        "psnr_input": validation.inputs,
+    }
 
 
 def _steps(
@@ -118,6 +132,7 @@ def _steps(
         batch_sampler=indices,
         num_workers=workers,
         prefetch_factor=8 if workers else None,
+        worker_init_fn=_leave_signals_to_the_owner,
         pin_memory=trainer.device.type == "cuda",
         # Not the global generator, which would then depend on how often the run was interrupted.
         generator=torch.Generator(),
@@ -130,6 +145,12 @@ def _steps(
         if len(batches) == recipe.accumulate:
             yield batches
             batches = []
+
+
+def _leave_signals_to_the_owner(_: int) -> None:
+    """Ctrl-C reaches the workers too, whose patches the step under way may still need."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _images(batch: Tensor, trainer: Trainer) -> Tensor:

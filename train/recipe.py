@@ -103,6 +103,8 @@ class SourceRecipe:
 class Recipe:
     """An objective of DESIGN section 3 with everything that it leaves open.
 
+    What a file leaves out is as in ``paper.toml``.
+
     Attributes:
         objective: ``paper`` (congruent potentials by construction) or ``reference`` (what the
             authors' code does: congruence as a penalty, a sample its own positive).
@@ -138,9 +140,9 @@ class Recipe:
     """
 
     objective: Objective = "paper"
-    preset: str = "small"
+    preset: str = "paper"
     network: dict[str, Any] = field(default_factory=dict)
-    steps: int = 20000
+    steps: int = 300000
     sources: dict[str, SourceRecipe] = field(default_factory=dict)
     stages: tuple[Stage, ...] = (Stage(1.0, 128, 8),)
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
@@ -152,11 +154,11 @@ class Recipe:
     losses: tuple[Loss, ...] = ("mwb", "irc", "bro")
     weights: Weighting = "proportion"
     fresh_latents: bool = False
-    optimiser: Optimiser = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
+    optimiser: Optimiser = "rmsprop"
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
     potentials_rate: float = 1e-4
-    schedule: Schedule = "cosine"
+    schedule: Schedule = "step"
     drops: tuple[float, ...] = (0.5, 0.8)
     warm_up: int = 200
     clip: float = 1.0

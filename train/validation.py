@@ -21,7 +21,8 @@ SEED = 20_000
 class Validation:
     """Fixed patches of every source, ``each`` of side ``size`` or less.
 
-    ``skipped`` has a line for every image that no patch could be made of.
+    ``skipped`` has a line for every image that no patch could be made of, ``inputs`` the mean PSNR
+    in dB of every source's degraded patches.
 
     Args:
         multiple: what the side has to be one of, for the network.
@@ -41,6 +42,9 @@ class Validation:
                 torch.stack([target for _, target, _ in drawn]),
             )
         self.skipped = notes.news()
+        self.inputs = {
+            name: _mean_psnr(degraded, target) for name, (degraded, target) in self.patches.items()
+        }
 
     @torch.no_grad()
     def psnr(self, network: BaryIR, picture: Path | None = None) -> dict[str, float]:
@@ -56,13 +60,18 @@ class Validation:
             image = degraded.to(device).float() / 255
             image = image.contiguous(memory_format=torch.channels_last)
             restored = (image + network(image).correction).clamp(0, 1).mul(255).round().cpu()
-            error = (restored - target.float()).square().flatten(1).mean(1)
-            result[name] = float((10 * torch.log10(255**2 / error.clamp(min=1e-2))).mean())
+            result[name] = _mean_psnr(restored, target)
             shown = [torch.cat([degraded[i], restored[i].byte(), target[i]], 2) for i in (0, 1)]
             rows.append(torch.cat(shown, 2))
         if picture:
             _write(picture, torch.cat(rows, 1))
         return result
+
+
+def _mean_psnr(image: Tensor, target: Tensor) -> float:
+    """Of ``(N, 3, H, W)`` patches of 8-bit values."""
+    error = (image.float() - target.float()).square().flatten(1).mean(1)
+    return float((10 * torch.log10(255**2 / error.clamp(min=1e-2))).mean())
 
 
 def _write(path: Path, image: Tensor) -> None:

@@ -59,7 +59,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small to small-6 (the embedded weights).",
+            " authors' code does), small to small-7 (the embedded weights).",
             OBJECTIVE,
         ),
     ] = None,
@@ -104,7 +104,10 @@ def train(
     ] = None,
     network: Annotated[
         list[str] | None,
-        option("Fields of its configuration: map_blocks=4 width=32 ...", NETWORK),
+        option(
+            "Fields of its configuration, those of docs/networks.md: map_blocks=4 width=32 ...",
+            NETWORK,
+        ),
     ] = None,
     init: Annotated[str | None, option("Weights to begin from: a name or a file.", NETWORK)] = None,
     steps: Annotated[
@@ -214,7 +217,7 @@ def train(
     recipe paper, and others have their own. OUT receives checkpoints, a log,
     samples, curves and weights.safetensors, for `baryir restore --weights`.
 
-    In brackets: what the paper and the authors' code (reference) take; unknown
+    In parentheses: what the paper and the authors' code (reference) take; unknown
     where the text of the paper that we had has lost the number.
 
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
@@ -222,7 +225,9 @@ def train(
     from baryir_cli.training_run import Request, conduct
 
     if epochs is not None and (steps or not 0 < epochs < float("inf")):
-        raise UsageError("--epochs is a number above 0, instead of --steps")
+        raise UsageError("--epochs must be a number above 0, and stands instead of --steps")
+    if resume and overwrite:
+        raise UsageError("--resume goes on, --overwrite begins anew; give one of them")
     entries = {
         "noise": noise,
         "clean_share": clean_share,

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+import torch
 from rich.console import Console
 
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
+from baryir_cli.patience import Patience
 from baryir_cli.training import LOSSES, TrainingDisplay
 from models.weights import read_weights
 from tests.conftest import Run
@@ -78,6 +80,8 @@ def test_run_resume_restore(
     assert [entry["step"] for entry in log] == [1, 2, 2, 3]
     assert log[2] == {"step": 2, "changes": ["steps 2 -> 3"]}
     assert read_weights(run / "weights.safetensors").provenance["steps"] == 3
+    assert baryir("train", *again, "--steps", 2) == 2
+    assert "run is at step 3 already, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
     weights = ("--weights", run / "weights.safetensors", "--device", "cpu")
     assert baryir("restore", clean / "0.png", out, *weights) == 0
@@ -97,12 +101,13 @@ WRONG = [
     (("--patch", "20"), "baryir: --patch must be a multiple of 8 for this network, not 20"),
     (("--out", "photos/0.png"), "photos/0.png is no folder"),
     (("--single", "photos"), "--single is the folder of --sources single"),
-    (("--epochs", "1"), "--epochs is a number above 0, instead of --steps"),
+    (("--epochs", "1"), "--epochs must be a number above 0, and stands instead of"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "width=3"), "baryir: --network width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
+    (("--resume", "--overwrite"), "--resume goes on, --overwrite begins anew; give one"),
 ]
 
 
@@ -132,6 +137,66 @@ def test_added_images_are_noticed(
     write(clean / "late.png", 9)
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
     assert "not as the run was begun: images of denoise 4 -> 5\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_between_checkpoints(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    number: signal.Signals,
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 4)
+    assert baryir(*asked, "--out", tmp_path / "whole") == 0
+    step = Trainer.train_step
+
+    def interrupted(self: Trainer, batches: Any) -> Any:
+        if self.step == 1:
+            os.kill(os.getpid(), number)
+        return step(self, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+        assert baryir(*asked, "--out", tmp_path / "run") == 130
+        assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    said = capsys.readouterr().err
+    assert "stopping after this step; again: at once" in said
+    assert "--resume goes on from" in said
+    assert "00000002" in said
+    assert baryir(*asked, "--out", tmp_path / "run", "--resume") == 0
+    whole, parts = (
+        read_weights(tmp_path / name / "weights.safetensors").state for name in ("whole", "run")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_the_second_interruption_acts_at_once() -> None:
+    heard: list[int] = []
+    with Patience(lambda: heard.append(1)) as patience:
+        signal.raise_signal(signal.SIGINT)
+        assert patience.asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert heard == [1]
+
+
+def test_notes_on_what_may_not_be_meant(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2)
+    assert baryir(*asked, "--out", tmp_path / "a") == 0
+    said = capsys.readouterr().err
+    assert "the warm-up takes 200 of 2 steps: smaller --warm-up\n" in said
+    assert "with one source there is no barycenter to find" in said
+    assert "paper objective, network tiny, 0.3 M parameters, rmsprop, step schedule, cpu" in said
+    assert baryir(*asked, "--warm-up", 1, "--losses", "none", "--out", tmp_path / "b") == 0
+    said = capsys.readouterr().err
+    assert "the warm-up takes" not in said
+    assert "one source" not in said
+    assert "plain L1, network tiny" in said
 
 
 def test_a_batch_too_small_for_the_contrast(
@@ -168,7 +233,7 @@ def test_epochs_that_are_none(
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", epochs)
     assert baryir(*asked) == 2
-    assert "baryir: --epochs is a number above 0" in capsys.readouterr().err
+    assert "baryir: --epochs must be a number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", [None, '{"a": '])

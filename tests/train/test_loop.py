@@ -21,6 +21,8 @@ from train.trainer import Trainer
 from train.validation import Validation
 
 RECIPE = Recipe(
+    optimiser="adamw",
+    schedule="cosine",
     preset="tiny",
     steps=10,
     sources={"denoise": SourceRecipe(0.6, 2.0), "derain": SourceRecipe(0.4, 1.0, 0.5)},

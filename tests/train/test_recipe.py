@@ -21,6 +21,11 @@ def test_shipped(path: Path) -> None:
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
+def test_what_a_file_leaves_out_is_as_in_the_paper_recipe() -> None:
+    paper = Recipe.load(next(path for path in SHIPPED if path.stem == "paper"))
+    assert Recipe(sources=paper.sources) == paper
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"colour": 1}, "unknown entry 'colour'"),
     ({"sources": {}}, "needs sources"),
@@ -32,7 +37,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stages": [{"share": 1, "patch": 64}]}, "batch"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 0}]}, "batch must be .* from 1 to 4096"),
     ({"stages": [{"share": 1, "patch": 64, "batch": 5000}]}, "batch must be .* from 1 to 4096"),
-    ({"stages": [{"share": 1, "patch": 24, "batch": 1}]}, "patch must be a multiple of 16"),
+    ({"stages": [{"share": 1, "patch": 20, "batch": 1}]}, "patch must be a multiple of 8"),
     ({"seed": 2**63}, "seed is out of range"),
     ({"noise": []}, "noise needs at least one level"),
     ({"noise": [15, 300]}, "noise must be a number from 0 to 255, not 300"),
