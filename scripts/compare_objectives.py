@@ -5,10 +5,9 @@
 
 The same network (a narrow ``small``), data, patches, optimiser and steps for all; only the
 objective differs. Two more runs have the paper's with the potentials on the latents of a second
-forward, which is what that choice costs and gains, and with twenty times the weight of L_T. PSNR on
-the five degradations that were trained on and on unseen ones: JPEG 10, noise 75, underwater. A run
-that is there already is not done again, so that more seeds can be added, and a stopped comparison
-goes on.
+forward, and with twenty times the weight of L_T. PSNR on the five degradations that were trained on
+and on unseen ones: JPEG 10, noise 75, underwater. A run that is there already is not done again, so
+that more seeds can be added, and a stopped comparison goes on.
 """
 
 from __future__ import annotations
@@ -79,12 +78,6 @@ def run_of(out: Path, name: str, seed: int) -> Path:
     return out / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
 
 
-def speed(run: Path) -> float:
-    """Patches a second, the median over the log."""
-    entries = map(json.loads, (run / "log.jsonl").read_text().splitlines())
-    return statistics.median(e["patches_per_second"] for e in entries if "total" in e)
-
-
 def figures(args: argparse.Namespace, name: str, seed: int) -> Figures:
     """PSNR on every set, of a run that is made if it is not there."""
     run = run_of(args.out, name, seed)
@@ -138,8 +131,6 @@ def main() -> None:
     for key, (before, _) in next(iter(runs.values()))[0].items():
         cells = [spread([run[key][1] for run in runs[name]]) for name in OBJECTIVES]
         print(f"| {key[1]} | {before:.2f} | {' | '.join(cells)} |")
-    speeds = [spread([speed(run_of(args.out, name, s)) for s in args.seeds]) for name in OBJECTIVES]
-    print(f"| patches a second | | {' | '.join(speeds)} |")
 
 
 if __name__ == "__main__":
