@@ -92,6 +92,8 @@ def _find(reference: str) -> WeightsFile:
     path = Path(os.path.expanduser(reference))
     if path.is_file():
         return WeightsFile(reference, path, "file")
+    if reference and path.is_dir():
+        raise UsageError(f"{path} is a folder; a run's weights are {path / 'weights.safetensors'}")
     names = ", ".join(known) or "none"
     raise UsageError(
         f"no weights {reference!r}: neither an embedded name ({names}) nor a file nor {FORM}"

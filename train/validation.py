@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.network import BaryIR
 from train.parts import Window
@@ -16,6 +17,8 @@ from train.sources import Patches, Source, skipped_of
 
 SEED = 20_000
 """Of the patches: the same in every run, whatever its own seed."""
+GAP = 4
+"""White pixels between the samples of the picture."""
 
 
 class Validation:
@@ -61,8 +64,8 @@ class Validation:
             image = image.contiguous(memory_format=torch.channels_last)
             restored = (image + network(image).correction).clamp(0, 1).mul(255).round().cpu()
             result[name] = _mean_psnr(restored, target)
-            shown = [torch.cat([degraded[i], restored[i].byte(), target[i]], 2) for i in (0, 1)]
-            rows.append(torch.cat(shown, 2))
+            shown = [tile[i] for i in (0, 1) for tile in (degraded, restored.byte(), target)]
+            rows.append(torch.cat([F.pad(tile, (0, GAP, 0, GAP), value=255) for tile in shown], 2))
         if picture:
             _write(picture, torch.cat(rows, 1))
         return result

@@ -99,7 +99,9 @@ def train(
     preset: Annotated[
         str | None,
         option(
-            "Network by name: paper, promptir, official, small, tiny.", NETWORK, default="paper"
+            "Network by name: paper (the paper's Restormer), promptir, official, small, tiny.",
+            NETWORK,
+            default="paper",
         ),
     ] = None,
     network: Annotated[
@@ -111,10 +113,15 @@ def train(
     ] = None,
     init: Annotated[str | None, option("Weights to begin from: a name or a file.", NETWORK)] = None,
     steps: Annotated[
-        int | None, option("Steps of the optimiser.", OPTIMISATION, default="300000", min=1)
+        int | None,
+        option("Steps of the optimiser. (paper: unknown)", OPTIMISATION, default="300000", min=1),
     ] = None,
     epochs: Annotated[
-        float | None, option("Passes over the images, instead of steps.", OPTIMISATION)
+        float | None,
+        option(
+            "Passes over the images, instead of steps. (reference: 57 to 65; paper: unknown)",
+            OPTIMISATION,
+        ),
     ] = None,
     batch: Annotated[
         int | None,
@@ -128,7 +135,9 @@ def train(
         int | None,
         option("Side of the patches in pixels. (paper: 128)", OPTIMISATION, default="128"),
     ] = None,
-    accumulate: Annotated[int | None, option("Batches a step.", OPTIMISATION, default="1")] = None,
+    accumulate: Annotated[
+        int | None, option("Batches a step. (paper: 1)", OPTIMISATION, default="1")
+    ] = None,
     lr: Annotated[
         float | None,
         option(
@@ -154,14 +163,18 @@ def train(
         option("Of the learning rates. (paper: step)", OPTIMISATION, default="step"),
     ] = None,
     warm_up: Annotated[
-        int | None, option("Steps of the warm-up.", OPTIMISATION, default="200")
+        int | None, option("Steps of the warm-up. (paper: none)", OPTIMISATION, default="200")
     ] = None,
     clip: Annotated[
-        float | None, option("Largest gradient norm.", OPTIMISATION, default="1")
+        float | None, option("Largest gradient norm. (paper: none)", OPTIMISATION, default="1")
     ] = None,
     ema: Annotated[
         float | None,
-        option("Decay of the averaged weights, 0 for none.", OPTIMISATION, default="0.999"),
+        option(
+            "Decay of the averaged weights, 0 for none. (paper: none)",
+            OPTIMISATION,
+            default="0.999",
+        ),
     ] = None,
     seed: Annotated[
         int | None, option("Of weights and samples.", OPTIMISATION, default="0")

@@ -173,6 +173,11 @@ def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixt
     assert "neither an embedded name (small) nor a file nor hf:owner/repo" in line
 
 
+def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", tmp_path) == 2
+    assert f"a run's weights are {tmp_path}/weights.safetensors" in capsys.readouterr().err
+
+
 def test_pull_of_what_is_here(
     baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
 ) -> None:
