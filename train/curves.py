@@ -32,7 +32,7 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
     game.set(title="loss of the map and of the potentials", xlabel="step")
     _lines(validation, entries, "psnr", lambda e: e.get("psnr"))
     _lines(validation, entries, "input", lambda e: e.get("psnr_input"), "--")
-    validation.set(title="PSNR on validation patches, dB (dashed: input)", xlabel="step")
+    validation.set(title="validation PSNR, dB (dashed: input)", xlabel="step")
     for axes in (errors, game, validation):
         axes.grid(alpha=0.3)
         if axes.has_data():
