@@ -392,6 +392,7 @@ def _alike(axis: Axis, limit: int) -> Iterator[list[int]]:
 
 
 def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the device's or the machine's lack of memory, however PyTorch puts it."""
     text = str(error).lower()
     return (
         isinstance(error, (torch.OutOfMemoryError, MemoryError))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baryir_cli.engine import Engine, NotFiniteError, _out_of_memory
+from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
 from baryir_cli.errors import UsageError, UserError
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
@@ -194,10 +194,10 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
-    assert _out_of_memory(MemoryError())
-    assert _out_of_memory(RuntimeError("could not create a primitive"))
-    assert _out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert not _out_of_memory(RuntimeError("shapes do not match"))
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(RuntimeError("could not create a primitive"))
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert not out_of_memory(RuntimeError("shapes do not match"))
 
 
 MEMORY_SCRIPT = """
