@@ -13,7 +13,7 @@ from baryir_cli.device import resolve_device
 from baryir_cli.engine import out_of_memory
 from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
-from baryir_cli.patience import Patience
+from baryir_cli.patience import patience
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
 from models.network import parameter_count
@@ -154,9 +154,11 @@ def _follow(
         watch = _both(watch, _tensorboard(run.path))
     if validation:
         display.skip(validation.skipped)
-    patience = Patience(lambda: console.print("stopping after this step; again: at once"))
-    with display, patience if trainer.team.size == 1 else nullcontext():
-        train(trainer, sources, validation, run, rhythm, watch, patience.asked)
+    alone = trainer.team.size == 1
+    said = "stopping after this step; again: at once"
+    held = patience(lambda: console.print(said)) if alone else nullcontext(lambda: False)
+    with display, held as stop:
+        train(trainer, sources, validation, run, rhythm, watch, stop)
     if display.skipped:
         console.print(f"{display.skipped} unusable images were skipped")
 

@@ -96,9 +96,10 @@ def train(
                         curves.draw(run.entries(), run.path / "curves.png")
                     watch(trainer.step, entry)
             if stop():
-                if not trainer.is_finite():
-                    raise _diverged(trainer, run)
-                checkpoint.save(run.path, trainer, rhythm.keep)
+                if not at_checkpoint:
+                    if not trainer.is_finite():
+                        raise _diverged(trainer, run)
+                    checkpoint.save(run.path, trainer, rhythm.keep)
                 raise KeyboardInterrupt
 
 

@@ -318,8 +318,9 @@ def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> P
 
     if name and file:
         raise UsageError("--recipe and --config are both recipes; give one of them")
-    if resumed and not name and not file and Run(resumed).last_checkpoint():
-        own = Run(resumed).recipe_file
+    run = Run(resumed) if resumed and not name and not file else None
+    if run and run.last_checkpoint():
+        own = run.recipe_file
         if not own.is_file():
             raise UsageError(f"{own} is gone; say --recipe or --config, as the run was begun with")
         return own

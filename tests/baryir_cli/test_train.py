@@ -17,7 +17,7 @@ from rich.console import Console
 
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
-from baryir_cli.patience import Patience
+from baryir_cli.patience import patience
 from baryir_cli.training import LOSSES, TrainingDisplay
 from models.weights import read_weights
 from tests.conftest import Run
@@ -175,9 +175,9 @@ def test_interrupted_between_checkpoints(
 
 def test_the_second_interruption_acts_at_once() -> None:
     heard: list[int] = []
-    with Patience(lambda: heard.append(1)) as patience:
+    with patience(lambda: heard.append(1)) as asked:
         signal.raise_signal(signal.SIGINT)
-        assert patience.asked()
+        assert asked()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert heard == [1]

@@ -205,8 +205,7 @@ def _step(text: str) -> Step:
     if kind is None:
         raise DegradationError(f"no degradation {name!r}; there are {', '.join(KINDS)}")
     parameters = {p.name: p for p in kind.parameters}
-    given: dict[str, Any] = {p.name: p.default for p in kind.parameters if p.default is not None}
-    told: set[str] = set()
+    given: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
         key, equals, value = argument.partition("=")
         if not equals:
@@ -215,13 +214,13 @@ def _step(text: str) -> Step:
             raise DegradationError(
                 f"{kind.name} has no parameter {argument!r}; it has {', '.join(parameters)}"
             )
-        if key in told:
+        if key in given:
             raise DegradationError(f"{kind.name}: {key} is given twice")
-        told.add(key)
         try:
             given[key] = parameters[key].parse(value)
         except (ValueError, OverflowError):
             raise DegradationError(
                 f"{kind.name}: {key} is {parameters[key].allowed}, not {value!r}"
             ) from None
-    return Step(kind, given)
+    usual = {p.name: p.default for p in kind.parameters if p.default is not None}
+    return Step(kind, usual | given)
