@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,12 +21,15 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR, channels_last
+from models.scene import Scene
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
 Ends = tuple[int, int]
 """Of an axis: pixels before its first one and after its last."""
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels of an image."""
 
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
@@ -35,6 +39,8 @@ LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 384 << 20
 """Bytes that a forward pass may take on a CPU, however much is free."""
+COARSER = 8
+"""How many times a scene's side an image is brought to on the way."""
 STRIP = 64
 """Rows of a band that are turned into pixels at a time."""
 GPU_SHARE = 0.7
@@ -45,6 +51,26 @@ log = logging.getLogger("baryir")
 
 class NotFiniteError(UserError):
     """The network gave NaN or infinity, in float32 as well."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a judge of whole scenes is told of an image whose tiles a network restores.
+
+    Attributes:
+        picture: ``(3, S, S)`` float32 in [0, 1] on the device: the image, shrunk to a square.
+        size: height and width of the image.
+    """
+
+    picture: Tensor
+    size: tuple[int, int]
+
+    def scene(self, boxes: Sequence[Box]) -> Scene:
+        """Of the tiles, or parts beyond the image, at these places of it."""
+        (height, width), device = self.size, self.picture.device
+        shares = torch.tensor([height, width, height, width], device=device)
+        places = torch.tensor(boxes, dtype=torch.float32, device=device) / shares
+        return Scene(self.picture.expand(len(boxes), -1, -1, -1), places)
 
 
 @dataclass
@@ -78,7 +104,8 @@ class Engine:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide;
-            then what the tiles say of haze and darkness is held to an overview of the image.
+            then what the tiles say of haze and darkness is held to an overview of the image,
+            unless the network judges whole scenes by itself.
         overlap: pixels that neighbouring tiles share; None for the default.
         notify: told, in a sentence, of every step down to less memory.
 
@@ -106,7 +133,8 @@ class Engine:
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.tile = tile
         self.overlap = overlap
-        self.with_overview = tile is None
+        # A network that judges whole scenes needs nobody to hold its tiles together.
+        self.with_overview = tile is None and not network.config.scene
         self.notify = notify
         self.master = network
         self.config = network.config
@@ -234,6 +262,7 @@ class Engine:
             precision=self.precision,
             device=str(self.device),
         )
+        view = self._view(pixels)
         overview = self._overview(pixels, report)
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored
@@ -246,7 +275,7 @@ class Engine:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, along, across, turned, overview, report)
+            band = self._band(pixels, rows, along, across, turned, view, overview, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -266,6 +295,7 @@ class Engine:
         along: Axis,
         across: Axis,
         turned: bool,
+        view: View | None,
         overview: Overview | None,
         report: Report,
     ) -> Tensor:
@@ -277,16 +307,32 @@ class Engine:
             spans = [across.span(i) for i in batch]
             tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
             ends = self._margins(along, rows), self._margins(across, spans[0])
+            boxes = [(rows.start, span.start, rows.stop, span.stop) for span in spans]
             if turned:
-                corrections = self._correct(tiles.transpose(2, 3), ends[::-1], report)
+                boxes = [(left, top, right, bottom) for top, left, bottom, right in boxes]
+                tiles, ends = tiles.transpose(2, 3), ends[::-1]
+            corrections = self._correct(tiles, ends, view, boxes, report)
+            if turned:
                 corrections = corrections.transpose(2, 3)
-            else:
-                corrections = self._correct(tiles, ends, report)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
                 if overview:
                     correction = overview.hold(correction[None], rows, span)[0]
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
+
+    def _view(self, pixels: Pixels) -> View | None:
+        """For a network that judges whole scenes."""
+        side = self.config.scene
+        if not side:
+            return None
+        if min(pixels.shape[:2]) > COARSER * side:
+            # Floating, it would be large; rounded here, it is still a mean of many.
+            coarse = (COARSER * side, COARSER * side)
+            small = cv2.resize(pixels, coarse, interpolation=cv2.INTER_AREA)
+        else:
+            small = pixels
+        small = cv2.resize(small.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+        return View(self._image(small) / _full_scale(pixels.dtype), pixels.shape[:2])
 
     def _overview(self, pixels: Pixels, report: Report) -> Overview | None:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""
@@ -294,7 +340,8 @@ class Engine:
             return None
         small = self._image(shrunk(pixels, self.tile or self._largest_tile()))[None]
         ends = self.config.margin, self.config.margin
-        correction = self._correct(small, (ends, ends), report)[0]
+        box = (0, 0, small.shape[2], small.shape[3])
+        correction = self._correct(small, (ends, ends), None, [box], report)[0]
         return Overview(correction.cpu(), pixels.shape[:2])
 
     def _margins(self, axis: Axis, span: slice) -> Ends:
@@ -302,19 +349,39 @@ class Engine:
         margin = self.config.margin
         return margin * (span.start == 0), margin * (span.stop == axis.length)
 
-    def _correct(self, tiles: Tensor, margins: tuple[Ends, Ends], report: Report) -> Tensor:
-        """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite."""
-        correction = self._forward(tiles, margins, self.precision)
+    def _correct(
+        self,
+        tiles: Tensor,
+        margins: tuple[Ends, Ends],
+        view: View | None,
+        boxes: list[Box],
+        report: Report,
+    ) -> Tensor:
+        """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite.
+
+        Args:
+            margins: pixels to be mirrored at the tiles' vertical and horizontal ends.
+            boxes: where the tiles are in the image.
+        """
+        correction = self._forward(tiles, margins, view, boxes, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
         if bool(broken.any()):
             if self.precision != "fp32":
-                correction[broken] = self._forward(tiles[broken], margins, "fp32")
+                again = [box for box, bad in zip(boxes, broken.tolist(), strict=True) if bad]
+                correction[broken] = self._forward(tiles[broken], margins, view, again, "fp32")
                 report.redone += int(broken.sum())
             if not bool(torch.isfinite(correction).all()):
                 raise NotFiniteError("the network's answer is not finite; nothing was written")
         return correction
 
-    def _forward(self, tiles: Tensor, margins: tuple[Ends, Ends], precision: str) -> Tensor:
+    def _forward(
+        self,
+        tiles: Tensor,
+        margins: tuple[Ends, Ends],
+        view: View | None,
+        boxes: list[Box],
+        precision: str,
+    ) -> Tensor:
         height, width = tiles.shape[-2:]
         (top, bottom), (left, right) = margins
         multiple = self.config.multiple
@@ -325,7 +392,12 @@ class Engine:
         sides = (left, right, top, bottom)
         padded = F.pad(tiles, sides, mode="reflect" if mirrored else "replicate")
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
-        correction = self._network(precision)(padded).correction
+        scene = None
+        if view:
+            wider = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in boxes]
+            scene = view.scene(wider)
+            scene = scene._replace(picture=scene.picture.to(padded.dtype))
+        correction = self._network(precision)(padded, scene).correction
         return correction[..., top : top + height, left : left + width].float()
 
     def _network(self, precision: str) -> BaryIR:
@@ -368,7 +440,7 @@ def pixel_bytes(engine: Engine) -> int:
     """
     config = engine.config
     finest = config.width * (2 if config.conditioning == "official" else 1)
-    expansion = config.gated_expansion if config.block == "gated" else config.expansion
+    expansion = config.expansion if config.block == "transformer" else 1.0
     channels = finest * (9 * expansion + 8) / config.unshuffle**2
     return int(channels * DTYPES[engine.precision].itemsize) + 24
 

@@ -110,7 +110,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
     validation = None
     if held_out and together.leads:
-        validation = Validation(held_out, multiple=recipe.config().multiple)
+        validation = Validation(held_out, recipe.config())
     together.wait()
     if together.leads:
         if last:

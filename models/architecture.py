@@ -1,8 +1,9 @@
 """A network's config, read off the names and shapes of its tensors.
 
 For files that come without their config. What shapes do not tell is taken as the presets have it:
-the heads of gated blocks, which they ignore, and switches without a tensor of their own: what is
-fed to the decoder, and the margin, which is that of the preset with these shapes.
+the heads of blocks without attention, which they ignore, and switches without a tensor of their
+own: what is fed to the decoder, the margin, and the side of a judge's picture, which are those of
+the preset with these shapes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from models.config import MAX_BLOCKS, ConfigError, Map, NetworkConfig
-from models.network import AFFINE_FIELDS
+from models.config import MAX_BLOCKS, Block, ConfigError, Map, NetworkConfig
 from models.presets import PRESETS
 from models.weights import Shapes, WeightsError
 
@@ -21,6 +21,8 @@ STEM = "encoder.stem.1.weight"
 """A tensor that every network has."""
 STAGE = "stage.norm.weight"
 """A tensor that every network with a barycenter stage has."""
+SCENE = 128
+"""Side of a judge's picture, where no preset says another."""
 
 Widths = list[tuple[int, int]]
 """Channels of blocks and the hidden channels of their feed-forward parts."""
@@ -41,7 +43,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
         raise WeightsError("a network without a barycenter stage, such as a plain Restormer")
     defaults = NetworkConfig()
     levels = 1 + _count(shapes, "encoder.down.")
-    affine, unshuffle = _head(shapes)
+    judges = any(name.startswith("judge.") for name in shapes)
     prompts, prompt_size = _prompts(shapes, defaults.prompt_size)
     try:
         config = NetworkConfig(
@@ -53,17 +55,18 @@ def read_config(shapes: Shapes) -> NetworkConfig:
             map_blocks=_map_blocks(shapes),
             prompts=prompts,
             prompt_size=prompt_size,
-            expansion=_ratio(_transformer_widths(shapes), defaults.expansion),
-            gated_expansion=_ratio(_gated_widths(shapes), defaults.gated_expansion),
-            block="gated" if _gated_widths(shapes) else "transformer",
+            expansion=_ratio(_widths(shapes), defaults.expansion),
+            block=_block(shapes),
             conditioning="paper" if "decoder.join.weight" in shapes else "official",
-            unshuffle=unshuffle,
+            unshuffle=math.isqrt(_size(shapes, STEM, 1) // (6 if judges else 3)),
             resample_kernel=_size(shapes, "encoder.down.0.0.weight", -1),
-            affine=affine,
+            scene=SCENE if judges else 0,
         )
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None
-    return next((p for p in PRESETS.values() if replace(p, margin=0) == config), config)
+    # Shapes do not tell these two.
+    alike = (p for p in PRESETS.values() if bool(p.scene) == judges)
+    return next((p for p in alike if replace(p, margin=0, scene=config.scene) == config), config)
 
 
 def describe(config: NetworkConfig) -> str:
@@ -115,13 +118,6 @@ def _prompts(shapes: Shapes, usual: int) -> tuple[int, int]:
     return (shape[0], shape[-1]) if len(shape) == 4 else (0, usual)
 
 
-def _head(shapes: Shapes) -> tuple[bool, int]:
-    """Whether the head has a gain and an offset, and the side of its pixel blocks."""
-    pixels = _size(shapes, STEM, 1) // 3
-    outputs = _size(shapes, "head.project.weight", 0)
-    return outputs == 3 * pixels + AFFINE_FIELDS, math.isqrt(pixels)
-
-
 def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:
     """By the temperatures, one a head; where blocks have none, halved from level to level."""
     last = _temperature(shapes, "stage.map.") or _temperature(
@@ -134,26 +130,22 @@ def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:
     return tuple(heads)
 
 
+def _block(shapes: Shapes) -> Block:
+    residual = re.compile(r"(encoder|decoder)\..*\d\.first\.weight\Z")
+    return "residual" if any(map(residual.match, shapes)) else "transformer"
+
+
 def _temperature(shapes: Shapes, prefix: str) -> int | None:
     shape = shapes.get(f"{prefix}0.attention.temperature")
     return shape[0] if shape else None
 
 
-def _transformer_widths(shapes: Shapes) -> Widths:
-    return _widths(shapes, r"\.feed_forward\.project\.weight")
-
-
-def _gated_widths(shapes: Shapes) -> Widths:
-    """A gated block has a scale beside its projection."""
-    gated = {n: s for n, s in shapes.items() if n.replace(".project.", ".scale.") in shapes}
-    return _widths(gated, r"\.\d+\.project\.weight")
-
-
-def _widths(shapes: Shapes, pattern: str) -> Widths:
+def _widths(shapes: Shapes) -> Widths:
+    """Of all feed-forward parts but those of prompts."""
     found = (
         shape
         for name, shape in shapes.items()
-        if re.search(pattern + r"\Z", name) and ".prompt." not in name
+        if name.endswith(".feed_forward.project.weight") and ".prompt." not in name
     )
     return sorted({(shape[0], shape[1]) for shape in found if len(shape) == 4 and shape[0]})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-Block = Literal["transformer", "gated"]
+Block = Literal["transformer", "residual"]
 Conditioning = Literal["official", "paper"]
 Map = Literal["mdta", "vit", "unet", "mlp"]
 Fed = Literal["source", "bary", "source_res", "bary_res"]
@@ -22,6 +22,9 @@ MAX_BLOCKS = 512
 """A file that asks for more is refused before anything is built."""
 MAX_PROMPTS = 64
 """Components of a prompt, and the side of one at the latent's level."""
+SCENE_MULTIPLE = 16
+"""What the scene judge folds and shrinks by."""
+MAX_SCENE = 1024
 INTEGERS = (
     "width",
     "refinement_blocks",
@@ -31,6 +34,7 @@ INTEGERS = (
     "unshuffle",
     "resample_kernel",
     "margin",
+    "scene",
 )
 
 
@@ -49,7 +53,7 @@ class NetworkConfig:
         width: channels of the first level.
         blocks: encoder blocks of each level; the last entry is the latent's. Decoder level
             ``i`` has as many blocks as encoder level ``i``.
-        heads: attention heads of each level, a divisor of the level's channels. Gated blocks
+        heads: attention heads of each level, a divisor of the level's channels. Residual blocks
             ignore them; the barycenter map uses the last, where it has attention.
         refinement_blocks: blocks after the decoder, at the first level.
         map: what the barycenter map T is made of (:mod:`models.maps`, Table XI).
@@ -57,7 +61,6 @@ class NetworkConfig:
         fed: the embeddings that the decoder gets (Table IX): the source's or the barycenter's,
             with the residual or with zeros in its place.
         expansion: hidden channels of a GDFN over its channels.
-        gated_expansion: hidden channels of a gated convolution block over its channels.
         block: the backbone's block.
         conditioning: how the residual embedding reaches the decoder: through the decoder of the
             authors' released checkpoint, or through small MLPs as the paper's text says.
@@ -66,9 +69,10 @@ class NetworkConfig:
         prompt_size: side of a prompt component at the latent's level; it doubles level by level.
         unshuffle: side of the pixel blocks that are folded into channels before level 0.
         resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
-            levels, 1 or 3; at 3 they cost as much as three gated blocks each.
-        affine: whether a smooth offset and a smooth gain times the image are part of the
-            correction. Haze and darkness are undone by a gain that varies slowly.
+            levels, 1 or 3; at 3 they cost as much as a residual block.
+        scene: side of the square that the whole photograph is shrunk to for the scene judge
+            (:mod:`models.scene`), 0 for a network without one. Haze and darkness are undone by
+            an offset and a gain that it finds.
         margin: pixels that are mirrored around an image for the network to see; without, zero
             padding may show as a stripe along the edges. Not part of training.
     """
@@ -81,14 +85,13 @@ class NetworkConfig:
     map_blocks: int = 8
     fed: Fed = "bary_res"
     expansion: float = 2.66
-    gated_expansion: float = 2.0
     block: Block = "transformer"
     conditioning: Conditioning = "official"
     prompts: int = 0
     prompt_size: int = 16
     unshuffle: int = 1
     resample_kernel: int = 3
-    affine: bool = False
+    scene: int = 0
     margin: int = 0
 
     def __post_init__(self) -> None:
@@ -98,12 +101,8 @@ class NetworkConfig:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
                 raise ConfigError(f"{name} must be a whole number, not {_shown(value)}")
-        for name in ("expansion", "gated_expansion"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 < value <= 64:
-                raise ConfigError(f"{name} must be a number above 0, not {_shown(value)}")
-        if type(self.affine) is not bool:
-            raise ConfigError(f"affine must be true or false, not {_shown(self.affine)}")
+        if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
+            raise ConfigError(f"expansion must be a number above 0, not {_shown(self.expansion)}")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -130,6 +129,11 @@ class NetworkConfig:
             raise ConfigError(f"prompts must be 0 to {MAX_PROMPTS}, not {self.prompts}")
         if not 1 <= self.prompt_size <= MAX_PROMPTS:
             raise ConfigError(f"prompt_size must be 1 to {MAX_PROMPTS}, not {self.prompt_size}")
+        if self.scene % SCENE_MULTIPLE or self.scene > MAX_SCENE:
+            raise ConfigError(
+                f"scene must be 0 or a multiple of {SCENE_MULTIPLE} up to {MAX_SCENE},"
+                f" not {self.scene}"
+            )
         if self.resample_kernel not in (1, 3):
             raise ConfigError(f"resample_kernel must be 1 or 3, not {self.resample_kernel}")
         for level, heads in enumerate(self.heads):
@@ -142,9 +146,8 @@ class NetworkConfig:
                 f"heads[2] = {self.decoder_heads} does not divide {self.channels(1)} channels,"
                 " as the official decoder needs"
             )
-        for name in ("expansion", "gated_expansion"):
-            if int(self.width * getattr(self, name)) < 1:
-                raise ConfigError(f"{name} leaves no channel of {self.width}")
+        if int(self.width * self.expansion) < 1:
+            raise ConfigError(f"expansion leaves no channel of {self.width}")
 
     @property
     def levels(self) -> int:
@@ -160,6 +163,11 @@ class NetworkConfig:
     def multiple(self) -> int:
         """Height and width of an input must be multiples of this; the engine pads."""
         return self.unshuffle * 2 ** (self.levels - 1)
+
+    @property
+    def seen(self) -> int:
+        """Channels of what the encoder sees: the image, and what the scene judge made of it."""
+        return 6 if self.scene else 3
 
     def channels(self, level: int) -> int:
         """Channels of a level, counted from 0 at the finest."""

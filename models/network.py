@@ -1,4 +1,4 @@
-"""The restoration network: encoder, barycenter stage, conditioned decoder."""
+"""The restoration network: scene judge, encoder, barycenter stage, conditioned decoder."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from models.barycenter import BarycenterStage, Latents
 from models.blocks import Downsample, blocks, conv3x3
 from models.config import NetworkConfig
 from models.decoders import OfficialDecoder, PaperDecoder
+from models.scene import Scene, SceneJudge, toned, whole
 
-AFFINE_FIELDS = 6
-"""An offset and a gain for each colour."""
 LEVELLING_WINDOW = 8
 """Pixels of the network's resolution; smaller ones would take away detail."""
 
@@ -25,6 +24,10 @@ class Restoration(NamedTuple):
     correction: Tensor
     """``(N, 3, H, W)``: to be added to the input, in the input's own precision."""
     latents: Latents
+    tone: Tensor | None = None
+    """Of a network with a :class:`models.scene.SceneJudge`: what it found.
+
+    The correction has no gradient by it."""
 
 
 class Encoder(nn.Module):
@@ -34,7 +37,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(config.unshuffle),
-            conv3x3(3 * config.unshuffle**2, config.width),
+            conv3x3(config.seen * config.unshuffle**2, config.width),
         )
         self.levels = nn.ModuleList(
             blocks(config, config.blocks[i], config.channels(i), config.heads[i])
@@ -56,29 +59,17 @@ class Head(nn.Module):
 
     Where the network works on blocks of pixels, what one pixel of the block has ahead of the others
     over a whole neighbourhood is an error, seen as a grid in every smooth sky, and is taken away.
-    Offset and gain are fields of the network's own resolution, drawn bilinearly over the image.
     """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
         super().__init__()
-        self.affine = config.affine
         self.scale = config.unshuffle
-        self.details = 3 * self.scale**2
-        self.project = conv3x3(channels, self.details + (AFFINE_FIELDS if self.affine else 0))
-        if self.affine:
-            nn.init.zeros_(self.project.weight[self.details :])
+        self.project = conv3x3(channels, 3 * self.scale**2)
         self.shuffle = nn.PixelShuffle(self.scale)
 
-    def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        fields = self.project(features)
-        detail: Tensor = self.shuffle(self._without_grid(fields[:, : self.details]))
-        if not self.affine:
-            return detail
-        smooth = fields[:, self.details :]
-        if self.scale > 1:
-            smooth = F.interpolate(smooth, scale_factor=self.scale, mode="bilinear")
-        offset, gain = smooth.chunk(2, dim=1)
-        return torch.addcmul(detail + offset, gain, image)
+    def forward(self, features: Tensor) -> Tensor:
+        correction: Tensor = self.shuffle(self._without_grid(self.project(features)))
+        return correction
 
     def _without_grid(self, pixels: Tensor) -> Tensor:
         """``(N, 3 s^2, h, w)``, less every pixel's lead over its block, a mean over 3 windows."""
@@ -95,7 +86,8 @@ class Head(nn.Module):
 class BaryIR(nn.Module):
     """Blind all-in-one restoration through the Wasserstein barycenter space.
 
-    Input: ``(N, 3, H, W)`` RGB in [0, 1], H and W multiples of ``config.multiple``.
+    Input: ``(N, 3, H, W)`` RGB in [0, 1], H and W multiples of ``config.multiple``; with a scene
+    judge (``config.scene``) also the scene that it is a part of, else taken to be a whole one.
     Output: a :class:`Restoration`; the restored image is ``input + correction``, not clipped.
     The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple``.
     """
@@ -103,6 +95,7 @@ class BaryIR(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.judge = SceneJudge() if config.scene else None
         self.encoder = Encoder(config)
         self.stage = BarycenterStage(config)
         self.decoder: OfficialDecoder | PaperDecoder
@@ -112,12 +105,24 @@ class BaryIR(nn.Module):
             self.decoder = PaperDecoder(config)
         self.head = Head(config, self.decoder.channels)
 
-    def forward(self, image: Tensor) -> Restoration:
-        *skips, latent = self.encoder(image)
+    def forward(self, image: Tensor, scene: Scene | None = None) -> Restoration:
+        if self.judge is None:
+            correction, latents = self._restore(image)
+            return Restoration(correction, latents)
+        picture, place = scene or whole(image, self.config.scene)
+        tone = self.judge(picture)
+        # It is taught by whole scenes; what a patch lacks must not be mended by all of them.
+        change = toned(tone.detach(), image, place, self.config.unshuffle)
+        # Before and after: how noise was raised with the light shows in their ratio.
+        both = torch.cat([image, image + change.to(image.dtype)], 1)
+        correction, latents = self._restore(both)
+        return Restoration(correction + change, latents, tone)
+
+    def _restore(self, seen: Tensor) -> tuple[Tensor, Latents]:
+        *skips, latent = self.encoder(seen)
         latents = self.stage(latent)
         embedding, residual = latents.feed(self.config.fed)
-        correction = self.head(self.decoder(embedding, residual, skips), image)
-        return Restoration(correction, latents)
+        return self.head(self.decoder(embedding, residual, skips)), latents
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -11,18 +11,18 @@ PAPER = NetworkConfig(map_blocks=2, conditioning="paper")
 PRESETS: dict[str, NetworkConfig] = {
     # The authors' released checkpoint: 53.5 M parameters in use.
     "official": NetworkConfig(),
-    # The embedded weights: gated blocks from half resolution on, made for CPUs.
+    # The embedded weights: dense convolutions from half resolution on, made for CPUs.
     "small": NetworkConfig(
-        width=32,
-        blocks=(2, 2, 2, 2),
-        heads=(1, 2, 4, 8),
-        refinement_blocks=2,
+        width=48,
+        blocks=(3, 3, 1),
+        heads=(2, 4, 8),
+        refinement_blocks=1,
         map_blocks=2,
-        block="gated",
+        block="residual",
         conditioning="paper",
         unshuffle=2,
         resample_kernel=1,
-        affine=True,
+        scene=128,
         margin=16,
     ),
     # For trying things out: the paper family with its own Restormer blocks, 0.3 M parameters.

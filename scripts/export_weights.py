@@ -3,21 +3,20 @@
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
-The figures are the means of what ``baryir eval --json`` wrote. The margin, which is no part of
-training, becomes that of the preset the target is named after.
+The figures are the means of what ``baryir eval --json`` wrote. What is no part of training, the
+margin, becomes that of the preset the target is named after.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from models.presets import preset
-from models.weights import read_weights, save_weights
+from models.weights import check_shapes, expected_shapes, read_weights, save_weights
 
 DATA = (
     "429 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22), "
@@ -50,7 +49,10 @@ def main() -> None:
         "figures": means(args.figures),
     }
     provenance = weights.provenance | notes
-    config = replace(weights.config, margin=preset(args.target.stem).margin)
+    config = preset(args.target.stem)
+    check_shapes(
+        {name: tuple(t.shape) for name, t in weights.state.items()}, expected_shapes(config)
+    )
     save_weights(args.target, config, weights.state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 

@@ -16,22 +16,22 @@ from pathlib import Path
 
 import torch
 
+from models.scene import everywhere
 from train.parts import Paired
 from train.recipe import Recipe, SourceRecipe, Stage
-from train.sources import Source
-from train.trainer import Batch, Trainer
+from train.sources import Batch, Source
+from train.trainer import Trainer
 
 NAMES = ("denoise", "derain", "dehaze", "deblur", "lowlight")
 
 
-def random_batch(stage: Stage) -> Batch:
-    degraded, target = (
-        torch.rand(stage.batch, 3, stage.patch, stage.patch).contiguous(
-            memory_format=torch.channels_last
-        )
-        for _ in range(2)
+def random_batch(stage: Stage, picture: int) -> Batch:
+    degraded, target, scene, scene_target = (
+        torch.rand(stage.batch, 3, side, side).contiguous(memory_format=torch.channels_last)
+        for side in (stage.patch, stage.patch, picture, picture)
     )
-    return degraded, target, torch.randint(len(NAMES), (stage.batch,))
+    source = torch.randint(len(NAMES), (stage.batch,))
+    return Batch(degraded, target, source, scene, scene_target, everywhere(scene))
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     trainers = {name: Trainer(each, sources) for name, each in recipes.items()}
     seconds: dict[str, list[float]] = {name: [] for name in recipes}
     for _ in range(args.steps + 2):
-        batch = random_batch(stage)
+        batch = random_batch(stage, recipe.config().scene)
         for name, trainer in trainers.items():
             began = time.process_time()
             trainer.train_step([batch])

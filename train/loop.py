@@ -21,8 +21,8 @@ from train.objective import Terms
 from train.parts import Window
 from train.recipe import SAMPLES_A_STEP, Recipe
 from train.run import Entry, Run
-from train.sources import Patches, Source, skipped_of
-from train.trainer import Batch, Trainer
+from train.sources import Batch, Patches, Source, skipped_of
+from train.trainer import Trainer
 from train.validation import Validation
 
 Watch = Callable[[int, Entry | None], None]
@@ -120,8 +120,15 @@ def _steps(
     """What every step from the current one to the end of its stage trains on."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
-    window = Window(stage.patch, stage.zoom)
-    patches = Patches(sources, trainer.probabilities.tolist(), window, recipe.seed, skipped=skipped)
+    window = Window(stage.patch, stage.scene, picture=recipe.config().scene)
+    patches = Patches(
+        sources,
+        trainer.probabilities.tolist(),
+        window,
+        recipe.seed,
+        zooms=[recipe.sources[source.name].zoom for source in sources],
+        skipped=skipped,
+    )
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     indices = [
@@ -139,10 +146,8 @@ def _steps(
         generator=torch.Generator(),
     )
     batches: list[Batch] = []
-    for degraded, target, source in loader:
-        batches.append(
-            (_images(degraded, trainer), _images(target, trainer), source.to(trainer.device))
-        )
+    for drawn in loader:
+        batches.append(Batch(*drawn).ready(trainer.device))
         if len(batches) == recipe.accumulate:
             yield batches
             batches = []
@@ -152,11 +157,6 @@ def _leave_signals_to_the_owner(_: int) -> None:
     """Ctrl-C reaches the workers too, whose patches the step under way may still need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _images(batch: Tensor, trainer: Trainer) -> Tensor:
-    batch = batch.to(trainer.device, non_blocking=True)
-    return batch.to(torch.float32, memory_format=torch.channels_last) / 255
 
 
 def _diverged(trainer: Trainer, run: Run) -> DivergedError:
@@ -183,7 +183,7 @@ class Meter:
 
     def add(self, batches: Sequence[Batch], terms: Terms) -> None:
         self.terms.append(terms)
-        self.sources += [source for _, _, source in batches]
+        self.sources += [batch.source for batch in batches]
 
     @contextmanager
     def paused(self) -> Iterator[None]:

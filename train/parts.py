@@ -6,26 +6,80 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import cv2
 import numpy as np
 
 from train import degradations
-from train.degradations import Image
+from train.degradations import Image as Floats
 from train.folders import PairOfFiles, SourceError
 from train.images import ImageCache, Pixels, UnusableError, crop
 
-Pair = tuple[Pixels, Pixels]
-"""A degraded patch and its target, both ``(size, size, 3)``."""
-Degrade = Callable[[Image, np.random.Generator], Image]
+Degrade = Callable[[Floats, np.random.Generator], Floats]
+
+
+class Pair(NamedTuple):
+    """A patch and the scene that it is a part of, each before and after, ``(side, side, 3)``.
+
+    The scene is floating, from 0 to 255: in the dark, 8 bits are too few for a mean. ``place`` is
+    the patch's in the scene: top, left, bottom, right as shares of its sides.
+    """
+
+    degraded: Pixels
+    target: Pixels
+    scene: Floats
+    scene_target: Floats
+    place: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a patch shows of its photograph; see :func:`train.images.crop`."""
+    """What a patch shows of its photograph.
+
+    Attributes:
+        size: side of a patch in pixels.
+        scene: side of the square that it is taken from, ``size`` at least; 0 for the patch itself.
+        zoom: the square shows up to so many times as many pixels a side of the photograph, shrunk;
+            see :func:`train.images.crop`.
+        picture: what the square is brought to, for a network that judges whole scenes.
+    """
 
     size: int
+    scene: int = 0
     zoom: float = 1.0
+    picture: int = 0
+
+    def square(self, margin: int = 0) -> int:
+        """Side of the square that is degraded, for a model that reaches ``margin`` pixels."""
+        return max(self.size, self.scene) + 2 * margin
+
+    def cut(
+        self, rng: np.random.Generator, degraded: Pixels, target: Pixels, margin: int = 0
+    ) -> Pair:
+        """A patch and its scene from a square of :meth:`square`."""
+        inner = slice(margin, len(target) - margin)
+        degraded, target = degraded[inner, inner], target[inner, inner]
+        side = len(target)
+        top, left = (int(n) for n in rng.integers(0, side - self.size + 1, 2))
+        patch = slice(top, top + self.size), slice(left, left + self.size)
+        ends = top, left, top + self.size, left + self.size
+        return Pair(
+            degraded[patch],
+            target[patch],
+            _shown(degraded, self.picture),
+            _shown(target, self.picture),
+            (ends[0] / side, ends[1] / side, ends[2] / side, ends[3] / side),
+        )
+
+
+def _shown(square: Pixels, side: int) -> Floats:
+    """A square at another size, each of its pixels a mean where it becomes smaller."""
+    if not side:
+        return np.zeros((0, 0, 3), np.float32)
+    method = cv2.INTER_AREA if side < len(square) else cv2.INTER_LINEAR
+    small = cv2.resize(square.astype(np.float32), (side, side), interpolation=method)
+    return np.asarray(small, np.float32)
 
 
 @dataclass(frozen=True)
@@ -69,7 +123,7 @@ class Noise:
 
     levels: NoiseRange | NoiseLevels
 
-    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
         return degradations.gaussian_noise(image, rng, self.levels.draw(rng))
 
 
@@ -128,13 +182,12 @@ class Synthesised:
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         image = images.read(self.photographs[int(rng.integers(len(self.photographs)))])
-        (patch,) = crop(rng, [image], window.size + 2 * self.margin, window.zoom)
-        inner = slice(self.margin, self.margin + window.size)
-        target = patch[inner, inner]
-        if rng.random() < self.clean_share:
-            return target, target
-        degraded = self.degrade(patch.astype(np.float32) / np.float32(255), rng)
-        return degradations.quantise(degraded[inner, inner]), target
+        (target,) = crop(rng, [image], window.square(self.margin), window.zoom)
+        degraded = target
+        if rng.random() >= self.clean_share:
+            values = target.astype(np.float32) / np.float32(255)
+            degraded = degradations.quantise(self.degrade(values, rng))
+        return window.cut(rng, degraded, target, self.margin)
 
 
 @dataclass(frozen=True)
@@ -164,5 +217,5 @@ class Paired:
         both = [images.read(degraded), images.read(target)]
         if both[0].shape != both[1].shape:
             raise UnusableError(degraded, "differs in size from its partner")
-        first, second = crop(rng, both, window.size, window.zoom)
-        return first, second
+        before, after = crop(rng, both, window.square(), window.zoom)
+        return window.cut(rng, before, after)

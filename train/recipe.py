@@ -26,7 +26,7 @@ SAMPLES_A_STEP = 4096
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
 Weighting = Literal["proportion", "inverse", "uniform", "sampling"]
-Optimiser = Literal["rmsprop", "adamw"]
+Optimiser = Literal["rmsprop", "adamw", "muon"]
 Schedule = Literal["step", "cosine", "constant"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -64,20 +64,21 @@ def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 class Stage:
     """A part of the run at one patch and batch size; ``share`` of all steps.
 
-    ``zoom`` above 1 shows patches of photographs shrunk by up to that factor: more of the scene at
-    the same cost, as haze and darkness are learnt from it.
+    ``scene`` is the side of the square that is degraded and shown to a scene judge, of which the
+    patch is a part; 0 for the patch itself.
     """
 
     share: float
     patch: int
     batch: int
-    zoom: float = 1.0
+    scene: int = 0
 
     def __post_init__(self) -> None:
         _check("share", self.share, above=0)
         _check("patch", self.patch, 8, 4096, whole=True)
         _check("batch", self.batch, 1, SAMPLES_A_STEP, whole=True)
-        _check("zoom", self.zoom, 1, 64)
+        if self.scene:
+            _check("scene", self.scene, self.patch, 4096, whole=True)
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,20 @@ class SourceRecipe:
     """How often a source is drawn and what its L1 counts for.
 
     ``paired_share`` is how often a pair of the official folders is drawn where it can be
-    synthesised too; :class:`train.sources.SourceOptions` says what None means.
+    synthesised too; :class:`train.sources.SourceOptions` says what None means. ``zoom`` above 1
+    shows photographs shrunk by up to that factor: more of the scene at the same cost, as haze and
+    darkness are learnt from it.
     """
 
     probability: float = 1.0
     loss_weight: float = 1.0
     paired_share: float | None = None
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
         _check("probability", self.probability, above=0)
         _check("loss_weight", self.loss_weight)
+        _check("zoom", self.zoom, 1, 64)
         if self.paired_share is not None:
             _check("paired_share", self.paired_share, 0, 1)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from train import degradations
+from train.degradations import Image
 from train.folders import (
     PairOfFiles,
     find_folder,
@@ -283,14 +284,41 @@ def _split(sources: list[Source], options: SourceOptions) -> list[Source]:
     return kept
 
 
-class Patches(Dataset[tuple[Tensor, Tensor, int]]):
-    """Sample ``i``: degraded and target ``(3, size, size)`` uint8, and the source's index.
+class Batch(NamedTuple):
+    """What a step trains on, or one sample of it, without the axis N.
+
+    ``degraded`` and ``target`` are ``(N, 3, size, size)``, ``source`` ``(N,)`` their sources'
+    numbers; ``scene``, ``scene_target`` and ``place`` as in :class:`train.parts.Pair`, of side
+    0 for a network that judges no scenes. Images reach to 255 as they are drawn, patches as uint8
+    and scenes floating; on the way into a network all are floating in [0, 1].
+    """
+
+    degraded: Tensor
+    target: Tensor
+    source: Tensor
+    scene: Tensor
+    scene_target: Tensor
+    place: Tensor
+
+    def ready(self, device: torch.device) -> Batch:
+        """A drawn batch as a network takes it: on its device, images in [0, 1], channels last."""
+        moved = (tensor.to(device, non_blocking=True) for tensor in self)
+        return Batch(*(_floating(tensor) if tensor.ndim == 4 else tensor for tensor in moved))
+
+
+def _floating(images: Tensor) -> Tensor:
+    return images.to(torch.float32, memory_format=torch.channels_last) / 255
+
+
+class Patches(Dataset[Batch]):
+    """Sample ``i`` of a run, as a :class:`Batch`.
 
     An unusable image is noted in ``skipped`` and another sample of the same source is drawn, from
     the next generator: whichever process draws it, it is the same.
 
     Args:
         probabilities: how often each source is drawn; any scale.
+        zooms: of the window, by source, instead of its own.
         images: the cache to read through.
         skipped: where to note images; one may serve several of these.
     """
@@ -302,23 +330,33 @@ class Patches(Dataset[tuple[Tensor, Tensor, int]]):
         window: Window,
         seed: int,
         *,
+        zooms: Sequence[float] = (),
         images: ImageCache | None = None,
         skipped: Skipped | None = None,
     ) -> None:
         self.sources = sources
         self.probabilities = np.asarray(probabilities) / sum(probabilities)
-        self.window = window
+        self.windows = [window] * len(sources)
+        if zooms:
+            self.windows = [replace(window, zoom=zoom) for zoom in zooms]
         self.seed = seed
         self.images = ImageCache() if images is None else images
         self.skipped = skipped_of(sources) if skipped is None else skipped
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+    def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, index])
         k = int(rng.choice(len(self.sources), p=self.probabilities))
         for attempt in range(1, RETRIES + 1):
             try:
-                degraded, target = self.sources[k].draw(rng, self.window, self.images)
-                return _tensor(degraded), _tensor(target), k
+                pair = self.sources[k].draw(rng, self.windows[k], self.images)
+                return Batch(
+                    _tensor(pair.degraded),
+                    _tensor(pair.target),
+                    torch.tensor(k),
+                    _tensor(pair.scene),
+                    _tensor(pair.scene_target),
+                    torch.tensor(pair.place, dtype=torch.float32),
+                )
             except UnusableError as error:
                 self.skipped.add(error)
                 last = error
@@ -333,5 +371,5 @@ def skipped_of(sources: Sequence[Source]) -> Skipped:
     return Skipped(path for source in sources for path in source.files)
 
 
-def _tensor(patch: Pixels) -> Tensor:
+def _tensor(patch: Pixels | Image) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1)))

@@ -13,15 +13,17 @@ from torch.nn.parallel import DistributedDataParallel
 from models.barycenter import Latents
 from models.network import BaryIR, Restoration, build
 from models.potentials import Potentials
+from models.scene import Scene, everywhere, toned
 from models.weights import Weights
 from train.distributed import Team
 from train.initial import ancestry, start_from
+from train.muon import Muon
 from train.objective import OBJECTIVES, Terms, barycenter_weights
 from train.recipe import Recipe, RecipeError
-from train.sources import Source
+from train.sources import Batch, Source
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Degraded ``(N, 3, H, W)`` in [0, 1], target likewise, source ``(N,)``."""
+SCENE_BLOCK = 4
+"""Pixels of a scene for which its tone is looked up once, while it is learnt."""
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -98,8 +100,8 @@ class Trainer:
         result = _joined(found)
         if "mwb" in self.recipe.losses:
             if self.recipe.fresh_latents:
-                embedded = [self._embed(degraded) for degraded, _, _ in batches]
-            source = torch.cat([source for _, _, source in batches])
+                embedded = [self._embed(batch) for batch in batches]
+            source = torch.cat([batch.source for batch in batches])
             result |= self.objective.potentials_step(torch.cat(embedded), source, factor)
         average_into(self.average, self.network, self.recipe.ema, self.step)
         self.step += 1
@@ -107,26 +109,32 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> tuple[Terms, Tensor]:
         """The loss terms of one batch, and its barycenter embeddings."""
-        degraded, target, source = batch
-        correction, latents = self._forward(degraded)
-        error = (degraded + correction - target).abs().flatten(1).mean(1)
-        l1 = (self.loss_weights[source] * error).mean()
+        correction, latents, tone = self._forward(batch)
+        error = (batch.degraded + correction - batch.target).abs().flatten(1).mean(1)
+        l1 = (self.loss_weights[batch.source] * error).mean()
         terms = {"l1": l1, "total": self.recipe.l1_weight * l1}
+        if tone is not None:
+            place = everywhere(batch.scene)
+            judged = batch.scene + toned(tone, batch.scene, place, SCENE_BLOCK)
+            # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
+            terms["scene"] = (judged - batch.scene_target).square().mean()
+            terms["total"] = terms["total"] + terms["scene"]
         if self.recipe.losses:
-            terms |= self.objective.map_terms(latents, source)
+            terms |= self.objective.map_terms(latents, batch.source)
             terms["total"] = terms["total"] + self.recipe.map_weight * terms["map"]
         return terms | {"error": error}, latents.barycenter
 
-    def _forward(self, degraded: Tensor) -> Restoration:
+    def _forward(self, batch: Batch) -> Restoration:
         """The network in the recipe's precision, what it says in float32."""
         half = _HALF.get(self.recipe.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
-            correction, latents = self.shared_network(degraded)
-        return Restoration(correction.float(), Latents(*(x.float() for x in latents)))
+            scene = Scene(batch.scene, batch.place)
+            correction, latents, tone = self.shared_network(batch.degraded, scene)
+        return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
 
     @torch.no_grad()
-    def _embed(self, degraded: Tensor) -> Tensor:
-        return self._forward(degraded).latents.barycenter
+    def _embed(self, batch: Batch) -> Tensor:
+        return self._forward(batch).latents.barycenter
 
     def _syncing(self, *, last: bool) -> AbstractContextManager[None]:
         """Gradients are averaged over the team once a step, with the last batch."""
@@ -214,6 +222,8 @@ def _check_batches(recipe: Recipe, team: Team) -> None:
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimiser == "muon":
+        return Muon(network.parameters(), recipe.learning_rate, recipe.weight_decay)
     if recipe.optimiser == "rmsprop":
         return torch.optim.RMSprop(
             network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.config import NetworkConfig
 from models.network import BaryIR
+from models.scene import Scene
 from train.parts import Window
-from train.sources import Patches, Source, skipped_of
+from train.sources import Batch, Patches, Source, skipped_of
 
 SEED = 20_000
 """Of the patches: the same in every run, whatever its own seed."""
@@ -28,25 +30,23 @@ class Validation:
     in dB of every source's degraded patches.
 
     Args:
-        multiple: what the side has to be one of, for the network.
+        config: of the network, for the sides of patches and scenes.
     """
 
     def __init__(
-        self, sources: Sequence[Source], size: int = 128, each: int = 8, multiple: int = 1
+        self, sources: Sequence[Source], config: NetworkConfig, size: int = 128, each: int = 8
     ) -> None:
-        size = max(size - size % multiple, multiple)
+        size = max(size - size % config.multiple, config.multiple)
+        window = Window(size, 2 * size if config.scene else 0, picture=config.scene)
         notes = skipped_of(sources)
-        self.patches: dict[str, tuple[Tensor, Tensor]] = {}
+        self.patches: dict[str, Batch] = {}
         for source in sources:
-            patches = Patches([source], [1.0], Window(size), SEED, skipped=notes)
-            drawn = [patches[i] for i in range(each)]
-            self.patches[source.name] = (
-                torch.stack([degraded for degraded, _, _ in drawn]),
-                torch.stack([target for _, target, _ in drawn]),
-            )
+            patches = Patches([source], [1.0], window, SEED, skipped=notes)
+            drawn = (patches[i] for i in range(each))
+            self.patches[source.name] = Batch(*map(torch.stack, zip(*drawn, strict=True)))
         self.skipped = notes.news()
         self.inputs = {
-            name: _mean_psnr(degraded, target) for name, (degraded, target) in self.patches.items()
+            name: _mean_psnr(batch.degraded, batch.target) for name, batch in self.patches.items()
         }
 
     @torch.no_grad()
@@ -59,12 +59,13 @@ class Validation:
         """
         device = next(network.parameters()).device
         result, rows = {}, []
-        for name, (degraded, target) in self.patches.items():
-            image = degraded.to(device).float() / 255
-            image = image.contiguous(memory_format=torch.channels_last)
-            restored = (image + network(image).correction).clamp(0, 1).mul(255).round().cpu()
-            result[name] = _mean_psnr(restored, target)
-            shown = [tile[i] for i in (0, 1) for tile in (degraded, restored.byte(), target)]
+        for name, batch in self.patches.items():
+            ready = batch.ready(device)
+            correction = network(ready.degraded, Scene(ready.scene, ready.place)).correction
+            restored = (ready.degraded + correction).clamp(0, 1).mul(255).round().cpu()
+            result[name] = _mean_psnr(restored, batch.target)
+            tiles = batch.degraded, restored.byte(), batch.target
+            shown = [tile[i] for i in (0, 1) for tile in tiles]
             rows.append(torch.cat([F.pad(tile, (0, GAP, 0, GAP), value=255) for tile in shown], 2))
         if picture:
             _write(picture, torch.cat(rows, 1))

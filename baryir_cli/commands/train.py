@@ -59,7 +59,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small to small-6 (the embedded weights), small-7.",
+            " authors' code does), small (the embedded weights).",
             OBJECTIVE,
         ),
     ] = None,

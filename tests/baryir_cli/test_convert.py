@@ -247,7 +247,7 @@ def test_full_size(tmp_path: Path) -> None:
     fixture = safetensors.torch.load_file(OFFICIAL / "parity_48x96.safetensors")
     image = fixture["input"].float()
     with torch.inference_mode():
-        correction, latents = load_network(found)(image)
+        correction, latents, _ = load_network(found)(image)
     bounds = {
         "restored": (image + correction, 5e-4),
         "source_latent": (latents.source, 1e-4),

@@ -16,6 +16,7 @@ from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
 from baryir_cli.errors import UsageError, UserError
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
+from models.scene import Scene
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ class Shift(torch.nn.Module):
         other.calls = self.calls
         return other
 
-    def forward(self, image: Tensor) -> Restoration:
+    def forward(self, image: Tensor, _: Scene | None = None) -> Restoration:
         self.calls.append((image.dtype, tuple(image.shape)))
         self.before(image)
         return Restoration(torch.ones_like(image) * self.value, None)  # type: ignore[arg-type]
@@ -86,10 +87,58 @@ def test_exact_tiles(network: BaryIR) -> None:
 class Surroundings(Shift):
     """Corrects by 1/8 of the right neighbour less the left one, black beyond the edges."""
 
-    def forward(self, image: Tensor) -> Restoration:
+    def forward(self, image: Tensor, _: Scene | None = None) -> Restoration:
         self.calls.append((image.dtype, tuple(image.shape)))
         wide = torch.nn.functional.pad(image, (1, 1))
         return Restoration((wide[..., 2:] - wide[..., :-2]) / 8, None)  # type: ignore[arg-type]
+
+
+class Placed(Shift):
+    """Corrects by the place that it is told, rows in red and columns in green, of 8."""
+
+    def forward(self, image: Tensor, scene: Scene | None = None) -> Restoration:
+        assert scene is not None
+        self.calls.append((image.dtype, tuple(image.shape)))
+        self.pictures = getattr(self, "pictures", []) + [scene.picture]
+        correction = torch.zeros_like(image)
+        for channel, axis in ((0, 2), (1, 3)):
+            count = image.shape[axis]
+            middles = (torch.arange(count) + 0.5) / count
+            first, last = scene.place[:, channel, None], scene.place[:, channel + 2, None]
+            shares = (first + (last - first) * middles) / 8
+            correction[:, channel] = shares[:, :, None] if axis == 2 else shares[:, None]
+        return Restoration(correction, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(90, 170), (170, 90), (30, 30)])
+def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) -> None:
+    network = Placed()
+    network.config = replace(network.config, scene=16, margin=8)
+    pixels = np.full((*size, 3), 0.25, np.float32)
+    pixels[: size[0] // 2] = 0.5
+    engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
+    restored, report = engine.restore(pixels)
+    assert report.tiles == len(network.calls)
+    for channel, (count, axis) in enumerate(zip(size, "hw", strict=True)):
+        wanted = (np.arange(count) + 0.5) / count / 8
+        found = (restored - pixels)[..., channel]
+        wanted = np.broadcast_to(wanted[:, None] if axis == "h" else wanted, size)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for picture in network.pictures:
+        assert picture.shape[1:] == (3, 16, 16)
+        torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
+        torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
+
+
+def test_the_scene_of_a_large_image_is_a_mean_of_it_all() -> None:
+    network = Placed()
+    network.config = replace(network.config, scene=16)
+    rows = np.random.default_rng(0).integers(0, 4, (1024, 768, 3)).astype(np.uint8)
+    engine = Engine(network, device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
+    engine.restore(rows)
+    wanted = rows.reshape(16, 64, 16, 48, 3).mean((1, 3)) / 255
+    found = network.pictures[0][0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found, wanted, atol=0.25 / 255)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +181,7 @@ def test_no_correction_keeps_every_bit(dtype: type, precision: str) -> None:
 
 def test_strength_blends_with_the_input() -> None:
     pixels = np.full((16, 16, 3), 0.5, np.float32)
-    engine = Engine(Shift(0.4), device="cpu")  # type: ignore[arg-type]
+    engine = Engine(Shift(0.4), device="cpu", precision="fp32")  # type: ignore[arg-type]
     for strength in (0.0, 0.25, 1.0):
         restored, _ = engine.restore(pixels, strength=strength)
         np.testing.assert_allclose(restored, 0.5 + 0.4 * strength, atol=1e-6)
@@ -144,7 +193,7 @@ def test_result_is_clipped() -> None:
 
 
 class HalfFails(Shift):
-    def forward(self, image: Tensor) -> Restoration:
+    def forward(self, image: Tensor, _: Scene | None = None) -> Restoration:
         answer = super().forward(image)
         if image.dtype != torch.float32:
             answer.correction[0, 0, 0, 0] = torch.nan

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.blocks import GDFN, MDTA, Downsample, GatedBlock, LayerNorm, TransformerBlock, Upsample
+from models.blocks import (
+    GDFN,
+    MDTA,
+    Downsample,
+    LayerNorm,
+    ResidualBlock,
+    TransformerBlock,
+    Upsample,
+)
 
 SIZES = [(1, 1), (7, 5), (8, 8)]
 
@@ -49,7 +57,7 @@ def test_gdfn() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("block", [TransformerBlock(8, 4, 2.66), GatedBlock(8, 2.0)])
+@pytest.mark.parametrize("block", [TransformerBlock(8, 4, 2.66), ResidualBlock(8)])
 def test_any_size_and_memory(block: nn.Module, size: tuple[int, int]) -> None:
     x = torch.randn(2, 8, *size)
     y = block(x)
@@ -60,9 +68,17 @@ def test_any_size_and_memory(block: nn.Module, size: tuple[int, int]) -> None:
 
 def test_images_of_a_batch_are_independent() -> None:
     x = torch.randn(3, 8, 5, 4)
-    for block in (TransformerBlock(8, 2, 2.0), GatedBlock(8, 2.0)):
+    for block in (TransformerBlock(8, 2, 2.0), ResidualBlock(8)):
         alone = torch.cat([block(x[i : i + 1]) for i in range(3)])
         torch.testing.assert_close(block(x), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_residual_block_is_homogeneous() -> None:
+    block, x = ResidualBlock(8).double(), torch.randn(1, 8, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(block(3 * x), 3 * block(x))
+    inner = block.first.weight, block.second.weight
+    expected = x + F.conv2d(F.conv2d(x, inner[0], padding=1).relu(), inner[1], padding=1)
+    torch.testing.assert_close(block(x), expected)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

@@ -35,7 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"expansion": float("nan")}, "expansion must be a number"),
     ({"expansion": "2"}, "expansion must be a number"),
     ({"block": "resnet"}, "block must be one of"),
-    ({"block": ["gated"]}, "block must be one of"),
+    ({"block": ["residual"]}, "block must be one of"),
     ({"conditioning": "none"}, "conditioning must be one of"),
     ({"map": "resnet"}, "map must be one of mdta, vit, unet, mlp, not 'resnet'"),
     ({"map": None}, "map must be one of"),
@@ -68,7 +68,7 @@ SIZES = {
     "official": (53_549_774, 8),
     "paper": (29_552_312, 8),
     "promptir": (39_473_689, 8),
-    "small": (3_667_536, 16),
+    "small": (3_796_368, 8),
     "tiny": (325_237, 8),
 }
 

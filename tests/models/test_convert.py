@@ -248,8 +248,8 @@ def test_safetensors_that_begin_like_a_pickle(tmp_path: Path, ours: State) -> No
 
 
 def test_safetensors_of_ours(tmp_path: Path) -> None:
-    # The finer heads of gated blocks and such can only be known from the metadata.
-    config = replace(preset("small"), heads=(1, 1, 1, 8))
+    # The finer heads of residual blocks and such can only be known from the metadata.
+    config = replace(preset("small"), heads=(1, 1, 8))
     path = tmp_path / "x.safetensors"
     save_weights(path, config, our_state(config), {"name": "x", "licence": "MIT"})
     found = convert(path)
@@ -271,10 +271,9 @@ def test_damaged_safetensors(tmp_path: Path, ours: State) -> None:
 VARIED = {
     **PRESETS,
     "three levels": replace(preset("tiny"), blocks=(1, 2, 3), heads=(2, 2, 4)),
-    "wide": replace(preset("tiny"), expansion=2.0, resample_kernel=1, affine=True),
-    "odd ratios": replace(
-        preset("small"), expansion=1.375, gated_expansion=1.5, unshuffle=4, margin=0
-    ),
+    "wide": replace(preset("tiny"), expansion=2.0, resample_kernel=1, scene=128),
+    "odd ratios": replace(preset("small"), expansion=1.5, unshuffle=4, margin=0),
+    "no judge": replace(preset("small"), scene=0, margin=0),
     "vit": replace(preset("tiny"), map="vit"),
     "one-block unet": replace(preset("tiny"), map="unet", map_blocks=1),
     "five-block unet": replace(preset("tiny"), map="unet", map_blocks=5),

@@ -103,7 +103,7 @@ def hold(salt: int, name: str, dtype: torch.dtype, memory: torch.memory_format) 
     fixture = load_file(DATA / f"parity_{name}.safetensors")
     image = fixture["input"].to(dtype).contiguous(memory_format=memory)
     with torch.inference_mode():
-        correction, latents = filled(salt, dtype, memory)(image)
+        correction, latents, _ = filled(salt, dtype, memory)(image)
     bounds = {
         "restored": (image + correction, output),
         "source_latent": (latents.source, latent),

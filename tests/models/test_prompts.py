@@ -45,7 +45,7 @@ def test_size_doubles_level_by_level() -> None:
 VARIANTS: list[dict[str, Any]] = [
     {"conditioning": "official"},
     {"conditioning": "paper"},
-    {"conditioning": "paper", "block": "gated", "unshuffle": 2},
+    {"conditioning": "paper", "block": "residual", "unshuffle": 2},
     {"conditioning": "official", "blocks": (1, 1), "heads": (1, 3)},
     {"conditioning": "official", "blocks": (1, 1, 1, 1), "heads": (3, 2, 4, 16)},
 ]
@@ -56,7 +56,7 @@ def test_networks(values: dict[str, Any]) -> None:
     config = replace(BASE, **values)
     network = build(config)
     image = torch.rand(1, 3, config.multiple, 3 * config.multiple)
-    correction, _ = network(image)
+    correction, _, _ = network(image)
     assert correction.shape == image.shape
     plain = build(replace(config, prompts=0))
     assert set(plain.state_dict()) < set(network.state_dict())

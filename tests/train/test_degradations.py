@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -226,11 +227,38 @@ def test_water_takes_red_first_in_the_ocean_and_blue_at_the_coast() -> None:
     assert np.argmin(colour("9C")) == 2
 
 
+def test_a_shower_covers_what_was_asked_for() -> None:
+    for cover in (0.05, 0.3):
+        layer = d.shower_layer(
+            (300, 300), np.random.default_rng(0), angle=10, length=30, width=0.6, cover=cover
+        )
+        assert (layer > 0).mean() == pytest.approx(cover, rel=0.25)
+        assert np.percentile(layer, 99) == pytest.approx(1, abs=0.25)
+        assert np.median(layer[layer > 0]) < 0.5 * np.percentile(layer, 99), "most of it is faint"
+
+
+def test_drops_or_showers() -> None:
+    flat = np.full((64, 64, 3), 0.2, np.float32)
+
+    def drawn(**given: Any) -> list[bytes]:
+        return [
+            d.random_rain(flat, np.random.default_rng(seed), **given).tobytes()
+            for seed in range(20)
+        ]
+
+    either, drops, showers = drawn(), drawn(cover=0), drawn(cover=0.2)
+    alike = sum(a == b for a, b in zip(either, drops, strict=True))
+    assert 4 <= alike <= 12, "four of ten are drops"
+    assert not set(drops) & set(showers)
+    # Who asks for a property of drops gets them.
+    assert drawn(layers=2) == drawn(layers=2, cover=0)
+
+
 def test_depth_field() -> None:
     for seed in range(20):
         depth = d.depth_field((33, 47), np.random.default_rng(seed))
         assert depth.shape == (33, 47)
-        assert 0.05 <= depth.min() <= depth.max() <= 1.3
+        assert 0.05 <= depth.min() <= depth.max() <= 1.4
 
 
 def test_quantise() -> None:

@@ -51,7 +51,7 @@ def follow(
     if last := run.last_checkpoint():
         changes = checkpoint.load(last, trainer)
         run.go_on(recipe, trainer.step, changes)
-    validation = Validation(sources, size=32, each=2) if validate else None
+    validation = Validation(sources, recipe.config(), size=32, each=2) if validate else None
     loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm))
     return trainer
 
@@ -190,7 +190,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 
     def step(self: Trainer, batches: Any) -> Any:
         factor = float("nan") if self.step == at else 1.0
-        return genuine(self, [(degraded * factor, *rest) for degraded, *rest in batches])
+        return genuine(self, [b._replace(degraded=b.degraded * factor) for b in batches])
 
     monkeypatch.setattr(Trainer, "train_step", step)
 
@@ -330,5 +330,5 @@ def test_validation_patches_fit_the_network(data: Path, unshuffle: int) -> None:
     multiple = 8 * unshuffle
     recipe = replace(RECIPE, network=network, stages=(Stage(1.0, multiple, 1),))
     trainer = Trainer(recipe, sources_of(recipe, data))
-    validation = Validation(sources_of(recipe, data), multiple=multiple, each=2)
+    validation = Validation(sources_of(recipe, data), recipe.config(), each=2)
     assert set(validation.psnr(trainer.average)) == set(RECIPE.sources)

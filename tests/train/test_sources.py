@@ -16,6 +16,7 @@ from tests.train.conftest import write
 from train.images import ImageCache
 from train.parts import NoiseLevels, NoiseRange, Window
 from train.sources import (
+    Batch,
     Patches,
     Source,
     SourceError,
@@ -30,7 +31,8 @@ WHOLE = SourceOptions(holdout=0)
 
 
 def sample(source: Source, seed: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    return source.draw(np.random.default_rng(seed), Window(size), ImageCache())
+    """Degraded and target, ``(size, size, 3)``."""
+    return source.draw(np.random.default_rng(seed), Window(size), ImageCache())[:2]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_mixed_source_draws_both(data: Path) -> None:
     cache = ImageCache()
     rainy = {cache.read(path).tobytes() for path in paired.files}
     for seed in range(60):
-        _, target = derain.draw(np.random.default_rng(seed), Window(8), cache)
+        target = derain.draw(np.random.default_rng(seed), Window(8), cache).target
         # A patch of a paired photograph is found in one of those, of a clean one in no such.
         shares[_inside(target, [cache.read(p) for p in synthesised.files])] += 1
     assert rainy
@@ -258,8 +260,8 @@ def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
     def reach(zoom: float, seed: int) -> int:
         """Columns of the photograph between two edges of a patch, whichever way it is turned."""
         rng, images = np.random.default_rng(seed), ImageCache()
-        _, target = source.draw(rng, Window(20, zoom), images)
-        return int(np.ptp(target.astype(int)))
+        drawn = source.draw(rng, Window(20, zoom=zoom), images)
+        return int(np.ptp(drawn.target.astype(int)))
 
     assert {reach(1, seed) for seed in range(20)} == {19}
     reaches = [reach(8, seed) for seed in range(60)]
@@ -272,16 +274,68 @@ def test_samples(data: Path) -> None:
     first, again = (Patches(sources, [1.0] * 5, Window(24), 9) for _ in range(2))
     seen = set()
     for index in range(30):
-        degraded, target, k = first[index]
+        degraded, target, k, *_ = first[index]
         assert degraded.shape == target.shape == (3, 24, 24)
         assert degraded.dtype == target.dtype == torch.uint8
         other = again[index]
         assert torch.equal(degraded, other[0])
         assert torch.equal(target, other[1])
         assert k == other[2]
-        seen.add(k)
+        seen.add(int(k))
     assert seen == set(range(5))
     assert not torch.equal(first[0][1], Patches(sources, [1.0] * 5, Window(24), 10)[0][1])
+
+
+def test_a_patch_has_its_place_in_its_scene(tmp_path: Path) -> None:
+    shades = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    Image.fromarray(np.repeat(shades[..., None], 3, 2)).save(tmp_path / "a.png")
+    Image.fromarray(np.repeat(shades[..., None], 3, 2)).save(tmp_path / "b.png")
+    for source in gather(["denoise", "deblur"], None, [tmp_path], WHOLE):
+        for seed in range(5):
+            window = Window(16, scene=32, picture=32)
+            pair = source.draw(np.random.default_rng(seed), window, ImageCache())
+            top, left, bottom, right = (round(32 * share) for share in pair.place)
+            assert (bottom - top, right - left) == (16, 16)
+            for patch, scene in zip(pair[:2], pair[2:4], strict=True):
+                assert scene.shape == (32, 32, 3)
+                assert np.array_equal(patch, scene[top:bottom, left:right])
+
+
+def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
+    (source,) = gather(["dehaze"], data, options=WHOLE)
+    pair = source.draw(np.random.default_rng(0), Window(16, 40, picture=8), ImageCache())
+    assert pair.scene.shape == pair.scene_target.shape == (8, 8, 3)
+    means = pair.scene.reshape(-1, 3).mean(0) % 1
+    assert means.any(), "not rounded to 8 bits, which are few in the dark"
+    nothing = source.draw(np.random.default_rng(0), Window(16), ImageCache())
+    assert nothing.scene.size == 0
+    assert nothing.place == (0, 0, 1, 1)
+
+
+def test_zooms_are_by_source(data: Path) -> None:
+    sources = gather(["denoise", "dehaze"], data, options=WHOLE)
+    plain = Patches(sources, [1, 1], Window(8), 0)
+    zoomed = Patches(sources, [1, 1], Window(8), 0, zooms=[1, 4])
+    same = {0: True, 1: True}
+    for i in range(20):
+        first, second = plain[i], zoomed[i]
+        assert first.source == second.source
+        same[int(first.source)] &= torch.equal(first.target, second.target)
+    assert same == {0: True, 1: False}
+
+
+def test_a_batch_made_ready(data: Path) -> None:
+    patches = Patches(gather(["denoise"], data, options=WHOLE), [1], Window(8, 16, picture=16), 0)
+    ready = Batch(*map(torch.stack, zip(patches[0], patches[1], strict=True))).ready(
+        torch.device("cpu")
+    )
+    for image in (ready.degraded, ready.target, ready.scene, ready.scene_target):
+        assert image.dtype == torch.float32
+        assert 0.1 < image.mean() < 0.9
+        assert image.max() <= 1
+        assert image.is_contiguous(memory_format=torch.channels_last)
+    assert ready.source.tolist() == [0, 0]
+    assert ready.place.shape == (2, 4)
 
 
 def test_sampling_follows_the_probabilities(data: Path) -> None:
@@ -360,7 +414,7 @@ def test_workers_give_the_same_samples_and_report_to_their_owner(data: Path) -> 
     shared = skipped_of(sources)
     patches = Patches(sources, [1.0, 1.0], Window(16), 4, skipped=shared)
     loader = DataLoader(patches, batch_sampler=[range(16), range(16, 32)], num_workers=2)
-    got = torch.cat([degraded for degraded, _, _ in loader])
+    got = torch.cat([batch[0] for batch in loader])
     assert torch.equal(got, torch.stack([alone[i][0] for i in range(32)]))
     assert shared.reasons() == alone.skipped.reasons()
     assert list(shared.reasons()) == [bad]

@@ -17,7 +17,7 @@ from train.degradations.light import Image, quantise, to_linear, to_srgb
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
 from train.degradations.shake import motion_blur, random_motion_blur, shake_kernel
-from train.degradations.streaks import rain, rain_layer, random_rain, veil
+from train.degradations.streaks import rain, rain_layer, random_rain, shower_layer, veil
 from train.degradations.water import JERLOV, random_underwater, underwater
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "random_rain",
     "random_underwater",
     "shake_kernel",
+    "shower_layer",
     "to_linear",
     "to_srgb",
     "underwater",

@@ -115,6 +115,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("depth", "of the farthest layer, nearest 1", 1, 16, "1", default=1.0),
                 Parameter("screen", "1 screened, 0 added", 0, 1, "1 in 30 %", bool),
                 Parameter("fog", "share of the veil", 0, 1, "0 in 90 %, to 0.25"),
+                Parameter("cover", "pixels of a shower, 0 drops", 0, 0.9, "to 0.35, or 0"),
             ),
         ),
         Kind(
@@ -122,7 +123,7 @@ KINDS: dict[str, Kind] = {
             "scattering over a depth field",
             random_haze,
             (
-                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.4 to 2.4"),
+                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.4 to 2.1"),
                 Parameter("airlight", "value of the haze itself", 0, 1, "0.7 to 1"),
                 *_SCENE,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import cv2
 import numpy as np
@@ -53,6 +54,33 @@ def rain_layer(
     return np.clip(layer[margin : margin + shape[0], margin : margin + shape[1]], 0, 1.2)
 
 
+def shower_layer(
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    angle: float,
+    length: float,
+    width: float,
+    cover: float,
+) -> Image:
+    """Rain as photo editors draw it, and Rain100 with them: noise drawn out, its crests kept.
+
+    Most streaks are faint, few bright, and they run into each other; ``shape`` of values from 0,
+    1 for the brightest hundredth.
+
+    Args:
+        angle, length, width: as of :func:`rain_layer`.
+        cover: share of the pixels that are covered, below 0.9.
+    """
+    kernel = _streak(angle, length, width)
+    margin = kernel.shape[0] // 2
+    noise = rng.standard_normal((shape[0] + 2 * margin, shape[1] + 2 * margin), dtype=np.float32)
+    drawn = cv2.filter2D(noise, -1, kernel / np.linalg.norm(kernel))
+    drawn = drawn[margin : margin + shape[0], margin : margin + shape[1]]
+    level, bright = NormalDist().inv_cdf(1 - cover), NormalDist().inv_cdf(0.99)
+    return np.asarray(np.maximum(drawn - level, 0) / np.float32(max(bright - level, 0.1)))
+
+
 def _streak(angle: float, length: float, width: float) -> Image:
     """One streak of peak 1 in the middle of a square of odd size, its ends faded."""
     reach = int(np.ceil(length + 6 * width)) // 2
@@ -101,15 +129,53 @@ def random_rain(
     depth: float = 1.0,
     screen: bool | None = None,
     fog: float | None = None,
+    cover: float | None = None,
 ) -> Image:
     """One to three layers of one wind, added or screened, sometimes behind a veil.
 
     Args:
         depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
         fog: share of the veil.
+        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. More than half of
+            what is drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
     """
-    result = image
     wind = given_or(angle, rng.normal(0, 18))
+    showers, covered = rng.random() < 0.6, rng.uniform(0.05, 0.35)
+    if density is not None or layers is not None or depth != 1:
+        showers = False
+    cover = given_or(cover, covered if showers else 0.0)
+    if cover:
+        drawn_length = np.exp(rng.uniform(np.log(12), np.log(90)))
+        layer = shower_layer(
+            image.shape[:2],
+            rng,
+            angle=wind,
+            length=given_or(length, drawn_length),
+            width=given_or(width, rng.uniform(0.35, 1.1)),
+            cover=cover,
+        )
+        bright = given_or(strength, np.exp(rng.uniform(np.log(0.08), np.log(0.5))))
+        result = rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))
+    else:
+        result = _drops(image, rng, wind, length, width, density, strength, layers, depth, screen)
+    drawn = rng.uniform(0.05, 0.25) if rng.random() < 0.1 else 0.0
+    return veil(result, given_or(fog, drawn), rng.uniform(0.6, 0.9))
+
+
+def _drops(
+    image: Image,
+    rng: np.random.Generator,
+    wind: float,
+    length: float | None,
+    width: float | None,
+    density: float | None,
+    strength: float | None,
+    layers: int | None,
+    depth: float,
+    screen: bool | None,
+) -> Image:
+    """Layers of single drops over an image; arguments as of :func:`random_rain`."""
+    result = image
     heavy = rng.random() < 0.15
     count = given_or(layers, int(rng.integers(2, 4) if heavy else rng.integers(1, 3)))
     for distance in np.geomspace(1, depth, count) if count > 1 else [1.0]:
@@ -126,5 +192,4 @@ def random_rain(
         )
         bright = given_or(strength, rng.uniform(0.15, 0.85))
         result = rain(result, layer, bright, screen=given_or(screen, rng.random() >= 0.7))
-    drawn = rng.uniform(0.05, 0.25) if rng.random() < 0.1 else 0.0
-    return veil(result, given_or(fog, drawn), rng.uniform(0.6, 0.9))
+    return result

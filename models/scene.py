@@ -1,0 +1,141 @@
+"""The scene judge: offset and gain of a photograph's colours, told from the whole of it.
+
+How much haze or darkness there is only the whole scene tells, and a network that works on patches
+or tiles sees a part of it. The judge sees the whole photograph shrunk to a square of one size,
+whatever the photograph's, so that training and use, a patch and a tile agree.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.blocks import conv3x3
+
+FIELDS = 6
+"""An offset and a gain for each colour."""
+SHADES = 4
+"""Brightnesses between which offset and gain vary."""
+STRIDE = 4
+"""Side of the pixel blocks of the square that are folded into channels."""
+WIDTHS = (32, 64, 96)
+"""Channels of the judge's levels; the last is its grid's."""
+
+
+class Scene(NamedTuple):
+    """The photograph that an input is a part of."""
+
+    picture: Tensor
+    """``(N, 3, S, S)``, all of it, RGB in [0, 1]."""
+    place: Tensor
+    """``(N, 4)``: top, left, bottom, right of the input as shares of the photograph's sides;
+    below 0 or above 1 where the input has been padded."""
+
+
+def whole(image: Tensor, side: int) -> Scene:
+    """The scene of an input ``(N, 3, H, W)`` that is a photograph by itself."""
+    picture = F.adaptive_avg_pool2d(image.float(), side).to(image.dtype)
+    return Scene(picture, everywhere(image))
+
+
+def everywhere(image: Tensor) -> Tensor:
+    """The place of an input that is all of its photograph, ``(N, 4)``."""
+    return torch.tensor([0.0, 0.0, 1.0, 1.0], device=image.device).expand(len(image), 4)
+
+
+class JudgeBlock(nn.Module):
+    """Two convolutions behind a norm over the whole square, which each pixel so learns of."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.first = conv3x3(channels, channels)
+        self.second = conv3x3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(self.norm(x))))
+
+
+class SceneJudge(nn.Module):
+    """Tone of a scene: offset and gain on a coarse grid over height, width and brightness.
+
+    A bilateral grid (Chen, Paris, Durand, SIGGRAPH 2007) of the coefficients, as Gharbi et al.
+    learn it ("Deep bilateral learning", SIGGRAPH 2017). It starts as no change.
+
+    Input: ``(N, 3, S, S)`` in [0, 1]. Output: ``(N, 6, 4, S / 16, S / 16)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, *others = WIDTHS
+        layers: list[nn.Module] = [
+            nn.Conv2d(6 * STRIDE**2 + 2, first, 3, padding=1),
+            JudgeBlock(first),
+        ]
+        for channels, before in zip(others, WIDTHS, strict=False):
+            layers += [nn.Conv2d(before, channels, 2, stride=2), JudgeBlock(channels)]
+        last = WIDTHS[-1]
+        self.features = nn.Sequential(*layers, JudgeBlock(last))
+        self.everywhere = nn.Sequential(
+            nn.Conv2d(last, last, 1), nn.ReLU(), nn.Conv2d(last, last, 1)
+        )
+        self.tone = nn.Sequential(JudgeBlock(last), nn.Conv2d(last, FIELDS * SHADES, 1))
+        for parameter in self.tone[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        features = self.features(_cues(picture))
+        features = features + self.everywhere(features.mean((2, 3), keepdim=True))
+        return self.tone(features).unflatten(1, (FIELDS, SHADES))
+
+
+def _cues(picture: Tensor) -> Tensor:
+    """Values, their roots, in which the dark differs, and the extremes of a neighbourhood.
+
+    The darkest value around is what haze adds to it (the dark channel: He, Sun, Tang, "Single
+    image haze removal using dark channel prior", CVPR 2009).
+    """
+    values = F.pixel_unshuffle(torch.cat([picture, picture.clamp(min=0).sqrt()], 1), STRIDE)
+    ends = torch.cat([-picture.amin(1, keepdim=True), picture.amax(1, keepdim=True)], 1)
+    extremes = F.max_pool2d(ends, 2 * STRIDE + 1, STRIDE, STRIDE)[..., : values.shape[2], :]
+    return torch.cat([values, extremes[..., : values.shape[3]]], 1)
+
+
+def toned(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:
+    """What a tone adds to an image, in float32: offset + gain * image.
+
+    Args:
+        tone: ``(N, 6, D, h, w)`` of :class:`SceneJudge`.
+        image: ``(N, 3, H, W)``.
+        place: as in :class:`Scene`.
+        scale: side of the pixel blocks, 1 for every pixel by itself, over which offset and gain
+            are looked up; they are drawn bilinearly between.
+    """
+    image = image.float()
+    shade = image.mean(1, keepdim=True)
+    shade = F.avg_pool2d(shade, scale) if scale > 1 else shade
+    _, _, height, width = shade.shape
+    down, across = (_along(place[:, i], place[:, i + 2], n) for i, n in ((0, height), (1, width)))
+    grid = torch.stack(
+        [
+            across[:, None, :].expand(-1, height, -1),
+            down[:, :, None].expand(-1, -1, width),
+            2 * shade[:, 0].clamp(0, 1).sqrt() - 1,
+        ],
+        -1,
+    )
+    fields = F.grid_sample(tone.float(), grid[:, None], padding_mode="border", align_corners=False)
+    fields = fields[:, :, 0]
+    if scale > 1:
+        fields = F.interpolate(fields, scale_factor=scale, mode="bilinear", align_corners=False)
+    offset, gain = fields.chunk(2, dim=1)
+    return torch.addcmul(offset, gain, image)
+
+
+def _along(first: Tensor, last: Tensor, count: int) -> Tensor:
+    """Middles of ``count`` equal parts of an axis, ``(N, count)``, the photograph from -1 to 1."""
+    middles = (torch.arange(count, device=first.device) + 0.5) / count
+    return 2 * (first[:, None] + (last - first)[:, None] * middles) - 1

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Trains the embedded weights for some minutes, on whatever there is, and can be called again.
+#
+#   scripts/train_embedded.sh DATA RUN MINUTES [OPTIONS of baryir train]
+#
+# DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
+# last checkpoint, by its own recipe, another begins with the recipe "small" and OPTIONS. When the
+# minutes are over it writes a checkpoint (three files below 16 MiB) and ends well. On a GPU, from
+# the weights that ship:
+#
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --init small --precision bf16 --steps 60000 \
+#       --batch 64 --workers 14
+#
+# Nothing needs to be installed but what baryir depends on.
+set -euo pipefail
+[ $# -ge 3 ] || { sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+data=$(realpath "$1") run=$(realpath -m "$2") minutes=$3
+shift 3
+cd "$(dirname "$0")/.."
+
+if compgen -G "$run/checkpoints/*/state.pt" > /dev/null; then
+    what=(--resume)
+else
+    what=(--recipe small --checkpoint-every 500 "$@")
+fi
+# Ctrl-C makes it write a checkpoint; 130 is how it then ends.
+timeout --signal=INT "${minutes}m" python3 -m baryir_cli train "${what[@]}" \
+    --data "$data" --out "$run" --holdout 0 --keep 1 || [ $? -eq 124 ] || [ $? -eq 130 ]
+echo "$run: $(ls "$run/checkpoints" | tail -n 1) steps"

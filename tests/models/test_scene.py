@@ -1,0 +1,104 @@
+"""The scene judge: the same word for a photograph, whatever part of it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.network import BaryIR, build
+from models.presets import preset
+from models.scene import FIELDS, SHADES, Scene, SceneJudge, everywhere, toned, whole
+
+CONFIG = replace(
+    preset("small"), width=8, blocks=(1, 1, 1), heads=(1, 1, 2), map_blocks=1, scene=32, margin=0
+)
+
+
+def places(*rows: tuple[float, float, float, float]) -> Tensor:
+    return torch.tensor(rows)
+
+
+def decided() -> BaryIR:
+    """A network whose judge says something."""
+    torch.manual_seed(0)
+    network = build(CONFIG)
+    assert network.judge is not None
+    for parameter in network.judge.tone[-1].parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return network.requires_grad_(False)
+
+
+def test_starts_as_no_change() -> None:
+    tone = SceneJudge()(torch.rand(2, 3, 64, 64))
+    assert tone.shape == (2, FIELDS, SHADES, 4, 4)
+    assert not tone.any()
+
+
+def test_offset_and_gain() -> None:
+    tone = torch.zeros(1, FIELDS, SHADES, 2, 2)
+    tone[:, 0], tone[:, 5] = 0.25, 2.0
+    image = torch.rand(1, 3, 6, 4)
+    change = toned(tone, image, everywhere(image))
+    torch.testing.assert_close(change[:, 0], torch.full((1, 6, 4), 0.25))
+    torch.testing.assert_close(change[:, 1], torch.zeros(1, 6, 4))
+    torch.testing.assert_close(change[:, 2], 2 * image[:, 2])
+
+
+def test_varies_with_brightness_alone_where_the_grid_does() -> None:
+    tone = torch.zeros(1, FIELDS, SHADES, 1, 1)
+    tone[:, 0] = torch.arange(4.0).view(1, 4, 1, 1)
+    # The middles of four shades, evenly in the root of brightness.
+    values = ((torch.arange(4) + 0.5) / 4).square()
+    image = values.view(1, 1, 1, 4).expand(1, 3, 2, 4)
+    change = toned(tone, image, everywhere(image))
+    torch.testing.assert_close(change[0, 0, 0], torch.arange(4.0))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_part_has_the_tone_of_its_place(scale: int) -> None:
+    torch.manual_seed(0)
+    tone, image = torch.randn(1, FIELDS, 1, 3, 5), torch.rand(1, 3, 40, 80)
+    complete = toned(tone, image, everywhere(image), scale)
+    part = toned(tone, image[..., 8:24, 40:72], places((0.2, 0.5, 0.6, 0.9)), scale)
+    inner = slice(scale, -scale), slice(scale, -scale)
+    torch.testing.assert_close(
+        part[..., inner[0], inner[1]], complete[..., 8:24, 40:72][..., inner[0], inner[1]]
+    )
+
+
+def test_beyond_the_photograph_its_edge_goes_on() -> None:
+    tone, image = torch.randn(1, FIELDS, 1, 2, 2), torch.ones(1, 3, 4, 4)
+    outside = toned(tone, image, places((-2.0, -2.0, -1.0, -1.0)))
+    torch.testing.assert_close(outside, outside[..., :1, :1].expand_as(outside))
+
+
+def test_every_image_of_a_batch_has_its_own_scene() -> None:
+    network = decided()
+    image = torch.rand(2, 3, 16, 16)
+    scene = Scene(torch.rand(2, 3, 32, 32), places((0, 0, 0.5, 0.5), (0.25, 0.5, 0.75, 1)))
+    both = network(image, scene).correction
+    for i in range(2):
+        one = Scene(*(part[i : i + 1] for part in scene))
+        alone = network(image[i : i + 1], one).correction
+        torch.testing.assert_close(both[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_without_a_scene_an_image_is_one() -> None:
+    network, image = decided(), torch.rand(1, 3, 48, 32)
+    expected = network(image, whole(image, 32))
+    torch.testing.assert_close(network(image).correction, expected.correction)
+    assert expected.tone is not None
+    picture = whole(image, 16).picture
+    torch.testing.assert_close(picture, F.avg_pool2d(image, (3, 2)))
+
+
+def test_a_network_without_a_judge_asks_for_no_scene() -> None:
+    network = build(replace(CONFIG, scene=0))
+    image = torch.rand(1, 3, 16, 16)
+    alone, told = network(image), network(image, whole(image, 32))
+    assert alone.tone is None
+    torch.testing.assert_close(told.correction, alone.correction)

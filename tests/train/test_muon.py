@@ -1,0 +1,82 @@
+"""Muon: orthogonal steps for matrices, AdamW's for the rest."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from train.muon import Muon, is_matrix, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (12, 60), (60, 12)])
+def test_orthogonal_factor(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    found = orthogonal(matrix).float()
+    values = torch.linalg.svdvals(found)
+    assert values.min() > 0.4
+    assert values.max() < 1.3
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    likeness = (found * (u @ v)).sum() / (found.norm() * (u @ v).norm())
+    assert likeness > 0.93
+
+
+def test_what_is_a_matrix() -> None:
+    convolution = nn.Conv2d(16, 8, 3)
+    assert is_matrix(convolution.weight)
+    assert not is_matrix(convolution.get_parameter("bias"))
+    assert is_matrix(nn.Linear(8, 8).weight)
+    assert not is_matrix(nn.Conv2d(16, 16, 3, groups=16).weight), "channels do not mix"
+    assert not is_matrix(nn.Conv2d(16, 3, 3).weight), "three rows are too few"
+    assert not is_matrix(torch.zeros(4, 8, 16)), "attention's temperatures and such"
+    assert not is_matrix(torch.tensor(1.0))
+
+
+def test_the_rest_takes_adamw_s_steps() -> None:
+    ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2))
+    mine = Muon([ours], lr=0.1, weight_decay=0.01)
+    torchs = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.01)
+    for step in range(5):
+        for parameter, optimiser in ((ours, mine), (theirs, torchs)):
+            optimiser.zero_grad()
+            torch.autograd.backward((parameter * (step + 1)).square().sum())
+            optimiser.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_steps_are_of_one_size_in_every_direction() -> None:
+    weight = nn.Parameter(torch.zeros(16, 24))
+    gradient = torch.randn(16, 24) * torch.logspace(-1, 1, 16)[:, None]
+    optimiser = Muon([weight], lr=0.5)
+    weight.grad = gradient
+    optimiser.step()
+    step = -weight.detach() / 0.5
+    torch.testing.assert_close(step.square().mean().sqrt(), torch.tensor(0.2), rtol=0.3, atol=0)
+    assert (step * gradient).sum() > 0, "downhill"
+
+
+def test_finds_a_minimum_and_goes_on_from_its_state() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(64, 16)
+    targets = inputs @ torch.randn(16, 8)
+
+    def run(stop: int | None) -> tuple[float, torch.Tensor]:
+        torch.manual_seed(1)
+        layer = nn.Linear(16, 8)
+        optimiser = Muon(layer.parameters(), 0.1)
+        for step in range(120):
+            if step == stop:
+                state = optimiser.state_dict()
+                optimiser = Muon(layer.parameters(), 0.1)
+                optimiser.load_state_dict(state)
+            for group in optimiser.param_groups:
+                group["lr"] = 0.1 * (1 - step / 120)
+            optimiser.zero_grad()
+            loss = (layer(inputs) - targets).square().mean()
+            torch.autograd.backward(loss)
+            optimiser.step()
+        return float(loss.detach()), layer.weight.detach()
+
+    loss, weight = run(None)
+    assert loss < 0.04 * float(targets.square().mean())
+    torch.testing.assert_close(run(60)[1], weight)
