@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR, channels_last
-from models.scene import Scene
+from models.scene import Scene, picture_of
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
@@ -39,8 +38,6 @@ LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 384 << 20
 """Bytes that a forward pass may take on a CPU, however much is free."""
-COARSER = 8
-"""How many times a scene's side an image is brought to on the way."""
 STRIP = 64
 """Rows of a band that are turned into pixels at a time."""
 GPU_SHARE = 0.7
@@ -54,23 +51,35 @@ class NotFiniteError(UserError):
 
 
 @dataclass(frozen=True)
-class View:
-    """What a judge of whole scenes is told of an image whose tiles a network restores.
+class Places:
+    """Where tiles are in their image, for a network that judges whole scenes.
 
     Attributes:
-        picture: ``(3, S, S)`` float32 in [0, 1] on the device: the image, shrunk to a square.
+        boxes: of every tile.
         size: height and width of the image.
+        picture: ``(3, S, S)`` float32 in [0, 1] on the device: the image, shrunk to a square; None
+            for a network that does not judge.
     """
 
-    picture: Tensor
+    boxes: tuple[Box, ...]
     size: tuple[int, int]
+    picture: Tensor | None
 
-    def scene(self, boxes: Sequence[Box]) -> Scene:
-        """Of the tiles, or parts beyond the image, at these places of it."""
+    def chosen(self, tiles: Tensor) -> Places:
+        """Those of some tiles, by a mask."""
+        chosen = zip(self.boxes, tiles.tolist(), strict=True)
+        return replace(self, boxes=tuple(box for box, wanted in chosen if wanted))
+
+    def scene(self, vertical: Ends, horizontal: Ends, dtype: torch.dtype) -> Scene | None:
+        """For tiles that have been padded by so many pixels."""
+        if self.picture is None:
+            return None
+        (top, bottom), (left, right) = vertical, horizontal
         (height, width), device = self.size, self.picture.device
-        shares = torch.tensor([height, width, height, width], device=device)
-        places = torch.tensor(boxes, dtype=torch.float32, device=device) / shares
-        return Scene(self.picture.expand(len(boxes), -1, -1, -1), places)
+        padded = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in self.boxes]
+        place = torch.tensor(padded, dtype=torch.float32, device=device)
+        place /= torch.tensor([height, width, height, width], device=device)
+        return Scene(self.picture.to(dtype).expand(len(padded), -1, -1, -1), place)
 
 
 @dataclass
@@ -262,7 +271,7 @@ class Engine:
             precision=self.precision,
             device=str(self.device),
         )
-        view = self._view(pixels)
+        picture = self._picture(pixels)
         overview = self._overview(pixels, report)
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored
@@ -275,7 +284,7 @@ class Engine:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, along, across, turned, view, overview, report)
+            band = self._band(pixels, rows, along, across, turned, picture, overview, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -295,7 +304,7 @@ class Engine:
         along: Axis,
         across: Axis,
         turned: bool,
-        view: View | None,
+        picture: Tensor | None,
         overview: Overview | None,
         report: Report,
     ) -> Tensor:
@@ -307,11 +316,12 @@ class Engine:
             spans = [across.span(i) for i in batch]
             tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
             ends = self._margins(along, rows), self._margins(across, spans[0])
-            boxes = [(rows.start, span.start, rows.stop, span.stop) for span in spans]
+            boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
+            size = along.length, across.length
             if turned:
-                boxes = [(left, top, right, bottom) for top, left, bottom, right in boxes]
-                tiles, ends = tiles.transpose(2, 3), ends[::-1]
-            corrections = self._correct(tiles, ends, view, boxes, report)
+                boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
+                tiles, ends, size = tiles.transpose(2, 3), ends[::-1], size[::-1]
+            corrections = self._correct(tiles, ends, Places(boxes, size, picture), report)
             if turned:
                 corrections = corrections.transpose(2, 3)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
@@ -320,19 +330,12 @@ class Engine:
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
 
-    def _view(self, pixels: Pixels) -> View | None:
-        """For a network that judges whole scenes."""
-        side = self.config.scene
-        if not side:
+    def _picture(self, pixels: Pixels) -> Tensor | None:
+        """The whole image for a network that judges scenes, ``(3, S, S)`` float32 in [0, 1]."""
+        if not self.config.scene:
             return None
-        if min(pixels.shape[:2]) > COARSER * side:
-            # Floating, it would be large; rounded here, it is still a mean of many.
-            coarse = (COARSER * side, COARSER * side)
-            small = cv2.resize(pixels, coarse, interpolation=cv2.INTER_AREA)
-        else:
-            small = pixels
-        small = cv2.resize(small.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-        return View(self._image(small) / _full_scale(pixels.dtype), pixels.shape[:2])
+        picture = self._on_device(picture_of(pixels, self.config.scene))
+        return picture.permute(2, 0, 1) / _full_scale(pixels.dtype)
 
     def _overview(self, pixels: Pixels, report: Report) -> Overview | None:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""
@@ -340,8 +343,9 @@ class Engine:
             return None
         small = self._image(shrunk(pixels, self.tile or self._largest_tile()))[None]
         ends = self.config.margin, self.config.margin
-        box = (0, 0, small.shape[2], small.shape[3])
-        correction = self._correct(small, (ends, ends), None, [box], report)[0]
+        size = small.shape[2], small.shape[3]
+        place = Places(((0, 0, *size),), size, None)
+        correction = self._correct(small, (ends, ends), place, report)[0]
         return Overview(correction.cpu(), pixels.shape[:2])
 
     def _margins(self, axis: Axis, span: slice) -> Ends:
@@ -350,37 +354,26 @@ class Engine:
         return margin * (span.start == 0), margin * (span.stop == axis.length)
 
     def _correct(
-        self,
-        tiles: Tensor,
-        margins: tuple[Ends, Ends],
-        view: View | None,
-        boxes: list[Box],
-        report: Report,
+        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places, report: Report
     ) -> Tensor:
         """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite.
 
         Args:
             margins: pixels to be mirrored at the tiles' vertical and horizontal ends.
-            boxes: where the tiles are in the image.
         """
-        correction = self._forward(tiles, margins, view, boxes, self.precision)
+        correction = self._forward(tiles, margins, places, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
         if bool(broken.any()):
             if self.precision != "fp32":
-                again = [box for box, bad in zip(boxes, broken.tolist(), strict=True) if bad]
-                correction[broken] = self._forward(tiles[broken], margins, view, again, "fp32")
+                again = places.chosen(broken)
+                correction[broken] = self._forward(tiles[broken], margins, again, "fp32")
                 report.redone += int(broken.sum())
             if not bool(torch.isfinite(correction).all()):
                 raise NotFiniteError("the network's answer is not finite; nothing was written")
         return correction
 
     def _forward(
-        self,
-        tiles: Tensor,
-        margins: tuple[Ends, Ends],
-        view: View | None,
-        boxes: list[Box],
-        precision: str,
+        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places, precision: str
     ) -> Tensor:
         height, width = tiles.shape[-2:]
         (top, bottom), (left, right) = margins
@@ -392,11 +385,7 @@ class Engine:
         sides = (left, right, top, bottom)
         padded = F.pad(tiles, sides, mode="reflect" if mirrored else "replicate")
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
-        scene = None
-        if view:
-            wider = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in boxes]
-            scene = view.scene(wider)
-            scene = scene._replace(picture=scene.picture.to(padded.dtype))
+        scene = places.scene((top, bottom), (left, right), padded.dtype)
         correction = self._network(precision)(padded, scene).correction
         return correction[..., top : top + height, left : left + width].float()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from train.run import Entry
     from train.sources import Source
 
-LOSSES = ("total", "l1", "map", "mwb", "irc", "bro", "potentials", "congruence")
+LOSSES = ("total", "l1", "scene", "map", "mwb", "irc", "bro", "potentials", "congruence")
 
 
 def source_table(

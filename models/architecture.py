@@ -72,9 +72,10 @@ def read_config(shapes: Shapes) -> NetworkConfig:
 def describe(config: NetworkConfig) -> str:
     """One line for people."""
     blocks, heads = (" ".join(map(str, values)) for values in (config.blocks, config.heads))
+    judge = ", scene judge" if config.scene else ""
     return (
         f"{config.conditioning} decoder, {config.block} blocks, width {config.width}, "
-        f"blocks {blocks}, heads {heads}"
+        f"blocks {blocks}, heads {heads}{judge}"
     )
 
 

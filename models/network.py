@@ -12,7 +12,7 @@ from models.barycenter import BarycenterStage, Latents
 from models.blocks import Downsample, blocks, conv3x3
 from models.config import NetworkConfig
 from models.decoders import OfficialDecoder, PaperDecoder
-from models.scene import Scene, SceneJudge, toned, whole
+from models.scene import Scene, SceneJudge, tone_change, whole
 
 LEVELLING_WINDOW = 8
 """Pixels of the network's resolution; smaller ones would take away detail."""
@@ -22,7 +22,7 @@ class Restoration(NamedTuple):
     """What a network says of a batch."""
 
     correction: Tensor
-    """``(N, 3, H, W)``: to be added to the input, in the input's own precision."""
+    """``(N, 3, H, W)``: to be added to the input. In its precision, or float32 with a judge."""
     latents: Latents
     tone: Tensor | None = None
     """Of a network with a :class:`models.scene.SceneJudge`: what it found.
@@ -112,7 +112,7 @@ class BaryIR(nn.Module):
         picture, place = scene or whole(image, self.config.scene)
         tone = self.judge(picture)
         # It is taught by whole scenes; what a patch lacks must not be mended by all of them.
-        change = toned(tone.detach(), image, place, self.config.unshuffle)
+        change = tone_change(tone.detach(), image, place, self.config.unshuffle)
         # Before and after: how noise was raised with the light shows in their ratio.
         both = torch.cat([image, image + change.to(image.dtype)], 1)
         correction, latents = self._restore(both)

@@ -7,9 +7,12 @@ whatever the photograph's, so that training and use, a patch and a tile agree.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +26,8 @@ STRIDE = 4
 """Side of the pixel blocks of the square that are folded into channels."""
 WIDTHS = (32, 64, 96)
 """Channels of the judge's levels; the last is its grid's."""
+COARSER = 8
+"""How many times a picture's side a photograph is brought to on the way."""
 
 
 class Scene(NamedTuple):
@@ -35,13 +40,31 @@ class Scene(NamedTuple):
     below 0 or above 1 where the input has been padded."""
 
 
+def picture_of(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """A photograph as the picture of a :class:`Scene`, ``(side, side, 3)`` in its own values.
+
+    Means where it becomes smaller; floating, since of the dark 8 bits keep too little.
+
+    Args:
+        pixels: ``(H, W, 3)`` of any kind and size.
+    """
+
+    def shrunk(pixels: NDArray[Any], most: int) -> NDArray[Any]:
+        size = min(pixels.shape[1], most), min(pixels.shape[0], most)
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+    # A large one is not made floating as a whole; what is rounded here is a mean of many.
+    small = shrunk(shrunk(pixels, COARSER * side).astype(np.float32), side)
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
 def whole(image: Tensor, side: int) -> Scene:
     """The scene of an input ``(N, 3, H, W)`` that is a photograph by itself."""
     picture = F.adaptive_avg_pool2d(image.float(), side).to(image.dtype)
-    return Scene(picture, everywhere(image))
+    return Scene(picture, whole_place(image))
 
 
-def everywhere(image: Tensor) -> Tensor:
+def whole_place(image: Tensor) -> Tensor:
     """The place of an input that is all of its photograph, ``(N, 4)``."""
     return torch.tensor([0.0, 0.0, 1.0, 1.0], device=image.device).expand(len(image), 4)
 
@@ -100,11 +123,10 @@ def _cues(picture: Tensor) -> Tensor:
     """
     values = F.pixel_unshuffle(torch.cat([picture, picture.clamp(min=0).sqrt()], 1), STRIDE)
     ends = torch.cat([-picture.amin(1, keepdim=True), picture.amax(1, keepdim=True)], 1)
-    extremes = F.max_pool2d(ends, 2 * STRIDE + 1, STRIDE, STRIDE)[..., : values.shape[2], :]
-    return torch.cat([values, extremes[..., : values.shape[3]]], 1)
+    return torch.cat([values, F.max_pool2d(ends, 2 * STRIDE + 1, STRIDE, STRIDE)], 1)
 
 
-def toned(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:
+def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:
     """What a tone adds to an image, in float32: offset + gain * image.
 
     Args:
@@ -114,21 +136,17 @@ def toned(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:
         scale: side of the pixel blocks, 1 for every pixel by itself, over which offset and gain
             are looked up; they are drawn bilinearly between.
     """
-    image = image.float()
-    shade = image.mean(1, keepdim=True)
+    image, tone = image.float(), tone.float()
+    shade = image.mean(1)
     shade = F.avg_pool2d(shade, scale) if scale > 1 else shade
-    _, _, height, width = shade.shape
-    down, across = (_along(place[:, i], place[:, i + 2], n) for i, n in ((0, height), (1, width)))
-    grid = torch.stack(
-        [
-            across[:, None, :].expand(-1, height, -1),
-            down[:, :, None].expand(-1, -1, width),
-            2 * shade[:, 0].clamp(0, 1).sqrt() - 1,
-        ],
-        -1,
-    )
-    fields = F.grid_sample(tone.float(), grid[:, None], padding_mode="border", align_corners=False)
-    fields = fields[:, :, 0]
+    _, _, shades, rows, columns = tone.shape
+    # The grid is regular along every axis, so that each is looked up by itself: matrix products
+    # instead of a gather, which not every device has.
+    down = _tents(_along(place[:, 0], place[:, 2], shade.shape[1]), rows)
+    across = _tents(_along(place[:, 1], place[:, 3], shade.shape[2]), columns)
+    fields = torch.einsum("nyr,nfdrc,nxc->nfdyx", down, tone, across)
+    bright = _tents(shade.clamp(0, 1).sqrt(), shades).movedim(-1, 1)
+    fields = (fields * bright[:, None]).sum(2)
     if scale > 1:
         fields = F.interpolate(fields, scale_factor=scale, mode="bilinear", align_corners=False)
     offset, gain = fields.chunk(2, dim=1)
@@ -136,6 +154,13 @@ def toned(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:
 
 
 def _along(first: Tensor, last: Tensor, count: int) -> Tensor:
-    """Middles of ``count`` equal parts of an axis, ``(N, count)``, the photograph from -1 to 1."""
+    """Middles of ``count`` equal parts of an axis between two shares of it, ``(N, count)``."""
     middles = (torch.arange(count, device=first.device) + 0.5) / count
-    return 2 * (first[:, None] + (last - first)[:, None] * middles) - 1
+    return first[:, None] + (last - first)[:, None] * middles
+
+
+def _tents(share: Tensor, cells: int) -> Tensor:
+    """Weights of the cells of an axis, ``(..., cells)``, at shares of it; the ends go on beyond."""
+    nearest = (share * cells - 0.5).clamp(0, cells - 1)
+    numbers = torch.arange(cells, device=share.device)
+    return (1 - (nearest[..., None] - numbers).abs()).clamp(min=0)

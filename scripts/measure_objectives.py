@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from models.scene import everywhere
+from models.scene import whole_place
 from train.parts import Paired
 from train.recipe import Recipe, SourceRecipe, Stage
 from train.sources import Batch, Source
@@ -31,7 +31,7 @@ def random_batch(stage: Stage, picture: int) -> Batch:
         for side in (stage.patch, stage.patch, picture, picture)
     )
     source = torch.randint(len(NAMES), (stage.batch,))
-    return Batch(degraded, target, source, scene, scene_target, everywhere(scene))
+    return Batch(degraded, target, source, scene, scene_target, whole_place(scene))
 
 
 def main() -> None:

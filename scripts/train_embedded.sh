@@ -4,9 +4,9 @@
 #   scripts/train_embedded.sh DATA RUN MINUTES [OPTIONS of baryir train]
 #
 # DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
-# last checkpoint, by its own recipe, another begins with the recipe "small" and OPTIONS. When the
-# minutes are over it writes a checkpoint (three files below 16 MiB) and ends well. On a GPU, from
-# the weights that ship:
+# last checkpoint, by its own recipe, another begins with the recipe "small"; say the same OPTIONS
+# every time. When the minutes are over it writes a checkpoint (three files below 16 MiB) and ends
+# well. On a GPU, from the weights that ship:
 #
 #   scripts/train_embedded.sh data/Train runs/gpu 9 --init small --precision bf16 --steps 60000 \
 #       --batch 64 --workers 14
@@ -21,9 +21,11 @@ cd "$(dirname "$0")/.."
 if compgen -G "$run/checkpoints/*/state.pt" > /dev/null; then
     what=(--resume)
 else
-    what=(--recipe small --checkpoint-every 500 "$@")
+    what=(--recipe small)
 fi
-# Ctrl-C makes it write a checkpoint; 130 is how it then ends.
-timeout --signal=INT "${minutes}m" python3 -m baryir_cli train "${what[@]}" \
-    --data "$data" --out "$run" --holdout 0 --keep 1 || [ $? -eq 124 ] || [ $? -eq 130 ]
+# Ctrl-C makes it write a checkpoint and end with 130, and timeout then with 124.
+status=0
+timeout --signal=INT "${minutes}m" python3 -m baryir_cli train "${what[@]}" "$@" \
+    --data "$data" --out "$run" --holdout 0 --keep 1 || status=$?
+case $status in 0 | 124 | 130) ;; *) exit "$status" ;; esac
 echo "$run: $(ls "$run/checkpoints" | tail -n 1) steps"

@@ -155,7 +155,12 @@ class Skipped:
 
 
 def crop(
-    rng: np.random.Generator, images: Sequence[Pixels], size: int, zoom: float = 1.0
+    rng: np.random.Generator,
+    images: Sequence[Pixels],
+    size: int,
+    zoom: float = 1.0,
+    *,
+    upright: bool = False,
 ) -> list[Pixels]:
     """The same random square of every image, turned and mirrored alike.
 
@@ -165,12 +170,13 @@ def crop(
         size: side of what is returned, in pixels.
         zoom: the square is up to so many times as wide, by a factor drawn evenly in the logarithm
             as far as the image reaches, and is shrunk to ``size``.
+        upright: the square is mirrored, but not turned: a sky stays above.
     """
     height, width = images[0].shape[:2]
     reach = min(zoom, min(height, width) / size)
     if reach > 1:
         side = round(size * math.exp(rng.uniform(0, math.log(reach))))
-        wide = crop(rng, images, side)
+        wide = crop(rng, images, side, upright=upright)
         small = (cv2.resize(i, (size, size), interpolation=cv2.INTER_AREA) for i in wide)
         return [np.asarray(i, np.uint8) for i in small]
     if height < size or width < size:
@@ -181,7 +187,7 @@ def crop(
         ]
         height, width = images[0].shape[:2]
     top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
-    turns, mirror = int(rng.integers(4)), rng.integers(2)
+    turns, mirror = int(rng.integers(4)) * (not upright), rng.integers(2)
     patches = []
     for image in images:
         patch = np.rot90(image[top : top + size, left : left + size], turns)

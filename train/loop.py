@@ -147,7 +147,7 @@ def _steps(
     )
     batches: list[Batch] = []
     for drawn in loader:
-        batches.append(Batch(*drawn).ready(trainer.device))
+        batches.append(drawn.ready(trainer.device))
         if len(batches) == recipe.accumulate:
             yield batches
             batches = []

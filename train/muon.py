@@ -7,11 +7,10 @@ scalable for LLM training", 2025.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SMALLEST_SIDE = 8
 """Below, a matrix has too few directions to make them equal."""
@@ -22,11 +21,11 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
-def is_matrix(parameter: Tensor) -> bool:
-    """Whether it is the weight of a convolution that mixes channels, or of a linear layer."""
-    if parameter.ndim not in (2, 4) or parameter.shape[1] == 1:
-        return False
-    return min(len(parameter), parameter[0].numel()) >= SMALLEST_SIDE
+def matrices(network: nn.Module) -> list[Tensor]:
+    """The weights of linear layers and of convolutions that mix channels."""
+    layers = (m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv2d)))
+    weights = (m.weight for m in layers if getattr(m, "groups", 1) == 1)
+    return [w for w in weights if min(len(w), w[0].numel()) >= SMALLEST_SIDE]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -45,43 +44,43 @@ class Muon(torch.optim.Optimizer):
     """Steps along the orthogonal factor of the gradient's momentum (Nesterov's).
 
     Args:
-        parameters: those that :func:`is_matrix` is true of take such steps, others AdamW's.
+        network: its :func:`matrices` take such steps, its other parameters AdamW's.
         lr: learning rate of both.
         weight_decay: of both, decoupled.
     """
 
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        network: nn.Module,
         lr: float,
         weight_decay: float = 0.0,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        every = list(parameters)
+        mixing = matrices(network)
+        known = {id(parameter) for parameter in mixing}
+        others = [p for p in network.parameters() if id(p) not in known]
         groups = [
-            {"params": [p for p in every if is_matrix(p)], "orthogonal": True},
-            {"params": [p for p in every if not is_matrix(p)], "orthogonal": False},
+            {"params": mixing, "orthogonal": True},
+            {"params": others, "orthogonal": False},
         ]
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas}
-        super().__init__(groups, defaults)
+        super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        loss = closure() if closure else None
+    def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             update = self._orthogonal if group["orthogonal"] else self._adam
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.sub_(group["lr"] * update(parameter, parameter.grad, group))
-        return loss
 
     def _orthogonal(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
         if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+            state["mean"] = torch.zeros_like(parameter)
+        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(mean, group["momentum"])
         matrix = ahead.reshape(len(ahead), -1)
         scale = STEP * max(matrix.shape) ** 0.5

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 
+from models.scene import picture_of
 from train import degradations
 from train.degradations import Image as Floats
 from train.folders import PairOfFiles, SourceError
@@ -39,7 +39,7 @@ class Window:
 
     Attributes:
         size: side of a patch in pixels.
-        scene: side of the square that it is taken from, ``size`` at least; 0 for the patch itself.
+        scene: side of the square that it is taken from, the patch itself where that is larger.
         zoom: the square shows up to so many times as many pixels a side of the photograph, shrunk;
             see :func:`train.images.crop`.
         picture: what the square is brought to, for a network that judges whole scenes.
@@ -50,14 +50,20 @@ class Window:
     zoom: float = 1.0
     picture: int = 0
 
-    def square(self, margin: int = 0) -> int:
-        """Side of the square that is degraded, for a model that reaches ``margin`` pixels."""
-        return max(self.size, self.scene) + 2 * margin
+    def squares(
+        self, rng: np.random.Generator, images: Sequence[Pixels], margin: int = 0
+    ) -> list[Pixels]:
+        """The part of every image that is degraded, by a model that reaches ``margin`` pixels.
+
+        Whole scenes are shown upright: what is sky and what is haze is told by that too.
+        """
+        side = max(self.size, self.scene) + 2 * margin
+        return crop(rng, images, side, self.zoom, upright=self.picture > 0)
 
     def cut(
         self, rng: np.random.Generator, degraded: Pixels, target: Pixels, margin: int = 0
     ) -> Pair:
-        """A patch and its scene from a square of :meth:`square`."""
+        """A patch and its scene, from one of :meth:`squares`."""
         inner = slice(margin, len(target) - margin)
         degraded, target = degraded[inner, inner], target[inner, inner]
         side = len(target)
@@ -67,19 +73,13 @@ class Window:
         return Pair(
             degraded[patch],
             target[patch],
-            _shown(degraded, self.picture),
-            _shown(target, self.picture),
+            self._picture(degraded),
+            self._picture(target),
             (ends[0] / side, ends[1] / side, ends[2] / side, ends[3] / side),
         )
 
-
-def _shown(square: Pixels, side: int) -> Floats:
-    """A square at another size, each of its pixels a mean where it becomes smaller."""
-    if not side:
-        return np.zeros((0, 0, 3), np.float32)
-    method = cv2.INTER_AREA if side < len(square) else cv2.INTER_LINEAR
-    small = cv2.resize(square.astype(np.float32), (side, side), interpolation=method)
-    return np.asarray(small, np.float32)
+    def _picture(self, square: Pixels) -> Floats:
+        return picture_of(square, self.picture) if self.picture else np.zeros((0, 0, 3), np.float32)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Synthesised:
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         image = images.read(self.photographs[int(rng.integers(len(self.photographs)))])
-        (target,) = crop(rng, [image], window.square(self.margin), window.zoom)
+        (target,) = window.squares(rng, [image], self.margin)
         degraded = target
         if rng.random() >= self.clean_share:
             values = target.astype(np.float32) / np.float32(255)
@@ -217,5 +217,5 @@ class Paired:
         both = [images.read(degraded), images.read(target)]
         if both[0].shape != both[1].shape:
             raise UnusableError(degraded, "differs in size from its partner")
-        before, after = crop(rng, both, window.square(), window.zoom)
+        before, after = window.squares(rng, both)
         return window.cut(rng, before, after)

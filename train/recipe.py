@@ -65,7 +65,7 @@ class Stage:
     """A part of the run at one patch and batch size; ``share`` of all steps.
 
     ``scene`` is the side of the square that is degraded and shown to a scene judge, of which the
-    patch is a part; 0 for the patch itself.
+    patch is a part; the patch itself where that is larger.
     """
 
     share: float
@@ -77,8 +77,7 @@ class Stage:
         _check("share", self.share, above=0)
         _check("patch", self.patch, 8, 4096, whole=True)
         _check("batch", self.batch, 1, SAMPLES_A_STEP, whole=True)
-        if self.scene:
-            _check("scene", self.scene, self.patch, 4096, whole=True)
+        _check("scene", self.scene, 0, 4096, whole=True)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,8 @@ class Recipe:
         l1_weight: weight of L1.
         map_weight: weight of the map objective L_T.
         gamma: weight of IRC and BRO against MWB within L_T.
-        losses: which of MWB, IRC and BRO there are (Table IX); with none it is plain L1.
+        losses: which of MWB, IRC and BRO there are (Table IX); with none it is plain L1. A scene
+            judge is taught by its own squared error in either case.
         weights: the barycenter weights l_k: in ``proportion`` to a source's number of images,
             ``inverse`` to it, ``uniform`` (Table X), or as the ``sampling`` probabilities.
         fresh_latents: whether the potentials' step takes b from a second forward, after the

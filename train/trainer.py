@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from models.barycenter import Latents
 from models.network import BaryIR, Restoration, build
 from models.potentials import Potentials
-from models.scene import Scene, everywhere, toned
+from models.scene import Scene, tone_change, whole_place
 from models.weights import Weights
 from train.distributed import Team
 from train.initial import ancestry, start_from
@@ -114,18 +114,18 @@ class Trainer:
         l1 = (self.loss_weights[batch.source] * error).mean()
         terms = {"l1": l1, "total": self.recipe.l1_weight * l1}
         if tone is not None:
-            place = everywhere(batch.scene)
-            judged = batch.scene + toned(tone, batch.scene, place, SCENE_BLOCK)
+            place = whole_place(batch.scene)
+            judged = batch.scene + tone_change(tone, batch.scene, place, SCENE_BLOCK)
             # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
             terms["scene"] = (judged - batch.scene_target).square().mean()
-            terms["total"] = terms["total"] + terms["scene"]
+            terms["total"] = terms["total"] + self.recipe.l1_weight * terms["scene"]
         if self.recipe.losses:
             terms |= self.objective.map_terms(latents, batch.source)
             terms["total"] = terms["total"] + self.recipe.map_weight * terms["map"]
         return terms | {"error": error}, latents.barycenter
 
     def _forward(self, batch: Batch) -> Restoration:
-        """The network in the recipe's precision, what it says in float32."""
+        """The network in the recipe's precision; what the losses are made of in float32."""
         half = _HALF.get(self.recipe.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
@@ -223,7 +223,7 @@ def _check_batches(recipe: Recipe, team: Team) -> None:
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimiser == "muon":
-        return Muon(network.parameters(), recipe.learning_rate, recipe.weight_decay)
+        return Muon(network, recipe.learning_rate, recipe.weight_decay)
     if recipe.optimiser == "rmsprop":
         return torch.optim.RMSprop(
             network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay

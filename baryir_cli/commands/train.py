@@ -155,7 +155,7 @@ def train(
         ),
     ] = None,
     optimiser: Annotated[
-        Literal["rmsprop", "adamw"] | None,
+        Literal["rmsprop", "adamw", "muon"] | None,
         option("Of the network. (paper: rmsprop)", OPTIMISATION, default="rmsprop"),
     ] = None,
     schedule: Annotated[

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.config import SCENE_MULTIPLE
 from models.network import BaryIR, build
 from models.presets import preset
-from models.scene import FIELDS, SHADES, Scene, SceneJudge, everywhere, toned, whole
+from models.scene import (
+    FIELDS,
+    SHADES,
+    STRIDE,
+    WIDTHS,
+    Scene,
+    SceneJudge,
+    picture_of,
+    tone_change,
+    whole,
+    whole_place,
+)
 
 CONFIG = replace(
     preset("small"), width=8, blocks=(1, 1, 1), heads=(1, 1, 2), map_blocks=1, scene=32, margin=0
@@ -42,7 +55,7 @@ def test_offset_and_gain() -> None:
     tone = torch.zeros(1, FIELDS, SHADES, 2, 2)
     tone[:, 0], tone[:, 5] = 0.25, 2.0
     image = torch.rand(1, 3, 6, 4)
-    change = toned(tone, image, everywhere(image))
+    change = tone_change(tone, image, whole_place(image))
     torch.testing.assert_close(change[:, 0], torch.full((1, 6, 4), 0.25))
     torch.testing.assert_close(change[:, 1], torch.zeros(1, 6, 4))
     torch.testing.assert_close(change[:, 2], 2 * image[:, 2])
@@ -54,7 +67,7 @@ def test_varies_with_brightness_alone_where_the_grid_does() -> None:
     # The middles of four shades, evenly in the root of brightness.
     values = ((torch.arange(4) + 0.5) / 4).square()
     image = values.view(1, 1, 1, 4).expand(1, 3, 2, 4)
-    change = toned(tone, image, everywhere(image))
+    change = tone_change(tone, image, whole_place(image))
     torch.testing.assert_close(change[0, 0, 0], torch.arange(4.0))
 
 
@@ -62,17 +75,54 @@ def test_varies_with_brightness_alone_where_the_grid_does() -> None:
 def test_a_part_has_the_tone_of_its_place(scale: int) -> None:
     torch.manual_seed(0)
     tone, image = torch.randn(1, FIELDS, 1, 3, 5), torch.rand(1, 3, 40, 80)
-    complete = toned(tone, image, everywhere(image), scale)
-    part = toned(tone, image[..., 8:24, 40:72], places((0.2, 0.5, 0.6, 0.9)), scale)
+    complete = tone_change(tone, image, whole_place(image), scale)
+    part = tone_change(tone, image[..., 8:24, 40:72], places((0.2, 0.5, 0.6, 0.9)), scale)
     inner = slice(scale, -scale), slice(scale, -scale)
     torch.testing.assert_close(
         part[..., inner[0], inner[1]], complete[..., 8:24, 40:72][..., inner[0], inner[1]]
     )
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_lookup_is_trilinear(scale: int) -> None:
+    torch.manual_seed(0)
+    tone, image = torch.randn(2, FIELDS, SHADES, 3, 5), torch.rand(2, 3, 8, 12)
+    place = places((-0.1, 0.3, 0.8, 1.2), (0.0, 0.0, 1.0, 1.0))
+    shade = F.avg_pool2d(image.mean(1), scale).sqrt()
+    height, width = shade.shape[1:]
+    axes = [
+        first[:, None] + (last - first)[:, None] * (torch.arange(count) + 0.5) / count
+        for first, last, count in zip(place.T[:2], place.T[2:], (height, width), strict=True)
+    ]
+    down = axes[0][:, :, None].expand(-1, -1, width)
+    across = axes[1][:, None].expand(-1, height, -1)
+    grid = 2 * torch.stack([across, down, shade], -1) - 1
+    fields = F.grid_sample(tone, grid[:, None], padding_mode="border", align_corners=False)[:, :, 0]
+    fields = F.interpolate(fields, scale_factor=scale, mode="bilinear")
+    expected = fields[:, :3] + fields[:, 3:] * image
+    torch.testing.assert_close(tone_change(tone, image, place, scale), expected)
+
+
+@pytest.mark.parametrize("size", [(100, 6400), (1, 1), (7, 300), (64, 64), (2500, 3000)])
+def test_a_picture_is_a_mean_whatever_the_shape(size: tuple[int, int]) -> None:
+    stripes = np.zeros((*size, 3), np.uint8)
+    stripes[:, 1::2] = 200
+    picture = picture_of(stripes, 32)
+    assert picture.shape == (32, 32, 3)
+    assert picture.dtype == np.float32
+    wide = size[1] >= 64
+    assert picture.mean() == pytest.approx(stripes.mean(), abs=4)
+    if wide:
+        assert picture.std() < 16, "no stripe is left"
+
+
+def test_the_config_knows_what_the_judge_divides_by() -> None:
+    assert STRIDE * 2 ** (len(WIDTHS) - 1) == SCENE_MULTIPLE
+
+
 def test_beyond_the_photograph_its_edge_goes_on() -> None:
     tone, image = torch.randn(1, FIELDS, 1, 2, 2), torch.ones(1, 3, 4, 4)
-    outside = toned(tone, image, places((-2.0, -2.0, -1.0, -1.0)))
+    outside = tone_change(tone, image, places((-2.0, -2.0, -1.0, -1.0)))
     torch.testing.assert_close(outside, outside[..., :1, :1].expand_as(outside))
 
 

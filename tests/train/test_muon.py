@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.muon import Muon, is_matrix, orthogonal
+from train.muon import Muon, matrices, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (12, 60), (60, 12)])
@@ -22,19 +22,18 @@ def test_orthogonal_factor(shape: tuple[int, int]) -> None:
 
 
 def test_what_is_a_matrix() -> None:
-    convolution = nn.Conv2d(16, 8, 3)
-    assert is_matrix(convolution.weight)
-    assert not is_matrix(convolution.get_parameter("bias"))
-    assert is_matrix(nn.Linear(8, 8).weight)
-    assert not is_matrix(nn.Conv2d(16, 16, 3, groups=16).weight), "channels do not mix"
-    assert not is_matrix(nn.Conv2d(16, 3, 3).weight), "three rows are too few"
-    assert not is_matrix(torch.zeros(4, 8, 16)), "attention's temperatures and such"
-    assert not is_matrix(torch.tensor(1.0))
+    mixes = nn.Conv2d(16, 8, 3)
+    depthwise, few = nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 3, 3)
+    linear, norm = nn.Linear(8, 8), nn.GroupNorm(1, 16)
+    network = nn.ModuleList([mixes, depthwise, few, linear, norm])
+    # Of prompts, which are pictures and no matrix.
+    network.register_parameter("components", nn.Parameter(torch.zeros(8, 8, 4, 4)))
+    assert [id(p) for p in matrices(network)] == [id(mixes.weight), id(linear.weight)]
 
 
 def test_the_rest_takes_adamw_s_steps() -> None:
     ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2))
-    mine = Muon([ours], lr=0.1, weight_decay=0.01)
+    mine = Muon(nn.ParameterList([ours]), lr=0.1, weight_decay=0.01)
     torchs = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.01)
     for step in range(5):
         for parameter, optimiser in ((ours, mine), (theirs, torchs)):
@@ -45,9 +44,11 @@ def test_the_rest_takes_adamw_s_steps() -> None:
 
 
 def test_steps_are_of_one_size_in_every_direction() -> None:
-    weight = nn.Parameter(torch.zeros(16, 24))
+    layer = nn.Linear(24, 16, bias=False)
+    weight = layer.weight
+    nn.init.zeros_(weight)
     gradient = torch.randn(16, 24) * torch.logspace(-1, 1, 16)[:, None]
-    optimiser = Muon([weight], lr=0.5)
+    optimiser = Muon(layer, lr=0.5)
     weight.grad = gradient
     optimiser.step()
     step = -weight.detach() / 0.5
@@ -63,11 +64,11 @@ def test_finds_a_minimum_and_goes_on_from_its_state() -> None:
     def run(stop: int | None) -> tuple[float, torch.Tensor]:
         torch.manual_seed(1)
         layer = nn.Linear(16, 8)
-        optimiser = Muon(layer.parameters(), 0.1)
+        optimiser = Muon(layer, 0.1)
         for step in range(120):
             if step == stop:
                 state = optimiser.state_dict()
-                optimiser = Muon(layer.parameters(), 0.1)
+                optimiser = Muon(layer, 0.1)
                 optimiser.load_state_dict(state)
             for group in optimiser.param_groups:
                 group["lr"] = 0.1 * (1 - step / 120)

@@ -301,6 +301,22 @@ def test_a_patch_has_its_place_in_its_scene(tmp_path: Path) -> None:
                 assert np.array_equal(patch, scene[top:bottom, left:right])
 
 
+def test_scenes_are_upright(tmp_path: Path) -> None:
+    sky = np.zeros((40, 40, 3), np.uint8)
+    sky[:20] = 200
+    for name in ("a.png", "b.png"):
+        Image.fromarray(sky).save(tmp_path / name)
+    (source,) = gather(["dehaze"], None, [tmp_path], WHOLE)
+
+    def above(picture: int) -> set[bool]:
+        window, images = Window(40, picture=picture), ImageCache()
+        drawn = (source.draw(np.random.default_rng(i), window, images) for i in range(12))
+        return {pair.target[:10].mean() == 200 for pair in drawn}
+
+    assert above(16) == {True}
+    assert above(0) == {True, False}
+
+
 def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
     (source,) = gather(["dehaze"], data, options=WHOLE)
     pair = source.draw(np.random.default_rng(0), Window(16, 40, picture=8), ImageCache())

@@ -36,7 +36,7 @@ def depth_field(
     Args:
         window: the part's height, 1 for the whole scene; drawn from 0.5 to 1 unless given, since
             a narrow part does not tell how much haze there is.
-        relief: share of the noise, the rest is the plane; drawn from 0 to 0.7 unless given, mostly
+        relief: share of the noise, the rest is the plane; drawn from 0 to 0.6 unless given, mostly
             little. Much of it is good training, but looks like drifting fog where a whole scene
             is seen.
     """
@@ -46,7 +46,7 @@ def depth_field(
     cells = 2 + int(5 * window)
     coarse = rng.random((cells, cells), dtype=np.float32)
     noise = cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    share = np.float32(given_or(relief, 0.7 * rng.uniform() ** 2))
+    share = np.float32(given_or(relief, 0.6 * rng.uniform() ** 2))
     # Not even the nearest things are without haze where a photograph begins some way off.
     nearest = np.float32(rng.uniform(-0.05, 0.25))
     return np.clip(nearest + (1 - share) * plane + (share + 0.2) * noise, 0.05, 1.4)
@@ -84,6 +84,6 @@ def random_haze(
     bright = given_or(airlight, rng.uniform(0.7, 1.0))
     colour = np.clip(bright + rng.normal(0, 0.015, 3), 0, 1).astype(np.float32)
     depth = depth_field(image.shape[:2], rng, window=window, relief=relief)
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         depth = follow_edges(depth, image, rng)
     return haze(image, depth, given_or(beta, rng.uniform(0.4, 2.1)), colour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,7 +78,7 @@ def shower_layer(
     noise = rng.standard_normal((shape[0] + 2 * margin, shape[1] + 2 * margin), dtype=np.float32)
     drawn = cv2.filter2D(noise, -1, kernel / np.linalg.norm(kernel))
     drawn = drawn[margin : margin + shape[0], margin : margin + shape[1]]
-    level, bright = NormalDist().inv_cdf(1 - cover), NormalDist().inv_cdf(0.99)
+    level, bright = NormalDist().inv_cdf(1 - max(cover, 1e-6)), NormalDist().inv_cdf(0.99)
     return np.asarray(np.maximum(drawn - level, 0) / np.float32(max(bright - level, 0.1)))
 
 
@@ -95,7 +96,7 @@ def rain(image: Image, layer: Image, strength: float, *, screen: bool = False) -
     """A layer of streaks over an image.
 
     Args:
-        layer: ``(H, W)`` from :func:`rain_layer`.
+        layer: ``(H, W)`` from :func:`rain_layer` or :func:`shower_layer`.
         strength: brightness of the streaks, 0 to 1.
         screen: ``1 - (1 - J)(1 - S)``, which never leaves the range, as drops before bright
             things hardly show; otherwise the additive ``J + S`` of Rain100.
@@ -136,43 +137,60 @@ def random_rain(
     Args:
         depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
         fog: share of the veil.
-        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. More than half of
-            what is drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
+        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. Six of ten that
+            are drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
     """
     wind = given_or(angle, rng.normal(0, 18))
     showers, covered = rng.random() < 0.6, rng.uniform(0.05, 0.35)
     if density is not None or layers is not None or depth != 1:
         showers = False
     cover = given_or(cover, covered if showers else 0.0)
-    if cover:
-        drawn_length = np.exp(rng.uniform(np.log(12), np.log(90)))
-        layer = shower_layer(
-            image.shape[:2],
-            rng,
-            angle=wind,
-            length=given_or(length, drawn_length),
-            width=given_or(width, rng.uniform(0.35, 1.1)),
-            cover=cover,
-        )
-        bright = given_or(strength, np.exp(rng.uniform(np.log(0.08), np.log(0.5))))
-        result = rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))
+    alike: dict[str, Any] = {"length": length, "width": width, "strength": strength}
+    alike["screen"] = screen
+    if cover > 0:
+        result = _shower(image, rng, wind, cover, **alike)
     else:
-        result = _drops(image, rng, wind, length, width, density, strength, layers, depth, screen)
+        result = _drops(image, rng, wind, density=density, layers=layers, depth=depth, **alike)
     drawn = rng.uniform(0.05, 0.25) if rng.random() < 0.1 else 0.0
     return veil(result, given_or(fog, drawn), rng.uniform(0.6, 0.9))
+
+
+def _shower(
+    image: Image,
+    rng: np.random.Generator,
+    wind: float,
+    cover: float,
+    *,
+    length: float | None,
+    width: float | None,
+    strength: float | None,
+    screen: bool | None,
+) -> Image:
+    """A shower over an image; arguments as of :func:`random_rain`."""
+    layer = shower_layer(
+        image.shape[:2],
+        rng,
+        angle=wind,
+        length=given_or(length, np.exp(rng.uniform(np.log(12), np.log(90)))),
+        width=given_or(width, rng.uniform(0.35, 1.1)),
+        cover=cover,
+    )
+    bright = given_or(strength, np.exp(rng.uniform(np.log(0.08), np.log(0.5))))
+    return rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))
 
 
 def _drops(
     image: Image,
     rng: np.random.Generator,
     wind: float,
+    *,
     length: float | None,
     width: float | None,
-    density: float | None,
     strength: float | None,
+    screen: bool | None,
+    density: float | None,
     layers: int | None,
     depth: float,
-    screen: bool | None,
 ) -> Image:
     """Layers of single drops over an image; arguments as of :func:`random_rain`."""
     result = image
