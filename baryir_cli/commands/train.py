@@ -59,7 +59,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small (the embedded weights).",
+            " authors' code does), small and small-2 (the embedded weights).",
             OBJECTIVE,
         ),
     ] = None,

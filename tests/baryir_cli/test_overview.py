@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.overview import Overview, shrunk
 from models.network import Restoration
 from models.presets import preset
+from models.scene import Scene
 
 
 def ramp(height: int, width: int) -> Tensor:
@@ -60,7 +63,7 @@ class Judge(torch.nn.Module):
         self.value = torch.nn.Parameter(torch.tensor(0.2))
         self.calls = 0
 
-    def forward(self, image: Tensor) -> Restoration:
+    def forward(self, image: Tensor, _: Scene | None = None) -> Restoration:
         self.calls += 1
         dark = image.mean((1, 2, 3), keepdim=True) < 0.3
         return Restoration(self.value * dark * torch.ones_like(image), None)  # type: ignore[arg-type]
@@ -80,6 +83,15 @@ def test_tiles_that_judge_differently_show_no_seam(
     assert judge.calls == report.tiles + 1
     # The whole is dark, so all of it is brightened, the bright end as well.
     np.testing.assert_allclose(restored - pixels, 0.2, atol=0.01)
+
+
+def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "_largest_tile", lambda _: 192)
+    judge = Judge()
+    judge.config = replace(judge.config, scene=16)
+    engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
+    _, report = engine.restore(np.full((300, 900, 3), 0.1, np.float32))
+    assert judge.calls == report.tiles > 1
 
 
 def test_tiles_asked_for_are_left_to_themselves() -> None:
