@@ -59,7 +59,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small and small-2 (the embedded weights).",
+            " authors' code does), small (the embedded weights), small-2 (tried after it).",
             OBJECTIVE,
         ),
     ] = None,
