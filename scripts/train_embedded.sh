@@ -8,7 +8,7 @@
 # every time. When the minutes are over it writes a checkpoint (three files below 16 MiB) and ends
 # well. On a GPU, from the weights that ship:
 #
-#   scripts/train_embedded.sh data/Train runs/gpu 9 --init small --precision bf16 --steps 60000 \
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --init small --lr 1e-3 --steps 60000 \
 #       --batch 64 --workers 14
 #
 # Nothing needs to be installed but what baryir depends on.
