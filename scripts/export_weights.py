@@ -3,8 +3,8 @@
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
-The figures are the means of what ``baryir eval --json`` wrote. What is no part of training, the
-margin, becomes that of the preset the target is named after.
+The figures are the means of what ``baryir eval --json`` wrote. What is no part of training,
+the margin and the heads of residual blocks, becomes that of the preset the target is named after.
 """
 
 from __future__ import annotations

@@ -69,13 +69,12 @@ class Window:
         side = len(target)
         top, left = (int(n) for n in rng.integers(0, side - self.size + 1, 2))
         patch = slice(top, top + self.size), slice(left, left + self.size)
-        ends = top, left, top + self.size, left + self.size
         return Pair(
             degraded[patch],
             target[patch],
             self._picture(degraded),
             self._picture(target),
-            (ends[0] / side, ends[1] / side, ends[2] / side, ends[3] / side),
+            (top / side, left / side, (top + self.size) / side, (left + self.size) / side),
         )
 
     def _picture(self, square: Pixels) -> Floats:

@@ -145,8 +145,12 @@ def random_rain(
     if density is not None or layers is not None or depth != 1:
         showers = False
     cover = given_or(cover, covered if showers else 0.0)
-    alike: dict[str, Any] = {"length": length, "width": width, "strength": strength}
-    alike["screen"] = screen
+    alike: dict[str, Any] = {
+        "length": length,
+        "width": width,
+        "strength": strength,
+        "screen": screen,
+    }
     if cover > 0:
         result = _shower(image, rng, wind, cover, **alike)
     else:
