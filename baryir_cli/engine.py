@@ -20,7 +20,7 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
 from models.network import BaryIR, channels_last
-from models.scene import Scene, picture_of
+from models.scene import considered, picture_of
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
@@ -52,34 +52,31 @@ class NotFiniteError(UserError):
 
 @dataclass(frozen=True)
 class Places:
-    """Where tiles are in their image, for a network that judges whole scenes.
+    """Where tiles are in their image, and its tone, for a network that judges whole scenes.
 
     Attributes:
         boxes: of every tile.
         size: height and width of the image.
-        picture: ``(3, S, S)`` float32 in [0, 1] on the device: the image, shrunk to a square; None
-            for a network that does not judge.
+        tone: ``(1, 6, D, h, w)`` float32 on the device: what the judge made of the image.
     """
 
     boxes: tuple[Box, ...]
     size: tuple[int, int]
-    picture: Tensor | None
+    tone: Tensor
 
     def chosen(self, tiles: Tensor) -> Places:
         """Those of some tiles, by a mask."""
         chosen = zip(self.boxes, tiles.tolist(), strict=True)
         return replace(self, boxes=tuple(box for box, wanted in chosen if wanted))
 
-    def scene(self, vertical: Ends, horizontal: Ends, dtype: torch.dtype) -> Scene | None:
-        """For tiles that have been padded by so many pixels."""
-        if self.picture is None:
-            return None
+    def of_padded(self, vertical: Ends, horizontal: Ends) -> Tensor:
+        """Of tiles that have been padded by so many pixels, as in :class:`models.scene.Scene`."""
         (top, bottom), (left, right) = vertical, horizontal
-        (height, width), device = self.size, self.picture.device
+        (height, width), device = self.size, self.tone.device
         padded = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in self.boxes]
         place = torch.tensor(padded, dtype=torch.float32, device=device)
         place /= torch.tensor([height, width, height, width], device=device)
-        return Scene(self.picture.to(dtype).expand(len(padded), -1, -1, -1), place)
+        return place
 
 
 @dataclass
@@ -271,7 +268,7 @@ class Engine:
             precision=self.precision,
             device=str(self.device),
         )
-        picture = self._picture(pixels)
+        tone = self._tone(pixels)
         overview = self._overview(pixels, report)
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored
@@ -284,7 +281,7 @@ class Engine:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, along, across, turned, picture, overview, report)
+            band = self._band(pixels, rows, along, across, turned, tone, overview, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -304,7 +301,7 @@ class Engine:
         along: Axis,
         across: Axis,
         turned: bool,
-        picture: Tensor | None,
+        tone: Tensor | None,
         overview: Overview | None,
         report: Report,
     ) -> Tensor:
@@ -321,7 +318,8 @@ class Engine:
             if turned:
                 boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
                 tiles, ends, size = tiles.transpose(2, 3), ends[::-1], size[::-1]
-            corrections = self._correct(tiles, ends, Places(boxes, size, picture), report)
+            places = None if tone is None else Places(boxes, size, tone)
+            corrections = self._correct(tiles, ends, places, report)
             if turned:
                 corrections = corrections.transpose(2, 3)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
@@ -330,12 +328,16 @@ class Engine:
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
 
-    def _picture(self, pixels: Pixels) -> Tensor | None:
-        """The whole image for a network that judges scenes, ``(3, S, S)`` float32 in [0, 1]."""
-        if not self.config.scene:
+    def _tone(self, pixels: Pixels) -> Tensor | None:
+        """What a network with a judge makes of the whole image, ``(1, 6, D, h, w)`` float32.
+
+        On the CPU and in float32 whatever the tiles are restored on: it is little and decides much.
+        """
+        if self.master.judge is None:
             return None
-        picture = self._on_device(picture_of(pixels, self.config.scene))
-        return picture.permute(2, 0, 1) / _full_scale(pixels.dtype)
+        picture = torch.from_numpy(picture_of(pixels, self.config.scene)).permute(2, 0, 1)
+        picture = picture / _full_scale(pixels.dtype)
+        return considered(self.master.judge, picture[None]).to(self.device)
 
     def _overview(self, pixels: Pixels, report: Report) -> Overview | None:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""
@@ -343,9 +345,7 @@ class Engine:
             return None
         small = self._image(shrunk(pixels, self.tile or self._largest_tile()))[None]
         ends = self.config.margin, self.config.margin
-        size = small.shape[2], small.shape[3]
-        place = Places(((0, 0, *size),), size, None)
-        correction = self._correct(small, (ends, ends), place, report)[0]
+        correction = self._correct(small, (ends, ends), None, report)[0]
         return Overview(correction.cpu(), pixels.shape[:2])
 
     def _margins(self, axis: Axis, span: slice) -> Ends:
@@ -354,18 +354,19 @@ class Engine:
         return margin * (span.start == 0), margin * (span.stop == axis.length)
 
     def _correct(
-        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places, report: Report
+        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places | None, report: Report
     ) -> Tensor:
         """The network's corrections of ``(N, 3, H, W)`` float32 tiles, float32, finite.
 
         Args:
             margins: pixels to be mirrored at the tiles' vertical and horizontal ends.
+            places: for a network with a judge.
         """
         correction = self._forward(tiles, margins, places, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
         if bool(broken.any()):
             if self.precision != "fp32":
-                again = places.chosen(broken)
+                again = places and places.chosen(broken)
                 correction[broken] = self._forward(tiles[broken], margins, again, "fp32")
                 report.redone += int(broken.sum())
             if not bool(torch.isfinite(correction).all()):
@@ -373,7 +374,7 @@ class Engine:
         return correction
 
     def _forward(
-        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places, precision: str
+        self, tiles: Tensor, margins: tuple[Ends, Ends], places: Places | None, precision: str
     ) -> Tensor:
         height, width = tiles.shape[-2:]
         (top, bottom), (left, right) = margins
@@ -385,8 +386,13 @@ class Engine:
         sides = (left, right, top, bottom)
         padded = F.pad(tiles, sides, mode="reflect" if mirrored else "replicate")
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
-        scene = places.scene((top, bottom), (left, right), padded.dtype)
-        correction = self._network(precision)(padded, scene).correction
+        network = self._network(precision)
+        if places is None:
+            correction = network(padded).correction
+        else:
+            tone = places.tone.expand(len(padded), -1, -1, -1, -1)
+            place = places.of_padded((top, bottom), (left, right))
+            correction = network.with_tone(padded, tone, place).correction
         return correction[..., top : top + height, left : left + width].float()
 
     def _network(self, precision: str) -> BaryIR:

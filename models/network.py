@@ -110,7 +110,15 @@ class BaryIR(nn.Module):
             correction, latents = self._restore(image)
             return Restoration(correction, latents)
         picture, place = scene or whole(image, self.config.scene)
-        tone = self.judge(picture)
+        return self.with_tone(image, self.judge(picture), place)
+
+    def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:
+        """The restoration of inputs whose scenes' tone is known, for a network with a judge.
+
+        Args:
+            tone: ``(N, 6, D, h, w)`` of the judge, or :func:`models.scene.considered`.
+            place: of the inputs, as in :class:`models.scene.Scene`.
+        """
         # It is taught by whole scenes; what a patch lacks must not be mended by all of them.
         change = tone_change(tone.detach(), image, place, self.config.unshuffle)
         # Before and after: how noise was raised with the light shows in their ratio.

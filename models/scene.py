@@ -28,10 +28,12 @@ WIDTHS = (32, 64, 96)
 """Channels of the judge's levels; the last is its grid's."""
 COARSER = 8
 """How many times a picture's side a photograph is brought to on the way."""
+CLOSER = 0.75
+"""Share of a picture's sides that a closer view shows (:func:`considered`)."""
 
 
 class Scene(NamedTuple):
-    """The photograph that an input is a part of."""
+    """The photograph that an input is a part of, and where it is."""
 
     picture: Tensor
     """``(N, 3, S, S)``, all of it, RGB in [0, 1]."""
@@ -124,6 +126,42 @@ def _cues(picture: Tensor) -> Tensor:
     values = F.pixel_unshuffle(torch.cat([picture, picture.clamp(min=0).sqrt()], 1), STRIDE)
     ends = torch.cat([-picture.amin(1, keepdim=True), picture.amax(1, keepdim=True)], 1)
     return torch.cat([values, F.max_pool2d(ends, 2 * STRIDE + 1, STRIDE, STRIDE)], 1)
+
+
+def considered(judge: nn.Module, picture: Tensor) -> Tensor:
+    """The tone of a photograph, as the judge's mean over several views of its picture.
+
+    All of it and its four corners from closer by, each also mirrored: what the judge is unsure of
+    it decides anew for each, and their mean is nearer to the truth (docs/training.md, run 10).
+
+    Args:
+        picture: ``(N, 3, S, S)`` as in :class:`Scene`.
+
+    Returns:
+        As :class:`SceneJudge`.
+    """
+    side = picture.shape[-1]
+    part = round(CLOSER * side)
+    tones = [_both_ways(judge, picture)]
+    rows, columns = tones[0].shape[-2:]
+    for top in (0, side - part):
+        for left in (0, side - part):
+            view = picture[..., top : top + part, left : left + part]
+            view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
+            # Back to the whole: beyond the view its edge goes on.
+            first = torch.tensor([[-top], [-left]], device=picture.device) / part
+            last = first + side / part
+            down = _tents(_along(first[0], last[0], rows), rows)[0]
+            across = _tents(_along(first[1], last[1], columns), columns)[0]
+            tone = _both_ways(judge, view)
+            tones.append(torch.einsum("yr,nfdrc,xc->nfdyx", down, tone, across))
+    return torch.stack(tones).mean(0)
+
+
+def _both_ways(judge: nn.Module, picture: Tensor) -> Tensor:
+    """Of a picture and its mirror image."""
+    mean: Tensor = (judge(picture) + judge(picture.flip(3)).flip(4)) / 2
+    return mean
 
 
 def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> Tensor:

@@ -16,7 +16,7 @@ from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
 from baryir_cli.errors import UsageError, UserError
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
-from models.scene import Scene
+from models.scene import FIELDS, SHADES, Scene, considered
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ class Shift(torch.nn.Module):
     def __init__(self, correction: float = 0.25) -> None:
         super().__init__()
         self.config = preset("tiny")
+        self.judge: torch.nn.Module | None = None
         self.value = torch.nn.Parameter(torch.tensor(correction))
         self.calls: list[tuple[torch.dtype, tuple[int, ...]]] = []
 
@@ -93,18 +94,35 @@ class Surroundings(Shift):
         return Restoration((wide[..., 2:] - wide[..., :-2]) / 8, None)  # type: ignore[arg-type]
 
 
+class Brightness(torch.nn.Module):
+    """Stands in for a judge: a tone of one cell, the picture's mean; keeps the pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: list[Tensor] = []
+
+    def forward(self, picture: Tensor) -> Tensor:
+        self.pictures.append(picture)
+        return picture.mean((1, 2, 3)).view(-1, 1, 1, 1, 1).expand(-1, FIELDS, SHADES, 1, 1)
+
+
 class Placed(Shift):
     """Corrects by the place that it is told, rows in red and columns in green, of 8."""
 
-    def forward(self, image: Tensor, scene: Scene | None = None) -> Restoration:
-        assert scene is not None
+    def __init__(self, correction: float = 0.0) -> None:
+        super().__init__(correction)
+        self.config = replace(self.config, scene=16)
+        self.judge = self.brightness = Brightness()
+        self.tones: list[Tensor] = []
+
+    def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:
         self.calls.append((image.dtype, tuple(image.shape)))
-        self.pictures = getattr(self, "pictures", []) + [scene.picture]
+        self.tones.append(tone)
         correction = torch.zeros_like(image)
         for channel, axis in ((0, 2), (1, 3)):
             count = image.shape[axis]
             middles = (torch.arange(count) + 0.5) / count
-            first, last = scene.place[:, channel, None], scene.place[:, channel + 2, None]
+            first, last = place[:, channel, None], place[:, channel + 2, None]
             shares = (first + (last - first) * middles) / 8
             correction[:, channel] = shares[:, :, None] if axis == 2 else shares[:, None]
         return Restoration(correction, None)  # type: ignore[arg-type]
@@ -113,7 +131,7 @@ class Placed(Shift):
 @pytest.mark.parametrize("size", [(90, 170), (170, 90), (30, 30)])
 def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) -> None:
     network = Placed()
-    network.config = replace(network.config, scene=16, margin=8)
+    network.config = replace(network.config, margin=8)
     pixels = np.full((*size, 3), 0.25, np.float32)
     pixels[: size[0] // 2] = 0.5
     engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
@@ -124,20 +142,20 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
         found = (restored - pixels)[..., channel]
         wanted = np.broadcast_to(wanted[:, None] if axis == "h" else wanted, size)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    for picture in network.pictures:
-        assert picture.shape[1:] == (3, 16, 16)
-        torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
-        torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
+    picture = network.brightness.pictures[0]
+    torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
+    torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
+    wanted = considered(network.brightness, picture)
+    assert all(torch.equal(tone, wanted) for tone in network.tones)
 
 
 def test_the_scene_of_a_large_image_is_a_mean_of_it_all() -> None:
     network = Placed()
-    network.config = replace(network.config, scene=16)
     rows = np.random.default_rng(0).integers(0, 4, (1024, 768, 3)).astype(np.uint8)
     engine = Engine(network, device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
     engine.restore(rows)
     wanted = rows.reshape(16, 64, 16, 48, 3).mean((1, 3)) / 255
-    found = network.pictures[0][0].permute(1, 2, 0).numpy()
+    found = network.brightness.pictures[0][0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(found, wanted, atol=0.25 / 255)
 
 

@@ -13,7 +13,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.overview import Overview, shrunk
 from models.network import Restoration
 from models.presets import preset
-from models.scene import Scene
+from models.scene import Scene, SceneJudge
 
 
 def ramp(height: int, width: int) -> Tensor:
@@ -60,6 +60,7 @@ class Judge(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.config = preset("tiny")
+        self.judge: torch.nn.Module | None = None
         self.value = torch.nn.Parameter(torch.tensor(0.2))
         self.calls = 0
 
@@ -67,6 +68,9 @@ class Judge(torch.nn.Module):
         self.calls += 1
         dark = image.mean((1, 2, 3), keepdim=True) < 0.3
         return Restoration(self.value * dark * torch.ones_like(image), None)  # type: ignore[arg-type]
+
+    def with_tone(self, image: Tensor, _tone: Tensor, _place: Tensor) -> Restoration:
+        return self(image)
 
 
 @pytest.mark.parametrize("size", [(300, 900), (900, 300)])
@@ -88,7 +92,7 @@ def test_tiles_that_judge_differently_show_no_seam(
 def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "_largest_tile", lambda _: 192)
     judge = Judge()
-    judge.config = replace(judge.config, scene=16)
+    judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(np.full((300, 900, 3), 0.1, np.float32))
     assert judge.calls == report.tiles > 1

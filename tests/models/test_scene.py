@@ -20,6 +20,7 @@ from models.scene import (
     WIDTHS,
     Scene,
     SceneJudge,
+    considered,
     picture_of,
     tone_change,
     whole,
@@ -135,6 +136,39 @@ def test_every_image_of_a_batch_has_its_own_scene() -> None:
         one = Scene(*(part[i : i + 1] for part in scene))
         alone = network(image[i : i + 1], one).correction
         torch.testing.assert_close(both[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+class Means(nn.Module):
+    """Stands in for a judge: of every cell of 4 x 4 the picture's mean there, twice."""
+
+    def forward(self, picture: Tensor) -> Tensor:
+        means = F.adaptive_avg_pool2d(picture, 4)
+        return torch.cat([means, means], 1).unsqueeze(2)
+
+
+def test_views_agree_on_what_is_there() -> None:
+    down, across = torch.linspace(0, 1, 32).view(-1, 1), torch.linspace(0, 1, 32)
+    slope = (0.3 + 0.4 * down * across).expand(1, 3, 32, 32)
+    tone = considered(Means(), slope)
+    assert (tone - Means()(slope))[..., 1:-1, 1:-1].abs().max() < 0.01
+    assert (tone - Means()(slope)).abs().max() < 0.07, "at an edge, that of the view"
+
+
+def test_views_are_mirrored_and_from_closer_by() -> None:
+    seen: list[Tensor] = []
+
+    class Watching(Means):
+        def forward(self, picture: Tensor) -> Tensor:
+            seen.append(picture)
+            return super().forward(picture)
+
+    picture = torch.rand(1, 3, 32, 32)
+    considered(Watching(), picture)
+    assert len(seen) == 10
+    for one, other in zip(seen[::2], seen[1::2], strict=True):
+        assert torch.equal(one.flip(3), other)
+    corner = F.interpolate(picture[..., :24, 8:], size=(32, 32), mode="bilinear")
+    assert sum(torch.equal(view, corner) for view in seen) == 1
 
 
 def test_without_a_scene_an_image_is_one() -> None:
