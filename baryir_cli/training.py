@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from train.run import Entry
     from train.sources import Source
 
-LOSSES = ("total", "l1", "scene", "map", "mwb", "irc", "bro", "potentials", "congruence")
+LOSSES = (
+    "total",
+    "l1",
+    "psnr_loss",
+    "scene",
+    "map",
+    "mwb",
+    "irc",
+    "bro",
+    "potentials",
+    "congruence",
+)
 
 
 def source_table(

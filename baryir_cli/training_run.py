@@ -105,6 +105,8 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     trainer = Trainer(recipe, sources, device, start=start, team=together)
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
+    if recipe.frozen and not (start or last):
+        raise RecipeError(f"{', '.join(recipe.frozen)} cannot be frozen: say --init, what at")
     changes = checkpoint.load(last, trainer) if last else []
     if trainer.step > recipe.steps:
         raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
@@ -178,6 +180,7 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
             else NoiseLevels(recipe.noise),
             clean_share=recipe.clean_share,
             paired_share=recipe.paired_shares(),
+            variety={name: s.variety for name, s in recipe.sources.items()},
             single=(single / "degraded", single / "target") if single else None,
             holdout=request.holdout,
             split=split,

@@ -15,6 +15,7 @@ from train import degradations
 from train.degradations import Image as Floats
 from train.folders import PairOfFiles, SourceError
 from train.images import ImageCache, Pixels, UnusableError, crop
+from train.variety import vary_exposure, vary_tone
 
 Degrade = Callable[[Floats, np.random.Generator], Floats]
 
@@ -156,6 +157,7 @@ class Synthesised:
         margin: pixels around a patch that the model needs to see.
         clean_share: share of the pairs that stay undegraded.
         origin: what follows the number of photographs in words: where they are from.
+        variety: of their tones (:func:`train.variety.vary_tone`).
     """
 
     photographs: tuple[Path, ...]
@@ -163,6 +165,7 @@ class Synthesised:
     margin: int
     clean_share: float
     origin: str
+    variety: float = 0.0
 
     @property
     def count(self) -> int:
@@ -182,6 +185,8 @@ class Synthesised:
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         image = images.read(self.photographs[int(rng.integers(len(self.photographs)))])
         (target,) = window.squares(rng, [image], self.margin)
+        if self.variety:
+            target = vary_tone(target, rng, self.variety)
         degraded = target
         if rng.random() >= self.clean_share:
             values = target.astype(np.float32) / np.float32(255)
@@ -191,10 +196,15 @@ class Synthesised:
 
 @dataclass(frozen=True)
 class Paired:
-    """Photographs with their degraded versions."""
+    """Photographs with their degraded versions.
+
+    Attributes:
+        variety: of exposures (:func:`train.variety.vary_exposure`).
+    """
 
     pairs: tuple[PairOfFiles, ...]
     origin: str
+    variety: float = 0.0
 
     @property
     def count(self) -> int:
@@ -217,4 +227,6 @@ class Paired:
         if both[0].shape != both[1].shape:
             raise UnusableError(degraded, "differs in size from its partner")
         before, after = window.squares(rng, both)
+        if self.variety:
+            before, after = vary_exposure(before, after, rng, self.variety)
         return window.cut(rng, before, after)

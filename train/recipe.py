@@ -25,6 +25,8 @@ SAMPLES_A_STEP = 4096
 
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
+PixelLoss = Literal["l1", "psnr"]
+Part = Literal["judge", "encoder", "stage", "decoder", "head"]
 Weighting = Literal["proportion", "inverse", "uniform", "sampling"]
 Optimiser = Literal["rmsprop", "adamw", "muon"]
 Schedule = Literal["step", "cosine", "constant"]
@@ -82,23 +84,26 @@ class Stage:
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """How often a source is drawn and what its L1 counts for.
+    """How often a source is drawn and what its pixels count for.
 
     ``paired_share`` is how often a pair of the official folders is drawn where it can be
     synthesised too; :class:`train.sources.SourceOptions` says what None means. ``zoom`` above 1
     shows photographs shrunk by up to that factor: more of the scene at the same cost, as haze and
-    darkness are learnt from it.
+    darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs and the
+    exposures of its pairs (:mod:`train.variety`), about as photographs differ at 1.
     """
 
     probability: float = 1.0
     loss_weight: float = 1.0
     paired_share: float | None = None
     zoom: float = 1.0
+    variety: float = 0.0
 
     def __post_init__(self) -> None:
         _check("probability", self.probability, above=0)
         _check("loss_weight", self.loss_weight)
         _check("zoom", self.zoom, 1, 64)
+        _check("variety", self.variety, 0, 4)
         if self.paired_share is not None:
             _check("paired_share", self.paired_share, 0, 1)
 
@@ -120,13 +125,16 @@ class Recipe:
         noise: noise levels of ``denoise`` in 8-bit steps.
         noise_range: lowest and highest level, any between them instead of those of ``noise``.
         clean_share: share of synthetic pairs that stay undegraded.
-        l1_weight: weight of L1.
+        pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
+            which every source counts by the decibel and the hardest samples do not drown the rest.
+        pixel_weight: weight of that loss.
         map_weight: weight of the map objective L_T.
         gamma: weight of IRC and BRO against MWB within L_T.
         losses: which of MWB, IRC and BRO there are (Table IX); with none it is plain L1. A scene
             judge is taught by its own squared error in either case.
         weights: the barycenter weights l_k: in ``proportion`` to a source's number of images,
             ``inverse`` to it, ``uniform`` (Table X), or as the ``sampling`` probabilities.
+        frozen: parts of the network that stay as the run begins with them.
         fresh_latents: whether the potentials' step takes b from a second forward, after the
             network's update, instead of the forward that its loss was computed on.
         optimiser: of the network; the potentials always take RMSprop.
@@ -153,11 +161,13 @@ class Recipe:
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
     noise_range: tuple[float, float] | None = None
     clean_share: float = 0.0
-    l1_weight: float = 1.0
+    pixel_loss: PixelLoss = "l1"
+    pixel_weight: float = 1.0
     map_weight: float = 5e-3
     gamma: float = 0.1
     losses: tuple[Loss, ...] = ("mwb", "irc", "bro")
     weights: Weighting = "proportion"
+    frozen: tuple[Part, ...] = ()
     fresh_latents: bool = False
     optimiser: Optimiser = "rmsprop"
     learning_rate: float = 1e-4
@@ -180,7 +190,7 @@ class Recipe:
         for name in ("steps", "warm_up", "seed"):
             _check(name, getattr(self, name), whole=True)
         _check("accumulate", self.accumulate, 1, whole=True)
-        for name in ("l1_weight", "map_weight", "gamma", "weight_decay"):
+        for name in ("pixel_weight", "map_weight", "gamma", "weight_decay"):
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
@@ -201,16 +211,18 @@ class Recipe:
     def _check_choices(self) -> None:
         for name, kind in {
             "objective": Objective,
+            "pixel_loss": PixelLoss,
             "weights": Weighting,
             "optimiser": Optimiser,
             "schedule": Schedule,
             "precision": Precision,
         }.items():
             _check_choice(name, getattr(self, name), get_args(kind))
-        for loss in self.losses:
-            _check_choice("losses", loss, get_args(Loss))
-        if len(set(self.losses)) < len(self.losses):
-            raise RecipeError("losses names one twice")
+        for name, kind in {"losses": Loss, "frozen": Part}.items():
+            for entry in getattr(self, name):
+                _check_choice(name, entry, get_args(kind))
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise RecipeError(f"{name} names one twice")
 
     def _check_noise(self) -> None:
         if not self.noise:
@@ -275,8 +287,9 @@ class Recipe:
             for name in ("noise", "noise_range", "drops"):
                 if values.get(name) is not None:
                     values[name] = tuple(float(v) for v in values[name])
-            if "losses" in values:
-                values["losses"] = tuple(values["losses"])
+            for name in ("losses", "frozen"):
+                if name in values:
+                    values[name] = tuple(values[name])
             return cls(**values)
         except RecipeError:
             raise

@@ -60,6 +60,8 @@ class SourceOptions:
         paired_share: by source, how often a pair of the official folders is drawn where it can
             be synthesised too. Without an entry always, but half of the time where folders of
             clean photographs are given.
+        variety: by source, how much the tones of its photographs, and the exposures of its pairs,
+            are varied; 0 without an entry.
         single: folders of degraded images and of their targets, for the source ``single``.
         split: ``train``, or ``validation`` for the photographs that are held out of it.
         holdout: share of the photographs of every source that is held out, by their names; one at
@@ -69,6 +71,7 @@ class SourceOptions:
     noise: NoiseRange | NoiseLevels = field(default_factory=NoiseRange)
     clean_share: float = 0.08
     paired_share: Mapping[str, float] = field(default_factory=dict)
+    variety: Mapping[str, float] = field(default_factory=dict)
     single: PairOfFiles | None = None
     split: Literal["train", "validation"] = "train"
     holdout: float = 0.04
@@ -81,6 +84,10 @@ class SourceOptions:
             raise SourceError(f"the share held out must be from 0 to 1, not {self.holdout}")
         if self.split == "validation" and not self.holdout:
             raise SourceError("nothing is held out, so there is nothing to validate with")
+
+    def variety_of(self, name: str) -> float:
+        """That of a source; what is validated with stays as it is."""
+        return self.variety.get(name, 0.0) if self.split == "train" else 0.0
 
 
 @dataclass(frozen=True)
@@ -222,7 +229,9 @@ def _source(
         model = f", {options.noise}" if name == "denoise" else ""
         share = options.clean_share if options.split == "train" else 0.0
         origin = f"photographs in {where}{model}"
-        synthesised = Synthesised(tuple(clean), degrade, task.margin, share, origin)
+        synthesised = Synthesised(
+            tuple(clean), degrade, task.margin, share, origin, options.variety_of(name)
+        )
     share = options.paired_share.get(name, 0.5 if mixes else 1.0)
     paired = _paired(name, data, options) if share > 0 else None
     if paired is not None and synthesised is not None and share < 1:
@@ -238,7 +247,8 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
     task = TASKS[name]
     if name == "single" and options.single is not None:
         degraded, target = options.single
-        return Paired(tuple(match_pairs(degraded, target)), f"pairs in {degraded} ~ {target}")
+        pairs, origin = match_pairs(degraded, target), f"pairs in {degraded} ~ {target}"
+        return Paired(tuple(pairs), origin, options.variety_of(name))
     folder = find_folder(data, task.folder) if data is not None and task.degraded else None
     if folder is None:
         return None
@@ -247,7 +257,7 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
         missing = task.degraded if first is None else task.target
         raise SourceError(f"source {name}: {folder} has no folder {missing!r}")
     origin = f"pairs in {folder} ({first.name} ~ {second.name})"
-    return Paired(tuple(match_pairs(first, second)), origin)
+    return Paired(tuple(match_pairs(first, second)), origin, options.variety_of(name))
 
 
 def _looked_for(name: str, data: Path | None, share: float) -> str:

@@ -15,6 +15,7 @@ from models.network import BaryIR, Restoration, build
 from models.potentials import Potentials
 from models.scene import Scene, tone_change, whole_place
 from models.weights import Weights
+from train import losses
 from train.distributed import Team
 from train.initial import ancestry, start_from
 from train.muon import Muon
@@ -58,6 +59,7 @@ class Trainer:
         if config.fed == "source" and not recipe.losses:
             # No loss reaches T then, and DDP waits for the gradient of whatever wants one.
             self.network.stage.map.requires_grad_(False)
+        self._freeze(recipe.frozen)
         latent_channels = config.channels(config.levels - 1)
         potentials = Potentials(latent_channels, len(sources)).to(self.device)
         self.average = build(config, self.device).requires_grad_(False)
@@ -74,6 +76,13 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
         forward: Any = torch.compile(self.network) if recipe.compile else self.network
         self.shared_network = team.wrap(forward, self.device)
+
+    def _freeze(self, names: Sequence[str]) -> None:
+        for name in names:
+            part: nn.Module | None = getattr(self.network, name)
+            if part is None:
+                raise RecipeError(f"{name} cannot be frozen: this network has none")
+            part.requires_grad_(False)
 
     def train_step(self, batches: Sequence[Batch]) -> Terms:
         """One step of the network on ``batches``, then one of the potentials.
@@ -110,15 +119,20 @@ class Trainer:
     def _loss(self, batch: Batch) -> tuple[Terms, Tensor]:
         """The loss terms of one batch, and its barycenter embeddings."""
         correction, latents, tone = self._forward(batch)
-        error = (batch.degraded + correction - batch.target).abs().flatten(1).mean(1)
-        l1 = (self.loss_weights[batch.source] * error).mean()
-        terms = {"l1": l1, "total": self.recipe.l1_weight * l1}
+        difference = batch.degraded + correction - batch.target
+        error = difference.abs().flatten(1).mean(1)
+        weights = self.loss_weights[batch.source]
+        terms = {"l1": (weights * error).mean()}
+        pixels = terms["l1"]
+        if self.recipe.pixel_loss == "psnr":
+            pixels = terms["psnr_loss"] = (weights * losses.lacking(difference)).mean()
+        terms["total"] = self.recipe.pixel_weight * pixels
         if tone is not None:
             place = whole_place(batch.scene)
             judged = batch.scene + tone_change(tone, batch.scene, place, SCENE_BLOCK)
             # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
             terms["scene"] = (judged - batch.scene_target).square().mean()
-            terms["total"] = terms["total"] + self.recipe.l1_weight * terms["scene"]
+            terms["total"] = terms["total"] + self.recipe.pixel_weight * terms["scene"]
         if self.recipe.losses:
             terms |= self.objective.map_terms(latents, batch.source)
             terms["total"] = terms["total"] + self.recipe.map_weight * terms["map"]

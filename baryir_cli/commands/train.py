@@ -80,9 +80,13 @@ def train(
             default="proportion",
         ),
     ] = None,
-    l1_weight: Annotated[
+    pixel_loss: Annotated[
+        Literal["l1", "psnr"] | None,
+        option("L1, or what the PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
+    ] = None,
+    pixel_weight: Annotated[
         float | None,
-        option("Weight of L1. (reference: 10000; paper: unknown)", OBJECTIVE, default="1"),
+        option("Weight of that loss. (reference: 10000; paper: unknown)", OBJECTIVE, default="1"),
     ] = None,
     map_weight: Annotated[
         float | None,
@@ -246,7 +250,8 @@ def train(
         "clean_share": clean_share,
         "losses": losses,
         "weights": weights,
-        "l1_weight": l1_weight,
+        "pixel_loss": pixel_loss,
+        "pixel_weight": pixel_weight,
         "map_weight": map_weight,
         "gamma": gamma,
         "preset": preset,

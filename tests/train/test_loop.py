@@ -324,6 +324,47 @@ def test_a_map_that_no_loss_reaches_wants_no_gradient(data: Path) -> None:
         assert {p.requires_grad for p in network.stage.map.parameters()} == {learns}
 
 
+JUDGED = replace(
+    RECIPE,
+    preset="small",
+    network={"width": 8, "blocks": (1, 1, 1), "heads": (1, 1, 2), "map_blocks": 1, "scene": 32},
+    stages=(Stage(1.0, 16, 4, 32),),
+    optimiser="muon",
+    steps=3,
+)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "others"),
+    [(("judge",), ("encoder", "decoder")), (("encoder", "stage", "decoder", "head"), ("judge",))],
+)
+def test_frozen_parts_stay_and_others_learn(
+    data: Path, tmp_path: Path, frozen: Any, others: Any
+) -> None:
+    losses: Any = () if "stage" in frozen else ("mwb", "irc", "bro")
+    recipe = replace(JUDGED, frozen=frozen, losses=losses, pixel_loss="psnr")
+    before = Trainer(recipe, sources_of(recipe, data)).network.state_dict()
+    after = follow(data, tmp_path / "run", recipe)
+    for network in (after.network.state_dict(), after.average.state_dict()):
+        for name, value in network.items():
+            if name.startswith(frozen):
+                assert torch.equal(value, before[name]), name
+        for part in others:
+            assert any(
+                not torch.equal(value, before[name])
+                for name, value in network.items()
+                if name.startswith(part)
+            ), part
+    (entry,) = [e for e in Run(tmp_path / "run").entries() if "psnr_loss" in e]
+    assert entry["psnr_loss"] > 0
+
+
+def test_a_part_that_is_not_there_is_not_frozen(data: Path) -> None:
+    recipe = replace(RECIPE, frozen=("judge",))
+    with pytest.raises(RecipeError, match="judge cannot be frozen: this network has none"):
+        Trainer(recipe, sources_of(recipe, data))
+
+
 @pytest.mark.parametrize("unshuffle", [3, 8])
 def test_validation_patches_fit_the_network(data: Path, unshuffle: int) -> None:
     network = {"unshuffle": unshuffle}

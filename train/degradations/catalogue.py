@@ -115,7 +115,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("depth", "of the farthest layer, nearest 1", 1, 16, "1", default=1.0),
                 Parameter("screen", "1 screened, 0 added", 0, 1, "1 in 30 %", bool),
                 Parameter("fog", "share of the veil", 0, 1, "0 in 90 %, to 0.25"),
-                Parameter("cover", "pixels of a shower, 0 drops", 0, 0.9, "to 0.35, or 0"),
+                Parameter("cover", "pixels of a shower, 0 drops", 0, 0.9, "to 0.45, or 0"),
             ),
         ),
         Kind(

@@ -14,6 +14,9 @@ from train.degradations.light import Image, given_or
 SATURATION = 4.0
 """Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""
 
+GUST = 6
+"""Pixels over which a shower is alike."""
+
 
 def rain_layer(
     shape: tuple[int, int],
@@ -63,32 +66,44 @@ def shower_layer(
     length: float,
     width: float,
     cover: float,
+    fade: float = 0.25,
+    gusts: float = 0.0,
+    contrast: float = 1.0,
 ) -> Image:
     """Rain as photo editors draw it, and Rain100 with them: noise drawn out, its crests kept.
 
     Most streaks are faint, few bright, and they run into each other; ``shape`` of values from 0,
-    1 for the brightest hundredth.
+    about 1 for the brightest hundredth.
 
     Args:
         angle, length, width: as of :func:`rain_layer`.
         cover: share of the pixels that are covered, below 0.9.
+        fade: share of a streak, at either end, over which it comes and goes; at most a half.
+        gusts: how uneven the rain is over some pixels: deviation of the noise's log amplitude.
+        contrast: exponent of the crests; above 1 fewer are bright.
     """
-    kernel = _streak(angle, length, width)
+    kernel = _streak(angle, length, width, fade)
     margin = kernel.shape[0] // 2
-    noise = rng.standard_normal((shape[0] + 2 * margin, shape[1] + 2 * margin), dtype=np.float32)
+    rows, columns = shape[0] + 2 * margin, shape[1] + 2 * margin
+    noise = rng.standard_normal((rows, columns), dtype=np.float32)
+    if gusts:
+        coarse = rng.standard_normal((rows // GUST + 1, columns // GUST + 1), dtype=np.float32)
+        uneven = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        noise *= np.exp(np.float32(gusts) * uneven - np.float32(gusts**2 / 2))
     drawn = cv2.filter2D(noise, -1, kernel / np.linalg.norm(kernel))
     drawn = drawn[margin : margin + shape[0], margin : margin + shape[1]]
     level, bright = NormalDist().inv_cdf(1 - max(cover, 1e-6)), NormalDist().inv_cdf(0.99)
-    return np.asarray(np.maximum(drawn - level, 0) / np.float32(max(bright - level, 0.1)))
+    crests = np.maximum(drawn - level, 0) / np.float32(max(bright - level, 0.1))
+    return np.asarray(crests ** np.float32(contrast), np.float32)
 
 
-def _streak(angle: float, length: float, width: float) -> Image:
+def _streak(angle: float, length: float, width: float, fade: float = 0.25) -> Image:
     """One streak of peak 1 in the middle of a square of odd size, its ends faded."""
     reach = int(np.ceil(length + 6 * width)) // 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     along, across = x * sine + y * cosine, x * cosine - y * sine
-    ends = np.clip((length / 2 + 0.5 - np.abs(along)) / max(length / 4, 1), 0, 1)
+    ends = np.clip((length / 2 + 0.5 - np.abs(along)) / max(length * fade, 1), 0, 1)
     return np.asarray(ends * np.exp(-0.5 * (across / width) ** 2), np.float32)
 
 
@@ -137,11 +152,11 @@ def random_rain(
     Args:
         depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
         fog: share of the veil.
-        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. Six of ten that
-            are drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
+        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. Seven of ten
+            that are drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
     """
     wind = given_or(angle, rng.normal(0, 18))
-    showers, covered = rng.random() < 0.6, rng.uniform(0.05, 0.35)
+    showers, covered = rng.random() < 0.7, rng.uniform(0.1, 0.45)
     if density is not None or layers is not None or depth != 1:
         showers = False
     cover = given_or(cover, covered if showers else 0.0)
@@ -175,9 +190,12 @@ def _shower(
         image.shape[:2],
         rng,
         angle=wind,
-        length=given_or(length, np.exp(rng.uniform(np.log(12), np.log(90)))),
-        width=given_or(width, rng.uniform(0.35, 1.1)),
+        length=given_or(length, np.exp(rng.uniform(np.log(20), np.log(140)))),
+        width=given_or(width, rng.uniform(0.35, 1.0)),
         cover=cover,
+        fade=rng.uniform(0.1, 0.5),
+        gusts=rng.uniform(0, 0.8),
+        contrast=rng.uniform(1, 1.5),
     )
     bright = given_or(strength, np.exp(rng.uniform(np.log(0.08), np.log(0.5))))
     return rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))

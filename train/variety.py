@@ -1,0 +1,52 @@
+"""Other tones of the same photograph: so that a scene is judged by its haze, not remembered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from train import degradations
+from train.degradations import Image
+from train.images import Pixels
+
+AS_IT_IS = 0.25
+"""Share of the photographs that keep their tone."""
+
+
+def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pixels:
+    """A photograph as another camera and other hands might have made it.
+
+    Gamma, black and white points, saturation and white balance are drawn.
+
+    Args:
+        amount: of the variety: 1 for that of pictures which still look like photographs.
+    """
+    if rng.random() < AS_IT_IS:
+        return photograph
+    values = photograph.astype(np.float32) / np.float32(255)
+    values **= np.float32(np.exp(rng.normal(0, 0.3 * amount)))
+    black = rng.uniform(-0.06, 0.08) * amount
+    white = 1 + rng.uniform(-0.15, 0.1) * amount
+    values = np.float32(black) + np.float32(white - black) * values
+    grey = values.mean(2, keepdims=True)
+    values = grey + (values - grey) * np.float32(np.exp(rng.normal(0, 0.25 * amount)))
+    return degradations.quantise(values * _tint(rng, 0.05 * amount))
+
+
+def vary_exposure(
+    degraded: Pixels, target: Pixels, rng: np.random.Generator, amount: float
+) -> tuple[Pixels, Pixels]:
+    """A pair whose degraded half was exposed a little longer or shorter, both in another tint.
+
+    Args:
+        amount: of the variety: 1 for a deviation of a quarter of a stop.
+    """
+    light = degradations.to_linear(degraded.astype(np.float32) / np.float32(255))
+    exposed = degradations.to_srgb(light * np.float32(2 ** rng.normal(0, 0.25 * amount)))
+    tint = _tint(rng, 0.03 * amount)
+    after = target.astype(np.float32) / np.float32(255)
+    return degradations.quantise(exposed * tint), degradations.quantise(after * tint)
+
+
+def _tint(rng: np.random.Generator, deviation: float) -> Image:
+    """A factor for each channel."""
+    return np.exp(rng.normal(0, deviation, 3)).astype(np.float32)
