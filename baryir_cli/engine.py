@@ -102,6 +102,28 @@ class Report:
         }
 
 
+@dataclass(frozen=True)
+class _Course:
+    """How the engine goes through an image: bands of tiles that run along its shorter side.
+
+    Of a wide image they are columns of tiles, and everything but the network sees it turned.
+
+    Attributes:
+        pixels: the image, turned if ``turned``.
+        along: of the bands, one after the other.
+        across: of the tiles of a band.
+        tone: of the image, for a network that judges whole scenes (:class:`Places`).
+        overview: what the tiles are held to, if anything.
+    """
+
+    pixels: Pixels
+    along: Axis
+    across: Axis
+    turned: bool
+    tone: Tensor | None
+    overview: Overview | None
+
+
 class Engine:
     """Runs a network over images tile by tile.
 
@@ -257,31 +279,26 @@ class Engine:
         strength: float,
         progress: Callable[[float], None],
     ) -> tuple[Pixels, Report]:
-        """Restores band by band; only one band of tiles is ever held in float32.
-
-        Bands run along the image's shorter side: of a wide image they are columns of tiles, and
-        everything but the network sees it turned.
-        """
+        """Restores band by band; only one band of tiles is ever held in float32."""
         report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
             precision=self.precision,
             device=str(self.device),
         )
-        tone = self._tone(pixels)
-        overview = self._overview(pixels, report)
         restored = np.empty(pixels.shape, pixels.dtype)
-        result = restored
-        along, across, turned = vertical, horizontal, horizontal.length > vertical.length
-        if turned:
-            along, across = horizontal, vertical
-            pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
+        tone, overview = self._tone(pixels), self._overview(pixels, report)
+        course = _Course(pixels, vertical, horizontal, False, tone, overview)
+        result, along = restored, vertical
+        if horizontal.length > vertical.length:
+            pixels, result, along = pixels.swapaxes(0, 1), restored.swapaxes(0, 1), horizontal
             overview = overview and overview.turned()
+            course = _Course(pixels, horizontal, vertical, True, tone, overview)
         carried: Tensor | None = None
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(pixels, rows, along, across, turned, tone, overview, report)
+            band = self._band(course, rows, report)
             band *= self._on_device(weight)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -294,37 +311,28 @@ class Engine:
             progress((rows.start + final) / along.length)
         return restored, report
 
-    def _band(
-        self,
-        pixels: Pixels,
-        rows: slice,
-        along: Axis,
-        across: Axis,
-        turned: bool,
-        tone: Tensor | None,
-        overview: Overview | None,
-        report: Report,
-    ) -> Tensor:
+    def _band(self, course: _Course, rows: slice, report: Report) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
+        along, across = course.along, course.across
         height = rows.stop - rows.start
         band = torch.zeros(3, height, across.length, device=self.device)
         weights = across.weights()
         for batch in _alike(across, self._batch(height * across.tile)):
             spans = [across.span(i) for i in batch]
-            tiles = torch.stack([self._image(pixels[rows, span]) for span in spans])
+            tiles = torch.stack([self._image(course.pixels[rows, span]) for span in spans])
             ends = self._margins(along, rows), self._margins(across, spans[0])
             boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
             size = along.length, across.length
-            if turned:
+            if course.turned:
                 boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
                 tiles, ends, size = tiles.transpose(2, 3), ends[::-1], size[::-1]
-            places = None if tone is None else Places(boxes, size, tone)
+            places = None if course.tone is None else Places(boxes, size, course.tone)
             corrections = self._correct(tiles, ends, places, report)
-            if turned:
+            if course.turned:
                 corrections = corrections.transpose(2, 3)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
-                if overview:
-                    correction = overview.hold(correction[None], rows, span)[0]
+                if course.overview:
+                    correction = course.overview.hold(correction[None], rows, span)[0]
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
 

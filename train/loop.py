@@ -120,15 +120,13 @@ def _steps(
     """What every step from the current one to the end of its stage trains on."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
-    window = Window(stage.patch, stage.scene, picture=recipe.config().scene)
-    patches = Patches(
-        sources,
-        trainer.probabilities.tolist(),
-        window,
-        recipe.seed,
-        zooms=[recipe.sources[source.name].zoom for source in sources],
-        skipped=skipped,
-    )
+    side = recipe.config().scene
+    windows = [
+        Window(stage.patch, stage.scene, recipe.sources[source.name].zoom, side)
+        for source in sources
+    ]
+    probabilities = trainer.probabilities.tolist()
+    patches = Patches(sources, probabilities, windows, recipe.seed, skipped=skipped)
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     indices = [

@@ -328,7 +328,7 @@ class Patches(Dataset[Batch]):
 
     Args:
         probabilities: how often each source is drawn; any scale.
-        zooms: of the window, by source, instead of its own.
+        window: of all patches, or one for each source.
         images: the cache to read through.
         skipped: where to note images; one may serve several of these.
     """
@@ -337,18 +337,15 @@ class Patches(Dataset[Batch]):
         self,
         sources: Sequence[Source],
         probabilities: Sequence[float],
-        window: Window,
+        window: Window | Sequence[Window],
         seed: int,
         *,
-        zooms: Sequence[float] = (),
         images: ImageCache | None = None,
         skipped: Skipped | None = None,
     ) -> None:
         self.sources = sources
         self.probabilities = np.asarray(probabilities) / sum(probabilities)
-        self.windows = [window] * len(sources)
-        if zooms:
-            self.windows = [replace(window, zoom=zoom) for zoom in zooms]
+        self.windows = [window] * len(sources) if isinstance(window, Window) else window
         self.seed = seed
         self.images = ImageCache() if images is None else images
         self.skipped = skipped_of(sources) if skipped is None else skipped

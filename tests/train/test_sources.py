@@ -331,7 +331,7 @@ def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
 def test_zooms_are_by_source(data: Path) -> None:
     sources = gather(["denoise", "dehaze"], data, options=WHOLE)
     plain = Patches(sources, [1, 1], Window(8), 0)
-    zoomed = Patches(sources, [1, 1], Window(8), 0, zooms=[1, 4])
+    zoomed = Patches(sources, [1, 1], [Window(8), Window(8, zoom=4)], 0)
     same = {0: True, 1: True}
     for i in range(20):
         first, second = plain[i], zoomed[i]
