@@ -70,7 +70,7 @@ class Places:
         return replace(self, boxes=tuple(box for box, wanted in chosen if wanted))
 
     def of_padded(self, vertical: Ends, horizontal: Ends) -> Tensor:
-        """Of tiles that have been padded by so many pixels, as in :class:`models.scene.Scene`."""
+        """The ``place`` of :class:`models.scene.Scene`, of tiles padded by so many pixels."""
         (top, bottom), (left, right) = vertical, horizontal
         (height, width), device = self.size, self.tone.device
         padded = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in self.boxes]
@@ -288,12 +288,12 @@ class Engine:
         )
         restored = np.empty(pixels.shape, pixels.dtype)
         tone, overview = self._tone(pixels), self._overview(pixels, report)
-        course = _Course(pixels, vertical, horizontal, False, tone, overview)
-        result, along = restored, vertical
+        result, along, across, turned = restored, vertical, horizontal, False
         if horizontal.length > vertical.length:
-            pixels, result, along = pixels.swapaxes(0, 1), restored.swapaxes(0, 1), horizontal
+            pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
+            along, across, turned = horizontal, vertical, True
             overview = overview and overview.turned()
-            course = _Course(pixels, horizontal, vertical, True, tone, overview)
+        course = _Course(pixels, along, across, turned, tone, overview)
         carried: Tensor | None = None
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):

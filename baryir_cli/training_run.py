@@ -106,7 +106,9 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
     if recipe.frozen and not (start or last):
-        raise RecipeError(f"{', '.join(recipe.frozen)} cannot be frozen: say --init, what at")
+        raise RecipeError(
+            f"{', '.join(recipe.frozen)} cannot be frozen without --init, which says as what"
+        )
     changes = checkpoint.load(last, trainer) if last else []
     if trainer.step > recipe.steps:
         raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
@@ -194,8 +196,9 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
     parts = [f"going on from {resumed}"] if resumed else []
     parts += [
-        f"{recipe.objective} objective" if recipe.losses else "plain L1",
+        f"{recipe.objective} objective" if recipe.losses else f"{recipe.pixel_loss} alone",
         f"network {recipe.preset}, {parameter_count(trainer.network) / 1e6:.1f} M parameters",
+        *([f"frozen: {' '.join(recipe.frozen)}"] if recipe.frozen else []),
         f"{recipe.optimiser}, {recipe.schedule} schedule",
         str(trainer.device),
     ]

@@ -2,7 +2,8 @@
 
 How much haze or darkness there is only the whole scene tells, and a network that works on patches
 or tiles sees a part of it. The judge sees the whole photograph shrunk to a square of one size,
-whatever the photograph's, so that training and use, a patch and a tile agree.
+whatever the photograph's, so that patches and tiles agree. In training it sees it once, in use
+from several views (:func:`considered`).
 """
 
 from __future__ import annotations
@@ -131,11 +132,13 @@ def _cues(picture: Tensor) -> Tensor:
 def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     """The tone of a photograph, as the judge's mean over several views of its picture.
 
-    All of it and its four corners from closer by, each also mirrored: what the judge is unsure of
-    it decides anew for each, and their mean is nearer to the truth (docs/training.md, run 10).
+    All of it and its four corners, enlarged, each also mirrored: what the judge is unsure of it
+    decides anew for each, and their mean is nearer to the truth (docs/training.md, trials before
+    run 10). Every view has its say of every place, by what it sees nearest to it: to count only
+    those that see a place was worse.
 
     Args:
-        picture: ``(N, 3, S, S)`` as in :class:`Scene`.
+        picture: ``(N, 3, S, S)`` as in :class:`Scene`, float32.
 
     Returns:
         As :class:`SceneJudge`.
@@ -148,7 +151,6 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
         for left in (0, side - part):
             view = picture[..., top : top + part, left : left + part]
             view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
-            # Back to the whole: beyond the view its edge goes on.
             first = torch.tensor([[-top], [-left]], device=picture.device) / part
             last = first + side / part
             down = _tents(_along(first[0], last[0], rows), rows)[0]
@@ -174,7 +176,11 @@ def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> T
         scale: side of the pixel blocks, 1 for every pixel by itself, over which offset and gain
             are looked up; they are drawn bilinearly between.
     """
-    image, tone = image.float(), tone.float()
+    with torch.autocast(image.device.type, enabled=False):
+        return _looked_up(tone.float(), image.float(), place, scale)
+
+
+def _looked_up(tone: Tensor, image: Tensor, place: Tensor, scale: int) -> Tensor:
     shade = image.mean(1)
     shade = F.avg_pool2d(shade, scale) if scale > 1 else shade
     _, _, shades, rows, columns = tone.shape

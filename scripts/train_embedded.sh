@@ -4,12 +4,11 @@
 #   scripts/train_embedded.sh DATA RUN MINUTES [OPTIONS of baryir train]
 #
 # DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
-# last checkpoint, by its own recipe, another begins with the recipe "small"; say the same OPTIONS
-# every time. When the minutes are over it writes a checkpoint (three files below 16 MiB) and ends
-# well. On a GPU, from the weights that ship:
+# last checkpoint, by its own recipe, another begins with the embedded weights and the recipe
+# "small-rest"; say the same OPTIONS every time. When the minutes are over it writes a checkpoint (three files below 16 MiB) and ends
+# well. On a GPU:
 #
-#   scripts/train_embedded.sh data/Train runs/gpu 9 --init small --lr 1e-3 --steps 60000 \
-#       --batch 64 --workers 14
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --lr 1e-3 --steps 60000 --batch 64 --workers 14
 #
 # Nothing needs to be installed but what baryir depends on.
 set -euo pipefail
@@ -21,7 +20,7 @@ cd "$(dirname "$0")/.."
 if compgen -G "$run/checkpoints/*/state.pt" > /dev/null; then
     what=(--resume)
 else
-    what=(--recipe small)
+    what=(--recipe small-rest --init small)
 fi
 # Ctrl-C makes it write a checkpoint and end with 130, and timeout then with 124.
 status=0

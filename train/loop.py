@@ -122,7 +122,7 @@ def _steps(
     stage, end = recipe.stage_at(trainer.step)
     side = recipe.config().scene
     windows = [
-        Window(stage.patch, stage.scene, recipe.sources[source.name].zoom, side)
+        Window(stage.patch, stage.scene, zoom=recipe.sources[source.name].zoom, picture=side)
         for source in sources
     ]
     probabilities = trainer.probabilities.tolist()

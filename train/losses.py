@@ -1,4 +1,4 @@
-"""The barycenter objective (DESIGN section 3 restores the paper's equations).
+"""The barycenter objective (DESIGN section 3 restores the paper's equations), and one of pixels.
 
 Latents are ``(N, C, h, w)``, ``source`` is ``(N,)`` with the index k of every sample's source.
 The last three functions are the reference code's own readings of the same terms.
@@ -17,14 +17,15 @@ TEMPERATURE = 0.07
 
 
 BEST_PSNR = 40.0
-"""Decibels beyond which :func:`lacking` teaches little: clean photographs would win by them."""
+"""Decibels beyond which :func:`lacking` teaches little, or leaving clean photographs alone would
+be all that is learnt."""
 
 
 def lacking(difference: Tensor) -> Tensor:
     """How far the PSNR of every sample is from :data:`BEST_PSNR`, in units of 8.7 dB, ``(N,)``.
 
-    log(RMS) with a floor: the benchmarks' own measure. Of L1 the few samples of heavy rain or haze
-    make nearly all of the gradient's noise (docs/training.md).
+    The logarithm of the RMS with a floor: the benchmarks' own measure. Of a weighted L1, rain and
+    haze made three quarters of the gradient's noise (docs/training.md, trials before run 10).
 
     Args:
         difference: ``(N, 3, H, W)``, restored less target, in [-1, 1].

@@ -26,7 +26,7 @@ SAMPLES_A_STEP = 4096
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
 PixelLoss = Literal["l1", "psnr"]
-Part = Literal["judge", "encoder", "stage", "decoder", "head"]
+NetworkPart = Literal["judge", "encoder", "stage", "decoder", "head"]
 Weighting = Literal["proportion", "inverse", "uniform", "sampling"]
 Optimiser = Literal["rmsprop", "adamw", "muon"]
 Schedule = Literal["step", "cosine", "constant"]
@@ -89,8 +89,9 @@ class SourceRecipe:
     ``paired_share`` is how often a pair of the official folders is drawn where it can be
     synthesised too; :class:`train.sources.SourceOptions` says what None means. ``zoom`` above 1
     shows photographs shrunk by up to that factor: more of the scene at the same cost, as haze and
-    darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs and the
-    exposures of its pairs (:mod:`train.variety`), about as photographs differ at 1.
+    darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs, and how
+    the degraded halves of its pairs were exposed, which suits ``lowlight`` alone
+    (:mod:`train.variety`); 1 is about as photographs differ.
     """
 
     probability: float = 1.0
@@ -126,11 +127,12 @@ class Recipe:
         noise_range: lowest and highest level, any between them instead of those of ``noise``.
         clean_share: share of synthetic pairs that stay undegraded.
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
-            which every source counts by the decibel and the hardest samples do not drown the rest.
-        pixel_weight: weight of that loss.
+            which every source counts by the decibel. Its gradients are some six times those of a
+            weighted L1, which ``map_weight`` has to follow.
+        pixel_weight: weight of that loss, and of a scene judge's.
         map_weight: weight of the map objective L_T.
         gamma: weight of IRC and BRO against MWB within L_T.
-        losses: which of MWB, IRC and BRO there are (Table IX); with none it is plain L1. A scene
+        losses: which of MWB, IRC and BRO there are (Table IX); with none there is no L_T. A scene
             judge is taught by its own squared error in either case.
         weights: the barycenter weights l_k: in ``proportion`` to a source's number of images,
             ``inverse`` to it, ``uniform`` (Table X), or as the ``sampling`` probabilities.
@@ -167,7 +169,7 @@ class Recipe:
     gamma: float = 0.1
     losses: tuple[Loss, ...] = ("mwb", "irc", "bro")
     weights: Weighting = "proportion"
-    frozen: tuple[Part, ...] = ()
+    frozen: tuple[NetworkPart, ...] = ()
     fresh_latents: bool = False
     optimiser: Optimiser = "rmsprop"
     learning_rate: float = 1e-4
@@ -218,7 +220,7 @@ class Recipe:
             "precision": Precision,
         }.items():
             _check_choice(name, getattr(self, name), get_args(kind))
-        for name, kind in {"losses": Loss, "frozen": Part}.items():
+        for name, kind in {"losses": Loss, "frozen": NetworkPart}.items():
             for entry in getattr(self, name):
                 _check_choice(name, entry, get_args(kind))
             if len(set(getattr(self, name))) < len(getattr(self, name)):
@@ -289,7 +291,7 @@ class Recipe:
                     values[name] = tuple(float(v) for v in values[name])
             for name in ("losses", "frozen"):
                 if name in values:
-                    values[name] = tuple(values[name])
+                    values[name] = tuple(_listed(name, values[name]))
             return cls(**values)
         except RecipeError:
             raise
@@ -328,6 +330,13 @@ class Recipe:
         if self.schedule == "step":
             return float(0.1 ** sum(step >= share * self.steps for share in self.drops))
         return 1.0
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    """A list; of a string, ``tuple`` would make its letters."""
+    if isinstance(value, str):
+        raise RecipeError(f"{name} must be a list, not {value!r}")
+    return list(value)
 
 
 def read_values(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ seeded generator, so that sample ``i`` of a run is the same on every machine and
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,6 +81,8 @@ class SourceOptions:
         for name, share in {"clean": self.clean_share, **self.paired_share}.items():
             if not 0 <= share <= 1:
                 raise SourceError(f"the share of {name} must be from 0 to 1, not {share}")
+        if not all(0 <= variety < math.inf for variety in self.variety.values()):
+            raise SourceError(f"variety must be at least 0, not {min(self.variety.values())}")
         if not 0 <= self.holdout < 1:
             raise SourceError(f"the share held out must be from 0 to 1, not {self.holdout}")
         if self.split == "validation" and not self.holdout:

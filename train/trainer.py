@@ -83,6 +83,8 @@ class Trainer:
             if part is None:
                 raise RecipeError(f"{name} cannot be frozen: this network has none")
             part.requires_grad_(False)
+        if not any(p.requires_grad for p in self.network.parameters()):
+            raise RecipeError("nothing is left to learn: all parts are frozen")
 
     def train_step(self, batches: Sequence[Batch]) -> Terms:
         """One step of the network on ``batches``, then one of the potentials.

@@ -59,7 +59,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small (the embedded weights), small-2 (tried after it).",
+            " authors' code does), small, small-judge, small-rest (the embedded weights, in turn).",
             OBJECTIVE,
         ),
     ] = None,
@@ -67,7 +67,7 @@ def train(
     losses: Annotated[
         list[str] | None,
         option(
-            "Terms of L_T: mwb irc bro, or none for plain L1 (Table IX).",
+            "Terms of L_T: mwb irc bro, or none for the pixels' loss alone (Table IX).",
             OBJECTIVE,
             default="mwb irc bro",
         ),
@@ -82,11 +82,15 @@ def train(
     ] = None,
     pixel_loss: Annotated[
         Literal["l1", "psnr"] | None,
-        option("L1, or what the PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
+        option("Of the pixels: L1, or what their PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
     ] = None,
     pixel_weight: Annotated[
         float | None,
-        option("Weight of that loss. (reference: 10000; paper: unknown)", OBJECTIVE, default="1"),
+        option(
+            "Weight of the pixels' and the judge's loss. (reference: 10000; paper: unknown)",
+            OBJECTIVE,
+            default="1",
+        ),
     ] = None,
     map_weight: Annotated[
         float | None,

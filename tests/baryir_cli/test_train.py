@@ -111,6 +111,17 @@ WRONG = [
 ]
 
 
+def test_a_part_is_frozen_as_something(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('preset = "tiny"\nfrozen = ["head"]\nsteps = 1\n[sources]\ndenoise = {}\n')
+    command = ("train", "--config", recipe, "--clean", clean, "--out", tmp_path / "run", *TOY[2:])
+    assert baryir(*command) == 2
+    assert "head cannot be frozen without --init" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_wrong_recipe_is_named(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

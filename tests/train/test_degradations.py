@@ -228,12 +228,19 @@ def test_water_takes_red_first_in_the_ocean_and_blue_at_the_coast() -> None:
 
 
 def test_a_shower_covers_what_was_asked_for() -> None:
-    for cover in (0.05, 0.3):
+    for cover, gusts in ((0.05, 0.0), (0.3, 0.0), (0.3, 0.8)):
         layer = d.shower_layer(
-            (300, 300), np.random.default_rng(0), angle=10, length=30, width=0.6, cover=cover
+            (300, 300),
+            np.random.default_rng(0),
+            angle=10,
+            length=30,
+            width=0.6,
+            cover=cover,
+            gusts=gusts,
         )
-        assert (layer > 0).mean() == pytest.approx(cover, rel=0.25)
-        assert np.percentile(layer, 99) == pytest.approx(1, abs=0.25)
+        assert (layer > 0).mean() == pytest.approx(cover, rel=0.01)
+        brightest = 100 * (1 - min(0.01, cover / 10))
+        assert np.percentile(layer, brightest) == pytest.approx(1, rel=0.01)
         assert np.median(layer[layer > 0]) < 0.5 * np.percentile(layer, 99), "most of it is faint"
 
 
@@ -252,7 +259,7 @@ def test_gusts_and_contrast_leave_fewer_bright_streaks() -> None:
 
     plain = brightest()
     assert brightest(gusts=0.8) > 1.15 * plain
-    assert brightest(contrast=1.5) == pytest.approx(plain**1.5, rel=0.01)
+    assert brightest(contrast=1.5) > 1.15 * plain
 
 
 def test_drops_or_showers() -> None:

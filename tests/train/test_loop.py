@@ -329,20 +329,21 @@ JUDGED = replace(
     preset="small",
     network={"width": 8, "blocks": (1, 1, 1), "heads": (1, 1, 2), "map_blocks": 1, "scene": 32},
     stages=(Stage(1.0, 16, 4, 32),),
-    optimiser="muon",
+    weight_decay=0.1,
     steps=3,
 )
 
 
+@pytest.mark.parametrize("optimiser", ["muon", "adamw", "rmsprop"])
 @pytest.mark.parametrize(
     ("frozen", "others"),
     [(("judge",), ("encoder", "decoder")), (("encoder", "stage", "decoder", "head"), ("judge",))],
 )
 def test_frozen_parts_stay_and_others_learn(
-    data: Path, tmp_path: Path, frozen: Any, others: Any
+    data: Path, tmp_path: Path, frozen: Any, others: Any, optimiser: Any
 ) -> None:
     losses: Any = () if "stage" in frozen else ("mwb", "irc", "bro")
-    recipe = replace(JUDGED, frozen=frozen, losses=losses, pixel_loss="psnr")
+    recipe = replace(JUDGED, frozen=frozen, losses=losses, optimiser=optimiser)
     before = Trainer(recipe, sources_of(recipe, data)).network.state_dict()
     after = follow(data, tmp_path / "run", recipe)
     for network in (after.network.state_dict(), after.average.state_dict()):
@@ -355,13 +356,26 @@ def test_frozen_parts_stay_and_others_learn(
                 for name, value in network.items()
                 if name.startswith(part)
             ), part
-    (entry,) = [e for e in Run(tmp_path / "run").entries() if "psnr_loss" in e]
-    assert entry["psnr_loss"] > 0
+
+
+@pytest.mark.parametrize("pixel_loss", ["l1", "psnr"])
+def test_the_total_is_made_of_what_the_recipe_says(
+    data: Path, tmp_path: Path, pixel_loss: Any
+) -> None:
+    recipe = replace(JUDGED, pixel_loss=pixel_loss, pixel_weight=3.0, map_weight=0.5)
+    follow(data, tmp_path / "run", recipe)
+    (entry,) = [e for e in Run(tmp_path / "run").entries() if "total" in e]
+    pixels = entry["psnr_loss" if pixel_loss == "psnr" else "l1"]
+    expected = 3 * (pixels + entry["scene"]) + 0.5 * entry["map"]
+    assert entry["total"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_part_that_is_not_there_is_not_frozen(data: Path) -> None:
     recipe = replace(RECIPE, frozen=("judge",))
     with pytest.raises(RecipeError, match="judge cannot be frozen: this network has none"):
+        Trainer(recipe, sources_of(recipe, data))
+    recipe = replace(RECIPE, frozen=("encoder", "stage", "decoder", "head"))
+    with pytest.raises(RecipeError, match="nothing is left to learn"):
         Trainer(recipe, sources_of(recipe, data))
 
 

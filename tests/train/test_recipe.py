@@ -48,6 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"losses": ["l2"]}, "losses must be one of mwb, irc, bro, not 'l2'"),
     ({"losses": ["irc", "irc"]}, "losses names one twice"),
     ({"frozen": ["tail"]}, "frozen must be one of judge, encoder, .*, not 'tail'"),
+    ({"frozen": "judge"}, "frozen must be a list, not 'judge'"),
     ({"pixel_loss": "l2"}, "pixel_loss must be one of l1, psnr, not 'l2'"),
     ({"sources": {"denoise": {"variety": -1}}}, "variety must be a number from 0 to 4"),
     ({"weights": 3}, "weights must be one of"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -338,6 +339,23 @@ def test_zooms_are_by_source(data: Path) -> None:
         assert first.source == second.source
         same[int(first.source)] &= torch.equal(first.target, second.target)
     assert same == {0: True, 1: False}
+
+
+@pytest.mark.parametrize("name", ["dehaze", "derain"])
+def test_variety_is_for_training(data: Path, name: str) -> None:
+    """Of photographs and of pairs, by source."""
+
+    def drawn(split: Any, **variety: float) -> list[bytes]:
+        options = SourceOptions(holdout=0.5, split=split, variety=variety)
+        (source,) = gather([name], data, options=options)
+        draws = (
+            source.draw(np.random.default_rng(seed), Window(16), ImageCache()) for seed in range(8)
+        )
+        return [pair.degraded.tobytes() + pair.target.tobytes() for pair in draws]
+
+    assert drawn("train", **{name: 1.0}) != drawn("train")
+    assert drawn("train", denoise=1.0) == drawn("train")
+    assert drawn("validation", **{name: 1.0}) == drawn("validation")
 
 
 def test_a_batch_made_ready(data: Path) -> None:

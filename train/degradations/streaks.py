@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import Any
 
 import cv2
@@ -15,7 +14,9 @@ SATURATION = 4.0
 """Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""
 
 GUST = 6
-"""Pixels over which a shower is alike."""
+"""Pixels between the nodes of a shower's gusts."""
+BRIGHTEST = 4.0
+"""Of a shower's streaks, against the brightest hundredth of its pixels."""
 
 
 def rain_layer(
@@ -73,13 +74,14 @@ def shower_layer(
     """Rain as photo editors draw it, and Rain100 with them: noise drawn out, its crests kept.
 
     Most streaks are faint, few bright, and they run into each other; ``shape`` of values from 0,
-    about 1 for the brightest hundredth.
+    1 for the brightest hundredth (of less than a tenth covered, the brightest tenth of it).
 
     Args:
         angle, length, width: as of :func:`rain_layer`.
         cover: share of the pixels that are covered, below 0.9.
         fade: share of a streak, at either end, over which it comes and goes; at most a half.
-        gusts: how uneven the rain is over some pixels: deviation of the noise's log amplitude.
+        gusts: how uneven the rain is over some pixels: deviation of the noise's log amplitude,
+            from one node of a grid to the next.
         contrast: exponent of the crests; above 1 fewer are bright.
     """
     kernel = _streak(angle, length, width, fade)
@@ -89,12 +91,12 @@ def shower_layer(
     if gusts:
         coarse = rng.standard_normal((rows // GUST + 1, columns // GUST + 1), dtype=np.float32)
         uneven = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR)
-        noise *= np.exp(np.float32(gusts) * uneven - np.float32(gusts**2 / 2))
+        noise *= np.exp(np.float32(gusts) * uneven)
     drawn = cv2.filter2D(noise, -1, kernel / np.linalg.norm(kernel))
     drawn = drawn[margin : margin + shape[0], margin : margin + shape[1]]
-    level, bright = NormalDist().inv_cdf(1 - max(cover, 1e-6)), NormalDist().inv_cdf(0.99)
-    crests = np.maximum(drawn - level, 0) / np.float32(max(bright - level, 0.1))
-    return np.asarray(crests ** np.float32(contrast), np.float32)
+    level, bright = np.quantile(drawn, [1 - cover, 1 - min(0.01, cover / 10)])
+    crests = np.maximum(drawn - level, 0) / max(bright - level, 1e-6)
+    return np.minimum(crests.astype(np.float32) ** np.float32(contrast), BRIGHTEST)
 
 
 def _streak(angle: float, length: float, width: float, fade: float = 0.25) -> Image:
