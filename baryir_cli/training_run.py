@@ -196,7 +196,7 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
     parts = [f"going on from {resumed}"] if resumed else []
     parts += [
-        f"{recipe.objective} objective" if recipe.losses else f"{recipe.pixel_loss} alone",
+        f"{recipe.objective} objective" if recipe.losses else f"{recipe.pixel_loss.upper()} alone",
         f"network {recipe.preset}, {parameter_count(trainer.network) / 1e6:.1f} M parameters",
         *([f"frozen: {' '.join(recipe.frozen)}"] if recipe.frozen else []),
         f"{recipe.optimiser}, {recipe.schedule} schedule",

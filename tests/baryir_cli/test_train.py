@@ -207,7 +207,7 @@ def test_notes_on_what_may_not_be_meant(
     said = capsys.readouterr().err
     assert "the warm-up takes" not in said
     assert "one source" not in said
-    assert "plain L1, network tiny" in said
+    assert "L1 alone, network tiny" in said
 
 
 def test_a_batch_too_small_for_the_contrast(
