@@ -162,7 +162,7 @@ class Engine:
         self.tile = tile
         self.overlap = overlap
         # A network that judges whole scenes needs nobody to hold its tiles together.
-        self.with_overview = tile is None and not network.config.scene
+        self.with_overview = tile is None and network.judge is None
         self.notify = notify
         self.master = network
         self.config = network.config

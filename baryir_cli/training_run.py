@@ -107,7 +107,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     last = _last_checkpoint(run) if request.resume else None
     if recipe.frozen and not (start or last):
         raise RecipeError(
-            f"{', '.join(recipe.frozen)} cannot be frozen without --init, which says as what"
+            f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
         )
     changes = checkpoint.load(last, trainer) if last else []
     if trainer.step > recipe.steps:

@@ -8,6 +8,7 @@ from several views (:func:`considered`).
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import cv2
@@ -147,16 +148,12 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     part = round(CLOSER * side)
     tones = [_both_ways(judge, picture)]
     rows, columns = tones[0].shape[-2:]
-    for top in (0, side - part):
-        for left in (0, side - part):
-            view = picture[..., top : top + part, left : left + part]
-            view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
-            first = torch.tensor([[-top], [-left]], device=picture.device) / part
-            last = first + side / part
-            down = _tents(_along(first[0], last[0], rows), rows)[0]
-            across = _tents(_along(first[1], last[1], columns), columns)[0]
-            tone = _both_ways(judge, view)
-            tones.append(torch.einsum("yr,nfdrc,xc->nfdyx", down, tone, across))
+    for top, left in product((0, side - part), repeat=2):
+        view = picture[..., top : top + part, left : left + part]
+        view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
+        of_whole = torch.tensor([-top, -left, side - top, side - left], device=picture.device)
+        place = (of_whole / part).expand(len(picture), 4)
+        tones.append(_resampled(_both_ways(judge, view), place, rows, columns))
     return torch.stack(tones).mean(0)
 
 
@@ -183,18 +180,24 @@ def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> T
 def _looked_up(tone: Tensor, image: Tensor, place: Tensor, scale: int) -> Tensor:
     shade = image.mean(1)
     shade = F.avg_pool2d(shade, scale) if scale > 1 else shade
-    _, _, shades, rows, columns = tone.shape
-    # The grid is regular along every axis, so that each is looked up by itself: matrix products
-    # instead of a gather, which not every device has.
-    down = _tents(_along(place[:, 0], place[:, 2], shade.shape[1]), rows)
-    across = _tents(_along(place[:, 1], place[:, 3], shade.shape[2]), columns)
-    fields = torch.einsum("nyr,nfdrc,nxc->nfdyx", down, tone, across)
-    bright = _tents(shade.clamp(0, 1).sqrt(), shades).movedim(-1, 1)
+    fields = _resampled(tone, place, *shade.shape[1:])
+    bright = _tents(shade.clamp(0, 1).sqrt(), tone.shape[2]).movedim(-1, 1)
     fields = (fields * bright[:, None]).sum(2)
     if scale > 1:
         fields = F.interpolate(fields, scale_factor=scale, mode="bilinear", align_corners=False)
     offset, gain = fields.chunk(2, dim=1)
     return torch.addcmul(offset, gain, image)
+
+
+def _resampled(tone: Tensor, place: Tensor, rows: int, columns: int) -> Tensor:
+    """A tone at the middles of so many equal parts of a place, ``(N, 6, D, rows, columns)``.
+
+    The grid is regular along every axis, so that each is looked up by itself: matrix products
+    instead of a gather, which not every device has.
+    """
+    down = _tents(_along(place[:, 0], place[:, 2], rows), tone.shape[3])
+    across = _tents(_along(place[:, 1], place[:, 3], columns), tone.shape[4])
+    return torch.einsum("nyr,nfdrc,nxc->nfdyx", down, tone, across)
 
 
 def _along(first: Tensor, last: Tensor, count: int) -> Tensor:

@@ -68,7 +68,7 @@ def main() -> None:
         height = round(photo.shape[0] * width / photo.shape[1])
         photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
         rng = np.random.default_rng(number)
-        degraded = degradations.quantise(degrade(photo.astype(np.float32) / 255, rng))
+        degraded = degradations.quantise(degrade(degradations.floating(photo), rng))
         settings = {"quality": 95} if name.endswith(".jpg") else {"optimize": True}
         PIL.Image.fromarray(degraded).save(FOLDER / name, **settings)
         print(f"{name}: {width} x {height}")

@@ -5,8 +5,8 @@
 #
 # DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
 # last checkpoint, by its own recipe, another begins with the embedded weights and the recipe
-# "small-rest"; say the same OPTIONS every time. When the minutes are over it writes a checkpoint (three files below 16 MiB) and ends
-# well. On a GPU:
+# "small-rest"; say the same OPTIONS every time. When the minutes are over it writes a checkpoint
+# (three files below 16 MiB) and ends well. On a GPU:
 #
 #   scripts/train_embedded.sh data/Train runs/gpu 9 --lr 1e-3 --steps 60000 --batch 64 --workers 14
 #

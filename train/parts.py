@@ -189,8 +189,8 @@ class Synthesised:
             target = vary_tone(target, rng, self.variety)
         degraded = target
         if rng.random() >= self.clean_share:
-            values = target.astype(np.float32) / np.float32(255)
-            degraded = degradations.quantise(self.degrade(values, rng))
+            values = self.degrade(degradations.floating(target), rng)
+            degraded = degradations.quantise(values)
         return window.cut(rng, degraded, target, self.margin)
 
 

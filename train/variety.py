@@ -22,7 +22,7 @@ def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pi
     """
     if rng.random() < AS_IT_IS:
         return photograph
-    values = photograph.astype(np.float32) / np.float32(255)
+    values = degradations.floating(photograph)
     values **= np.float32(np.exp(rng.normal(0, 0.3 * amount)))
     black = rng.uniform(-0.06, 0.08) * amount
     white = 1 + rng.uniform(-0.15, 0.1) * amount
@@ -40,10 +40,10 @@ def vary_exposure(
     Args:
         amount: of the variety: 1 for a deviation of a quarter of a stop.
     """
-    light = degradations.to_linear(degraded.astype(np.float32) / np.float32(255))
+    light = degradations.to_linear(degradations.floating(degraded))
     exposed = degradations.to_srgb(light * np.float32(2 ** rng.normal(0, 0.25 * amount)))
     tint = _tint(rng, 0.03 * amount)
-    after = target.astype(np.float32) / np.float32(255)
+    after = degradations.floating(target)
     return degradations.quantise(exposed * tint), degradations.quantise(after * tint)
 
 

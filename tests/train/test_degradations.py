@@ -227,17 +227,14 @@ def test_water_takes_red_first_in_the_ocean_and_blue_at_the_coast() -> None:
     assert np.argmin(colour("9C")) == 2
 
 
+def shower(cover: float, **given: float) -> d.Image:
+    rng = np.random.default_rng(0)
+    return d.shower_layer((300, 300), rng, angle=10, length=30, width=0.6, cover=cover, **given)
+
+
 def test_a_shower_covers_what_was_asked_for() -> None:
     for cover, gusts in ((0.05, 0.0), (0.3, 0.0), (0.3, 0.8)):
-        layer = d.shower_layer(
-            (300, 300),
-            np.random.default_rng(0),
-            angle=10,
-            length=30,
-            width=0.6,
-            cover=cover,
-            gusts=gusts,
-        )
+        layer = shower(cover, gusts=gusts)
         assert (layer > 0).mean() == pytest.approx(cover, rel=0.01)
         brightest = 100 * (1 - min(0.01, cover / 10))
         assert np.percentile(layer, brightest) == pytest.approx(1, rel=0.01)
@@ -246,15 +243,7 @@ def test_a_shower_covers_what_was_asked_for() -> None:
 
 def test_gusts_and_contrast_leave_fewer_bright_streaks() -> None:
     def brightest(**given: float) -> float:
-        layer = d.shower_layer(
-            (300, 300),
-            np.random.default_rng(0),
-            angle=10,
-            length=30,
-            width=0.6,
-            cover=0.3,
-            **given,
-        )
+        layer = shower(0.3, **given)
         return float(np.percentile(layer, 99.9) / np.percentile(layer, 90))
 
     plain = brightest()

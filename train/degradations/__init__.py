@@ -13,7 +13,7 @@ from __future__ import annotations
 from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg
 from train.degradations.exposure import low_light, random_low_light
-from train.degradations.light import Image, quantise, to_linear, to_srgb
+from train.degradations.light import Image, floating, quantise, to_linear, to_srgb
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
 from train.degradations.shake import motion_blur, random_motion_blur, shake_kernel
@@ -29,6 +29,7 @@ __all__ = [
     "Step",
     "degrade",
     "depth_field",
+    "floating",
     "follow_edges",
     "gaussian_noise",
     "haze",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from train.degradations.light import Image, given_or, quantise
+from train.degradations.light import Image, floating, given_or, quantise
 
 
 def jpeg(image: Image, quality: int) -> Image:
@@ -18,8 +18,8 @@ def jpeg(image: Image, quality: int) -> Image:
     done, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     if not done:
         raise ValueError(f"an image of {image.shape[1]} x {image.shape[0]} fits no JPEG")
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
-    return decoded[..., ::-1] / np.float32(255)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return floating(decoded[..., ::-1])
 
 
 def random_jpeg(image: Image, rng: np.random.Generator, *, quality: int | None = None) -> Image:

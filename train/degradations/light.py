@@ -30,6 +30,11 @@ def quantise(image: Image) -> NDArray[np.uint8]:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
+def floating(pixels: NDArray[np.uint8]) -> Image:
+    """8-bit values as they are degraded: in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
 def given_or(given: T | None, drawn: T) -> T:
     """What was asked for, else what was drawn.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from train.degradations.light import Image, given_or, quantise
+from train.degradations.light import Image, floating, given_or, quantise
 
 
 def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Image:
@@ -59,7 +59,7 @@ def follow_edges(depth: Image, image: Image, rng: np.random.Generator) -> Image:
     """
     height, width = depth.shape
     small = np.asarray(cv2.resize(image, (max(width // 4, 1), max(height // 4, 1))), np.float32)
-    colours = np.asarray(cv2.medianBlur(quantise(small), 5), np.float32) / np.float32(255)
+    colours = floating(np.asarray(cv2.medianBlur(quantise(small), 5), np.uint8))
     axis = rng.standard_normal(3).astype(np.float32)
     shade = colours @ (axis / np.linalg.norm(axis))
     steps = np.sin(shade * np.float32(rng.uniform(3, 10)) + np.float32(rng.uniform(0, 6.3)))
