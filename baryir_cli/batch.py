@@ -250,13 +250,13 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
     from baryir_cli.plan import exists_already
 
     found = {job: exists_already(job, in_place=batch.in_place) for job in jobs}
-    there = {job: paths for job, paths in found.items() if paths}
     if batch.skip_existing:
-        return {job for job, paths in there.items() if len(paths) == len(job.outputs)}
+        return {job for job, paths in found.items() if job.target in paths}
+    there = [path for paths in found.values() for path in paths]
     if there and not batch.overwrite:
-        first = next(iter(there.values()))[0]
+        outputs = sum(len(job.outputs) for job in jobs)
         raise UsageError(
-            f"{first} is there already ({len(there)} of {len(jobs)} outputs are); "
+            f"{there[0]} is there already ({len(there)} of {outputs} outputs are); "
             "say --skip-existing or --overwrite"
         )
     return set()

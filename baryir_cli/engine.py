@@ -19,8 +19,11 @@ from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_preci
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
+from models.deconvolution import deconvolved
+from models.light import Image
 from models.network import BaryIR, channels_last
 from models.scene import considered, picture_of
+from models.shake import find_shake, radius
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
@@ -90,6 +93,8 @@ class Report:
     device: str = ""
     redone: int = 0
     """Tiles that half precision could not hold and float32 did again."""
+    shake: float = 0.0
+    """Radius in pixels of the camera shake that was taken out first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its entries of a line of ``--json``."""
@@ -99,6 +104,7 @@ class Report:
             "precision": self.precision,
             "device": self.device,
             "redone_in_fp32": self.redone,
+            "shake": round(self.shake, 2),
         }
 
 
@@ -114,6 +120,7 @@ class _Course:
         across: of the tiles of a band.
         tone: of the image, for a network that judges whole scenes (:class:`Places`).
         overview: what the tiles are held to, if anything.
+        shake: the kernel of a blur that is taken out before the network sees the image.
     """
 
     pixels: Pixels
@@ -122,6 +129,18 @@ class _Course:
     turned: bool
     tone: Tensor | None
     overview: Overview | None
+    shake: Image | None
+
+    def steadied(self, rows: slice, span: slice) -> Image:
+        """A part of the image without its shake, which the parts around it tell too."""
+        if self.shake is None:
+            raise ValueError("the image is not shaken")
+        reach = 2 * len(self.shake)
+        top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
+        around = self.pixels[top : rows.stop + reach, left : span.stop + reach]
+        values = around.astype(np.float32) / np.float32(_full_scale(around.dtype))
+        inner = slice(rows.start - top, rows.stop - top), slice(span.start - left, span.stop - left)
+        return deconvolved(values, self.shake)[inner]
 
 
 class Engine:
@@ -288,12 +307,16 @@ class Engine:
         )
         restored = np.empty(pixels.shape, pixels.dtype)
         tone, overview = self._tone(pixels), self._overview(pixels, report)
+        shake = find_shake(pixels) if self.config.deconvolve else None
+        if shake is not None:
+            report.shake = radius(shake)
         result, along, across, turned = restored, vertical, horizontal, False
         if horizontal.length > vertical.length:
             pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
             along, across, turned = horizontal, vertical, True
             overview = overview and overview.turned()
-        course = _Course(pixels, along, across, turned, tone, overview)
+            shake = None if shake is None else shake.T
+        course = _Course(pixels, along, across, turned, tone, overview, shake)
         carried: Tensor | None = None
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
@@ -313,28 +336,40 @@ class Engine:
 
     def _band(self, course: _Course, rows: slice, report: Report) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
-        along, across = course.along, course.across
+        across = course.across
         height = rows.stop - rows.start
         band = torch.zeros(3, height, across.length, device=self.device)
         weights = across.weights()
         for batch in _alike(across, self._batch(height * across.tile)):
             spans = [across.span(i) for i in batch]
-            tiles = torch.stack([self._image(course.pixels[rows, span]) for span in spans])
-            ends = self._margins(along, rows), self._margins(across, spans[0])
-            boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
-            size = along.length, across.length
-            if course.turned:
-                boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
-                tiles, ends, size = tiles.transpose(2, 3), ends[::-1], size[::-1]
-            places = None if course.tone is None else Places(boxes, size, course.tone)
-            corrections = self._correct(tiles, ends, places, report)
-            if course.turned:
-                corrections = corrections.transpose(2, 3)
+            corrections = self._alongside(course, rows, spans, report)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
                 if course.overview:
                     correction = course.overview.hold(correction[None], rows, span)[0]
                 band[:, :, span] += correction * self._on_device(weights[i])
         return band
+
+    def _alongside(
+        self, course: _Course, rows: slice, spans: list[slice], report: Report
+    ) -> Tensor:
+        """Corrections of tiles that lie alongside and are alike, turned as the image is."""
+        along, across = course.along, course.across
+        tiles = torch.stack([self._image(course.pixels[rows, span]) for span in spans])
+        seen = tiles
+        if course.shake is not None:
+            seen = torch.stack([self._image(course.steadied(rows, span)) for span in spans])
+        ends = self._margins(along, rows), self._margins(across, spans[0])
+        boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
+        size = along.length, across.length
+        if course.turned:
+            boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
+            ends, size = ends[::-1], size[::-1]
+        places = None if course.tone is None else Places(boxes, size, course.tone)
+        if course.turned:
+            corrections = self._correct(seen.transpose(2, 3), ends, places, report).transpose(2, 3)
+        else:
+            corrections = self._correct(seen, ends, places, report)
+        return corrections if course.shake is None else corrections + (seen - tiles)
 
     def _tone(self, pixels: Pixels) -> Tensor | None:
         """What a network with a judge makes of the whole image, ``(1, 6, D, h, w)`` float32.

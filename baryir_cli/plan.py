@@ -13,6 +13,8 @@ from baryir_cli.images import FORMATS, READABLE_SUFFIXES, format_of
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
+COMPARISON = ".compare.jpg"
+"""What the pictures of input and output side by side end with."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class _Found:
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
-    """Outputs of the job that are there before it ran; ``in_place`` leaves out its own source."""
+    """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
     return [p for p in job.outputs if p.exists() and not (in_place and _same(p, job.source))]
 
 
@@ -157,7 +159,9 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES:
+            if name.startswith(".") or name.endswith(COMPARISON):
+                continue
+            if Path(name).suffix.lower() in READABLE_SUFFIXES:
                 yield _Found(here / name, here.relative_to(path), origin)
     for error in unreadable:
         folder = Path(error.filename)
@@ -188,11 +192,9 @@ def _unique_sources(found: list[_Found]) -> list[_Found]:
 
 def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[_Found]:
     """Leaves out what an earlier run of the same command wrote beside its inputs."""
-    if not naming.suffix and not naming.compare:
+    if not naming.suffix:
         return found
-    targets = [output / name for name in _names(found, naming)]
-    written = {os.path.abspath(t) for t in targets}
-    written |= {os.path.abspath(c) for t in targets if (c := _comparison(t, naming))}
+    written = {os.path.abspath(output / name) for name in _names(found, naming)}
     return [f for f in found if os.path.abspath(f.path) not in written]
 
 
@@ -248,7 +250,7 @@ def _comparison(target: Path, naming: Naming) -> Path | None:
         return None
     if target == STANDARD:
         raise UsageError("--compare needs an output file to stand beside, not standard output")
-    return target.with_name(target.name + ".compare.jpg")
+    return target.with_name(target.name + COMPARISON)
 
 
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:

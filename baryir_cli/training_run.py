@@ -183,6 +183,7 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
             clean_share=recipe.clean_share,
             paired_share=recipe.paired_shares(),
             variety={name: s.variety for name, s in recipe.sources.items()},
+            deblurred=recipe.config().deconvolve,
             single=(single / "degraded", single / "target") if single else None,
             holdout=request.holdout,
             split=split,
@@ -213,7 +214,10 @@ def _notes(trainer: Trainer, changes: list[str]) -> Iterator[str]:
         yield f"not as the run was begun: {', '.join(changes)}"
     recipe, q = trainer.recipe, trainer.probabilities
     if 2 * recipe.warm_up > recipe.steps:
-        yield f"the warm-up takes {recipe.warm_up} of {recipe.steps} steps: smaller --warm-up"
+        yield (
+            f"the warm-up takes {recipe.warm_up} steps and the run has {recipe.steps}; "
+            "say --warm-up for a shorter one"
+        )
     smallest = min(stage.batch for stage in recipe.stages)
     alone = float((q * (1 - q) ** (smallest - 1)).sum())
     if len(q) == 1 and recipe.losses:

@@ -64,15 +64,19 @@ def read_config(shapes: Shapes) -> NetworkConfig:
         )
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None
-    # Shapes do not tell these two.
     alike = (p for p in PRESETS.values() if bool(p.scene) == judges)
-    return next((p for p in alike if replace(p, margin=0, scene=config.scene) == config), config)
+    return next((p for p in alike if _told(p, config.scene) == config), config)
+
+
+def _told(config: NetworkConfig, scene: int) -> NetworkConfig:
+    """What shapes tell of a config, and the side of its judge's picture."""
+    return replace(config, margin=0, deconvolve=False, scene=scene)
 
 
 def describe(config: NetworkConfig) -> str:
     """One line for people."""
     blocks, heads = (" ".join(map(str, values)) for values in (config.blocks, config.heads))
-    judge = ", scene judge" if config.scene else ""
+    judge = ", scene judge" * bool(config.scene) + ", deconvolution" * config.deconvolve
     return (
         f"{config.conditioning} decoder, {config.block} blocks, width {config.width}, "
         f"blocks {blocks}, heads {heads}{judge}"

@@ -73,6 +73,8 @@ class NetworkConfig:
         scene: side of the square that the whole photograph is shrunk to for the scene judge
             (:mod:`models.scene`), 0 for a network without one. Haze and darkness are undone by
             an offset and a gain that it finds.
+        deconvolve: whether camera shake is taken out of a photograph before the network sees it
+            (:mod:`models.shake`); in training blurred patches are made so.
         margin: pixels that are mirrored around an image for the network to see; without, zero
             padding may show as a stripe along the edges. Not part of training.
     """
@@ -92,6 +94,7 @@ class NetworkConfig:
     unshuffle: int = 1
     resample_kernel: int = 3
     scene: int = 0
+    deconvolve: bool = False
     margin: int = 0
 
     def __post_init__(self) -> None:
@@ -103,6 +106,8 @@ class NetworkConfig:
                 raise ConfigError(f"{name} must be a whole number, not {_shown(value)}")
         if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
             raise ConfigError(f"expansion must be a number above 0, not {_shown(self.expansion)}")
+        if type(self.deconvolve) is not bool:
+            raise ConfigError(f"deconvolve must be true or false, not {_shown(self.deconvolve)}")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:

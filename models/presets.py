@@ -23,6 +23,7 @@ PRESETS: dict[str, NetworkConfig] = {
         unshuffle=2,
         resample_kernel=1,
         scene=128,
+        deconvolve=True,
         margin=16,
     ),
     # For trying things out: the paper family with its own Restormer blocks, 0.3 M parameters.

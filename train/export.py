@@ -28,8 +28,8 @@ def export_weights(trainer: Trainer, target: Path, notes: dict[str, Any]) -> Non
     """Writes the averaged weights as safetensors in half precision.
 
     Args:
-        target: the safetensors file.
+        target: the safetensors file; the weights are named after its folder, the run's.
         notes: more provenance: data, licence, figures.
     """
-    entry = provenance(trainer, target.stem) | notes
+    entry = provenance(trainer, target.resolve().parent.name) | notes
     save_weights(target, trainer.average.config, trainer.average.state_dict(), entry, torch.float16)

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from train import degradations
+from train.deblurred import random_deblurred
 from train.degradations import Image
 from train.folders import (
     PairOfFiles,
@@ -45,7 +46,7 @@ from train.parts import (
     Window,
 )
 
-BLUR_MARGIN = 16
+BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
 RETRIES = 100
 """Draws of one sample, after which its source is taken to have no usable image."""
@@ -63,6 +64,7 @@ class SourceOptions:
             clean photographs are given.
         variety: by source, how much the tones of its photographs, and the exposures of its pairs,
             are varied; 0 without an entry.
+        deblurred: whether blurred patches are deconvolved (:mod:`train.deblurred`).
         single: folders of degraded images and of their targets, for the source ``single``.
         split: ``train``, or ``validation`` for the photographs that are held out of it.
         holdout: share of the photographs of every source that is held out, by their names; one at
@@ -73,6 +75,7 @@ class SourceOptions:
     clean_share: float = 0.08
     paired_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
+    deblurred: bool = False
     single: PairOfFiles | None = None
     split: Literal["train", "validation"] = "train"
     holdout: float = 0.04
@@ -226,7 +229,7 @@ def _source(
 ) -> Source:
     """One source of what there is, before anything is held out."""
     task = TASKS[name]
-    degrade = Noise(options.noise) if name == "denoise" else task.degrade
+    degrade = _model(name, options)
     synthesised = None
     if degrade is not None and clean:
         model = f", {options.noise}" if name == "denoise" else ""
@@ -243,6 +246,14 @@ def _source(
     if part is None:
         raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
     return Source(name, ((1.0, part),))
+
+
+def _model(name: str, options: SourceOptions) -> Degrade | None:
+    if name == "denoise":
+        return Noise(options.noise)
+    if name == "deblur" and options.deblurred:
+        return random_deblurred
+    return TASKS[name].degrade
 
 
 def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | None:

@@ -31,6 +31,7 @@ NOT_RESTORED = {
     "precision": "",
     "device": "",
     "redone_in_fp32": 0,
+    "shake": 0.0,
     "weights": None,
 }
 """What ``--json`` says of an image that the engine did not get to."""

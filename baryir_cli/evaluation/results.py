@@ -36,6 +36,7 @@ class ImageScores:
     precision: str = ""
     device: str = ""
     redone_in_fp32: int = 0
+    shake: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; a figure that is infinite, as the PSNR of equal images is, becomes None."""

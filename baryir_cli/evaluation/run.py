@@ -190,6 +190,7 @@ def _with_report(scores: ImageScores, report: Report, seconds: float) -> ImageSc
         precision=report.precision,
         device=report.device,
         redone_in_fp32=report.redone,
+        shake=report.shake,
     )
 
 

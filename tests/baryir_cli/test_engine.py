@@ -7,16 +7,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from torch import Tensor
 
 from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
 from baryir_cli.errors import UsageError, UserError
+from models.deconvolution import deconvolved
+from models.light import to_linear, to_srgb
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
 from models.scene import FIELDS, SHADES, Scene, considered
+from models.shake import find_shake, radius
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +191,50 @@ def test_blended_tiles_of_a_constant_correction_show_no_seam() -> None:
     engine = Engine(Shift(0.5), device="cpu", tile=40, overlap=13)  # type: ignore[arg-type]
     restored, _ = engine.restore(pixels)
     np.testing.assert_allclose(restored, 0.75, atol=1e-6)
+
+
+def shaken(height: int, width: int, kernel: np.ndarray) -> np.ndarray:
+    """A photograph that a shake has blurred."""
+    part = skimage.data.astronaut()[60:, 90:][:height, :width].astype(np.float32) / 255
+    light = cv2.filter2D(to_linear(part), -1, kernel[::-1, ::-1])
+    return np.rint(255 * to_srgb(light)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(240, 330), (330, 240)])
+def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) -> None:
+    """And the network sees what is left."""
+    kernel = np.zeros((13, 13), np.float32)
+    cv2.line(kernel, (1, 3), (11, 9), 1.0)
+    kernel /= kernel.sum()
+    pixels = shaken(*size, kernel)
+    found = find_shake(pixels)
+    assert found is not None
+    network = Shift(0.0)
+    network.config = replace(network.config, deconvolve=True)
+    seen: list[Tensor] = []
+    network.before = seen.append  # type: ignore[method-assign]
+    whole, report = Engine(network, tile=0, precision="fp32").restore(pixels)  # type: ignore[arg-type]
+    assert report.shake == radius(found)
+    expected = deconvolved(pixels.astype(np.float32) / 255, found)
+    assert np.abs(whole - 255 * expected).max() < 0.51
+    shown = seen[0][0, :, : size[0], : size[1]].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(shown, expected, atol=1e-3)
+    tiled, _ = Engine(network, tile=128).restore(pixels)  # type: ignore[arg-type]
+    inside = slice(30, -30), slice(30, -30)
+    apart = np.abs(tiled[inside].astype(int) - whole[inside])
+    assert np.quantile(apart, 0.999) <= 8
+    assert apart.mean() < 0.3
+    half, _ = Engine(network, tile=0).restore(pixels, strength=0.0)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(half, pixels)
+
+
+def test_a_sharp_image_has_no_shake_to_take_out() -> None:
+    network = Shift(0.0)
+    network.config = replace(network.config, deconvolve=True)
+    pixels = photo(140, 150)
+    restored, report = Engine(network).restore(pixels)  # type: ignore[arg-type]
+    assert report.shake == 0
+    np.testing.assert_array_equal(restored, pixels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -162,9 +162,18 @@ def test_comparisons_do_not_meet(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     jobs = plan([tmp_path], tmp_path / "out", Naming(compare=True))
     assert len({p for j in jobs for p in j.outputs}) == 4
-    (tmp_path / "a.jpg.compare.jpg").touch()
+    pictured = tmp_path / "a.jpg.compare.jpg"
+    pictured.touch()
     with pytest.raises(UsageError, match="two outputs would be"):
-        plan([tmp_path], tmp_path / "out", Naming(compare=True))
+        plan([tmp_path, pictured], tmp_path / "out", Naming(compare=True))
+
+
+def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
+    before = plan([tree / "in"], tree / "out", Naming())
+    pictured = tree / "in" / "a.jpg.compare.jpg"
+    pictured.touch()
+    assert plan([tree / "in"], tree / "out", Naming()) == before
+    assert plan([pictured], tree / "out", Naming())[0].source == pictured
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")

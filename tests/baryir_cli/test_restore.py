@@ -157,6 +157,29 @@ def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     assert "0 done, 3 skipped" in capsys.readouterr().err
 
 
+def test_in_place_with_comparisons(restore: Run, photos: Path) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert restore(photos, photos, "--in-place", "--compare") == 0
+    assert (photos / "a.png").read_bytes() != before
+    assert (photos / "a.png.compare.jpg").exists()
+
+
+def test_an_output_without_its_comparison_is_left(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
+    assert (out / "a.png").read_bytes() == b"mine"
+    (out / "a.png").unlink()
+    (out / "a.png.compare.jpg").touch()
+    assert restore(photos / "a.png", out, "--compare") == 2
+    assert "a.png.compare.jpg is there already (1 of 2 outputs are)" in capsys.readouterr().err
+    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
+    assert (out / "a.png").exists()
+
+
 @pytest.mark.parametrize("name", ["JPG", "jpeg", "tif"])
 def test_names_of_formats(restore: Run, photos: Path, name: str) -> None:
     assert restore(photos / "a.png", photos.parent / "out", "--format", name) == 0

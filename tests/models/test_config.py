@@ -49,6 +49,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"prompt_size": 1 << 40}, "prompt_size must be a whole number"),
     ({"unshuffle": 0}, "unshuffle must be 1 to 8"),
     ({"resample_kernel": 5}, "resample_kernel must be 1 or 3"),
+    ({"deconvolve": 1}, "deconvolve must be true or false, not 1"),
     ({"colour": 1}, "unknown config field 'colour'"),
 ]
 

@@ -268,12 +268,14 @@ def test_damaged_safetensors(tmp_path: Path, ours: State) -> None:
 
 # --- the architecture, off the shapes ----------------------------------------------------------
 
+UNTOLD = replace(preset("small"), deconvolve=False, margin=0)
+"""What shapes do not tell is off, where they are no preset's."""
 VARIED = {
     **PRESETS,
     "three levels": replace(preset("tiny"), blocks=(1, 2, 3), heads=(2, 2, 4)),
     "wide": replace(preset("tiny"), expansion=2.0, resample_kernel=1, scene=128),
-    "odd ratios": replace(preset("small"), expansion=1.5, unshuffle=4, margin=0),
-    "no judge": replace(preset("small"), scene=0, margin=0),
+    "odd ratios": replace(UNTOLD, expansion=1.5, unshuffle=4),
+    "no judge": replace(UNTOLD, scene=0),
     "vit": replace(preset("tiny"), map="vit"),
     "one-block unet": replace(preset("tiny"), map="unet", map_blocks=1),
     "five-block unet": replace(preset("tiny"), map="unet", map_blocks=5),

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 from train import degradations as d
+from train.sources import BLUR_MARGIN
 
 MODELS: dict[str, Callable[..., d.Image]] = {name: kind.draw for name, kind in d.KINDS.items()}
 
@@ -82,7 +83,7 @@ def test_shake_kernel(extent: float) -> None:
         assert kernel.min() >= 0
         assert kernel.shape[0] == kernel.shape[1]
         assert kernel.shape[0] % 2 == 1
-        assert kernel.shape[0] // 2 <= 16, "the margin that sources leave around a patch"
+        assert kernel.shape[0] // 2 <= BLUR_MARGIN, "the margin that sources leave around a patch"
 
 
 def test_blur_keeps_the_light() -> None:

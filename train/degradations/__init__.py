@@ -10,13 +10,14 @@ as the training sources do; a parameter that is given is used instead of the dra
 
 from __future__ import annotations
 
+from models.light import Image, to_linear, to_srgb
 from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg
 from train.degradations.exposure import low_light, random_low_light
-from train.degradations.light import Image, floating, quantise, to_linear, to_srgb
+from train.degradations.light import floating, quantise
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
-from train.degradations.shake import motion_blur, random_motion_blur, shake_kernel
+from train.degradations.shake import motion_blur, random_extent, random_motion_blur, shake_kernel
 from train.degradations.streaks import rain, rain_layer, random_rain, shower_layer, veil
 from train.degradations.water import JERLOV, random_underwater, underwater
 
@@ -40,6 +41,7 @@ __all__ = [
     "quantise",
     "rain",
     "rain_layer",
+    "random_extent",
     "random_haze",
     "random_jpeg",
     "random_low_light",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from models.light import Image
 from train.degradations.compression import random_jpeg
 from train.degradations.exposure import random_low_light
-from train.degradations.light import Image
 from train.degradations.noise import random_noise
 from train.degradations.scattering import random_haze
 from train.degradations.shake import random_motion_blur

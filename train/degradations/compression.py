@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from train.degradations.light import Image, floating, given_or, quantise
+from models.light import Image
+from train.degradations.light import floating, given_or, quantise
 
 
 def jpeg(image: Image, quality: int) -> Image:

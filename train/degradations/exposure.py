@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.degradations.light import Image, given_or, to_linear, to_srgb
+from models.light import Image, to_linear, to_srgb
+from train.degradations.light import given_or
 
 
 def low_light(

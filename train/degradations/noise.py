@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.degradations.light import Image, given_or
+from models.light import Image
+from train.degradations.light import given_or
 
 SIGMA = (15.0, 50.0)
 """Lowest and highest level of the paper's benchmarks."""

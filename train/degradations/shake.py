@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from train.degradations.light import Image, given_or, to_linear, to_srgb
+from models.light import Image, to_linear, to_srgb
+from train.degradations.light import given_or
 from train.degradations.noise import gaussian_noise
 
 STEPS = 96
@@ -16,7 +17,7 @@ def shake_path(rng: np.random.Generator, extent: float) -> Image:
     """Where the camera points during the exposure: ``(N, 2)`` rows and columns, in pixels.
 
     A random walk with momentum (after the trajectories of Boracchi and Foi, "Modeling the
-    performance of image restoration from motion blur", TIP 2012), centred on 0.
+    performance of image restoration from motion blur", TIP 2012), its mean at 0.
 
     Args:
         extent: the longer side of its bounding box, in pixels.
@@ -29,13 +30,13 @@ def shake_path(rng: np.random.Generator, extent: float) -> Image:
     decay = np.where(age >= 0, momentum ** np.maximum(age, 0), 0)
     velocity = decay @ pushes + momentum ** np.arange(1, STEPS + 1)[:, None] * start
     path = np.cumsum(velocity, 0)
-    path -= (path.max(0) + path.min(0)) / 2
     path *= extent / max(float(np.ptp(path, axis=0).max()), 1e-3)
     # Half a pixel from point to point, so that a long path is no row of dots.
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
     times = np.linspace(0, STEPS - 1, max(STEPS, int(2 * length)))
     points = [np.interp(times, np.arange(STEPS), path[:, axis]) for axis in (0, 1)]
-    return np.stack(points, 1).astype(np.float32)
+    path = np.stack(points, 1).astype(np.float32)
+    return path - path.mean(0)
 
 
 def path_kernel(path: Image) -> Image:
@@ -63,8 +64,14 @@ def shake_kernel(rng: np.random.Generator, extent: float) -> Image:
 
 def motion_blur(image: Image, kernel: Image) -> Image:
     """Camera shake: linear light convolved with ``kernel``, borders mirrored."""
-    light = cv2.filter2D(to_linear(image), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    turned = kernel[::-1, ::-1]  # OpenCV correlates.
+    light = cv2.filter2D(to_linear(image), -1, turned, borderType=cv2.BORDER_REFLECT_101)
     return to_srgb(np.asarray(light, np.float32))
+
+
+def random_extent(rng: np.random.Generator) -> float:
+    """Pixels that a camera's path is across: 3 to 26, half of them below 9."""
+    return float(np.exp(rng.uniform(np.log(3), np.log(26))))
 
 
 def random_motion_blur(
@@ -74,11 +81,11 @@ def random_motion_blur(
     extent: float | None = None,
     sigma: float | None = None,
 ) -> Image:
-    """Camera shake of 3 to 26 pixels, half of it below 9, and a little sensor noise.
+    """Camera shake of a :func:`random_extent`, and a little sensor noise.
 
     Args:
         sigma: of that noise, in 8-bit steps.
     """
-    extent = given_or(extent, np.exp(rng.uniform(np.log(3), np.log(26))))
+    extent = given_or(extent, random_extent(rng))
     blurred = motion_blur(image, shake_kernel(rng, extent))
     return gaussian_noise(blurred, rng, given_or(sigma, rng.uniform(0, 2)))

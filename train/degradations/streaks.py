@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from train.degradations.light import Image, given_or
+from models.light import Image
+from train.degradations.light import given_or
 
 SATURATION = 4.0
 """Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""

@@ -1,0 +1,96 @@
+"""Deconvolution: a photograph without a blur whose kernel is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from models.light import Image, to_linear, to_srgb
+
+Spectrum = NDArray[np.complex64]
+"""What ``scipy.fft.rfft2`` makes of a plane."""
+
+NOISE = 4e-3
+"""Energy of the noise in a photograph's light, over that of its slopes."""
+
+
+def deconvolved(image: Image, kernel: Image) -> Image:
+    """A photograph with a blur taken back, as far as its noise allows.
+
+    Args:
+        image: ``(H, W, 3)`` sRGB values in [0, 1].
+        kernel: ``(n, n)``, n odd, of sum 1: the light is its convolution with the sharp one.
+
+    Returns:
+        Of the same shape and range.
+    """
+    return to_srgb(deconvolved_light(to_linear(image), kernel, NOISE))
+
+
+def deconvolved_light(light: Image, kernel: Image, noise: float) -> Image:
+    """The Wiener filter, for pictures whose slopes are all alike; not clipped.
+
+    What lies beyond the edges is taken to be their mirror image.
+
+    Args:
+        light: ``(H, W, 3)``, linear.
+        noise: its energy over that of the slopes.
+    """
+    margin = 2 * len(kernel)
+    padded = periodic(light, margin)
+    shape = padded.shape[0], padded.shape[1]
+    blur = transfer(kernel, shape)
+    energy = sum(np.abs(slope) ** 2 for slope in slopes(shape))
+    inverse = blur.conj() / (np.abs(blur) ** 2 + np.float32(noise) * energy)
+    channels = [plane(inverse * spectrum(padded[..., c]), shape) for c in range(3)]
+    inner = slice(margin, margin + light.shape[0]), slice(margin, margin + light.shape[1])
+    return np.stack([channel[inner] for channel in channels], 2)
+
+
+def spectrum(values: Image) -> Spectrum:
+    """Of a plane ``(H, W)`` that is taken to go on periodically."""
+    return np.asarray(scipy.fft.rfft2(values, workers=-1))
+
+
+def plane(values: Spectrum, shape: tuple[int, int]) -> Image:
+    """The inverse of :func:`spectrum`."""
+    return np.asarray(scipy.fft.irfft2(values, s=shape, workers=-1))
+
+
+def transfer(kernel: Image, shape: tuple[int, int]) -> Spectrum:
+    """The spectrum of a kernel with its middle at the origin, for planes of a shape."""
+    values = np.zeros(shape, np.float32)
+    rows, columns = kernel.shape
+    values[:rows, :columns] = kernel
+    return spectrum(np.roll(values, (-(rows // 2), -(columns // 2)), (0, 1)))
+
+
+def slopes(shape: tuple[int, int]) -> tuple[Spectrum, Spectrum]:
+    """The spectra of the differences to the next pixel, down and across."""
+    rows = np.exp(2j * np.pi * np.fft.fftfreq(shape[0])) - 1
+    columns = np.exp(2j * np.pi * np.fft.rfftfreq(shape[1])) - 1
+    return rows[:, None].astype(np.complex64), columns[None].astype(np.complex64)
+
+
+def periodic(image: Image, margin: int) -> Image:
+    """An image that goes on beyond its edges, mirrored, and fades from each edge to the opposite.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)``.
+        margin: pixels above and on the left; below and on the right there are as many and what
+            makes the sides ones that a Fourier transform is fast for.
+    """
+    return _periodic_down(_periodic_down(image, margin).swapaxes(0, 1), margin).swapaxes(0, 1)
+
+
+def _periodic_down(image: NDArray[Any], margin: int) -> NDArray[Any]:
+    length = len(image)
+    gap = scipy.fft.next_fast_len(length + 2 * margin, real=True) - length
+    beyond = np.pad(image, [(gap, gap), *[(0, 0)] * (image.ndim - 1)], mode="reflect")
+    share = (np.arange(gap, dtype=np.float32) + 0.5) / gap
+    fading = (0.5 + 0.5 * np.cos(np.pi * share)).reshape(-1, *[1] * (image.ndim - 1))
+    between = fading * beyond[gap + length :] + (1 - fading) * beyond[:gap]
+    return np.concatenate([between[gap - margin :], image, between[: gap - margin]])

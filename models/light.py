@@ -1,0 +1,28 @@
+"""Pixel values and the light they stand for."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+"""``(H, W, 3)`` in [0, 1], unless said otherwise."""
+
+
+def to_linear(image: Image) -> Image:
+    """sRGB values to linear light (IEC 61966-2-1)."""
+    curve = _power((image + 0.055) / 1.055, 2.4)
+    return np.where(image <= 0.04045, image / 12.92, curve)
+
+
+def to_srgb(image: Image) -> Image:
+    """Linear light to sRGB values, clipped to [0, 1] (IEC 61966-2-1)."""
+    image = np.clip(image, 0, 1)
+    curve = 1.055 * _power(image, 1 / 2.4) - 0.055
+    return np.where(image <= 0.0031308, image * 12.92, curve)
+
+
+def _power(image: Image, exponent: float) -> Image:
+    # Several times as fast as NumPy's where that has no vector code for it.
+    return np.asarray(cv2.pow(image, exponent), np.float32).reshape(image.shape)

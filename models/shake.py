@@ -1,0 +1,291 @@
+"""Camera shake: the blur kernel of a whole photograph, told blindly from its edges.
+
+A hand that moves while the shutter is open blurs every place of a photograph alike, and undoing
+that needs more than a network of small reach sees: the kernel, which the whole photograph tells.
+It is found as the one that makes the blurred edges of sharp ones, coarse to fine, in turns with a
+picture that has as few edges as can be (Xu, Zheng, Jia, "Unnatural L0 sparse representation for
+natural image deblurring", CVPR 2013; the kernel in closed form and from the strongest edges: Cho,
+Lee, "Fast motion deblurring", SIGGRAPH Asia 2009). Nothing of it is learned. What is not surely
+shaken is left alone.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.deconvolution import (
+    Spectrum,
+    deconvolved_light,
+    periodic,
+    plane,
+    slopes,
+    spectrum,
+    transfer,
+)
+from models.light import Image, to_linear
+
+SIDE = 29
+"""Of the largest kernel, in pixels."""
+COARSEST = 5
+"""Side of the kernel that is found first, on a photograph shrunk as much."""
+WINDOW = 512
+"""Side of the part of a photograph that it is found in."""
+SMALLEST = 128
+"""A part that is smaller tells too little."""
+ROUNDS = 5
+"""Of picture and kernel in turns, at every size."""
+SPARSITIES = (0.004, 0.012)
+"""Two prices of an edge: the kernels for both must agree. After Xu, Zheng, Jia: 0.002 to 0.008."""
+CHEAPENING = 1.1
+"""What a price is divided by after every round."""
+STIFFEST = 100.0
+"""Where the auxiliary edges' weight, doubled from step to step, ends."""
+EDGES = 0.1
+"""Share of the pixels, those with the strongest edges, that a kernel is found from."""
+ROUGHNESS = 0.01
+"""Weight of a kernel's squares, over the mean energy of the edges."""
+FAINT = 0.05
+"""Weight, over the largest, below which a kernel has none."""
+SMOOTH = 0.4
+"""Correlation of neighbouring slopes, below which a photograph is sharp or noisy."""
+NARROWEST, WIDEST = 1.9, 10.0
+"""Pixels (:func:`radius`) of kernels that are believed: what is sharper is not shaken, and what is
+wider fills the square and is made up."""
+ALIKE = 0.8
+"""Correlation of two kernels that agree."""
+CALM = 0.03
+"""Noise (:func:`models.deconvolution.deconvolved_light`) for a trial, so that none is raised."""
+OUTSIDE = 10.0
+"""Weight of what a trial makes darker than black or brighter than white."""
+SURE = 0.97
+"""Correlation from which on a wide kernel is believed however the trial ends."""
+WIDE = 3.0
+"""Radius of such a kernel; one that is made up of a sharp photograph is narrower."""
+TWICE = 1.33
+"""How far the width found at half size may be from half of the width."""
+
+
+class Found(NamedTuple):
+    """A kernel and how natural the photograph is without it: below 1, the lower the better."""
+
+    kernel: Image
+    score: float
+
+
+def find_shake(pixels: NDArray[Any]) -> Image | None:
+    """The blur kernel of a shaken photograph, for :func:`models.deconvolution.deconvolved`.
+
+    Args:
+        pixels: ``(H, W, 3)`` sRGB: uint8, uint16 or floating in [0, 1].
+
+    Returns:
+        ``(29, 29)`` of sum 1, its centre of mass in the middle; None where the photograph is not
+        shaken, or not surely enough.
+    """
+    part = _part(pixels)
+    if min(part.shape[:2]) < SMALLEST or smoothness(part) < SMOOTH:
+        return None
+    light = to_linear(part).mean(2)
+    found: list[Found] = []
+    for sparsity in SPARSITIES:
+        kernel = estimate(light, sparsity)
+        if not NARROWEST <= radius(kernel) <= WIDEST:
+            return None
+        found.append(Found(kernel, _unnaturalness(part, kernel)))
+    best = min(found, key=lambda one: one.score)
+    agreement = min(likeness(a.kernel, b.kernel) for a, b in pairwise(found))
+    sure = agreement >= SURE and radius(best.kernel) >= WIDE
+    if not sure and (agreement < ALIKE or best.score >= 1):
+        return None
+    return best.kernel if _as_wide_at_half_size(light, best.kernel) else None
+
+
+def _as_wide_at_half_size(light: Image, kernel: Image) -> bool:
+    """Whether the photograph at half its size has a kernel half as wide.
+
+    Of a blur wider than the largest kernel, a narrow one explains the finest edges; the wide one
+    is found there.
+    """
+    size = light.shape[1] // 2, light.shape[0] // 2
+    half = estimate(_resized(light, size, cv2.INTER_AREA), SPARSITIES[-1])
+    return 1 / TWICE <= 2 * radius(half) / radius(kernel) <= TWICE
+
+
+def radius(kernel: Image) -> float:
+    """Root of the mean squared distance from the middle, in pixels."""
+    far = np.arange(len(kernel)) - len(kernel) // 2
+    return float(np.sqrt((kernel * (far[:, None] ** 2 + far**2)).sum()))
+
+
+def smoothness(image: Image) -> float:
+    """Correlation of slopes with those one pixel on, the mean of down and across.
+
+    Some 0.1 in sharp photographs, -0.5 in noise, 0.6 and more where all is blurred.
+    """
+    grey = image.mean(2)
+    found = []
+    for turned in (grey, grey.T):
+        slope = np.diff(turned, axis=0)
+        slope -= slope.mean()
+        energy = float((slope * slope).mean())
+        found.append(float((slope[1:] * slope[:-1]).mean()) / energy if energy > 0 else 0.0)
+    return sum(found) / len(found)
+
+
+def likeness(first: Image, second: Image) -> float:
+    """Correlation of two kernels, a little smoothed, where they lie on each other best."""
+    a, b = (cv2.GaussianBlur(kernel, (0, 0), 0.7) for kernel in (first, second))
+    best = max(
+        float((a * np.roll(b, (y, x), (0, 1))).sum()) for y in (-1, 0, 1) for x in (-1, 0, 1)
+    )
+    return best / float(np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+def estimate(light: Image, sparsity: float) -> Image:
+    """The kernel that a picture is blurred with, if it is.
+
+    Args:
+        light: ``(H, W)``, linear.
+        sparsity: price of an edge in the first round.
+
+    Returns:
+        ``(29, 29)`` of sum 1, its centre of mass in the middle.
+    """
+    kernel = np.zeros((COARSEST, COARSEST), np.float32)
+    kernel[COARSEST // 2, COARSEST // 2 - 1 : COARSEST // 2 + 1] = 0.5
+    for side in _sides():
+        kernel = _resized(kernel, (side, side), cv2.INTER_CUBIC)
+        kernel = _in_the_middle(_scaled(np.maximum(kernel, 0)))
+        scale = side / SIDE
+        size = round(scale * light.shape[1]), round(scale * light.shape[0])
+        blurred = periodic(_resized(light, size, cv2.INTER_AREA), side)
+        edges = _Edges(blurred)
+        for _ in range(ROUNDS):
+            kernel = edges.kernel(edges.sharpened(kernel, sparsity), side)
+            sparsity /= CHEAPENING
+        kernel = _in_the_middle(kernel)
+    return _centred(kernel)
+
+
+class _Edges:
+    """A blurred picture of one size, which goes on periodically."""
+
+    def __init__(self, blurred: Image) -> None:
+        self.shape = blurred.shape[0], blurred.shape[1]
+        self.blurred = spectrum(blurred)
+        self.slopes = slopes(self.shape)
+        self.energy = sum(np.abs(slope) ** 2 for slope in self.slopes)
+
+    def sharpened(self, kernel: Image, sparsity: float) -> Spectrum:
+        """The picture of few edges that the kernel makes the blurred one of: min over x of
+        |k * x - y|^2 + sparsity |edges of x|_0, by half-quadratic splitting."""
+        blur = transfer(kernel, self.shape)
+        data, power = blur.conj() * self.blurred, np.abs(blur) ** 2
+        sharp, weight = self.blurred, 2 * sparsity
+        while weight < STIFFEST:
+            down, across = self._edges(sharp)
+            kept = down * down + across * across >= sparsity / weight
+            edges = self._divergence(down * kept, across * kept)
+            sharp = (data + np.float32(weight) * edges) / (power + np.float32(weight) * self.energy)
+            weight *= 2
+        return sharp
+
+    def kernel(self, sharp: Spectrum, side: int) -> Image:
+        """The kernel that makes the blurred edges of the strongest sharp ones: least squares."""
+        edges = self._edges(sharp)
+        strength = edges[0] ** 2 + edges[1] ** 2
+        strong = strength >= np.quantile(strength, 1 - EDGES)
+        spectra = [spectrum(edge * strong) for edge in edges]
+        both = zip(spectra, self.slopes, strict=True)
+        shared = sum(edge.conj() * slope * self.blurred for edge, slope in both)
+        energy = np.abs(spectra[0]) ** 2 + np.abs(spectra[1]) ** 2
+        whole = plane(shared / (energy + np.float32(ROUGHNESS) * energy.mean()), self.shape)
+        return _cleaned(np.roll(whole, (side // 2, side // 2), (0, 1))[:side, :side])
+
+    def _edges(self, picture: Spectrum) -> tuple[Image, Image]:
+        down, across = (plane(slope * picture, self.shape) for slope in self.slopes)
+        return down, across
+
+    def _divergence(self, down: Image, across: Image) -> Spectrum:
+        first, second = self.slopes
+        return np.asarray(first.conj() * spectrum(down) + second.conj() * spectrum(across))
+
+
+def _sides() -> list[int]:
+    """Sides of the kernels, coarse to fine, each some 1.4 times the one before."""
+    sides = [SIDE]
+    while sides[-1] > COARSEST:
+        sides.append(max(round(sides[-1] / np.sqrt(2)) | 1, COARSEST))
+    return sides[::-1]
+
+
+def _cleaned(kernel: Image) -> Image:
+    """A kernel without negative and faint weights, and without scattered specks."""
+    kernel = np.where(kernel < FAINT * kernel.max(), 0, np.maximum(kernel, 0))
+    count, labels = cv2.connectedComponents((kernel > 0).astype(np.uint8), connectivity=8)
+    masses = np.bincount(labels.ravel(), kernel.ravel(), count)
+    return _scaled(np.where(masses[labels] < 2 * FAINT * masses.sum(), 0, kernel))
+
+
+def _resized(values: Image, size: tuple[int, int], interpolation: int) -> Image:
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), np.float32)
+
+
+def _scaled(kernel: Image) -> Image:
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def _offset(kernel: Image) -> tuple[float, float]:
+    """Of the centre of mass from the middle: down, across."""
+    far = np.arange(len(kernel)) - len(kernel) // 2
+    return float(kernel.sum(1) @ far), float(kernel.sum(0) @ far)
+
+
+def _in_the_middle(kernel: Image) -> Image:
+    """Moved by whole pixels."""
+    down, across = _offset(kernel)
+    return np.roll(kernel, (-round(down), -round(across)), (0, 1))
+
+
+def _centred(kernel: Image) -> Image:
+    """Moved by parts of a pixel: where in a blur a thing stood is not to be known, but its mean."""
+    down, across = _offset(kernel)
+    shift = np.array([[1, 0, -across], [0, 1, -down]], np.float32)
+    moved = cv2.warpAffine(kernel, shift, kernel.shape[::-1], flags=cv2.INTER_LINEAR)
+    return _scaled(np.asarray(moved, np.float32))
+
+
+def _unnaturalness(image: Image, kernel: Image) -> float:
+    """How rough a photograph is without a blur, and how far beyond black and white, against before.
+
+    Rough is a mean slope over the root of the mean square, which ringing raises and sharp edges
+    lower (Krishnan, Tay, Fergus, "Blind deconvolution using a normalized sparsity measure", CVPR
+    2011).
+    """
+    light = to_linear(image)
+    without = deconvolved_light(light, kernel, CALM)
+    beyond = float((np.maximum(-without, 0) + np.maximum(without - 1, 0)).mean())
+    return _roughness(without) / _roughness(light) + OUTSIDE * beyond / float(light.std())
+
+
+def _roughness(light: Image) -> float:
+    grey = light.mean(2)
+    squares = np.diff(grey, axis=0)[:, 1:] ** 2 + np.diff(grey, axis=1)[1:] ** 2
+    return float(np.sqrt(squares).mean() / np.sqrt(squares.mean()))
+
+
+def _part(pixels: NDArray[Any]) -> Image:
+    """The part of a photograph with the strongest edges, of at most a window, in [0, 1]."""
+    tops, lefts = (
+        sorted({0, (length - WINDOW) // 2, length - WINDOW}) if length > WINDOW else [0]
+        for length in pixels.shape[:2]
+    )
+    parts = [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
+    scale = np.float32(1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
+    images = [part.astype(np.float32) / scale for part in parts]
+    return max(images, key=lambda image: float(np.diff(image.mean(2), axis=0).std()))

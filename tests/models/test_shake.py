@@ -1,0 +1,84 @@
+"""Camera shake is found where it is, and nowhere else."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from models.deconvolution import deconvolved
+from models.light import Image, to_linear, to_srgb
+from models.shake import SIDE, find_shake, likeness, radius, smoothness
+
+
+@pytest.fixture(scope="module")
+def sharp() -> Image:
+    part = skimage.data.astronaut()[60:380, 90:410]
+    return np.float32(1 / 255) * part.astype(np.float32)
+
+
+def hook() -> Image:
+    """A shake of some ten pixels, its centre of mass in the middle."""
+    path = np.zeros((SIDE, SIDE), np.float32)
+    cv2.polylines(path, [np.array([[10, 9], [13, 17], [18, 18], [20, 13]])], False, 1.0, 1)
+    path = cv2.GaussianBlur(path, (3, 3), 0.5)
+    path /= path.sum()
+    far = np.arange(SIDE) - SIDE // 2
+    down, across = round(float(path.sum(1) @ far)), round(float(path.sum(0) @ far))
+    return np.roll(path, (-down, -across), (0, 1))
+
+
+def shaken(image: Image, kernel: Image) -> np.ndarray:
+    light = cv2.filter2D(
+        to_linear(image), -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101
+    )
+    noise = np.random.default_rng(0).normal(0, 1 / 255, image.shape)
+    return np.rint(255 * np.clip(to_srgb(np.asarray(light, np.float32)) + noise, 0, 1)).astype(
+        np.uint8
+    )
+
+
+def psnr(first: Image, second: Image) -> float:
+    return -10 * float(np.log10(np.mean((first - second) ** 2)))
+
+
+def test_a_shake_is_found_and_taken_out(sharp: Image) -> None:
+    before = shaken(sharp, hook())
+    found = find_shake(before)
+    assert found is not None
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+    assert likeness(found, hook()) > 0.85
+    assert radius(found) == pytest.approx(radius(hook()), rel=0.25)
+    values = before.astype(np.float32) / 255
+    assert psnr(deconvolved(values, found), sharp) > psnr(values, sharp) + 2
+    deep = find_shake(before.astype(np.uint16) * 257)
+    assert deep is not None
+    assert likeness(found, deep) > 0.999
+
+
+def test_sharp_noisy_and_small_photographs_are_left(sharp: Image) -> None:
+    assert find_shake(sharp) is None
+    noisy = shaken(sharp, hook()) + np.random.default_rng(1).normal(0, 15, sharp.shape)
+    assert find_shake(np.clip(noisy, 0, 255).astype(np.uint8)) is None
+    assert find_shake(shaken(sharp, hook())[:100, :100]) is None
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_nothing_is_found_in_nothing(value: int) -> None:
+    assert find_shake(np.full((200, 300, 3), value, np.uint8)) is None
+    ramp = np.linspace(0, 255, 200 * 300 * 3).reshape(200, 300, 3)
+    assert find_shake(ramp.astype(np.uint8)) is None
+
+
+def test_smoothness_tells_blur_from_noise(sharp: Image) -> None:
+    noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
+    assert smoothness(noise) == pytest.approx(-0.5, abs=0.1)
+    assert smoothness(sharp) < 0.4
+    assert smoothness(shaken(sharp, hook()).astype(np.float32)) > 0.6
+
+
+def test_likeness() -> None:
+    assert likeness(hook(), hook()) == pytest.approx(1)
+    assert likeness(hook(), np.roll(hook(), (1, -1), (0, 1))) == pytest.approx(1, abs=1e-3)
+    assert likeness(hook(), hook()[::-1, ::-1]) < 0.9

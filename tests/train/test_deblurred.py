@@ -1,0 +1,58 @@
+"""Blurred patches as a network gets them that sees deconvolved photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from models.shake import likeness
+from train import degradations
+from train.deblurred import mistaken, random_deblurred
+from train.degradations import Image
+from train.parts import Synthesised
+from train.sources import SourceOptions, gather
+
+
+@pytest.fixture(scope="module")
+def sharp() -> Image:
+    return degradations.floating(skimage.data.astronaut()[100:228, 150:278])
+
+
+def psnr(first: Image, second: Image) -> float:
+    return -10 * float(np.log10(np.mean((first - second) ** 2)))
+
+
+def test_many_are_sharper_than_they_were(sharp: Image) -> None:
+    gains = []
+    for seed in range(30):
+        before = degradations.random_motion_blur(sharp, np.random.default_rng(seed))
+        after = random_deblurred(sharp, np.random.default_rng(seed))
+        assert after.shape == sharp.shape
+        assert np.isfinite(after).all()
+        gains.append(psnr(after, sharp) - psnr(before, sharp))
+    assert sum(gain > 1 for gain in gains) >= 8, "deconvolved"
+    assert sum(abs(gain) < 1 for gain in gains) >= 5, "left as they are"
+
+
+def test_a_mistaken_kernel_is_nearly_the_true_one() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        kernel = degradations.shake_kernel(rng, 14)
+        other = mistaken(kernel, rng)
+        assert other.shape == kernel.shape
+        assert other.sum() == pytest.approx(1, abs=1e-5)
+        assert other.min() >= 0
+        assert 0.6 < likeness(kernel, other) < 0.9999
+
+
+@pytest.mark.parametrize("deblurred", [False, True])
+def test_the_source_follows_the_network(tmp_path: Path, deblurred: bool) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    (source,) = gather(["deblur"], None, [tmp_path], SourceOptions(deblurred=deblurred, holdout=0))
+    ((_, part),) = source.parts
+    assert isinstance(part, Synthesised)
+    assert (part.degrade is random_deblurred) == deblurred

@@ -1,0 +1,42 @@
+"""Blurred patches as a network gets them whose photographs are deconvolved first."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from models.deconvolution import deconvolved
+from models.light import Image
+from models.shake import NARROWEST, WIDEST, radius
+from train import degradations
+
+FOUND = 0.8
+"""How often the kernel of a blur that is wide enough is found."""
+COMPRESSED = 0.25
+"""How often a blurred photograph has been a JPEG."""
+
+
+def random_deblurred(image: Image, rng: np.random.Generator) -> Image:
+    """Camera shake as :func:`train.degradations.random_motion_blur` draws it, taken back as
+    :mod:`models.shake` would have it: where it is wide enough, and not quite."""
+    extent = degradations.random_extent(rng)
+    kernel = degradations.shake_kernel(rng, extent)
+    blurred = degradations.motion_blur(image, kernel)
+    blurred = degradations.gaussian_noise(blurred, rng, rng.uniform(0, 2))
+    if rng.random() < COMPRESSED:
+        blurred = degradations.jpeg(blurred, int(rng.integers(75, 98)))
+    if not NARROWEST <= radius(kernel) <= WIDEST or rng.random() >= FOUND:
+        return blurred
+    return deconvolved(np.clip(blurred, 0, 1), mistaken(kernel, rng))
+
+
+def mistaken(kernel: Image, rng: np.random.Generator) -> Image:
+    """A kernel as it is estimated: softer, a little uneven, without its faintest weights, and off
+    by parts of a pixel. After estimates beside the kernels they are of (docs/training.md)."""
+    soft = cv2.GaussianBlur(kernel, (0, 0), rng.uniform(0.25, 0.9))
+    uneven = np.exp(rng.normal(0, rng.uniform(0, 0.4), kernel.shape)).astype(np.float32)
+    values = np.maximum(soft * uneven - rng.uniform(0, 0.05) * soft.max(), 0)
+    down, across = rng.normal(0, 0.3, 2)
+    shift = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    moved = np.asarray(cv2.warpAffine(values, shift, kernel.shape[::-1]), np.float32)
+    return moved / moved.sum()
