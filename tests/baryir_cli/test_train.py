@@ -200,7 +200,9 @@ def test_notes_on_what_may_not_be_meant(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2)
     assert baryir(*asked, "--out", tmp_path / "a") == 0
     said = capsys.readouterr().err
-    assert "the warm-up takes 200 steps and the run has 2; say --warm-up for a shorter one\n" in said
+    assert (
+        "the warm-up takes 200 steps and the run has 2; say --warm-up for a shorter one\n" in said
+    )
     assert "with one source there is no barycenter to find" in said
     assert "paper objective, network tiny, 0.3 M parameters, rmsprop, step schedule, cpu" in said
     assert baryir(*asked, "--warm-up", 1, "--losses", "none", "--out", tmp_path / "b") == 0
