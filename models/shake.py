@@ -97,10 +97,10 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
         if not NARROWEST <= radius(kernel) <= WIDEST:
             return None
         found.append(Found(kernel, _unnaturalness(part, kernel)))
-    best = min(found, key=lambda one: one.score)
+    best, worst = (pick(found, key=lambda one: one.score) for pick in (min, max))
     agreement = min(likeness(a.kernel, b.kernel) for a, b in pairwise(found))
     sure = agreement >= SURE and radius(best.kernel) >= WIDE
-    if not sure and (agreement < ALIKE or best.score >= 1):
+    if not sure and (agreement < ALIKE or worst.score >= 1):
         return None
     return best.kernel if _as_wide_at_half_size(light, best.kernel) else None
 

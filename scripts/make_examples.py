@@ -40,7 +40,7 @@ def haze(image: Image, _rng: np.random.Generator) -> Image:
 
 
 def blur(image: Image, rng: np.random.Generator) -> Image:
-    blurred = degradations.motion_blur(image, degradations.shake_kernel(rng, 9))
+    blurred = degradations.motion_blur(image, degradations.shake_kernel(rng, 12))
     return degradations.gaussian_noise(blurred, rng, 1)
 
 
@@ -48,15 +48,11 @@ def dark(image: Image, rng: np.random.Generator) -> Image:
     return degradations.low_light(image, rng, exposure=2**-6, shot=5e-5, read=5e-4)
 
 
-def eyes() -> np.ndarray:
-    return data.chelsea()[20:220, 60:420]
-
-
 EXAMPLES: dict[str, tuple[Callable[[], np.ndarray], int, Degrade]] = {
     "noise-cat.png": (data.chelsea, 448, noise),
     "rain-astronaut.png": (data.astronaut, 400, rain),
     "haze-rocket.jpg": (data.rocket, 512, haze),
-    "blur-cat.png": (eyes, 360, blur),
+    "blur-astronaut.png": (data.astronaut, 400, blur),
     "dark-coffee.png": (data.coffee, 448, dark),
 }
 
