@@ -255,9 +255,9 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
     there = [path for paths in found.values() for path in paths]
     if there and not batch.overwrite:
         outputs = sum(len(job.outputs) for job in jobs)
+        choices = "--overwrite" if batch.in_place else "--skip-existing or --overwrite"
         raise UsageError(
-            f"{there[0]} is there already ({len(there)} of {outputs} outputs are); "
-            "say --skip-existing or --overwrite"
+            f"{there[0]} is there already ({len(there)} of {outputs} outputs are); say {choices}"
         )
     return set()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.fft
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -135,12 +136,13 @@ class _Course:
         """A part of the image without its shake, which the parts around it tell too."""
         if self.shake is None:
             raise ValueError("the image is not shaken")
-        reach = 2 * len(self.shake)
+        reach = 4 * len(self.shake)
         top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
         around = self.pixels[top : rows.stop + reach, left : span.stop + reach]
         values = around.astype(np.float32) / np.float32(_full_scale(around.dtype))
         inner = slice(rows.start - top, rows.stop - top), slice(span.start - left, span.stop - left)
-        return deconvolved(values, self.shake)[inner]
+        with scipy.fft.set_workers(torch.get_num_threads()):
+            return deconvolved(values, self.shake)[inner]
 
 
 class Engine:
@@ -307,9 +309,7 @@ class Engine:
         )
         restored = np.empty(pixels.shape, pixels.dtype)
         tone, overview = self._tone(pixels), self._overview(pixels, report)
-        shake = find_shake(pixels) if self.config.deconvolve else None
-        if shake is not None:
-            report.shake = radius(shake)
+        shake = self._shake(pixels, report)
         result, along, across, turned = restored, vertical, horizontal, False
         if horizontal.length > vertical.length:
             pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
@@ -381,6 +381,15 @@ class Engine:
         picture = torch.from_numpy(picture_of(pixels, self.config.scene)).permute(2, 0, 1)
         picture = picture / _full_scale(pixels.dtype)
         return considered(self.master.judge, picture[None]).to(self.device)
+
+    def _shake(self, pixels: Pixels, report: Report) -> Image | None:
+        """The kernel of the image's shake, for a network that is spared it."""
+        if not self.config.deconvolve:
+            return None
+        with scipy.fft.set_workers(torch.get_num_threads()):
+            shake = find_shake(pixels)
+        report.shake = 0.0 if shake is None else radius(shake)
+        return shake
 
     def _overview(self, pixels: Pixels, report: Report) -> Overview | None:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""

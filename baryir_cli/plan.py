@@ -192,9 +192,9 @@ def _unique_sources(found: list[_Found]) -> list[_Found]:
 
 def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[_Found]:
     """Leaves out what an earlier run of the same command wrote beside its inputs."""
-    if not naming.suffix:
-        return found
-    written = {os.path.abspath(output / name) for name in _names(found, naming)}
+    targets = [output / name for name in _names(found, naming)]
+    written = {os.path.abspath(t) for t in targets if naming.suffix}
+    written |= {os.path.abspath(c) for t in targets if (c := _comparison(t, naming))}
     return [f for f in found if os.path.abspath(f.path) not in written]
 
 

@@ -2,8 +2,8 @@
 
 For files that come without their config. What shapes do not tell is taken as the presets have it:
 the heads of blocks without attention, which they ignore, and switches without a tensor of their
-own: what is fed to the decoder, the margin, and the side of a judge's picture, which are those of
-the preset with these shapes.
+own: what is fed to the decoder, the margin, deconvolution, and the side of a judge's picture, which
+are those of the preset with these shapes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Deconvolution: a photograph without a blur whose kernel is known."""
+"""Deconvolution: a photograph without a blur whose kernel is known.
+
+On one thread, unless ``scipy.fft.set_workers`` says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,12 @@ def deconvolved_light(light: Image, kernel: Image, noise: float) -> Image:
 
 def spectrum(values: Image) -> Spectrum:
     """Of a plane ``(H, W)`` that is taken to go on periodically."""
-    return np.asarray(scipy.fft.rfft2(values, workers=-1))
+    return np.asarray(scipy.fft.rfft2(values))
 
 
 def plane(values: Spectrum, shape: tuple[int, int]) -> Image:
     """The inverse of :func:`spectrum`."""
-    return np.asarray(scipy.fft.irfft2(values, s=shape, workers=-1))
+    return np.asarray(scipy.fft.irfft2(values, s=shape))
 
 
 def transfer(kernel: Image, shape: tuple[int, int]) -> Spectrum:

@@ -11,7 +11,7 @@ shaken is left alone.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import cv2
@@ -35,8 +35,14 @@ COARSEST = 5
 """Side of the kernel that is found first, on a photograph shrunk as much."""
 WINDOW = 512
 """Side of the part of a photograph that it is found in."""
-SMALLEST = 128
-"""A part that is smaller tells too little."""
+SMALLEST = 192
+"""A side that is shorter tells too little."""
+CELL = 64
+"""Side of the squares that a photograph is looked at in."""
+STRONG = 0.3
+"""Energy of the slopes in a cell, over the largest, that makes it count."""
+SHARP = 0.3
+"""Correlation of neighbouring slopes, below which such a cell is sharp."""
 ROUNDS = 5
 """Of picture and kernel in turns, at every size."""
 SPARSITIES = (0.004, 0.012)
@@ -87,8 +93,10 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
         ``(29, 29)`` of sum 1, its centre of mass in the middle; None where the photograph is not
         shaken, or not surely enough.
     """
-    part = _part(pixels)
-    if min(part.shape[:2]) < SMALLEST or smoothness(part) < SMOOTH:
+    if min(pixels.shape[:2]) < SMALLEST:
+        return None
+    part = _strongest(pixels)
+    if part is None or smoothness(part) < SMOOTH:
         return None
     light = to_linear(part).mean(2)
     found: list[Found] = []
@@ -229,7 +237,9 @@ def _cleaned(kernel: Image) -> Image:
     kernel = np.where(kernel < FAINT * kernel.max(), 0, np.maximum(kernel, 0))
     count, labels = cv2.connectedComponents((kernel > 0).astype(np.uint8), connectivity=8)
     masses = np.bincount(labels.ravel(), kernel.ravel(), count)
-    return _scaled(np.where(masses[labels] < 2 * FAINT * masses.sum(), 0, kernel))
+    # The heaviest stays, however many there are: a regular pattern has many alike.
+    least = min(2 * FAINT * masses.sum(), masses.max())
+    return _scaled(np.where(masses[labels] < least, 0, kernel))
 
 
 def _resized(values: Image, size: tuple[int, int], interpolation: int) -> Image:
@@ -237,7 +247,13 @@ def _resized(values: Image, size: tuple[int, int], interpolation: int) -> Image:
 
 
 def _scaled(kernel: Image) -> Image:
-    return np.asarray(kernel / kernel.sum(), np.float32)
+    """Of sum 1; a point where there is nothing to scale."""
+    total = kernel.sum()
+    if total > 0:
+        return np.asarray(kernel / total, np.float32)
+    point = np.zeros(kernel.shape, np.float32)
+    point[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
+    return point
 
 
 def _offset(kernel: Image) -> tuple[float, float]:
@@ -279,13 +295,32 @@ def _roughness(light: Image) -> float:
     return float(np.sqrt(squares).mean() / np.sqrt(squares.mean()))
 
 
-def _part(pixels: NDArray[Any]) -> Image:
-    """The part of a photograph with the strongest edges, of at most a window, in [0, 1]."""
-    tops, lefts = (
-        sorted({0, (length - WINDOW) // 2, length - WINDOW}) if length > WINDOW else [0]
-        for length in pixels.shape[:2]
-    )
-    parts = [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
+def _strongest(pixels: NDArray[Any]) -> Image | None:
+    """The window of a photograph with the strongest slopes; None where any strong ones are sharp.
+
+    All of the photograph is looked at, in cells: what is sharp somewhere was not shaken.
+    """
+    rows, columns = (length // CELL for length in pixels.shape[:2])
+    cells = [
+        pixels[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)]
+        for row, column in product(range(rows), range(columns))
+    ]
+    energy = np.array([_slope_energy(_floating(cell)) for cell in cells]).reshape(rows, columns)
+    strong = np.flatnonzero(energy >= STRONG * energy.max())
+    if any(smoothness(_floating(cells[n])) < SHARP for n in strong):
+        return None
+    shown = min(rows, WINDOW // CELL), min(columns, WINDOW // CELL)
+    sums = np.lib.stride_tricks.sliding_window_view(energy, shown).sum((2, 3))
+    top, left = (CELL * int(n) for n in np.unravel_index(sums.argmax(), sums.shape))
+    return _floating(pixels[top : top + WINDOW, left : left + WINDOW])
+
+
+def _slope_energy(image: Image) -> float:
+    grey = image.mean(2)
+    return sum(float((np.diff(grey, axis=axis) ** 2).mean()) for axis in (0, 1))
+
+
+def _floating(pixels: NDArray[Any]) -> Image:
+    """Pixels of any kind in [0, 1]."""
     scale = np.float32(1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
-    images = [part.astype(np.float32) / scale for part in parts]
-    return max(images, key=lambda image: float(np.diff(image.mean(2), axis=0).std()))
+    return pixels.astype(np.float32) / scale

@@ -54,7 +54,7 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     paths = images_below(args.clean)
     results = []
-    for path in rng.choice(np.array(paths, object), args.count):
+    for path in rng.choice(np.array(paths, object), args.count, replace=False):
         results.append(trial(read(path)[:SIDE, :SIDE], rng))
         print(f"{path.name}: found {results[-1][0]}, {results[-1][1]:+.2f} dB", flush=True)
     found, gains, possible = np.array(results, float).T

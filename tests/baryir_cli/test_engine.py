@@ -223,8 +223,8 @@ def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) ->
     inside = slice(30, -30), slice(30, -30)
     apart = tiled[inside].astype(float) - whole[inside]
     assert 20 * np.log10(255 / apart.std()) > 45
-    half, _ = Engine(network, tile=0).restore(pixels, strength=0.0)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(half, pixels)
+    half, _ = Engine(network, tile=0, precision="fp32").restore(pixels, strength=0.5)  # type: ignore[arg-type]
+    assert np.abs(half - (pixels / 2 + 255 * expected / 2)).max() < 0.51
 
 
 def test_a_sharp_image_has_no_shake_to_take_out() -> None:

@@ -168,6 +168,15 @@ def test_comparisons_do_not_meet(tmp_path: Path) -> None:
         plan([tmp_path, pictured], tmp_path / "out", Naming(compare=True))
 
 
+def test_results_among_given_files_are_no_images(tmp_path: Path) -> None:
+    """As a shell's ``*.jpg`` gives them."""
+    files = [tmp_path / name for name in ["a.jpg", "a_r.jpg", "a_r.jpg.compare.jpg"]]
+    for path in files:
+        path.touch()
+    (job,) = plan(files, tmp_path, Naming(suffix="_r", compare=True))
+    assert job.source == files[0]
+
+
 def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
     before = plan([tree / "in"], tree / "out", Naming())
     pictured = tree / "in" / "a.jpg.compare.jpg"

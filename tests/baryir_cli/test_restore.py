@@ -157,11 +157,17 @@ def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     assert "0 done, 3 skipped" in capsys.readouterr().err
 
 
-def test_in_place_with_comparisons(restore: Run, photos: Path) -> None:
+def test_in_place_with_comparisons(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
     before = (photos / "a.png").read_bytes()
     assert restore(photos, photos, "--in-place", "--compare") == 0
     assert (photos / "a.png").read_bytes() != before
     assert (photos / "a.png.compare.jpg").exists()
+    capsys.readouterr()
+    assert restore(photos, photos, "--in-place", "--compare") == 2
+    assert "say --overwrite\n" in capsys.readouterr().err
+    assert restore(photos, photos, "--in-place", "--compare", "--overwrite") == 0
 
 
 def test_an_output_without_its_comparison_is_left(

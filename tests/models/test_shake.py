@@ -64,11 +64,31 @@ def test_sharp_noisy_and_small_photographs_are_left(sharp: Image) -> None:
     assert find_shake(shaken(sharp, hook())[:100, :100]) is None
 
 
+def test_a_sharp_thing_before_a_blurred_background_is_not_shaken(sharp: Image) -> None:
+    whole = np.tile(sharp, (2, 3, 1))
+    scene = shaken(whole, hook())
+    assert find_shake(scene) is not None
+    scene[100:240, 500:640] = np.rint(255 * whole[100:240, 500:640])
+    assert find_shake(scene) is None
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_nothing_is_found_in_nothing(value: int) -> None:
     assert find_shake(np.full((200, 300, 3), value, np.uint8)) is None
-    ramp = np.linspace(0, 255, 200 * 300 * 3).reshape(200, 300, 3)
-    assert find_shake(ramp.astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize("period", [6, 8])
+def test_a_regular_pattern_is_no_shake(period: int) -> None:
+    """Its kernels are many alike, none of them heavy."""
+    wave = np.sin(2 * np.pi * np.arange(256) / period)
+    values = 0.5 + 0.2 * wave[:, None] + 0.2 * wave
+    assert find_shake(np.repeat(values[..., None], 3, 2).astype(np.float32)) is None
+
+
+def test_a_shake_wider_than_can_be_found_is_left(sharp: Image) -> None:
+    path = np.zeros((81, 81), np.float32)
+    cv2.polylines(path, [np.array([[10, 20], [40, 30], [45, 60], [70, 55]])], False, 1.0, 1)
+    assert find_shake(shaken(np.tile(sharp, (2, 2, 1)), path / path.sum())) is None
 
 
 def test_smoothness_tells_blur_from_noise(sharp: Image) -> None:
