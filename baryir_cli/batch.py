@@ -191,10 +191,10 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     from baryir_cli.console import Display, messages
 
     begin = prepare()
-    _make_folders(jobs)
     console = messages()
     with Display(console, len(jobs), quiet=batch.as_json) as display:
         work = begin(display)
+        _make_folders(jobs)
         started = time.perf_counter()
         for result in _results(jobs, present, work, naming.format, batch, display):
             display.add(result)

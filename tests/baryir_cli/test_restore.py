@@ -157,6 +157,11 @@ def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     assert "0 done, 3 skipped" in capsys.readouterr().err
 
 
+def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
+    assert restore(photos, photos.parent / "out", "--tile", "128", "--overlap", "500") == 2
+    assert not (photos.parent / "out").exists()
+
+
 def test_in_place_with_comparisons(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
