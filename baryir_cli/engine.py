@@ -21,7 +21,7 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, even_axis
 from models.deconvolution import deconvolved
-from models.light import Image
+from models.light import Image, floating
 from models.network import BaryIR, channels_last
 from models.scene import considered, picture_of
 from models.shake import find_shake, radius
@@ -132,18 +132,6 @@ class _Course:
     overview: Overview | None
     shake: Image | None
 
-    def steadied(self, rows: slice, span: slice) -> Image:
-        """A part of the image without its shake, which the parts around it tell too."""
-        if self.shake is None:
-            raise ValueError("the image is not shaken")
-        reach = 4 * len(self.shake)
-        top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
-        around = self.pixels[top : rows.stop + reach, left : span.stop + reach]
-        values = around.astype(np.float32) / np.float32(_full_scale(around.dtype))
-        inner = slice(rows.start - top, rows.stop - top), slice(span.start - left, span.stop - left)
-        with scipy.fft.set_workers(torch.get_num_threads()):
-            return deconvolved(values, self.shake)[inner]
-
 
 class Engine:
     """Runs a network over images tile by tile.
@@ -214,7 +202,8 @@ class Engine:
             vertical, horizontal = self._axes(*pixels.shape[:2])
             failure = ""
             try:
-                return self._tiled(pixels, vertical, horizontal, strength, progress)
+                with scipy.fft.set_workers(torch.get_num_threads()):
+                    return self._tiled(pixels, vertical, horizontal, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -357,7 +346,8 @@ class Engine:
         tiles = torch.stack([self._image(course.pixels[rows, span]) for span in spans])
         seen = tiles
         if course.shake is not None:
-            seen = torch.stack([self._image(course.steadied(rows, span)) for span in spans])
+            parts = [_steadied(course.pixels, course.shake, rows, span) for span in spans]
+            seen = torch.stack([self._image(part) for part in parts])
         ends = self._margins(along, rows), self._margins(across, spans[0])
         boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
         size = along.length, across.length
@@ -365,10 +355,10 @@ class Engine:
             boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
             ends, size = ends[::-1], size[::-1]
         places = None if course.tone is None else Places(boxes, size, course.tone)
+        upright = seen.transpose(2, 3) if course.turned else seen
+        corrections = self._correct(upright, ends, places, report)
         if course.turned:
-            corrections = self._correct(seen.transpose(2, 3), ends, places, report).transpose(2, 3)
-        else:
-            corrections = self._correct(seen, ends, places, report)
+            corrections = corrections.transpose(2, 3)
         return corrections if course.shake is None else corrections + (seen - tiles)
 
     def _tone(self, pixels: Pixels) -> Tensor | None:
@@ -386,8 +376,7 @@ class Engine:
         """The kernel of the image's shake, for a network that is spared it."""
         if not self.config.deconvolve:
             return None
-        with scipy.fft.set_workers(torch.get_num_threads()):
-            shake = find_shake(pixels)
+        shake = find_shake(pixels)
         report.shake = 0.0 if shake is None else radius(shake)
         return shake
 
@@ -476,6 +465,15 @@ class Engine:
     def _on_device(self, array: NDArray) -> Tensor:
         # A read-only array, as Pillow gives, would make torch warn.
         return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(self.device)
+
+
+def _steadied(pixels: Pixels, shake: Image, rows: slice, span: slice) -> Image:
+    """A part of an image without its shake, which the parts around it tell too."""
+    reach = 4 * len(shake)
+    top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
+    around = pixels[top : rows.stop + reach, left : span.stop + reach]
+    inner = slice(rows.start - top, rows.stop - top), slice(span.start - left, span.stop - left)
+    return deconvolved(floating(around), shake)[inner]
 
 
 def pixel_bytes(engine: Engine) -> int:

@@ -76,10 +76,10 @@ def _told(config: NetworkConfig, scene: int) -> NetworkConfig:
 def describe(config: NetworkConfig) -> str:
     """One line for people."""
     blocks, heads = (" ".join(map(str, values)) for values in (config.blocks, config.heads))
-    judge = ", scene judge" * bool(config.scene) + ", deconvolution" * config.deconvolve
+    extras = ", scene judge" * bool(config.scene) + ", deconvolution" * config.deconvolve
     return (
         f"{config.conditioning} decoder, {config.block} blocks, width {config.width}, "
-        f"blocks {blocks}, heads {heads}{judge}"
+        f"blocks {blocks}, heads {heads}{extras}"
     )
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 """``(H, W, 3)`` in [0, 1], unless said otherwise."""
+
+
+def floating(pixels: NDArray[Any]) -> Image:
+    """Pixels of any kind in [0, 1]: whole numbers over the largest, floating as they are."""
+    scale = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    return pixels.astype(np.float32) / np.float32(scale)
 
 
 def to_linear(image: Image) -> Image:

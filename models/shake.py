@@ -27,7 +27,7 @@ from models.deconvolution import (
     spectrum,
     transfer,
 )
-from models.light import Image, to_linear
+from models.light import Image, floating, to_linear
 
 SIDE = 29
 """Of the largest kernel, in pixels."""
@@ -305,22 +305,16 @@ def _strongest(pixels: NDArray[Any]) -> Image | None:
         pixels[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)]
         for row, column in product(range(rows), range(columns))
     ]
-    energy = np.array([_slope_energy(_floating(cell)) for cell in cells]).reshape(rows, columns)
+    energy = np.array([_slope_energy(floating(cell)) for cell in cells]).reshape(rows, columns)
     strong = np.flatnonzero(energy >= STRONG * energy.max())
-    if any(smoothness(_floating(cells[n])) < SHARP for n in strong):
+    if any(smoothness(floating(cells[n])) < SHARP for n in strong):
         return None
     shown = min(rows, WINDOW // CELL), min(columns, WINDOW // CELL)
     sums = np.lib.stride_tricks.sliding_window_view(energy, shown).sum((2, 3))
     top, left = (CELL * int(n) for n in np.unravel_index(sums.argmax(), sums.shape))
-    return _floating(pixels[top : top + WINDOW, left : left + WINDOW])
+    return floating(pixels[top : top + WINDOW, left : left + WINDOW])
 
 
 def _slope_energy(image: Image) -> float:
     grey = image.mean(2)
     return sum(float((np.diff(grey, axis=axis) ** 2).mean()) for axis in (0, 1))
-
-
-def _floating(pixels: NDArray[Any]) -> Image:
-    """Pixels of any kind in [0, 1]."""
-    scale = np.float32(1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
-    return pixels.astype(np.float32) / scale

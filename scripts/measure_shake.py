@@ -10,33 +10,27 @@ In each FOLDER, and in CLEAN as it is, the photographs are counted that are take
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
+from skimage.metrics import peak_signal_noise_ratio
 
 from models.deconvolution import deconvolved
 from models.light import Image
 from models.shake import find_shake
 from train import degradations
 from train.folders import images_below
+from train.images import ImageCache
+
+psnr = partial(peak_signal_noise_ratio, data_range=1)
 
 SIDE = 512
 
 
-def read(path: Path) -> Image:
-    return degradations.floating(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
-
-
-def psnr(first: Image, second: Image) -> float:
-    return -10 * float(np.log10(np.mean((first - second) ** 2)))
-
-
 def trial(sharp: Image, rng: np.random.Generator) -> tuple[bool, float, float]:
     """Whether the shake is found, what that gains, and what the true kernel would, in decibels."""
-    kernel = degradations.shake_kernel(rng, degradations.random_extent(rng))
-    blurred = degradations.motion_blur(sharp, kernel)
-    blurred = degradations.gaussian_noise(blurred, rng, rng.uniform(0, 2))
+    blurred, kernel = degradations.random_shake(sharp, rng)
     blurred = degradations.floating(degradations.quantise(blurred))
     before = psnr(blurred, sharp)
     found = find_shake(blurred)
@@ -51,11 +45,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    rng = np.random.default_rng(args.seed)
+    rng, images = np.random.default_rng(args.seed), ImageCache()
     paths = images_below(args.clean)
     results = []
     for path in rng.choice(np.array(paths, object), args.count, replace=False):
-        results.append(trial(read(path)[:SIDE, :SIDE], rng))
+        results.append(trial(degradations.floating(images.read(path)[:SIDE, :SIDE]), rng))
         print(f"{path.name}: found {results[-1][0]}, {results[-1][1]:+.2f} dB", flush=True)
     found, gains, possible = np.array(results, float).T
     print(
@@ -64,7 +58,7 @@ def main() -> None:
     )
     for folder in (args.clean, *args.folders):
         all_of_it = images_below(folder)
-        shaken = [path.name for path in all_of_it if find_shake(read(path)) is not None]
+        shaken = [path.name for path in all_of_it if find_shake(images.read(path)) is not None]
         print(f"{folder}: {len(shaken)} of {len(all_of_it)} taken to be shaken", *shaken)
 
 

@@ -19,10 +19,7 @@ COMPRESSED = 0.25
 def random_deblurred(image: Image, rng: np.random.Generator) -> Image:
     """Camera shake as :func:`train.degradations.random_motion_blur` draws it, taken back as
     :mod:`models.shake` would have it: where it is wide enough, and not quite."""
-    extent = degradations.random_extent(rng)
-    kernel = degradations.shake_kernel(rng, extent)
-    blurred = degradations.motion_blur(image, kernel)
-    blurred = degradations.gaussian_noise(blurred, rng, rng.uniform(0, 2))
+    blurred, kernel = degradations.random_shake(image, rng)
     if rng.random() < COMPRESSED:
         blurred = degradations.jpeg(blurred, int(rng.integers(75, 98)))
     if not NARROWEST <= radius(kernel) <= WIDEST or rng.random() >= FOUND:

@@ -17,11 +17,11 @@ from torch import Tensor
 from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
 from baryir_cli.errors import UsageError, UserError
 from models.deconvolution import deconvolved
-from models.light import to_linear, to_srgb
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
 from models.scene import FIELDS, SHADES, Scene, considered
 from models.shake import find_shake, radius
+from train import degradations
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +195,8 @@ def test_blended_tiles_of_a_constant_correction_show_no_seam() -> None:
 
 def shaken(height: int, width: int, kernel: np.ndarray) -> np.ndarray:
     """A photograph that a shake has blurred."""
-    part = skimage.data.astronaut()[60:, 90:][:height, :width].astype(np.float32) / 255
-    light = cv2.filter2D(to_linear(part), -1, kernel[::-1, ::-1])
-    return np.rint(255 * to_srgb(light)).astype(np.uint8)
+    part = skimage.data.astronaut()[60:, 90:][:height, :width]
+    return degradations.quantise(degradations.motion_blur(degradations.floating(part), kernel))
 
 
 @pytest.mark.parametrize("size", [(240, 330), (330, 240)])
@@ -230,7 +229,7 @@ def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) ->
 def test_a_sharp_image_has_no_shake_to_take_out() -> None:
     network = Shift(0.0)
     network.config = replace(network.config, deconvolve=True)
-    pixels = photo(140, 150)
+    pixels = skimage.data.astronaut()[60:300, 90:420]
     restored, report = Engine(network).restore(pixels)  # type: ignore[arg-type]
     assert report.shake == 0
     np.testing.assert_array_equal(restored, pixels)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio
 
 from models.deconvolution import deconvolved, periodic, plane, slopes, spectrum, transfer
-from models.light import Image, to_linear, to_srgb
+from models.light import Image
+from train.degradations import motion_blur
+
+psnr = partial(peak_signal_noise_ratio, data_range=1)
 
 
 def picture(height: int, width: int) -> Image:
@@ -25,21 +31,10 @@ def kernel() -> Image:
     return values / values.sum()
 
 
-def blurred(image: Image, kernel: Image) -> Image:
-    light = cv2.filter2D(
-        to_linear(image), -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101
-    )
-    return to_srgb(np.asarray(light, np.float32))
-
-
-def psnr(first: Image, second: Image) -> float:
-    return -10 * float(np.log10(np.mean((first - second) ** 2)))
-
-
 @pytest.mark.parametrize("size", [(96, 128), (61, 40)])
 def test_a_known_blur_is_taken_back(size: tuple[int, int]) -> None:
     sharp = picture(*size)
-    before = blurred(sharp, kernel())
+    before = motion_blur(sharp, kernel())
     after = deconvolved(before, kernel())
     assert after.shape == sharp.shape
     assert after.dtype == np.float32

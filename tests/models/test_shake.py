@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 import skimage.data
+from skimage.metrics import peak_signal_noise_ratio
 
 from models.deconvolution import deconvolved
-from models.light import Image, to_linear, to_srgb
+from models.light import Image
 from models.shake import SIDE, find_shake, likeness, radius, smoothness
+from train import degradations
+
+psnr = partial(peak_signal_noise_ratio, data_range=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +36,8 @@ def hook() -> Image:
 
 
 def shaken(image: Image, kernel: Image) -> np.ndarray:
-    light = cv2.filter2D(
-        to_linear(image), -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101
-    )
-    noise = np.random.default_rng(0).normal(0, 1 / 255, image.shape)
-    return np.rint(255 * np.clip(to_srgb(np.asarray(light, np.float32)) + noise, 0, 1)).astype(
-        np.uint8
-    )
-
-
-def psnr(first: Image, second: Image) -> float:
-    return -10 * float(np.log10(np.mean((first - second) ** 2)))
+    blurred = degradations.motion_blur(image, kernel)
+    return degradations.quantise(degradations.gaussian_noise(blurred, np.random.default_rng(0), 1))
 
 
 def test_a_shake_is_found_and_taken_out(sharp: Image) -> None:

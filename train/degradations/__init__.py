@@ -10,14 +10,14 @@ as the training sources do; a parameter that is given is used instead of the dra
 
 from __future__ import annotations
 
-from models.light import Image, to_linear, to_srgb
+from models.light import Image, floating, to_linear, to_srgb
 from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg
 from train.degradations.exposure import low_light, random_low_light
-from train.degradations.light import floating, quantise
+from train.degradations.light import quantise
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
-from train.degradations.shake import motion_blur, random_extent, random_motion_blur, shake_kernel
+from train.degradations.shake import motion_blur, random_motion_blur, random_shake, shake_kernel
 from train.degradations.streaks import rain, rain_layer, random_rain, shower_layer, veil
 from train.degradations.water import JERLOV, random_underwater, underwater
 
@@ -41,13 +41,13 @@ __all__ = [
     "quantise",
     "rain",
     "rain_layer",
-    "random_extent",
     "random_haze",
     "random_jpeg",
     "random_low_light",
     "random_motion_blur",
     "random_noise",
     "random_rain",
+    "random_shake",
     "random_underwater",
     "shake_kernel",
     "shower_layer",

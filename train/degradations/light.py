@@ -1,4 +1,4 @@
-"""Pixel values as they are degraded, and as they are stored."""
+"""Pixel values as they are stored, and parameters as they are drawn."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ T = TypeVar("T")
 def quantise(image: Image) -> NDArray[np.uint8]:
     """What a camera would have stored: clipped to [0, 1], rounded to 8 bits."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-
-
-def floating(pixels: NDArray[np.uint8]) -> Image:
-    """8-bit values as they are degraded: in [0, 1]."""
-    return pixels.astype(np.float32) / np.float32(255)
 
 
 def given_or(given: T | None, drawn: T) -> T:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.light import Image
-from train.degradations.light import floating, given_or, quantise
+from models.light import Image, floating
+from train.degradations.light import given_or, quantise
 
 
 def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Image:

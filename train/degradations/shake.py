@@ -69,11 +69,6 @@ def motion_blur(image: Image, kernel: Image) -> Image:
     return to_srgb(np.asarray(light, np.float32))
 
 
-def random_extent(rng: np.random.Generator) -> float:
-    """Pixels that a camera's path is across: 3 to 26, half of them below 9."""
-    return float(np.exp(rng.uniform(np.log(3), np.log(26))))
-
-
 def random_motion_blur(
     image: Image,
     rng: np.random.Generator,
@@ -81,11 +76,23 @@ def random_motion_blur(
     extent: float | None = None,
     sigma: float | None = None,
 ) -> Image:
-    """Camera shake of a :func:`random_extent`, and a little sensor noise.
+    """Camera shake of 3 to 26 pixels, half of it below 9, and a little sensor noise.
 
     Args:
         sigma: of that noise, in 8-bit steps.
     """
-    extent = given_or(extent, random_extent(rng))
-    blurred = motion_blur(image, shake_kernel(rng, extent))
-    return gaussian_noise(blurred, rng, given_or(sigma, rng.uniform(0, 2)))
+    return random_shake(image, rng, extent=extent, sigma=sigma)[0]
+
+
+def random_shake(
+    image: Image,
+    rng: np.random.Generator,
+    *,
+    extent: float | None = None,
+    sigma: float | None = None,
+) -> tuple[Image, Image]:
+    """As :func:`random_motion_blur`, with the kernel that it drew."""
+    extent = given_or(extent, np.exp(rng.uniform(np.log(3), np.log(26))))
+    kernel = shake_kernel(rng, extent)
+    blurred = motion_blur(image, kernel)
+    return gaussian_noise(blurred, rng, given_or(sigma, rng.uniform(0, 2))), kernel
