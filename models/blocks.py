@@ -99,6 +99,11 @@ class TransformerBlock(nn.Module):
         x = x + self.attention(self.norm1(x))
         return x + self.feed_forward(self.norm2(x))
 
+    def add_nothing(self) -> None:
+        """Makes the block the identity, from which it can learn."""
+        nn.init.zeros_(self.attention.project.weight)
+        nn.init.zeros_(self.feed_forward.project.weight)
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a ReLU between, added to the input.
@@ -118,6 +123,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.relu(self.first(x)))
+
+    def add_nothing(self) -> None:
+        """Makes the block the identity, from which it can learn."""
+        nn.init.zeros_(self.second.weight)
 
 
 def blocks(config: NetworkConfig, count: int, channels: int, heads: int) -> nn.Sequential:

@@ -14,7 +14,7 @@ PRESETS: dict[str, NetworkConfig] = {
     # The embedded weights: dense convolutions from half resolution on, made for CPUs.
     "small": NetworkConfig(
         width=48,
-        blocks=(3, 3, 1),
+        blocks=(5, 3, 1),
         heads=(2, 4, 8),
         refinement_blocks=1,
         map_blocks=2,

@@ -5,24 +5,42 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from models.blocks import ResidualBlock, TransformerBlock
+from models.config import NetworkConfig
 from models.network import BaryIR
 from models.weights import Weights, WeightsError
 
 
 def start_from(network: BaryIR, weights: Weights) -> None:
-    """Copies weights of the same network into one that is to be trained.
+    """Copies weights into a network that is to be trained.
+
+    It may have more blocks at its levels than they do: those begin as the identity, behind the
+    others, so that the deeper network begins with the same output.
 
     Raises:
         WeightsError: they are of another network; the first difference in config is named.
     """
-    state = {name: tensor.float() for name, tensor in weights.state.items()}
+    config, built = weights.config, network.config
     # How edges are shown to the network is no part of its training.
-    config = replace(weights.config, margin=network.config.margin)
-    ours, theirs = network.config.to_dict(), config.to_dict()
+    config = replace(config, margin=built.margin)
+    if _is_deeper(built, config):
+        config = replace(config, blocks=built.blocks)
+    ours, theirs = built.to_dict(), config.to_dict()
     for name, value in ours.items():
         if theirs[name] != value:
             raise WeightsError(f"weights of another network: {name} {theirs[name]}, not {value}")
-    network.load_state_dict(state)
+    for name, module in network.named_modules():
+        new = not any(tensor.startswith(f"{name}.") for tensor in weights.state)
+        if new and isinstance(module, ResidualBlock | TransformerBlock):
+            module.add_nothing()
+    state = {name: tensor.float() for name, tensor in weights.state.items()}
+    network.load_state_dict(network.state_dict() | state)
+
+
+def _is_deeper(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
+    """Whether a network has as many levels as another, and no level fewer blocks."""
+    pairs = zip(ours.blocks, theirs.blocks, strict=False)
+    return ours.levels == theirs.levels and all(a >= b for a, b in pairs)
 
 
 def ancestry(weights: Weights) -> dict[str, Any]:
