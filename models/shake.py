@@ -101,8 +101,8 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
     light = to_linear(part).mean(2)
     found: list[Found] = []
     for sparsity in SPARSITIES:
-        kernel = estimate(light, sparsity)
-        if not NARROWEST <= radius(kernel) <= WIDEST:
+        kernel = estimate(light, sparsity, NARROWEST)
+        if kernel is None or radius(kernel) > WIDEST:
             return None
         found.append(Found(kernel, _unnaturalness(part, kernel)))
     best, worst = (pick(found, key=lambda one: one.score) for pick in (min, max))
@@ -120,8 +120,10 @@ def _as_wide_at_half_size(light: Image, kernel: Image) -> bool:
     is found there.
     """
     size = light.shape[1] // 2, light.shape[0] // 2
-    half = estimate(_resized(light, size, cv2.INTER_AREA), SPARSITIES[-1])
-    return 1 / TWICE <= 2 * radius(half) / radius(kernel) <= TWICE
+    half = estimate(
+        _resized(light, size, cv2.INTER_AREA), SPARSITIES[-1], radius(kernel) / TWICE / 2
+    )
+    return half is not None and 2 * radius(half) <= TWICE * radius(kernel)
 
 
 def radius(kernel: Image) -> float:
@@ -154,15 +156,17 @@ def likeness(first: Image, second: Image) -> float:
     return best / float(np.sqrt((a * a).sum() * (b * b).sum()))
 
 
-def estimate(light: Image, sparsity: float) -> Image:
+def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
     """The kernel that a picture is blurred with, if it is.
 
     Args:
         light: ``(H, W)``, linear.
         sparsity: price of an edge in the first round.
+        narrowest: radius of the kernels that are looked for. It shrinks from size to size, so
+            that of a sharp or merely soft picture the dear last sizes need not be looked at.
 
     Returns:
-        ``(29, 29)`` of sum 1, its centre of mass in the middle.
+        ``(29, 29)`` of sum 1, its centre of mass in the middle; None for a narrower one.
     """
     kernel = np.zeros((COARSEST, COARSEST), np.float32)
     kernel[COARSEST // 2, COARSEST // 2 - 1 : COARSEST // 2 + 1] = 0.5
@@ -177,6 +181,8 @@ def estimate(light: Image, sparsity: float) -> Image:
             kernel = edges.kernel(edges.sharpened(kernel, sparsity), side)
             sparsity /= CHEAPENING
         kernel = _in_the_middle(kernel)
+        if radius(kernel) < narrowest * scale:
+            return None
     return _centred(kernel)
 
 
