@@ -8,6 +8,7 @@ from several views (:func:`considered`).
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -173,7 +174,10 @@ def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> T
         scale: side of the pixel blocks, 1 for every pixel by itself, over which offset and gain
             are looked up; they are drawn bilinearly between.
     """
-    with torch.autocast(image.device.type, enabled=False):
+    kind = image.device.type
+    # There is none to switch off on "meta", where networks are counted on shapes alone.
+    half = torch.amp.is_autocast_available(kind)
+    with torch.autocast(kind, enabled=False) if half else nullcontext():
         return _looked_up(tone.float(), image.float(), place, scale)
 
 

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python scripts/measure_networks.py --memory
 
 Times are CPU seconds of this process, the least of ``--repeat`` passes; other work on the machine,
-which shares its caches, still shows in them.
+which shares its caches, still shows in them. Multiplications are counted without running anything.
 """
 
 from __future__ import annotations
@@ -16,27 +16,22 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from baryir_cli.evaluation.complexity import multiply_accumulates
 from models.barycenter import BarycenterStage
 from models.config import NetworkConfig
 from models.maps import MAPS, SelfAttention
 from models.network import build, parameter_count
 from models.presets import PRESETS
+from models.weights import skeleton
 
-COUNTED = 256
-"""Side of the image whose multiplications are counted, as in the paper's Table XII."""
 TIMED = 128
 """Side of the image that is timed."""
 
 
 def multiplications(config: NetworkConfig) -> float:
-    """10^9 multiply-adds of one pass over an image of ``COUNTED`` pixels squared."""
-    network = build(config).eval()
-    image = torch.rand(1, 3, COUNTED, COUNTED)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image)
-    return counter.get_total_flops() / 2e9
+    """10^9 multiply-adds of one pass over an image of 256 pixels squared."""
+    return multiply_accumulates(skeleton(config)) / 1e9
 
 
 def seconds(module: nn.Module, shape: tuple[int, ...], repeat: int) -> float:

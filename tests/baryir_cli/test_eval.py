@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -594,6 +595,12 @@ def test_multiply_accumulates() -> None:
     with torch.device("meta"):
         network = BaryIR(preset("tiny"))
     assert multiply_accumulates(network) == counted(network)
+
+
+def test_a_scene_judge_counts_too() -> None:
+    with torch.device("meta"):
+        plain, judged = (BaryIR(replace(preset("tiny"), scene=side)) for side in (0, 32))
+    assert multiply_accumulates(judged) > multiply_accumulates(plain)
 
 
 def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
