@@ -19,18 +19,21 @@ TEMPERATURE = 0.07
 BEST_PSNR = 40.0
 """Decibels beyond which :func:`lacking` teaches little, or leaving clean photographs alone would
 be all that is learnt."""
+BEST_SCENE = 27.0
+"""The same for scenes as a judge sees them: no more is to be had of most hazy and dark ones."""
 
 
-def lacking(difference: Tensor) -> Tensor:
-    """How far the PSNR of every sample is from :data:`BEST_PSNR`, in units of 8.7 dB, ``(N,)``.
+def lacking(difference: Tensor, best: float = BEST_PSNR) -> Tensor:
+    """How far the PSNR of every sample is from the best, in units of 8.7 dB, ``(N,)``.
 
     The logarithm of the RMS with a floor: the benchmarks' own measure. Of a weighted L1, rain and
     haze made three quarters of the gradient's noise (docs/training.md, trials before run 10).
 
     Args:
         difference: ``(N, 3, H, W)``, restored less target, in [-1, 1].
+        best: in dB.
     """
-    floor = 10 ** (-BEST_PSNR / 10)
+    floor = 10 ** (-best / 10)
     return 0.5 * (difference.square().flatten(1).mean(1) / floor + 1).log()
 
 

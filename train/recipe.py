@@ -128,7 +128,8 @@ class Recipe:
         clean_share: share of synthetic pairs that stay undegraded.
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
             which every source counts by the decibel. Its gradients are some six times those of a
-            weighted L1, which ``map_weight`` has to follow.
+            weighted L1, which ``map_weight`` has to follow. A scene judge's loss is its squared
+            error with the one, and what its PSNR lacks with the other.
         pixel_weight: weight of that loss, and of a scene judge's.
         map_weight: weight of the map objective L_T.
         gamma: weight of IRC and BRO against MWB within L_T.

@@ -132,13 +132,18 @@ class Trainer:
         if tone is not None:
             place = whole_place(batch.scene)
             judged = batch.scene + tone_change(tone, batch.scene, place, SCENE_BLOCK)
-            # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
-            terms["scene"] = (judged - batch.scene_target).square().mean()
+            terms["scene"] = self._scene_loss(judged - batch.scene_target)
             terms["total"] = terms["total"] + self.recipe.pixel_weight * terms["scene"]
         if self.recipe.losses:
             terms |= self.objective.map_terms(latents, batch.source)
             terms["total"] = terms["total"] + self.recipe.map_weight * terms["map"]
         return terms | {"error": error}, latents.barycenter
+
+    def _scene_loss(self, difference: Tensor) -> Tensor:
+        if self.recipe.pixel_loss == "psnr":
+            return losses.lacking(difference, losses.BEST_SCENE).mean()
+        # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
+        return difference.square().mean()
 
     def _forward(self, batch: Batch) -> Restoration:
         """The network in the recipe's precision; what the losses are made of in float32."""

@@ -14,9 +14,10 @@ import torch
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
 from train.loop import DivergedError, Rhythm
+from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.run import Run, RunError
-from train.sources import Source, SourceOptions, gather
+from train.sources import Batch, Patches, Source, SourceOptions, gather
 from train.trainer import Trainer
 from train.validation import Validation
 
@@ -368,6 +369,22 @@ def test_the_total_is_made_of_what_the_recipe_says(
     pixels = entry["psnr_loss" if pixel_loss == "psnr" else "l1"]
     expected = 3 * (pixels + entry["scene"]) + 0.5 * entry["map"]
     assert entry["total"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("pixel_loss", ["l1", "psnr"])
+def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_loss: Any) -> None:
+    """A new judge changes nothing, so that its first loss is that of the scenes as they are."""
+    recipe = replace(JUDGED, pixel_loss=pixel_loss)
+    sources = sources_of(recipe, data)
+    trainer = Trainer(recipe, sources)
+    patches = Patches(sources, [1.0] * len(sources), Window(16, scene=32, picture=32), seed=3)
+    drawn = Batch(*map(torch.stack, zip(*(patches[i] for i in range(4)), strict=True)))
+    batch = drawn.ready(torch.device("cpu"))
+    squares = (batch.scene - batch.scene_target).square().flatten(1).mean(1)
+    by_decibel = 0.5 * (squares / 10 ** (-27 / 10) + 1).log()
+    expected = squares if pixel_loss == "l1" else by_decibel
+    terms = trainer.train_step([batch])
+    assert float(terms["scene"]) == pytest.approx(float(expected.mean()), rel=1e-5)
 
 
 def test_a_part_that_is_not_there_is_not_frozen(data: Path) -> None:

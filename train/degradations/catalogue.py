@@ -123,7 +123,7 @@ KINDS: dict[str, Kind] = {
             "scattering over a depth field",
             random_haze,
             (
-                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.4 to 2.1"),
+                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.2 to 2.1"),
                 Parameter("airlight", "value of the haze itself", 0, 1, "0.7 to 1"),
                 *_SCENE,
             ),
@@ -142,7 +142,7 @@ KINDS: dict[str, Kind] = {
             "underexposure, its noise and cast",
             random_low_light,
             (
-                Parameter("stops", "of underexposure", 0, 16, "2 to 7"),
+                Parameter("stops", "of underexposure", 0, 16, "1 to 7"),
                 Parameter("gamma", "exponent on linear light", 0.1, 10, "1", default=1.0),
                 Parameter("cast", "spread of the log gains", 0, 1, "0.06", default=0.06),
                 Parameter("shot", "noise variance for light 1", 0, 1, "0.00001 to 0.0003"),

@@ -49,7 +49,7 @@ def random_low_light(
     shot: float | None = None,
     read: float | None = None,
 ) -> Image:
-    """Two to seven stops under, a mild cast, noise of a small sensor.
+    """One to seven stops under, a mild cast, noise of a small sensor.
 
     Args:
         stops: of underexposure; the factor is ``2**-stops``.
@@ -58,7 +58,7 @@ def random_low_light(
     return low_light(
         image,
         rng,
-        exposure=2 ** -given_or(stops, rng.uniform(2, 7)),
+        exposure=2 ** -given_or(stops, rng.uniform(1, 7)),
         gamma=gamma,
         gain=np.exp(rng.normal(0, given_or(cast, 0.06), 3)).astype(np.float32),
         shot=given_or(shot, np.exp(rng.uniform(np.log(1e-5), np.log(3e-4)))),

@@ -87,4 +87,4 @@ def random_haze(
     depth = depth_field(image.shape[:2], rng, window=window, relief=relief)
     if rng.random() < 0.25:
         depth = follow_edges(depth, image, rng)
-    return haze(image, depth, given_or(beta, rng.uniform(0.4, 2.1)), colour)
+    return haze(image, depth, given_or(beta, rng.uniform(0.2, 2.1)), colour)
