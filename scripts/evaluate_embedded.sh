@@ -1,28 +1,27 @@
 #!/usr/bin/env bash
-# All figures of docs/benchmarks.md for some weights, two processes of one thread each:
+# The quality of some weights, all of what docs/benchmarks.md has of it, by two processes of one thread each:
 #
 #   scripts/evaluate_embedded.sh WEIGHTS OUT [DATA]
 #
-# OUT then holds one JSON file a row group; DATA is laid out as ../shared/data/test.
+# OUT then holds what each baryir eval wrote, as JSON and as text; DATA is laid out as
+# ../shared/data/test.
 set -euo pipefail
+[ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 weights=$1 out=$2 data=${3:-../shared/data/test}
 bsd68=$data/denoise/bsd68 rain=$data/derain/Rain100L
 mkdir -p "$out"
 export OMP_NUM_THREADS=1
 
-measure() { baryir eval --weights "$weights" --tile 0 --metrics psnr,ssim --json "$out/$1.json" "${@:2}" >"$out/$1.txt"; }
+measure() {
+    baryir eval --weights "$weights" --tile 0 --metrics psnr,ssim --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
+}
 
-three() {
-    measure 3d --bench 3d --data "$data"
-}
-others() {
-    baryir degrade "$rain/input" "$out/rain-noise" --type noise:15 --seed 0 --skip-existing >/dev/null
-    measure rain-noise --input "$out/rain-noise" --target "$rain/target"
-    measure 5d --bench 5d --data "$data" --sets lol-v1,gopro
-    measure ood --bench ood --data "$data"
-    measure levels --bench levels --sets bsd68-75 --data "$data"
-    measure clean --input "$bsd68" --target "$bsd68"
-}
-three &
-others
+measure 3d --bench 3d --data "$data" &
+# Of 5d, what 3d does not have.
+measure 5d --bench 5d --sets lol-v1,gopro --data "$data"
+measure clean --input "$bsd68" --target "$bsd68"
+measure ood --bench ood --data "$data"
+measure levels --bench levels --sets bsd68-75 --data "$data"
+baryir degrade "$rain/input" "$out/rain-noise" --type noise:15 --seed 0 --skip-existing > /dev/null
+measure rain-noise --input "$out/rain-noise" --target "$rain/target"
 wait $!

@@ -120,14 +120,14 @@ def test_reference_terms_are_those_of_the_authors_code() -> None:
     assert float(penalty) == pytest.approx(expected["congruence_penalty"], rel=1e-9)
 
 
-@pytest.mark.parametrize("best", [40.0, 27.0])
-def test_what_the_psnr_lacks(best: float) -> None:
+@pytest.mark.parametrize(("given", "best"), [((), 40.0), ((27.0,), 27.0)])
+def test_what_the_psnr_lacks(given: tuple[float, ...], best: float) -> None:
     """The best less the PSNR where that is low, next to nothing where it is high."""
     levels = torch.tensor([best - 20, best - 10, best + 20], dtype=torch.float64)
     sizes = (10 ** (-levels / 20)).view(3, 1, 1, 1)
     torch.manual_seed(0)
     signs = torch.randint(0, 2, (3, 3, 4, 5), dtype=torch.float64) * 2 - 1
-    lacking = losses.lacking(sizes * signs, best) * 20 / math.log(10)
+    lacking = losses.lacking(sizes * signs, *given) * 20 / math.log(10)
     expected = [10 * math.log10(10 ** ((best - level) / 10) + 1) for level in levels.tolist()]
     assert lacking.tolist() == pytest.approx(expected, rel=1e-12)
     assert expected[0] == pytest.approx(20, abs=0.05)
