@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,17 +13,18 @@ import numpy as np
 import scipy.fft
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baryir_cli import looks
 from baryir_cli.device import DTYPES, free_memory, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
-from baryir_cli.tiles import Axis, even_axis
+from baryir_cli.tiles import Axis, Box, even_axis
 from models.deconvolution import deconvolved
 from models.light import Image, floating
 from models.network import BaryIR, channels_last
-from models.scene import considered, picture_of
+from models.scene import FIELDS, SHADES, considered, picture_of
 from models.shake import find_shake, radius
 
 Pixels = NDArray[Any]
@@ -31,9 +32,6 @@ Pixels = NDArray[Any]
 
 Ends = tuple[int, int]
 """Of an axis: pixels before its first one and after its last."""
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels of an image."""
-
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 SMALLEST_TILE = 64
@@ -64,7 +62,7 @@ class Places:
         tone: ``(1, 6, D, h, w)`` float32 on the device: what the judge made of the image.
     """
 
-    boxes: tuple[Box, ...]
+    boxes: Sequence[Box]
     size: tuple[int, int]
     tone: Tensor
 
@@ -96,6 +94,8 @@ class Report:
     """Tiles that half precision could not hold and float32 did again."""
     shake: float = 0.0
     """Radius in pixels of the camera shake that was taken out first."""
+    looks: int = 0
+    """How often the network went over the image (:mod:`baryir_cli.looks`)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its entries of a line of ``--json``."""
@@ -106,6 +106,7 @@ class Report:
             "device": self.device,
             "redone_in_fp32": self.redone,
             "shake": round(self.shake, 2),
+            "looks": self.looks,
         }
 
 
@@ -127,10 +128,29 @@ class _Course:
     pixels: Pixels
     along: Axis
     across: Axis
-    turned: bool
-    tone: Tensor | None
-    overview: Overview | None
-    shake: Image | None
+    turned: bool = False
+    tone: Tensor | None = None
+    overview: Overview | None = None
+    shake: Image | None = None
+
+    def across_the_shorter(self) -> _Course:
+        """The same, turned where its bands would run along the longer side."""
+        if self.across.length <= self.along.length:
+            return self
+        return replace(
+            self,
+            pixels=self.pixels.swapaxes(0, 1),
+            along=self.across,
+            across=self.along,
+            turned=True,
+            overview=self.overview and self.overview.turned(),
+            shake=None if self.shake is None else self.shake.T,
+        )
+
+    @property
+    def upright(self) -> Pixels:
+        """The image as it was before it was turned."""
+        return self.pixels.swapaxes(0, 1) if self.turned else self.pixels
 
 
 class Engine:
@@ -199,17 +219,17 @@ class Engine:
             UserError: not even the smallest tile fits into memory.
         """
         while True:
-            vertical, horizontal = self._axes(*pixels.shape[:2])
+            axes = self._axes(*pixels.shape[:2])
             failure = ""
             try:
                 with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._tiled(pixels, vertical, horizontal, strength, progress)
+                    return self._restored(pixels, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 failure = str(error) or "out of memory"
             # Outside of the handler, whose traceback would keep the tensors alive.
-            self._step_down(max(vertical.tile, horizontal.tile), failure)
+            self._step_down(max(axis.tile for axis in axes), failure)
 
     def _axes(self, height: int, width: int) -> tuple[Axis, Axis]:
         whole = Axis(height, height, 0), Axis(width, width, 0)
@@ -281,7 +301,7 @@ class Engine:
             raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
 
     @torch.inference_mode()
-    def _tiled(
+    def _restored(
         self,
         pixels: Pixels,
         vertical: Axis,
@@ -289,23 +309,76 @@ class Engine:
         strength: float,
         progress: Callable[[float], None],
     ) -> tuple[Pixels, Report]:
-        """Restores band by band; only one band of tiles is ever held in float32."""
         report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
             precision=self.precision,
             device=str(self.device),
         )
+        course = _Course(
+            pixels,
+            vertical,
+            horizontal,
+            overview=self._overview(pixels, report),
+            shake=self._shake(pixels, report),
+        ).across_the_shorter()
         restored = np.empty(pixels.shape, pixels.dtype)
-        tone, overview = self._tone(pixels), self._overview(pixels, report)
-        shake = self._shake(pixels, report)
-        result, along, across, turned = restored, vertical, horizontal, False
-        if horizontal.length > vertical.length:
-            pixels, result = pixels.swapaxes(0, 1), restored.swapaxes(0, 1)
-            along, across, turned = horizontal, vertical, True
-            overview = overview and overview.turned()
-            shake = None if shake is None else shake.T
-        course = _Course(pixels, along, across, turned, tone, overview, shake)
+        result = restored.swapaxes(0, 1) if course.turned else restored
+        judge = self.master.judge
+        if judge is None:
+            self._look(course, result, report, progress)
+        else:
+            self._look_and_judge(judge, course, result, report, progress)
+        if strength < 1:
+            self._mix(pixels, restored, strength)
+        return restored, report
+
+    def _look_and_judge(
+        self,
+        judge: nn.Module,
+        course: _Course,
+        result: Pixels,
+        report: Report,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Looks without the scene judge while much is wrong, and then with it (:mod:`looks`)."""
+        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
+        tone, change = self._judged(judge, course.upright)
+        course = replace(course, tone=neutral)
+        while (
+            not looks.is_doubtful(change)
+            and report.looks < looks.MOST
+            and (course.shake is not None or self._much_is_wrong(course.upright, neutral, report))
+        ):
+            # How many more there will be shows only afterwards.
+            done, halfway = 1 - 0.5**report.looks, 1 - 0.5 ** (report.looks + 1)
+            self._look(course, result, report, _part(progress, done, halfway))
+            course = replace(course, pixels=result, shake=None)
+        if report.looks and change >= looks.CERTAIN:
+            tone, change = self._judged(judge, course.upright)
+        if not report.looks or change >= looks.CERTAIN:
+            course = replace(course, tone=tone)
+            self._look(course, result, report, _part(progress, 1 - 0.5**report.looks, 1))
+        progress(1.0)
+
+    def _much_is_wrong(self, pixels: Pixels, neutral: Tensor, report: Report) -> bool:
+        """Whether the network has much to correct in an image's samples without the judge."""
+        size = pixels.shape[:2]
+        boxes = looks.samples(*size)
+        tiles = [self._image(pixels[top:bottom, left:right]) for top, left, bottom, right in boxes]
+        places = Places(boxes, size, neutral)
+        return looks.is_much(self._correct(torch.stack(tiles), ((0, 0), (0, 0)), places, report))
+
+    def _look(
+        self, course: _Course, result: Pixels, report: Report, progress: Callable[[float], None]
+    ) -> None:
+        """Restores band by band; only one band of tiles is ever held in float32.
+
+        Args:
+            result: where to, turned as the image is; may be the image itself, since no band is read
+                after it has been written.
+        """
+        along = course.along
         carried: Tensor | None = None
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
@@ -318,10 +391,18 @@ class Engine:
             for top in range(0, final, STRIP):
                 strip = slice(top, min(top + STRIP, final))
                 done = slice(rows.start + strip.start, rows.start + strip.stop)
-                result[done] = self._finish(pixels[done], band[:, strip], strength)
+                image = self._image(course.pixels[done]) + band[:, strip]
+                result[done] = self._pixels(image, result.dtype)
             carried = band[:, final:].clone()
             progress((rows.start + final) / along.length)
-        return restored, report
+        report.looks += 1
+
+    def _mix(self, pixels: Pixels, restored: Pixels, strength: float) -> None:
+        """Draws a restored image back to the one that it was made of."""
+        for top in range(0, len(pixels), STRIP):
+            rows = slice(top, top + STRIP)
+            before, after = self._image(pixels[rows]), self._image(restored[rows])
+            restored[rows] = self._pixels(torch.lerp(before, after, strength), pixels.dtype)
 
     def _band(self, course: _Course, rows: slice, report: Report) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
@@ -361,16 +442,16 @@ class Engine:
             corrections = corrections.transpose(2, 3)
         return corrections if course.shake is None else corrections + (seen - tiles)
 
-    def _tone(self, pixels: Pixels) -> Tensor | None:
-        """What a network with a judge makes of the whole image, ``(1, 6, D, h, w)`` float32.
+    def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
+        """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
 
-        On the CPU and in float32 whatever the tiles are restored on: it is little and decides much.
+        Judged on the CPU and in float32 whatever the tiles are restored on: it is little and
+        decides much.
         """
-        if self.master.judge is None:
-            return None
-        picture = torch.from_numpy(picture_of(pixels, self.config.scene)).permute(2, 0, 1)
+        picture = torch.from_numpy(picture_of(pixels, self.config.scene)).permute(2, 0, 1)[None]
         picture = picture / _full_scale(pixels.dtype)
-        return considered(self.master.judge, picture[None]).to(self.device)
+        tone = considered(judge, picture)
+        return tone.to(self.device), looks.change_by(tone, picture)
 
     def _shake(self, pixels: Pixels, report: Report) -> Image | None:
         """The kernel of the image's shake, for a network that is spared it."""
@@ -452,15 +533,15 @@ class Engine:
             image = self._on_device(pixels.astype(np.float32)).permute(2, 0, 1)
         return image / _full_scale(pixels.dtype)
 
-    def _finish(self, pixels: Pixels, correction: Tensor, strength: float) -> Pixels:
-        """Input plus correction, in the input's kind, for a few rows."""
-        scale = _full_scale(pixels.dtype)
-        image = (self._image(pixels) + strength * correction).clamp_(0, 1).permute(1, 2, 0)
+    def _pixels(self, image: Tensor, kind: np.dtype) -> Pixels:
+        """``(3, H, W)`` float32, clipped, as ``(H, W, 3)`` of an image's kind."""
+        scale = _full_scale(kind)
+        image = image.clamp(0, 1).permute(1, 2, 0)
         if scale != 1:
             image = image.mul_(scale).round_()
-        if pixels.dtype == np.uint8:
+        if kind == np.uint8:
             return image.to(torch.uint8).cpu().numpy()
-        return image.cpu().numpy().astype(pixels.dtype)
+        return image.cpu().numpy().astype(kind)
 
     def _on_device(self, array: NDArray) -> Tensor:
         # A read-only array, as Pillow gives, would make torch warn.
@@ -489,6 +570,11 @@ def pixel_bytes(engine: Engine) -> int:
     expansion = config.expansion if config.block == "transformer" else 2.0
     channels = finest * (9 * expansion + 8) / config.unshuffle**2
     return int(channels * DTYPES[engine.precision].itemsize) + 24
+
+
+def _part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:
+    """The progress of what makes only a part of it all."""
+    return lambda share: progress(first + (last - first) * share)
 
 
 def _full_scale(dtype: np.dtype) -> float:

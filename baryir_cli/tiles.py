@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels of an image."""
+
 
 @dataclass(frozen=True)
 class Axis:

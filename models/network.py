@@ -105,12 +105,20 @@ class BaryIR(nn.Module):
             self.decoder = PaperDecoder(config)
         self.head = Head(config, self.decoder.channels)
 
-    def forward(self, image: Tensor, scene: Scene | None = None) -> Restoration:
+    def forward(
+        self, image: Tensor, scene: Scene | None = None, heeded: Tensor | None = None
+    ) -> Restoration:
+        """As of the class; ``heeded``, ``(N,)``, is 0 for inputs that are restored without a tone.
+
+        Their scenes are judged all the same.
+        """
         if self.judge is None:
             correction, latents = self._restore(image)
             return Restoration(correction, latents)
         picture, place = scene or whole(image, self.config.scene)
-        return self.with_tone(image, self.judge(picture), place)
+        tone = self.judge(picture)
+        shown = tone if heeded is None else tone * heeded.view(-1, 1, 1, 1, 1)
+        return self.with_tone(image, shown, place)._replace(tone=tone)
 
     def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:
         """The restoration of inputs whose scenes' tone is known, for a network with a judge.

@@ -91,7 +91,9 @@ class SourceRecipe:
     shows photographs shrunk by up to that factor: more of the scene at the same cost, as haze and
     darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs, and how
     the degraded halves of its pairs were exposed, which suits ``lowlight`` alone
-    (:mod:`train.variety`); 1 is about as photographs differ.
+    (:mod:`train.variety`); 1 is about as photographs differ. ``toneless`` is the share of patches
+    that are restored without what a scene judge says, as all but the last look at a photograph
+    are (docs/networks.md, "Several looks"); not for what only a judge can tell.
     """
 
     probability: float = 1.0
@@ -99,12 +101,14 @@ class SourceRecipe:
     paired_share: float | None = None
     zoom: float = 1.0
     variety: float = 0.0
+    toneless: float = 0.0
 
     def __post_init__(self) -> None:
         _check("probability", self.probability, above=0)
         _check("loss_weight", self.loss_weight)
         _check("zoom", self.zoom, 1, 64)
         _check("variety", self.variety, 0, 4)
+        _check("toneless", self.toneless, 0, 1)
         if self.paired_share is not None:
             _check("paired_share", self.paired_share, 0, 1)
 

@@ -68,6 +68,7 @@ class Trainer:
         q = torch.tensor([s.probability for s in settings], device=self.device)
         self.probabilities = q / q.sum()
         self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
+        self.toneless = torch.tensor([s.toneless for s in settings])
         counts = torch.tensor(list(map(float, self.images.values())), device=self.device)
         weights = barycenter_weights(recipe.weights, counts, self.probabilities)
         kind = OBJECTIVES[recipe.objective]
@@ -150,8 +151,16 @@ class Trainer:
         half = _HALF.get(self.recipe.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
-            correction, latents, tone = self.shared_network(batch.degraded, scene)
+            heeded = self._heeded(batch.source)
+            correction, latents, tone = self.shared_network(batch.degraded, scene, heeded)
         return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
+
+    def _heeded(self, source: Tensor) -> Tensor | None:
+        """0 for the samples that are to be restored without their scene's tone, ``(N,)``."""
+        if not self.toneless.any():
+            return None
+        shares = self.toneless[source.cpu()]
+        return (torch.rand(len(shares)) >= shares).float().to(source.device)
 
     @torch.no_grad()
     def _embed(self, batch: Batch) -> Tensor:

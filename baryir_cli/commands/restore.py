@@ -32,6 +32,7 @@ NOT_RESTORED = {
     "device": "",
     "redone_in_fp32": 0,
     "shake": 0.0,
+    "looks": 0,
     "weights": None,
 }
 """What ``--json`` says of an image that the engine did not get to."""

@@ -37,6 +37,7 @@ class ImageScores:
     device: str = ""
     redone_in_fp32: int = 0
     shake: float = 0.0
+    looks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; a figure that is infinite, as the PSNR of equal images is, becomes None."""

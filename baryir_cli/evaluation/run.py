@@ -191,6 +191,7 @@ def _with_report(scores: ImageScores, report: Report, seconds: float) -> ImageSc
         device=report.device,
         redone_in_fp32=report.redone,
         shake=report.shake,
+        looks=report.looks,
     )
 
 

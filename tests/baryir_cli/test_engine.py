@@ -112,7 +112,9 @@ class Brightness(torch.nn.Module):
 
 
 class Placed(Shift):
-    """Corrects by the place that it is told, rows in red and columns in green, of 8."""
+    """Corrects by the place that it is told, rows in red and columns in green, of 8.
+
+    Without a tone by nothing."""
 
     def __init__(self, correction: float = 0.0) -> None:
         super().__init__(correction)
@@ -124,6 +126,8 @@ class Placed(Shift):
         self.calls.append((image.dtype, tuple(image.shape)))
         self.tones.append(tone)
         correction = torch.zeros_like(image)
+        if not tone.any():
+            return Restoration(correction, None)  # type: ignore[arg-type]
         for channel, axis in ((0, 2), (1, 3)):
             count = image.shape[axis]
             middles = (torch.arange(count) + 0.5) / count
@@ -141,7 +145,8 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
     pixels[: size[0] // 2] = 0.5
     engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels)
-    assert report.tiles == len(network.calls)
+    # One for the samples that tell whether a look is enough.
+    assert report.tiles == len(network.calls) - 1
     for channel, (count, axis) in enumerate(zip(size, "hw", strict=True)):
         wanted = (np.arange(count) + 0.5) / count / 8
         found = (restored - pixels)[..., channel]
@@ -151,7 +156,7 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
     torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
     torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
     wanted = considered(network.brightness, picture)
-    assert all(torch.equal(tone, wanted) for tone in network.tones)
+    assert all(torch.equal(tone, wanted) for tone in network.tones[1:])
 
 
 def test_the_scene_of_a_large_image_is_a_mean_of_it_all() -> None:
@@ -223,7 +228,8 @@ def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) ->
     apart = tiled[inside].astype(float) - whole[inside]
     assert 20 * np.log10(255 / apart.std()) > 45
     half, _ = Engine(network, tile=0, precision="fp32").restore(pixels, strength=0.5)  # type: ignore[arg-type]
-    assert np.abs(half - (pixels / 2 + 255 * expected / 2)).max() < 0.51
+    # Rounded twice.
+    assert np.abs(half - (pixels / 2 + 255 * expected / 2)).max() < 0.76
 
 
 def test_a_sharp_image_has_no_shake_to_take_out() -> None:
@@ -372,14 +378,14 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     # The meta device stands in for a GPU that has no memory at all.
     engine.device, engine.tile = torch.device("meta"), 128
     engine.precision = "fp16"
-    tiled = engine._tiled
+    restored_by = engine._restored
 
     def without_memory(*arguments: object) -> object:
         if engine.device.type == "meta":
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return tiled(*arguments)  # type: ignore[arg-type]
+        return restored_by(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine, "_tiled", without_memory)
+    monkeypatch.setattr(engine, "_restored", without_memory)
     restored, report = engine.restore(np.zeros((200, 200, 3), np.float32))
     np.testing.assert_allclose(restored, 0.25, atol=1e-6)
     assert report.device == "cpu"

@@ -371,15 +371,45 @@ def test_the_total_is_made_of_what_the_recipe_says(
     assert entry["total"] == pytest.approx(expected, rel=1e-5)
 
 
+def drawn(recipe: Recipe, data: Path) -> Batch:
+    """Some samples for a network with a judge."""
+    sources = sources_of(recipe, data)
+    patches = Patches(sources, [1.0] * len(sources), Window(16, scene=32, picture=32), seed=3)
+    batch = Batch(*map(torch.stack, zip(*(patches[i] for i in range(8)), strict=True)))
+    return batch.ready(torch.device("cpu"))
+
+
+def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> None:
+    """Their scenes are judged all the same."""
+    names = list(JUDGED.sources)
+    toneless = replace(JUDGED.sources[names[0]], toneless=1.0)
+    trainers = []
+    for recipe in (JUDGED, replace(JUDGED, sources=JUDGED.sources | {names[0]: toneless})):
+        trainer = Trainer(recipe, sources_of(recipe, data))
+        assert trainer.network.judge is not None
+        for parameter in trainer.network.judge.tone[-1].parameters():
+            torch.nn.init.constant_(parameter, 0.1)
+        trainers.append(trainer)
+    batch = drawn(JUDGED, data)
+    usual, without = (trainer.train_step([batch]) for trainer in trainers)
+    assert usual["scene"] == without["scene"] != 0
+    changed = usual["error"] != without["error"]
+    assert torch.equal(changed, batch.source == 0)
+    assert changed.any()
+    assert not changed.all()
+    with torch.no_grad():
+        nothing = torch.zeros(8, 6, 4, 1, 1)
+        fresh = Trainer(JUDGED, sources_of(JUDGED, data)).network
+        correction = fresh.with_tone(batch.degraded, nothing, batch.place).correction
+    error = (batch.degraded + correction - batch.target).abs().flatten(1).mean(1)
+    torch.testing.assert_close(without["error"][changed], error[changed])
+
+
 @pytest.mark.parametrize("pixel_loss", ["l1", "psnr"])
 def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_loss: Any) -> None:
     """A new judge changes nothing, so that its first loss is that of the scenes as they are."""
     recipe = replace(JUDGED, pixel_loss=pixel_loss)
-    sources = sources_of(recipe, data)
-    trainer = Trainer(recipe, sources)
-    patches = Patches(sources, [1.0] * len(sources), Window(16, scene=32, picture=32), seed=3)
-    drawn = Batch(*map(torch.stack, zip(*(patches[i] for i in range(4)), strict=True)))
-    batch = drawn.ready(torch.device("cpu"))
+    trainer, batch = Trainer(recipe, sources_of(recipe, data)), drawn(recipe, data)
     squares = (batch.scene - batch.scene_target).square().flatten(1).mean(1)
     by_decibel = 0.5 * (squares / 10 ** (-27 / 10) + 1).log()
     expected = squares if pixel_loss == "l1" else by_decibel

@@ -51,6 +51,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"frozen": "judge"}, "frozen must be a list, not 'judge'"),
     ({"pixel_loss": "l2"}, "pixel_loss must be one of l1, psnr, not 'l2'"),
     ({"sources": {"denoise": {"variety": -1}}}, "variety must be a number from 0 to 4"),
+    ({"sources": {"denoise": {"toneless": 2}}}, "toneless must be a number from 0 to 1"),
     ({"weights": 3}, "weights must be one of"),
     ({"schedule": "linear"}, "schedule must be one of"),
     ({"drops": [0.5, 1.5]}, "drops must be"),

@@ -1,0 +1,59 @@
+"""When one look at a photograph is not enough: what of it is measured, and what decides.
+
+A scene judge tells haze and darkness badly through noise and rain, and a network that learnt one
+degradation at a time takes noise for all that is wrong with a noisy photograph. So what it finds by
+itself is taken away first, as long as it is much; then the judge sees what is left.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from baryir_cli.tiles import Box
+from models.scene import tone_change, whole_place
+
+MOST = 2
+"""Looks without the judge, before that with it."""
+MUCH = 2 / 255
+"""RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"): that of clean,
+hazy, dark and JPEG photographs is mostly below, of noise from sigma 3 and nearly all rain above."""
+DOUBTFUL, CERTAIN = 12 / 255, 32 / 255
+"""RMS of a tone's change; for most clean photographs it is below both. In noise and rain the judge
+is heeded where it is certain, before the looks without it and after them. In doubt one look has to
+do, at which the network sees noise, rain and tone at once."""
+SIDE = 128
+"""Pixels of a sample's side."""
+
+
+def samples(height: int, width: int) -> list[Box]:
+    """Squares that stand for an image: four around its middle, fewer of a small one."""
+    tops, tall = _starts(height)
+    lefts, wide = _starts(width)
+    return [(top, left, top + tall, left + wide) for top in tops for left in lefts]
+
+
+def _starts(length: int) -> tuple[list[int], int]:
+    side = min(SIDE, length)
+    rest = length - side
+    return ([rest // 5, rest - rest // 5] if length >= 2 * SIDE else [rest // 2]), side
+
+
+def is_much(corrections: Tensor) -> bool:
+    """Whether the corrections of an image's samples, ``(N, 3, h, w)``, ask for a look."""
+    return bool(corrections.square().mean().sqrt() >= MUCH)
+
+
+def is_doubtful(change: float) -> bool:
+    """Whether a tone that changes a photograph by so much may be right or wrong."""
+    return DOUBTFUL <= change < CERTAIN
+
+
+def change_by(tone: Tensor, picture: Tensor) -> float:
+    """By how much a tone changes the picture of its photograph: RMS, in [0, 1].
+
+    Args:
+        tone: ``(1, 6, D, h, w)`` of :func:`models.scene.considered`.
+        picture: ``(1, 3, S, S)`` in [0, 1].
+    """
+    change = tone_change(tone, picture, whole_place(picture))
+    return float(change.square().mean().sqrt())

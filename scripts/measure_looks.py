@@ -1,0 +1,75 @@
+"""What several looks at a photograph gain over one, where more than one thing is wrong with it.
+
+    python scripts/measure_looks.py ../shared/data/test/denoise/bsd68 [--count 12] [--weights small]
+
+Clean photographs are degraded in several ways at once. PSNR of the input, of one look with the
+scene judge and of as many as the engine takes (baryir_cli/looks.py), and how many these are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio
+
+from baryir_cli import looks
+from baryir_cli.engine import Engine
+from baryir_cli.references import network_of
+from train import degradations
+from train.folders import images_below
+from train.images import ImageCache, Pixels
+
+MIXTURES = (
+    "rain",
+    "noise:25",
+    "haze",
+    "lowlight:3",
+    "rain,noise:15",
+    "haze,noise:10",
+    "lowlight:3,noise:10",
+    "rain,haze",
+    "rain,lowlight:3",
+    "rain,haze,noise:10",
+    "haze,jpeg:30",
+    "blur,noise:10",
+)
+
+
+def restored(engine: Engine, image: Pixels, most: int) -> tuple[Pixels, int]:
+    """The image after so many looks without the judge at most, and how many looks there were."""
+    looks.MOST = most
+    pixels, report = engine.restore(image)
+    return pixels, report.looks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clean", type=Path)
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--weights", default="small")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    engine, images, most = Engine(network_of(args.weights), tile=0), ImageCache(), looks.MOST
+    paths = images_below(args.clean)
+    paths = paths[:: max(1, len(paths) // args.count)][: args.count]
+    print("| degraded by | input | one look | several | looks |\n|---|---|---|---|---|")
+    for mixture in MIXTURES:
+        rows = []
+        for number, path in enumerate(paths):
+            clean = images.read(path)
+            rng = np.random.default_rng([args.seed, number])
+            steps = degradations.parse(mixture)
+            image = degradations.degrade(degradations.floating(clean), steps, rng)
+            degraded = degradations.quantise(image)
+            one, _ = restored(engine, degraded, 0)
+            several, count = restored(engine, degraded, most)
+            psnr = (peak_signal_noise_ratio(clean, found) for found in (degraded, one, several))
+            rows.append((*psnr, count))
+        means = " | ".join(f"{mean:.2f}" for mean in np.mean(rows, 0)[:3])
+        print(f"| {mixture} | {means} | {np.mean(rows, 0)[3]:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""How often the network looks at a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baryir_cli import looks
+from baryir_cli.engine import Engine
+from models.network import Restoration
+from models.presets import preset
+from models.scene import FIELDS, SHADES
+
+Colour = tuple[float, float, float]
+Says = Callable[[float, float], bool]
+
+
+class Judge(nn.Module):
+    """Stands in for a scene judge: an offset where it says so, by mean red and blue."""
+
+    def __init__(self, says: Says, offset: float) -> None:
+        super().__init__()
+        self.says, self.offset = says, offset
+
+    def forward(self, picture: Tensor) -> Tensor:
+        red, _, blue = picture.mean((0, 2, 3)).tolist()
+        tone = torch.zeros(len(picture), FIELDS, SHADES, 1, 1)
+        tone[:, :3] = self.offset * self.says(red, blue)
+        return tone
+
+
+class Peels(nn.Module):
+    """Stands in for a network: without a tone it takes 0.2 from red above 0.55, and a tone's offset
+    is all that it does with one."""
+
+    def __init__(self, says: Says = lambda _, blue: blue < 0.45, offset: float = 0.2) -> None:
+        super().__init__()
+        self.config = replace(preset("tiny"), scene=16)
+        self.judge = Judge(says, offset)
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+    def with_tone(self, image: Tensor, tone: Tensor, _place: Tensor) -> Restoration:
+        peeled = torch.zeros_like(image)
+        peeled[:, 0] -= 0.2 * (image[:, 0] > 0.55)
+        offset = tone[:, :3, 0].mean((2, 3))[..., None, None].expand_as(image)
+        return Restoration(offset if tone.any() else peeled, None)  # type: ignore[arg-type]
+
+
+def plain(size: tuple[int, int], colour: Colour) -> np.ndarray:
+    return np.full((*size, 3), colour, np.float32)
+
+
+@pytest.mark.parametrize("size", [(90, 170), (170, 90), (300, 40), (20, 20)])
+@pytest.mark.parametrize(
+    ("colour", "wanted", "count"),
+    [
+        ((0.5, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # nothing is wrong: one look, with the judge
+        ((0.5, 0.5, 0.3), (0.7, 0.7, 0.5), 1),  # dark: the same
+        ((0.7, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # something is wrong: one without the judge
+        ((0.7, 0.5, 0.3), (0.7, 0.7, 0.5), 2),  # and dark as well: a second, with the judge
+        ((0.9, 0.5, 0.3), (0.7, 0.7, 0.5), 3),  # two things are wrong, and it is dark
+        ((1.0, 0.5, 0.6), (0.6, 0.5, 0.6), 2),  # no more than so many without the judge
+    ],
+)
+def test_looks_until_little_is_wrong(
+    size: tuple[int, int], colour: Colour, wanted: Colour, count: int
+) -> None:
+    shares: list[float] = []
+    pixels = plain(size, colour)
+    engine = Engine(Peels(), precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
+    restored, report = engine.restore(pixels, progress=shares.append)
+    assert report.looks == report.to_dict()["looks"] == count
+    np.testing.assert_allclose(restored, plain(size, wanted), atol=1e-5)
+    np.testing.assert_array_equal(pixels, plain(size, colour))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("says", [lambda red, _: red > 0.55, lambda red, _: red < 0.55])
+def test_the_judge_must_say_so_before_and_after(says: Says) -> None:
+    """What it says only of a noisy photograph, or only of the restored one, is not heeded."""
+    engine = Engine(Peels(says), precision="fp32")  # type: ignore[arg-type]
+    restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
+    assert report.looks == 1
+    np.testing.assert_allclose(restored, plain((40, 60), (0.5, 0.5, 0.3)), atol=1e-5)
+
+
+def test_strength_is_of_all_looks_together() -> None:
+    engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
+    half, _ = engine.restore(plain((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
+    np.testing.assert_allclose(half, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (127, 900), (256, 255), (4000, 6000)])
+def test_samples_lie_inside_and_are_alike(size: tuple[int, int]) -> None:
+    boxes = looks.samples(*size)
+    shapes = {(bottom - top, right - left) for top, left, bottom, right in boxes}
+    assert shapes == {(min(size[0], looks.SIDE), min(size[1], looks.SIDE))}
+    assert (
+        len(set(boxes)) == len(boxes) == (2 if size[0] >= 256 else 1) * (2 if size[1] >= 256 else 1)
+    )
+    for top, left, bottom, right in boxes:
+        assert 0 <= top < bottom <= size[0]
+        assert 0 <= left < right <= size[1]
+
+
+def test_the_change_by_a_tone_is_its_rms() -> None:
+    picture = torch.full((1, 3, 16, 16), 0.5)
+    tone = torch.zeros(1, FIELDS, SHADES, 1, 1)
+    tone[:, 3:] = 0.3
+    tone[:, 0] = 0.1
+    assert looks.change_by(tone, picture) == pytest.approx(((0.25**2 + 2 * 0.15**2) / 3) ** 0.5)
+
+
+def test_in_doubt_one_look_has_to_do() -> None:
+    engine = Engine(Peels(offset=0.1), precision="fp32")  # type: ignore[arg-type]
+    restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
+    assert report.looks == 1
+    np.testing.assert_allclose(restored, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
