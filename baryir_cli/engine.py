@@ -348,12 +348,13 @@ class Engine:
         while (
             not looks.is_doubtful(change)
             and report.looks < looks.MOST
-            and (course.shake is not None or self._much_is_wrong(course.upright, neutral, report))
+            and course.shake is None  # what is left of it takes one look
+            and self._much_is_wrong(course.upright, neutral, report)
         ):
             # How many more there will be shows only afterwards.
             done, halfway = 1 - 0.5**report.looks, 1 - 0.5 ** (report.looks + 1)
             self._look(course, result, report, _part(progress, done, halfway))
-            course = replace(course, pixels=result, shake=None)
+            course = replace(course, pixels=result)
         if report.looks and change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
         if not report.looks or change >= looks.CERTAIN:
