@@ -32,6 +32,7 @@ Pixels = NDArray[Any]
 
 Ends = tuple[int, int]
 """Of an axis: pixels before its first one and after its last."""
+
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 SMALLEST_TILE = 64
@@ -341,10 +342,10 @@ class Engine:
         report: Report,
         progress: Callable[[float], None],
     ) -> None:
-        """Looks without the scene judge while much is wrong, and then with it (:mod:`looks`)."""
+        """Looks without the judge while much is wrong, then with it (:mod:`baryir_cli.looks`)."""
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
         tone, change = self._judged(judge, course.upright)
-        course = replace(course, tone=neutral)
+        course, done = replace(course, tone=neutral), 0.0
         while (
             not looks.is_doubtful(change)
             and report.looks < looks.MOST
@@ -352,14 +353,14 @@ class Engine:
             and self._much_is_wrong(course.upright, neutral, report)
         ):
             # How many more there will be shows only afterwards.
-            done, halfway = 1 - 0.5**report.looks, 1 - 0.5 ** (report.looks + 1)
-            self._look(course, result, report, _part(progress, done, halfway))
+            self._look(course, result, report, _part(progress, done, (done + 1) / 2))
+            done = (done + 1) / 2
             course = replace(course, pixels=result)
         if report.looks and change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
         if not report.looks or change >= looks.CERTAIN:
             course = replace(course, tone=tone)
-            self._look(course, result, report, _part(progress, 1 - 0.5**report.looks, 1))
+            self._look(course, result, report, _part(progress, done, 1))
         progress(1.0)
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor, report: Report) -> bool:

@@ -92,8 +92,8 @@ class SourceRecipe:
     darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs, and how
     the degraded halves of its pairs were exposed, which suits ``lowlight`` alone
     (:mod:`train.variety`); 1 is about as photographs differ. ``toneless`` is the share of patches
-    that are restored without what a scene judge says, as all but the last look at a photograph
-    are (docs/networks.md, "Several looks"); not for what only a judge can tell.
+    that are restored without what a scene judge says, as what is noisy or rainy is in use
+    (docs/networks.md, "Several looks"); not for what only a judge can tell.
     """
 
     probability: float = 1.0
