@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from baryir_cli.errors import UsageError
+from models.hardware import multiplies_bf16
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -54,15 +55,9 @@ def resolve_precision(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         return "fp16"
-    if device.type == "cpu" and cpu_has_bf16():
+    if device.type == "cpu" and multiplies_bf16(device):
         return "bf16"
     return "fp32"
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware; emulated, it is a slow float32."""
-    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in tests)
 
 
 def free_memory(device: torch.device) -> int:

@@ -22,6 +22,7 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.overview import Overview, shrunk
 from baryir_cli.tiles import Axis, Box, even_axis
 from models.deconvolution import deconvolved
+from models.hardware import multiplies_bf16
 from models.light import Image, floating
 from models.network import BaryIR, channels_last
 from models.scene import FIELDS, SHADES, considered, picture_of
@@ -165,7 +166,7 @@ class Engine:
             then what the tiles say of haze and darkness is held to an overview of the image,
             unless the network judges whole scenes by itself.
         overlap: pixels that neighbouring tiles share; None for the default.
-        notify: told, in a sentence, of every step down to less memory.
+        notify: told, in a sentence, of every step down to less memory, and of a slow precision.
 
     Raises:
         UsageError: a setting is out of range or there is no such device.
@@ -197,6 +198,8 @@ class Engine:
         self.master = network
         self.config = network.config
         self._networks: dict[str, BaryIR] = {}
+        if self.precision == "bf16" and not multiplies_bf16(self.device):
+            notify("this processor only emulates bf16, a hundred times slower: --precision auto")
 
     def restore(
         self,

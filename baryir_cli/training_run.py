@@ -213,6 +213,8 @@ def _notes(trainer: Trainer, changes: list[str]) -> Iterator[str]:
     if changes:
         yield f"not as the run was begun: {', '.join(changes)}"
     recipe, q = trainer.recipe, trainer.probabilities
+    if trainer.precision != recipe.precision:
+        yield f"{trainer.precision} instead of {recipe.precision}, which this processor emulates"
     if 2 * recipe.warm_up > recipe.steps:
         yield (
             f"the warm-up takes {recipe.warm_up} steps and the run has {recipe.steps}; "

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.hardware import multiplies_bf16
+
 SMALLEST_SIDE = 8
 """Below, a matrix has too few directions to make them equal."""
 STEP = 0.2
@@ -29,9 +31,11 @@ def matrices(network: nn.Module) -> list[Tensor]:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the orthogonal factor of ``(m, n)``, by Newton-Schulz, in bfloat16."""
+    """Nearly the orthogonal factor of ``(m, n)``, by Newton-Schulz; bfloat16 is exact enough."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
+    x = matrix.T if tall else matrix
+    if multiplies_bf16(x.device):
+        x = x.bfloat16()
     x = x / (x.norm() + 1e-7)
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):

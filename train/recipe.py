@@ -154,7 +154,8 @@ class Recipe:
         clip: largest norm of the network's gradient.
         accumulate: batches that make one step; each is one of ``stages``' size.
         ema: decay of the averaged weights that are kept.
-        precision: of the network's forward and backward; the losses are always float32.
+        precision: of the network's forward and backward; the losses are always float32. A
+            processor that would only emulate ``bf16`` computes in ``fp32`` instead.
         compile: whether the network goes through torch.compile.
         seed: of weights and samples.
     """

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from models.barycenter import Latents
+from models.hardware import multiplies_bf16
 from models.network import BaryIR, Restoration, build
 from models.potentials import Potentials
 from models.scene import Scene, tone_change, whole_place
@@ -20,7 +21,7 @@ from train.distributed import Team
 from train.initial import ancestry, start_from
 from train.muon import Muon
 from train.objective import OBJECTIVES, Terms, barycenter_weights
-from train.recipe import Recipe, RecipeError
+from train.recipe import Precision, Recipe, RecipeError
 from train.sources import Batch, Source
 
 SCENE_BLOCK = 4
@@ -74,7 +75,8 @@ class Trainer:
         kind = OBJECTIVES[recipe.objective]
         self.objective = kind(recipe, potentials, weights, self.probabilities, team)
         self.optimiser = _optimiser(recipe, self.network)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
+        self.precision = _at_best(recipe.precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         forward: Any = torch.compile(self.network) if recipe.compile else self.network
         self.shared_network = team.wrap(forward, self.device)
 
@@ -147,8 +149,8 @@ class Trainer:
         return difference.square().mean()
 
     def _forward(self, batch: Batch) -> Restoration:
-        """The network in the recipe's precision; what the losses are made of in float32."""
-        half = _HALF.get(self.recipe.precision)
+        """The network in the run's precision; what the losses are made of in float32."""
+        half = _HALF.get(self.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
             heeded = self._heeded(batch.source)
@@ -249,6 +251,12 @@ def _check_batches(recipe: Recipe, team: Team) -> None:
     for stage in recipe.stages:
         if stage.batch % team.size:
             raise RecipeError(f"a batch of {stage.batch} does not divide by {team.size} processes")
+
+
+def _at_best(precision: Precision, device: torch.device) -> Precision:
+    """A precision, or float32 where the device would only emulate bfloat16."""
+    emulated = precision == "bf16" and not multiplies_bf16(device)
+    return "fp32" if emulated else precision
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

@@ -429,6 +429,18 @@ def test_bf16_is_close_to_fp32(network: BaryIR) -> None:
     assert np.abs(exact - half).mean() < 0.01
 
 
+def test_emulated_bf16_is_said(network: BaryIR, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for multiplies in (True, False):
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: multiplies)  # noqa: B023
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+        asked = Engine(network, device="cpu", precision="bf16", notify=said.append)
+        usual = Engine(network, device="cpu", precision="auto", notify=said.append)
+        assert (asked.precision, usual.precision) == ("bf16", "bf16" if multiplies else "fp32")
+        assert len(said) == (not multiplies)
+    assert "--precision auto" in said[0]
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

@@ -212,6 +212,20 @@ def test_notes_on_what_may_not_be_meant(
     assert "L1 alone, network tiny" in said
 
 
+def test_emulated_bf16_is_said(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr("models.hardware.torch.cpu._is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr("models.hardware.torch.cpu._is_amx_tile_supported", lambda: False)
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
+    assert baryir(*asked, "--precision", "bf16", "--out", tmp_path / "run") == 0
+    assert "fp32 instead of bf16, which this processor emulates" in capsys.readouterr().err
+
+
 def test_a_batch_too_small_for_the_contrast(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

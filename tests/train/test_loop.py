@@ -120,6 +120,14 @@ VARIANTS = {
 }
 
 
+def test_bf16_is_not_emulated(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    for multiplies, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: multiplies)  # noqa: B023
+        recipe = replace(VARIANTS["bf16"], steps=1)
+        assert follow(data, tmp_path / precision, recipe).precision == precision
+
+
 # 5 is within the first stage, 7 is its last step, 8 within the second.
 @pytest.mark.parametrize(
     ("variant", "steps"),
