@@ -33,6 +33,8 @@ COARSER = 8
 """How many times a picture's side a photograph is brought to on the way."""
 CLOSER = 0.75
 """Share of a picture's sides that a closer view shows (:func:`considered`)."""
+CORNERS = 0.5
+"""What the four closer views count for together (:func:`considered`)."""
 
 
 class Scene(NamedTuple):
@@ -135,9 +137,9 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     """The tone of a photograph, as the judge's mean over several views of its picture.
 
     All of it and its four corners, enlarged, each also mirrored: what the judge is unsure of it
-    decides anew for each, and their mean is nearer to the truth (docs/training.md, trials before
-    run 10). Every view has its say of every place, by what it sees nearest to it: to count only
-    those that see a place was worse.
+    decides anew for each, and their mean is nearer to the truth. The whole counts as much as its
+    corners together (docs/training.md, trials before runs 10 and 15). Every view has its say of
+    every place, by what it sees nearest to it: to count only those that see a place was worse.
 
     Args:
         picture: ``(N, 3, S, S)`` as in :class:`Scene`, float32.
@@ -147,15 +149,16 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     """
     side = picture.shape[-1]
     part = round(CLOSER * side)
-    tones = [_both_ways(judge, picture)]
-    rows, columns = tones[0].shape[-2:]
+    of_all = _both_ways(judge, picture)
+    rows, columns = of_all.shape[-2:]
+    of_corners = []
     for top, left in product((0, side - part), repeat=2):
         view = picture[..., top : top + part, left : left + part]
         view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
-        of_whole = torch.tensor([-top, -left, side - top, side - left], device=picture.device)
-        place = (of_whole / part).expand(len(picture), 4)
-        tones.append(_resampled(_both_ways(judge, view), place, rows, columns))
-    return torch.stack(tones).mean(0)
+        around = torch.tensor([-top, -left, side - top, side - left], device=picture.device)
+        place = (around / part).expand(len(picture), 4)
+        of_corners.append(_resampled(_both_ways(judge, view), place, rows, columns))
+    return torch.lerp(of_all, torch.stack(of_corners).mean(0), CORNERS)
 
 
 def _both_ways(judge: nn.Module, picture: Tensor) -> Tensor:

@@ -10,12 +10,14 @@ from train.images import Pixels
 
 AS_IT_IS = 0.25
 """Share of the photographs that keep their tone."""
+CONTRAST = 0.1
+"""Mean logarithm of the contrast added: photographs of today have a fifth more than BSDS's."""
 
 
 def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pixels:
     """A photograph as another camera and other hands might have made it.
 
-    Gamma, black and white points, saturation and white balance are drawn.
+    Gamma, contrast, black and white points, saturation and white balance are drawn.
 
     Args:
         amount: of the variety: 1 for that of pictures which still look like photographs.
@@ -24,8 +26,10 @@ def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pi
         return photograph
     values = degradations.floating(photograph)
     values **= np.float32(np.exp(rng.normal(0, 0.3 * amount)))
-    black = rng.uniform(-0.06, 0.08) * amount
-    white = 1 + rng.uniform(-0.15, 0.1) * amount
+    middle = values.mean()
+    values = middle + (values - middle) * np.float32(np.exp(rng.normal(CONTRAST, 0.2) * amount))
+    black = rng.uniform(-0.06, 0.06) * amount
+    white = 1 + rng.uniform(-0.12, 0.12) * amount
     values = np.float32(black) + np.float32(white - black) * values
     grey = values.mean(2, keepdims=True)
     values = grey + (values - grey) * np.float32(np.exp(rng.normal(0, 0.25 * amount)))
