@@ -17,7 +17,7 @@ MOST = 2
 MUCH = 2 / 255
 """RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"): that of clean,
 hazy, dark and JPEG photographs is mostly below, of noise from sigma 3 and nearly all rain above."""
-DOUBTFUL, CERTAIN = 12 / 255, 32 / 255
+DOUBTFUL, CERTAIN = 12 / 255, 48 / 255
 """RMS of a tone's change; for most clean photographs it is below both. In noise and rain the judge
 is heeded where it is certain, before the looks without it and after them. In doubt one look has to
 do, at which the network sees noise, rain and tone at once."""

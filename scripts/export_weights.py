@@ -3,6 +3,9 @@
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
+With --mean-with, they are the mean of the run's and those that it went on from (Wortsman et al.,
+"Robust fine-tuning of zero-shot models", CVPR 2022): half of what was learnt, less forgotten.
+
 The figures are the means of what ``baryir eval --json`` wrote. What is no part of training,
 the margin and the heads of residual blocks, becomes that of the preset the target is named after.
 """
@@ -13,6 +16,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,21 +45,29 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--figures", type=Path, nargs="*", default=[])
+    parser.add_argument("--mean-with", type=Path, metavar="WEIGHTS")
     args = parser.parse_args()
     weights = read_weights(args.weights)
-    notes = {
+    notes: dict[str, Any] = {
         "name": args.target.stem,
         "data": DATA,
         "licence": "MIT",
         "figures": means(args.figures),
     }
+    state = weights.state
+    if args.mean_with:
+        other = read_weights(args.mean_with)
+        if other.config != weights.config:
+            parser.error(f"{args.mean_with} is of another network than {args.weights}")
+        state = {n: (tensor.float() + other.state[n].float()) / 2 for n, tensor in state.items()}
+        notes["mean_with"] = {"sha256": other.sha256}
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)
     # Residual blocks have no use for heads.
     config = replace(weights.config, margin=shipped.margin, heads=shipped.heads)
     if config != shipped:
         parser.error(f"{args.weights} is of another network than preset {args.target.stem}")
-    save_weights(args.target, config, weights.state, provenance, torch.float16)
+    save_weights(args.target, config, state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 
 
