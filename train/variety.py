@@ -11,7 +11,7 @@ from train.images import Pixels
 AS_IT_IS = 0.25
 """Share of the photographs that keep their tone."""
 CONTRAST = 0.1
-"""Mean logarithm of the contrast added: photographs of today have a fifth more than BSDS's."""
+"""Mean logarithm of the contrast added: photographs of today have more than BSDS's."""
 
 
 def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pixels:

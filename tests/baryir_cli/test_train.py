@@ -219,8 +219,8 @@ def test_emulated_bf16_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    monkeypatch.setattr("models.hardware.torch.cpu._is_avx512_bf16_supported", lambda: False)
-    monkeypatch.setattr("models.hardware.torch.cpu._is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
     assert baryir(*asked, "--precision", "bf16", "--out", tmp_path / "run") == 0
     assert "fp32 instead of bf16, which this processor emulates" in capsys.readouterr().err
