@@ -6,9 +6,10 @@
 # DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
 # last checkpoint, by its own recipe, another begins with the embedded weights and the recipe
 # "small-rest"; say the same OPTIONS every time. When the minutes are over it writes a checkpoint
-# (three files below 16 MiB) and ends well. On a GPU:
+# (three files below 16 MiB) and ends well. On a GPU, with as many steps as it does in that time
+# (scripts/measure_training.py):
 #
-#   scripts/train_embedded.sh data/Train runs/gpu 9 --lr 1e-3 --steps 60000 --batch 64 --workers 14
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --steps 18000 --workers 15
 #
 # Nothing needs to be installed but what baryir depends on.
 set -euo pipefail

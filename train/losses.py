@@ -85,14 +85,16 @@ def irc(residual: Tensor, source: Tensor, temperature: float = TEMPERATURE) -> T
     unit = F.normalize(residual.flatten(1), dim=1)
     similarity = unit @ unit.T / temperature
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-    similarity = similarity.masked_fill(itself, -torch.inf)
+    # Finite, or a sample with no other beside it would be infinity less infinity.
+    never = torch.finfo(similarity.dtype).min
+    similarity = similarity.masked_fill(itself, never)
     positive = (source[:, None] == source[None]) & ~itself
-    has_positive = positive.any(1)
-    if not has_positive.any():
-        return residual.sum() * 0
-    similarity, positive = similarity[has_positive], positive[has_positive]
-    matched = similarity.masked_fill(~positive, -torch.inf)
-    return (similarity.logsumexp(1) - matched.logsumexp(1)).mean()
+    # Those that are left out contrast with themselves, which is 0: to select would keep a GPU
+    # waiting for how many there are.
+    left_out = ~positive.any(1, keepdim=True)
+    matched = similarity.masked_fill(~(positive | left_out), never)
+    contrast = similarity.logsumexp(1) - matched.logsumexp(1)
+    return contrast.sum() / (~left_out).sum().clamp(min=1)
 
 
 def bro(barycenter: Tensor, residual: Tensor) -> Tensor:

@@ -30,18 +30,18 @@ def matrices(network: nn.Module) -> list[Tensor]:
     return [w for w in weights if min(len(w), w[0].numel()) >= SMALLEST_SIDE]
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the orthogonal factor of ``(m, n)``, by Newton-Schulz; bfloat16 is exact enough."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Nearly the orthogonal factors of ``(..., m, n)``, by Newton-Schulz; bfloat16 is enough."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
     if multiplies_bf16(x.device):
         x = x.bfloat16()
-    x = x / (x.norm() + 1e-7)
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -75,27 +75,51 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
             update = self._orthogonal if group["orthogonal"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.sub_(group["lr"] * update(parameter, parameter.grad, group))
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                updates = update(parameters, [p.grad for p in parameters], group)
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
-    def _orthogonal(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["mean"] = torch.zeros_like(parameter)
-        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(mean, group["momentum"])
-        matrix = ahead.reshape(len(ahead), -1)
-        scale = STEP * max(matrix.shape) ** 0.5
-        return (scale * orthogonal(matrix)).to(parameter.dtype).view(parameter.shape)
+    def _orthogonal(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> list[Tensor]:
+        means = self._kept("mean", parameters)
+        torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, means, group["momentum"])
+        # Together by shape: of so small matrices a GPU would rather wait than compute.
+        alike: dict[torch.Size, list[int]] = {}
+        for i, matrix in enumerate(ahead):
+            alike.setdefault(matrix.shape, []).append(i)
+        updates = list(ahead)
+        for members in alike.values():
+            # Channels last, as they lie in memory; the order of columns does not matter.
+            stacked = torch.stack([ahead[i].movedim(1, -1) for i in members])
+            matrices = stacked.flatten(2)
+            scale = STEP * max(matrices.shape[1:]) ** 0.5
+            steps = (scale * orthogonal(matrices)).to(stacked.dtype).view(stacked.shape)
+            for i, update in zip(members, steps.movedim(-1, 2), strict=True):
+                updates[i] = update
+        return updates
 
-    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state, (first, second) = self.state[parameter], group["betas"]
-        if not state:
-            state |= {"step": 0, "mean": torch.zeros_like(parameter)}
-            state["square"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["step"])
-        square = state["square"].lerp_(gradient.square(), 1 - second)
-        return mean / ((square / (1 - second ** state["step"])).sqrt() + 1e-8)
+    def _adam(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> list[Tensor]:
+        first, second = group["betas"]
+        means, squares = self._kept("mean", parameters), self._kept("square", parameters)
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
+        updates = []
+        for parameter, mean, square in zip(parameters, means, squares, strict=True):
+            state = self.state[parameter]
+            state["step"] = state.get("step", 0) + 1
+            level = (square / (1 - second ** state["step"])).sqrt_().add_(1e-8)
+            updates.append(mean / (1 - first ** state["step"]) / level)
+        return updates
+
+    def _kept(self, name: str, parameters: list[Tensor]) -> list[Tensor]:
+        """A running mean of every parameter's, which begins as 0."""
+        for parameter in parameters:
+            if name not in self.state[parameter]:
+                self.state[parameter][name] = torch.zeros_like(parameter)
+        return [self.state[parameter][name] for parameter in parameters]

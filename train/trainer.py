@@ -49,6 +49,8 @@ class Trainer:
         self.recipe = recipe
         self.images = {source.name: source.count for source in sources}
         self.device = torch.device(device)
+        # All steps of a stage have one shape, for which the fastest convolutions are looked for.
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"
         self.team = team
         self.step = 0
         self.start = ancestry(start) if start else None
@@ -69,7 +71,8 @@ class Trainer:
         q = torch.tensor([s.probability for s in settings], device=self.device)
         self.probabilities = q / q.sum()
         self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
-        self.toneless = torch.tensor([s.toneless for s in settings])
+        self.toneless = torch.tensor([s.toneless for s in settings], device=self.device)
+        self.all_heeded = not self.toneless.any()
         counts = torch.tensor(list(map(float, self.images.values())), device=self.device)
         weights = barycenter_weights(recipe.weights, counts, self.probabilities)
         kind = OBJECTIVES[recipe.objective]
@@ -159,10 +162,11 @@ class Trainer:
 
     def _heeded(self, source: Tensor) -> Tensor | None:
         """0 for the samples that are to be restored without their scene's tone, ``(N,)``."""
-        if not self.toneless.any():
+        if self.all_heeded:
             return None
-        shares = self.toneless[source.cpu()]
-        return (torch.rand(len(shares)) >= shares).float().to(source.device)
+        # The CPU's generator, which checkpoints keep; a GPU is not waited for.
+        drawn = torch.rand(len(source)).to(self.device, non_blocking=True)
+        return (drawn >= self.toneless[source]).float()
 
     @torch.no_grad()
     def _embed(self, batch: Batch) -> Tensor:

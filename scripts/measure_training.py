@@ -1,0 +1,120 @@
+"""What a training step costs, and what its patches cost: which of them holds a run up.
+
+    python scripts/measure_training.py DATA [--recipe small-rest] [--device cuda] [--workers 14]
+
+DATA is a folder like data/Train. For every size it prints patches a second of the network alone, on
+one batch again and again, and then those of the loader alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, default_collate
+
+from baryir_cli.references import find_weights, load
+from train.parts import NoiseRange, Window
+from train.recipe import Recipe, Stage, shipped
+from train.sources import Batch, Patches, Source, SourceOptions, gather
+from train.trainer import Trainer
+
+SECONDS = 3.0
+"""Time measured for every figure, after as much again to warm up."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recipe", default="small-rest")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--workers", type=int, default=14)
+    parser.add_argument("--sizes", nargs="+", default=["64x128", "64x192"], metavar="BATCHxPATCH")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--parts", nargs="+", default=["network", "loader"], metavar="PART")
+    options = parser.parse_args()
+    recipe = replace(Recipe.load(shipped()[options.recipe]), compile=options.compile)
+    sources = sources_of(recipe, options.data)
+    for size in options.sizes:
+        batch, patch = map(int, size.split("x"))
+        stage = Stage(1.0, patch, batch, max(patch, recipe.stages[0].scene))
+        sized = replace(recipe, stages=(stage,))
+        patches = patches_of(sized, sources)
+        if "network" in options.parts:
+            rate = network_rate(sized, sources, patches, options.device)
+            print(f"{size}: network {rate:.0f} patches/s", flush=True)
+        if "loader" in options.parts:
+            rate = loader_rate(patches, batch, options.workers)
+            print(f"{size}: loader {rate:.0f} patches/s", flush=True)
+
+
+def sources_of(recipe: Recipe, data: Path) -> list[Source]:
+    options = SourceOptions(
+        noise=NoiseRange(*(recipe.noise_range or (15, 50))),
+        clean_share=recipe.clean_share,
+        paired_share=recipe.paired_shares(),
+        variety={name: source.variety for name, source in recipe.sources.items()},
+        deblurred=recipe.config().deconvolve,
+        holdout=0,
+    )
+    return gather(list(recipe.sources), data, (), options)
+
+
+def patches_of(recipe: Recipe, sources: list[Source]) -> Patches:
+    stage, side = recipe.stages[0], recipe.config().scene
+    windows = [
+        Window(stage.patch, stage.scene, recipe.sources[source.name].zoom, side)
+        for source in sources
+    ]
+    return Patches(sources, [recipe.sources[s.name].probability for s in sources], windows, 0)
+
+
+def network_rate(recipe: Recipe, sources: list[Source], patches: Patches, device: str) -> float:
+    trainer = Trainer(recipe, sources, device, start=load(find_weights("small")))
+    count = recipe.stages[0].batch
+    drawn: Batch = default_collate([patches[i] for i in range(16)])
+    again = Batch(*(torch.cat([t] * (-(-count // 16)))[:count] for t in drawn))
+    ready = again.ready(trainer.device)
+
+    def step() -> int:
+        trainer.train_step([ready])
+        if trainer.step % 20 == 0:
+            float(ready.source.sum())  # a GPU has to have done what it was asked for
+        return count
+
+    return per_second(step)
+
+
+def loader_rate(patches: Patches, batch: int, workers: int) -> float:
+    def numbers() -> Iterator[list[int]]:
+        for first in range(0, 1 << 30, batch):
+            yield list(range(first, first + batch))
+
+    loader = DataLoader(
+        patches,
+        batch_sampler=numbers(),  # type: ignore[arg-type]
+        num_workers=workers,
+        prefetch_factor=8 if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+    batches = iter(loader)
+    return per_second(lambda: len(next(batches).source))
+
+
+def per_second(step: Callable[[], int]) -> float:
+    """What ``step`` does a second, when warm."""
+    rate = 0.0
+    for _ in range(2):
+        began, done = time.perf_counter(), 0
+        while (taken := time.perf_counter() - began) < SECONDS:
+            done += step()
+        rate = done / taken
+    return rate
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""On an NVIDIA GPU: the CPU's results, less memory than asked for, training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from skimage.metrics import peak_signal_noise_ratio as psnr
+from torch.utils.data import default_collate
+
+from baryir_cli.engine import Engine
+from baryir_cli.references import network_of
+from models.network import BaryIR, build
+from models.presets import preset
+from tests.conftest import Run
+from train import degradations
+from train.degradations import quantise
+from train.parts import Window
+from train.recipe import Recipe, SourceRecipe, Stage
+from train.sources import Patches, SourceOptions, gather
+from train.trainer import Trainer
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+    # What one kind of GPU says of its libraries is no fault of ours.
+    pytest.mark.filterwarnings("default"),
+]
+
+CLOSE = {"fp32": 60, "fp16": 48, "bf16": 38}
+"""PSNR in dB between the 8-bit results of GPU and CPU; rounding to 8 bits alone makes 59."""
+
+
+@pytest.fixture(scope="module")
+def small() -> BaryIR:
+    return network_of("small")
+
+
+def picture(kind: str) -> np.ndarray:
+    """A photograph with something wrong, ``(320, 352, 3)`` uint8."""
+    rng = np.random.default_rng(3)
+    clean = degradations.floating(skimage.data.astronaut()[60:380, 90:442])
+    made = {
+        "clean": lambda: clean,
+        "noise": lambda: degradations.gaussian_noise(clean, rng, 25),
+        "rain": lambda: degradations.random_rain(clean, rng),
+        "haze": lambda: degradations.random_haze(clean, rng, beta=1.5, airlight=0.9),
+        "dark": lambda: degradations.random_low_light(clean, rng, stops=3),
+        "shake": lambda: degradations.random_motion_blur(clean, rng),
+    }
+    return quantise(made[kind]())
+
+
+@pytest.mark.parametrize("kind", ["clean", "noise", "rain", "haze", "dark", "shake"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_the_cpu_s_result(small: BaryIR, kind: str, precision: str) -> None:
+    pixels = picture(kind)
+    exact, expected = Engine(small, device="cpu", precision="fp32").restore(pixels)
+    found, report = Engine(small, device="cuda", precision=precision).restore(pixels)
+    assert (report.device, report.precision, report.looks) == ("cuda", precision, expected.looks)
+    assert psnr(exact, found) > CLOSE[precision]
+
+
+def test_tiles_are_the_whole(small: BaryIR) -> None:
+    pixels = picture("rain")
+    whole, _ = Engine(small, device="cuda", tile=0).restore(pixels)
+    tiled, report = Engine(small, device="cuda", tile=160, overlap=48).restore(pixels)
+    assert report.tiles > 4
+    assert psnr(whole, tiled) > 45
+
+
+@pytest.mark.parametrize("name", ["paper", "promptir", "official"])
+def test_large_networks_in_half_precision(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(preset(name)).eval()
+    pixels = picture("clean")[:96, :128]
+    exact, _ = Engine(network, device="cpu", precision="fp32").restore(pixels)
+    half, report = Engine(network, device="cuda").restore(pixels)
+    assert report.precision == "fp16"
+    assert psnr(exact, half) > 40
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """A GPU of which 300 MB may be taken."""
+    torch.cuda.empty_cache()
+    share = 3e8 / torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(share)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    torch.cuda.empty_cache()
+
+
+def test_out_of_memory(small: BaryIR, little_memory: None) -> None:
+    said: list[str] = []
+    pixels = np.tile(picture("noise"), (6, 6, 1))
+    engine = Engine(small, device="cuda", tile=0, notify=said.append)
+    restored, report = engine.restore(pixels)
+    assert "out of memory on cuda: going on with tiles of" in said[0]
+    assert report.device == "cuda"
+    assert report.tiles > 1
+    part = slice(320, 640), slice(352, 704)
+    exact, _ = Engine(small, device="cpu", precision="fp32").restore(pixels[part])
+    inner = slice(48, -48), slice(48, -48)
+    assert psnr(exact[inner], restored[part][inner]) > 40
+
+
+def test_files(baryir: Run, tmp_path: Path) -> None:
+    for kind in ("noise", "haze"):
+        assert cv2.imwrite(str(tmp_path / f"{kind}.png"), picture(kind)[..., ::-1])
+    out = tmp_path / "out"
+    assert baryir("restore", tmp_path, out, "--device", "cuda", "--json") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["haze.png", "noise.png"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three photographs, laid out as ``data/Train``."""
+    folder = tmp_path / "Train" / "Denoise"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        part = skimage.data.astronaut()[40 * i :, 40 * i : 40 * i + 300]
+        assert cv2.imwrite(str(folder / f"{i}.png"), part[..., ::-1])
+    return folder.parent
+
+
+def test_training_begins_as_on_the_cpu(data: Path) -> None:
+    recipe = Recipe(
+        optimiser="muon",
+        preset="small",
+        steps=4,
+        pixel_loss="psnr",
+        precision="fp32",
+        sources={"denoise": SourceRecipe(0.6, toneless=0.5), "dehaze": SourceRecipe(0.4)},
+        stages=(Stage(1.0, 32, 6),),
+        warm_up=1,
+    )
+    sources = gather(list(recipe.sources), data, (), SourceOptions(holdout=0))
+    patches = Patches(sources, [0.6, 0.4], Window(32, 64, picture=128), 0)
+    drawn = default_collate([patches[i] for i in range(6)])
+    totals = {}
+    for device in ("cpu", "cuda"):
+        trainer = Trainer(recipe, sources, device)
+        batch = drawn.ready(trainer.device)
+        totals[device] = [float(trainer.train_step([batch])["total"]) for _ in range(4)]
+    np.testing.assert_allclose(totals["cuda"], totals["cpu"], rtol=0.02)
+    assert totals["cuda"][-1] < totals["cuda"][0]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_training_resumes(baryir: Run, data: Path, tmp_path: Path, precision: str) -> None:
+    run = tmp_path / "run"
+    common = ("--data", data, "--out", run)
+    begin = ("--preset", "tiny", "--sources", "denoise", "--batch", 4, "--patch", 32)
+    precise = ("--precision", precision, "--device", "cuda", "--log-every", 5)
+    assert baryir("train", *common, *begin, *precise, "--steps", 10) == 0
+    assert baryir("train", *common, *precise, "--resume", "--steps", 20) == 0
+    entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in entries if "total" in e] == [5, 10, 15, 20]
