@@ -3,7 +3,8 @@
     python scripts/measure_training.py DATA [--recipe small-rest] [--device cuda] [--workers 14]
 
 DATA is a folder like data/Train. For every size it prints patches a second of the network alone, on
-one batch again and again, and then those of the loader alone.
+one batch again and again, and then those of the loader alone; with `--parts profile` what the
+network's time goes into.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.profiler import profile
 from torch.utils.data import DataLoader, default_collate
 
 from baryir_cli.references import find_weights, load
@@ -25,6 +27,8 @@ from train.trainer import Trainer
 
 SECONDS = 3.0
 """Time measured for every figure, after as much again to warm up."""
+WARM_UP = 3
+"""Steps before those that are profiled."""
 
 
 def main() -> None:
@@ -45,8 +49,10 @@ def main() -> None:
         sized = replace(recipe, stages=(stage,))
         patches = patches_of(sized, sources)
         if "network" in options.parts:
-            rate = network_rate(sized, sources, patches, options.device)
+            rate = per_second(network_step(sized, sources, patches, options.device))
             print(f"{size}: network {rate:.0f} patches/s", flush=True)
+        if "profile" in options.parts:
+            print(profiled(network_step(sized, sources, patches, options.device), options.device))
         if "loader" in options.parts:
             rate = loader_rate(patches, batch, options.workers)
             print(f"{size}: loader {rate:.0f} patches/s", flush=True)
@@ -73,7 +79,10 @@ def patches_of(recipe: Recipe, sources: list[Source]) -> Patches:
     return Patches(sources, [recipe.sources[s.name].probability for s in sources], windows, 0)
 
 
-def network_rate(recipe: Recipe, sources: list[Source], patches: Patches, device: str) -> float:
+def network_step(
+    recipe: Recipe, sources: list[Source], patches: Patches, device: str
+) -> Callable[[], int]:
+    """Does a step and returns its number of patches."""
     trainer = Trainer(recipe, sources, device, start=load(find_weights("small")))
     count = recipe.stages[0].batch
     drawn: Batch = default_collate([patches[i] for i in range(16)])
@@ -86,7 +95,18 @@ def network_rate(recipe: Recipe, sources: list[Source], patches: Patches, device
             float(ready.source.sum())  # a GPU has to have done what it was asked for
         return count
 
-    return per_second(step)
+    return step
+
+
+def profiled(step: Callable[[], int], device: str) -> str:
+    """The dearest operations of some steps, a line each."""
+    kind = device.split(":")[0]
+    for _ in range(WARM_UP):
+        step()
+    with profile() as found:
+        for _ in range(3):
+            step()
+    return str(found.key_averages().table(sort_by=f"self_{kind}_time_total", row_limit=25))
 
 
 def loader_rate(patches: Patches, batch: int, workers: int) -> float:

@@ -31,8 +31,8 @@ def matrices(network: nn.Module) -> list[Tensor]:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Nearly the orthogonal factors of ``(..., m, n)``, by Newton-Schulz; bfloat16 is enough."""
-    tall = matrices.shape[-2] > matrices.shape[-1]
+    """Nearly the orthogonal factors of ``(k, m, n)``, by Newton-Schulz; bfloat16 is enough."""
+    tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     if multiplies_bf16(x.device):
         x = x.bfloat16()
@@ -40,7 +40,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        # Three products and nothing between them: a GPU is kept by starting, not by computing.
+        factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        x = torch.baddbmm(x, factor, x, beta=a)
     return x.mT if tall else x
 
 
@@ -109,13 +111,19 @@ class Muon(torch.optim.Optimizer):
         means, squares = self._kept("mean", parameters), self._kept("square", parameters)
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
-        updates = []
-        for parameter, mean, square in zip(parameters, means, squares, strict=True):
-            state = self.state[parameter]
-            state["step"] = state.get("step", 0) + 1
-            level = (square / (1 - second ** state["step"])).sqrt_().add_(1e-8)
-            updates.append(mean / (1 - first ** state["step"]) / level)
-        return updates
+        steps = [self._count(parameter) for parameter in parameters]
+        levels = torch._foreach_div(squares, [1 - second**n for n in steps])
+        torch._foreach_sqrt_(levels)
+        torch._foreach_add_(levels, 1e-8)
+        updates = torch._foreach_div(means, [1 - first**n for n in steps])
+        torch._foreach_div_(updates, levels)
+        return list(updates)
+
+    def _count(self, parameter: Tensor) -> int:
+        """The number of this step of a parameter's."""
+        state = self.state[parameter]
+        state["step"] = state.get("step", 0) + 1
+        return int(state["step"])
 
     def _kept(self, name: str, parameters: list[Tensor]) -> list[Tensor]:
         """A running mean of every parameter's, which begins as 0."""

@@ -8,6 +8,11 @@ import numpy as np
 from models.light import Image, floating
 from train.degradations.light import given_or, quantise
 
+METERED = 0.4
+"""Share of hazy photographs that are exposed for the haze."""
+LEAST_METERED = 0.6
+"""Factor on the values of the one that is exposed least."""
+
 
 def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Image:
     """The scattering model I = J t + A (1 - t), t = exp(-beta d) (Koschmieder 1924).
@@ -79,6 +84,9 @@ def random_haze(
 ) -> Image:
     """Haze of random density over a random depth field, its airlight nearly grey.
 
+    Haze is bright, and many a camera exposes less for it: then what lies in it is darker than in
+    the clear photograph, and the haze itself is a middle grey.
+
     Args:
         window: how much of a scene the image shows; it and ``relief`` as in :func:`depth_field`.
     """
@@ -87,4 +95,13 @@ def random_haze(
     depth = depth_field(image.shape[:2], rng, window=window, relief=relief)
     if rng.random() < 0.25:
         depth = follow_edges(depth, image, rng)
-    return haze(image, depth, given_or(beta, rng.uniform(0.2, 2.1)), colour)
+    hazy = haze(image, depth, given_or(beta, rng.uniform(0.2, 2.1)), colour)
+    return hazy * _metered(hazy.mean(), image.mean(), rng)
+
+
+def _metered(hazy: float, clear: float, rng: np.random.Generator) -> np.float32:
+    """By how much less a hazy photograph is exposed, given its mean value and that without haze."""
+    share = rng.uniform() if rng.random() < METERED else 0.0
+    if hazy <= clear:
+        return np.float32(1)
+    return np.float32(max((clear / hazy) ** share, LEAST_METERED))
