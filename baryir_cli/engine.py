@@ -362,7 +362,7 @@ class Engine:
         if report.looks and change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
         if not report.looks or change >= looks.CERTAIN:
-            course = replace(course, tone=tone)
+            course = replace(course, tone=neutral if looks.is_slight(change) else tone)
             self._look(course, result, report, _part(progress, done, 1))
         progress(1.0)
 

@@ -18,9 +18,10 @@ MUCH = 2 / 255
 """RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"): that of clean,
 hazy, dark and JPEG photographs is mostly below, of noise from sigma 3 and nearly all rain above."""
 DOUBTFUL, CERTAIN = 12 / 255, 48 / 255
-"""RMS of a tone's change; for most clean photographs it is below both. In noise and rain the judge
-is heeded where it is certain, before the looks without it and after them. In doubt one look has to
-do, at which the network sees noise, rain and tone at once."""
+"""RMS of a tone's change. Below both it is a false alarm, as of clean photographs, more often than
+right, and left out. In noise and rain the judge is heeded where it is certain, before the looks
+without it and after them. In doubt one look has to do, at which the network sees noise, rain and
+tone at once."""
 SIDE = 128
 """Pixels of a sample's side."""
 
@@ -41,6 +42,11 @@ def _starts(length: int) -> tuple[list[int], int]:
 def is_much(corrections: Tensor) -> bool:
     """Whether the corrections of an image's samples, ``(N, 3, h, w)``, ask for a look."""
     return bool(corrections.square().mean().sqrt() >= MUCH)
+
+
+def is_slight(change: float) -> bool:
+    """Whether a tone changes a photograph by so little that it is better left alone."""
+    return change < DOUBTFUL
 
 
 def is_doubtful(change: float) -> bool:

@@ -3,8 +3,9 @@
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
-With --mean-with, they are the mean of the run's and those that it went on from (Wortsman et al.,
-"Robust fine-tuning of zero-shot models", CVPR 2022): half of what was learnt, less forgotten.
+With --judges 0.7:new/weights.safetensors 0.3:old/weights.safetensors the scene judge is the mean of
+theirs by these shares. Of judges that went on from each other it learns from all, and forgets less
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 
 The figures are the means of what ``baryir eval --json`` wrote. What is no part of training,
 the margin and the heads of residual blocks, becomes that of the preset the target is named after.
@@ -40,12 +41,26 @@ def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
+def mean_judge(wanted: list[str]) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """The judges' mean by their shares, ``SHARE:WEIGHTS`` each, and what they were."""
+    mean: dict[str, torch.Tensor] = {}
+    origins = []
+    for one in wanted:
+        share, _, path = one.partition(":")
+        weights = read_weights(Path(path))
+        for name, tensor in weights.state.items():
+            if name.startswith("judge."):
+                mean[name] = mean.get(name, 0) + float(share) * tensor.float()
+        origins.append({"share": float(share), "sha256": weights.sha256})
+    return mean, origins
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--figures", type=Path, nargs="*", default=[])
-    parser.add_argument("--mean-with", type=Path, metavar="WEIGHTS")
+    parser.add_argument("--judges", nargs="+", default=[], metavar="SHARE:WEIGHTS")
     args = parser.parse_args()
     weights = read_weights(args.weights)
     notes: dict[str, Any] = {
@@ -55,12 +70,9 @@ def main() -> None:
         "figures": means(args.figures),
     }
     state = weights.state
-    if args.mean_with:
-        other = read_weights(args.mean_with)
-        if other.config != weights.config:
-            parser.error(f"{args.mean_with} is of another network than {args.weights}")
-        state = {n: (tensor.float() + other.state[n].float()) / 2 for n, tensor in state.items()}
-        notes["mean_with"] = {"sha256": other.sha256}
+    if args.judges:
+        judge, notes["judges"] = mean_judge(args.judges)
+        state = state | judge
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)
     # Residual blocks have no use for heads.

@@ -439,14 +439,3 @@ def test_emulated_bf16_is_said(network: BaryIR, monkeypatch: pytest.MonkeyPatch)
         assert (asked.precision, usual.precision) == ("bf16", "bf16" if multiplies else "fp32")
         assert len(said) == (not multiplies)
     assert "--precision auto" in said[0]
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_cuda_half_precision_is_close_to_the_cpu(network: BaryIR, precision: str) -> None:
-    pixels = photo(128, 96)
-    exact, _ = Engine(network, device="cpu", precision="fp32").restore(pixels)
-    half, _ = Engine(network, device="cuda", precision=precision).restore(pixels)
-    error = np.mean((exact.astype(float) - half) ** 2)
-    assert 10 * np.log10(255**2 / max(error, 1e-9)) > 45

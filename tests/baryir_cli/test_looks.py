@@ -122,3 +122,12 @@ def test_in_doubt_one_look_has_to_do() -> None:
     restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
     assert report.looks == 1
     np.testing.assert_allclose(restored, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("offset", "heeded"), [(11 / 255, 0.0), (13 / 255, 13 / 255)])
+def test_a_slight_change_is_left_out(offset: float, heeded: float) -> None:
+    engine = Engine(Peels(offset=offset), precision="fp32")  # type: ignore[arg-type]
+    restored, report = engine.restore(plain((40, 60), (0.5, 0.5, 0.3)))
+    assert report.looks == 1
+    wanted = (0.5 + heeded, 0.5 + heeded, 0.3 + heeded)
+    np.testing.assert_allclose(restored, plain((40, 60), wanted), atol=1e-5)

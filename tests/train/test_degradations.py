@@ -68,6 +68,17 @@ def test_haze_closed_form(photo: d.Image) -> None:
     assert np.array_equal(d.random_haze(photo, np.random.default_rng(0), beta=0), photo)
 
 
+def test_some_are_exposed_for_the_haze(photo: d.Image) -> None:
+    """So dense a haze is all that is seen, and its value the exposure."""
+    dim = 0.3 * photo
+    seen = [
+        float(d.random_haze(dim, np.random.default_rng(i), beta=1e3, airlight=0.9).mean()) / 0.9
+        for i in range(100)
+    ]
+    assert 0.25 < np.mean(np.array(seen) < 0.95) < 0.5
+    assert min(seen) > 0.55
+
+
 def test_transmission_is_what_two_depths_say(photo: d.Image) -> None:
     """The contrast of a hazy picture is the clear one's times t."""
     near, far = (np.full(photo.shape[:2], depth, np.float32) for depth in (0.4, 1.4))
