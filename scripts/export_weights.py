@@ -41,7 +41,7 @@ def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
-def mean_judge(wanted: list[str]) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+def mean_judge(wanted: list[str]) -> tuple[dict[str, torch.Tensor], str]:
     """The judges' mean by their shares, ``SHARE:WEIGHTS`` each, and what they were."""
     mean: dict[str, torch.Tensor] = {}
     origins = []
@@ -51,8 +51,8 @@ def mean_judge(wanted: list[str]) -> tuple[dict[str, torch.Tensor], list[dict[st
         for name, tensor in weights.state.items():
             if name.startswith("judge."):
                 mean[name] = mean.get(name, 0) + float(share) * tensor.float()
-        origins.append({"share": float(share), "sha256": weights.sha256})
-    return mean, origins
+        origins.append(f"{share} of sha256 {weights.sha256}")
+    return mean, ", ".join(origins)
 
 
 def main() -> None:
