@@ -7,6 +7,7 @@ scalable for LLM training", 2025.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,6 +45,26 @@ def orthogonal(matrices: Tensor) -> Tensor:
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
         x = torch.baddbmm(x, factor, x, beta=a)
     return x.mT if tall else x
+
+
+def steps_along(directions: Sequence[Tensor]) -> list[Tensor]:
+    """The orthogonal factor of every weight's direction, scaled to :data:`STEP`.
+
+    Those of one shape together: one by one, so small products leave a GPU idle.
+    """
+    alike: dict[torch.Size, list[int]] = {}
+    for i, direction in enumerate(directions):
+        alike.setdefault(direction.shape, []).append(i)
+    steps = list(directions)
+    for members in alike.values():
+        # Channels last, as they lie in memory; the order of columns does not matter.
+        stacked = torch.stack([directions[i].movedim(1, -1) for i in members])
+        matrices = stacked.flatten(2)
+        scale = STEP * max(matrices.shape[1:]) ** 0.5
+        found = (scale * orthogonal(matrices)).to(stacked.dtype).view(stacked.shape)
+        for i, step in zip(members, found.movedim(-1, 2), strict=True):
+            steps[i] = step
+    return steps
 
 
 class Muon(torch.optim.Optimizer):
@@ -88,21 +109,7 @@ class Muon(torch.optim.Optimizer):
     ) -> list[Tensor]:
         means = self._kept("mean", parameters)
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, means, group["momentum"])
-        # Together by shape: of so small matrices a GPU would rather wait than compute.
-        alike: dict[torch.Size, list[int]] = {}
-        for i, matrix in enumerate(ahead):
-            alike.setdefault(matrix.shape, []).append(i)
-        updates = list(ahead)
-        for members in alike.values():
-            # Channels last, as they lie in memory; the order of columns does not matter.
-            stacked = torch.stack([ahead[i].movedim(1, -1) for i in members])
-            matrices = stacked.flatten(2)
-            scale = STEP * max(matrices.shape[1:]) ** 0.5
-            steps = (scale * orthogonal(matrices)).to(stacked.dtype).view(stacked.shape)
-            for i, update in zip(members, steps.movedim(-1, 2), strict=True):
-                updates[i] = update
-        return updates
+        return steps_along(torch._foreach_lerp(gradients, means, group["momentum"]))
 
     def _adam(
         self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]

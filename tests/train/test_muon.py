@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.muon import Muon, matrices, orthogonal
+from train.muon import STEP, Muon, matrices, orthogonal, steps_along
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (12, 60), (60, 12)])
@@ -19,6 +19,17 @@ def test_orthogonal_factor(shape: tuple[int, int]) -> None:
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     likeness = (found * (u @ v)).sum() / (found.norm() * (u @ v).norm())
     assert likeness > 0.93
+
+
+def test_steps_together_are_the_steps_one_by_one() -> None:
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(12, 8, 3, 3), (16, 40), (12, 8, 3, 3), (40, 16)]
+    directions = [torch.randn(*shape, generator=draw) for shape in shapes]
+    directions[2] = directions[2].contiguous(memory_format=torch.channels_last)
+    for direction, step in zip(directions, steps_along(directions), strict=True):
+        alone = orthogonal(direction.flatten(1)[None])[0].float()
+        expected = STEP * max(alone.shape) ** 0.5 * alone.view(direction.shape)
+        torch.testing.assert_close(step, expected, rtol=0.02, atol=0.02)
 
 
 def test_what_is_a_matrix() -> None:
