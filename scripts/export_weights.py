@@ -71,6 +71,9 @@ def main() -> None:
     }
     state = weights.state
     if args.judges:
+        shares = [one.partition(":")[0] for one in args.judges]
+        if abs(sum(map(float, shares)) - 1) > 1e-6:
+            parser.error(f"the judges' shares must add up to 1: {', '.join(shares)}")
         judge, notes["judges"] = mean_judge(args.judges)
         state = state | judge
     provenance = weights.provenance | notes

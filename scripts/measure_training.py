@@ -27,6 +27,7 @@ from train.trainer import Trainer
 
 SECONDS = 3.0
 """Time measured for every figure, after as much again to warm up."""
+PARTS = ["network", "loader", "profile"]
 WARM_UP = 3
 """Steps before those that are profiled."""
 
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--sizes", nargs="+", default=["64x128", "64x192"], metavar="BATCHxPATCH")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--parts", nargs="+", default=["network", "loader"], metavar="PART")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:2])
     options = parser.parse_args()
     recipe = replace(Recipe.load(shipped()[options.recipe]), compile=options.compile)
     sources = sources_of(recipe, options.data)
@@ -130,9 +131,11 @@ def per_second(step: Callable[[], int]) -> float:
     rate = 0.0
     for _ in range(2):
         began, done = time.perf_counter(), 0
-        while (taken := time.perf_counter() - began) < SECONDS:
+        while time.perf_counter() - began < SECONDS:
             done += step()
-        rate = done / taken
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        rate = done / (time.perf_counter() - began)
     return rate
 
 

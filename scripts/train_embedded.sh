@@ -9,7 +9,7 @@
 # (three files below 16 MiB) and ends well. On a GPU, with as many steps as it does in that time
 # (scripts/measure_training.py):
 #
-#   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --steps 8700 --workers 12
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --steps 6400 --workers 12
 #
 # Nothing needs to be installed but what baryir depends on.
 set -euo pipefail

@@ -44,7 +44,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
         # Three products and nothing between them: a GPU is kept by starting, not by computing.
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
         x = torch.baddbmm(x, factor, x, beta=a)
-    return x.mT if tall else x
+    # As the weights lie, or they are not updated all at once.
+    return x.mT.contiguous() if tall else x
 
 
 def steps_along(directions: Sequence[Tensor]) -> list[Tensor]:

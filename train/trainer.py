@@ -32,8 +32,8 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Trainer:
     """A network, its average, the objective with its potentials, the optimisers.
 
-    The state after step ``n`` depends only on the recipe, the data and ``n`` (on one kind of
-    machine and number of processes), not on how often the run was interrupted.
+    On a CPU the state after step ``n`` depends only on the recipe, the data and ``n`` (on one kind
+    of machine and number of processes), not on how often the run was interrupted.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Trainer:
         self.images = {source.name: source.count for source in sources}
         self.device = torch.device(device)
         # All steps of a stage have one shape, for which the fastest convolutions are looked for.
-        torch.backends.cudnn.benchmark = self.device.type == "cuda"
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
         self.team = team
         self.step = 0
         self.start = ancestry(start) if start else None
@@ -165,7 +166,8 @@ class Trainer:
         if self.all_heeded:
             return None
         # The CPU's generator, which checkpoints keep; a GPU is not waited for.
-        drawn = torch.rand(len(source)).to(self.device, non_blocking=True)
+        drawn = torch.rand(len(source), pin_memory=self.device.type == "cuda")
+        drawn = drawn.to(self.device, non_blocking=True)
         return (drawn >= self.toneless[source]).float()
 
     @torch.no_grad()

@@ -77,6 +77,8 @@ def test_some_are_exposed_for_the_haze(photo: d.Image) -> None:
     ]
     assert 0.25 < np.mean(np.array(seen) < 0.95) < 0.5
     assert min(seen) > 0.55
+    one = d.random_haze(dim, np.random.default_rng(0), beta=1e3, airlight=0.9, exposure=0.7)
+    assert one.mean() == pytest.approx(0.63, abs=0.02)
 
 
 def test_transmission_is_what_two_depths_say(photo: d.Image) -> None:
@@ -295,7 +297,13 @@ def test_quantise() -> None:
 def test_parse() -> None:
     steps = d.parse(" Haze:1.5:airlight=0.9 , noise:25,rain:layers=2:screen=1,underwater:3c")
     assert [s.kind.name for s in steps] == ["haze", "noise", "rain", "underwater"]
-    assert steps[0].given == {"beta": 1.5, "airlight": 0.9, "window": 1.0, "relief": 0.1}
+    assert steps[0].given == {
+        "beta": 1.5,
+        "airlight": 0.9,
+        "exposure": 1.0,
+        "window": 1.0,
+        "relief": 0.1,
+    }
     assert steps[1].given == {"sigma": 25.0}
     assert steps[2].given == {"layers": 2, "screen": True, "depth": 1.0}
     assert steps[3].given["water"] == "3C"

@@ -132,3 +132,17 @@ def test_what_the_psnr_lacks(given: tuple[float, ...], best: float) -> None:
     assert lacking.tolist() == pytest.approx(expected, rel=1e-12)
     assert expected[0] == pytest.approx(20, abs=0.05)
     assert expected[2] < 0.05
+
+
+@pytest.mark.parametrize("sources", [[0], [0, 1], [0, 0, 1]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_contrast_leaves_out_what_has_no_other(sources: list[int], dtype: torch.dtype) -> None:
+    draw = torch.Generator().manual_seed(0)
+    residual = torch.randn(len(sources), 4, 3, 3, generator=draw).to(dtype).requires_grad_()
+    contrast = losses.irc(residual, torch.tensor(sources))
+    contrast.backward()
+    assert residual.grad is not None
+    assert residual.grad.isfinite().all()
+    alone = len(set(sources)) == len(sources)
+    assert (float(contrast.detach()) == 0) == alone
+    assert bool(residual.grad.any()) != alone

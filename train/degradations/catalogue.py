@@ -125,6 +125,7 @@ KINDS: dict[str, Kind] = {
             (
                 Parameter("beta", "scattering, per unit of depth", 0, 20, "0.2 to 2.1"),
                 Parameter("airlight", "value of the haze itself", 0, 1, "0.7 to 1"),
+                Parameter("exposure", "factor on all values", 0.1, 1, "1", default=1.0),
                 *_SCENE,
             ),
         ),

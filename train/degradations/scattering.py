@@ -79,6 +79,7 @@ def random_haze(
     *,
     beta: float | None = None,
     airlight: float | None = None,
+    exposure: float | None = None,
     window: float | None = None,
     relief: float | None = None,
 ) -> Image:
@@ -88,6 +89,7 @@ def random_haze(
     the clear photograph, and the haze itself is a middle grey.
 
     Args:
+        exposure: factor on all values of the hazy photograph.
         window: how much of a scene the image shows; it and ``relief`` as in :func:`depth_field`.
     """
     bright = given_or(airlight, rng.uniform(0.7, 1.0))
@@ -96,12 +98,12 @@ def random_haze(
     if rng.random() < 0.25:
         depth = follow_edges(depth, image, rng)
     hazy = haze(image, depth, given_or(beta, rng.uniform(0.2, 2.1)), colour)
-    return hazy * _metered(hazy.mean(), image.mean(), rng)
+    return hazy * np.float32(given_or(exposure, _metered(hazy.mean(), image.mean(), rng)))
 
 
-def _metered(hazy: float, clear: float, rng: np.random.Generator) -> np.float32:
+def _metered(hazy: float, clear: float, rng: np.random.Generator) -> float:
     """By how much less a hazy photograph is exposed, given its mean value and that without haze."""
     share = rng.uniform() if rng.random() < METERED else 0.0
     if hazy <= clear:
-        return np.float32(1)
-    return np.float32(max((clear / hazy) ** share, LEAST_METERED))
+        return 1.0
+    return max((clear / hazy) ** share, LEAST_METERED)
