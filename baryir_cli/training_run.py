@@ -24,10 +24,9 @@ from train.curves import have_matplotlib
 from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
 from train.loop import DivergedError, Rhythm, Watch, train, with_epochs
-from train.parts import NoiseLevels, NoiseRange
 from train.recipe import Recipe, RecipeError
 from train.run import Entry, Run, RunError
-from train.sources import Source, SourceError, SourceOptions, gather
+from train.sources import Source, SourceError, gather, options_of
 from train.trainer import Trainer
 from train.validation import Validation
 
@@ -176,14 +175,8 @@ def _sources(request: Request, split: Literal["train", "validation"]) -> list[So
     recipe = request.recipe
     single = request.single
     try:
-        options = SourceOptions(
-            noise=NoiseRange(*recipe.noise_range)
-            if recipe.noise_range
-            else NoiseLevels(recipe.noise),
-            clean_share=recipe.clean_share,
-            paired_share=recipe.paired_shares(),
-            variety={name: s.variety for name, s in recipe.sources.items()},
-            deblurred=recipe.config().deconvolve,
+        options = replace(
+            options_of(recipe),
             single=(single / "degraded", single / "target") if single else None,
             holdout=request.holdout,
             split=split,

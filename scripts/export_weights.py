@@ -41,16 +41,21 @@ def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
     return figures
 
 
-def mean_judge(wanted: list[str]) -> tuple[dict[str, torch.Tensor], str]:
-    """The judges' mean by their shares, ``SHARE:WEIGHTS`` each, and what they were."""
+def share_of(text: str) -> tuple[float, Path]:
+    """``SHARE:WEIGHTS`` apart."""
+    share, _, path = text.partition(":")
+    return float(share), Path(path)
+
+
+def mean_judge(wanted: list[tuple[float, Path]]) -> tuple[dict[str, torch.Tensor], str]:
+    """The judges' mean by their shares, and what they were."""
     mean: dict[str, torch.Tensor] = {}
     origins = []
-    for one in wanted:
-        share, _, path = one.partition(":")
-        weights = read_weights(Path(path))
+    for share, path in wanted:
+        weights = read_weights(path)
         for name, tensor in weights.state.items():
             if name.startswith("judge."):
-                mean[name] = mean.get(name, 0) + float(share) * tensor.float()
+                mean[name] = mean.get(name, 0) + share * tensor.float()
         origins.append(f"{share} of sha256 {weights.sha256}")
     return mean, ", ".join(origins)
 
@@ -60,7 +65,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--figures", type=Path, nargs="*", default=[])
-    parser.add_argument("--judges", nargs="+", default=[], metavar="SHARE:WEIGHTS")
+    parser.add_argument("--judges", type=share_of, nargs="+", default=[], metavar="SHARE:WEIGHTS")
     args = parser.parse_args()
     weights = read_weights(args.weights)
     notes: dict[str, Any] = {
@@ -71,9 +76,8 @@ def main() -> None:
     }
     state = weights.state
     if args.judges:
-        shares = [one.partition(":")[0] for one in args.judges]
-        if abs(sum(map(float, shares)) - 1) > 1e-6:
-            parser.error(f"the judges' shares must add up to 1: {', '.join(shares)}")
+        if abs(sum(share for share, _ in args.judges) - 1) > 1e-6:
+            parser.error("the judges' shares must add up to 1")
         judge, notes["judges"] = mean_judge(args.judges)
         state = state | judge
     provenance = weights.provenance | notes

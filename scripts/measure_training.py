@@ -20,9 +20,9 @@ from torch.profiler import profile
 from torch.utils.data import DataLoader, default_collate
 
 from baryir_cli.references import find_weights, load
-from train.parts import NoiseRange, Window
+from train.loop import patches_of
 from train.recipe import Recipe, Stage, shipped
-from train.sources import Batch, Patches, Source, SourceOptions, gather
+from train.sources import Batch, Patches, Source, gather, options_of
 from train.trainer import Trainer
 
 SECONDS = 3.0
@@ -43,12 +43,13 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:2])
     options = parser.parse_args()
     recipe = replace(Recipe.load(shipped()[options.recipe]), compile=options.compile)
-    sources = sources_of(recipe, options.data)
+    all_of_it = replace(options_of(recipe), holdout=0)
+    sources = gather(list(recipe.sources), options.data, (), all_of_it)
     for size in options.sizes:
         batch, patch = map(int, size.split("x"))
         stage = Stage(1.0, patch, batch, max(patch, recipe.stages[0].scene))
         sized = replace(recipe, stages=(stage,))
-        patches = patches_of(sized, sources)
+        patches = patches_of(sized, stage, sources)
         if "network" in options.parts:
             rate = per_second(network_step(sized, sources, patches, options.device))
             print(f"{size}: network {rate:.0f} patches/s", flush=True)
@@ -57,27 +58,6 @@ def main() -> None:
         if "loader" in options.parts:
             rate = loader_rate(patches, batch, options.workers)
             print(f"{size}: loader {rate:.0f} patches/s", flush=True)
-
-
-def sources_of(recipe: Recipe, data: Path) -> list[Source]:
-    options = SourceOptions(
-        noise=NoiseRange(*(recipe.noise_range or (15, 50))),
-        clean_share=recipe.clean_share,
-        paired_share=recipe.paired_shares(),
-        variety={name: source.variety for name, source in recipe.sources.items()},
-        deblurred=recipe.config().deconvolve,
-        holdout=0,
-    )
-    return gather(list(recipe.sources), data, (), options)
-
-
-def patches_of(recipe: Recipe, sources: list[Source]) -> Patches:
-    stage, side = recipe.stages[0], recipe.config().scene
-    windows = [
-        Window(stage.patch, stage.scene, recipe.sources[source.name].zoom, side)
-        for source in sources
-    ]
-    return Patches(sources, [recipe.sources[s.name].probability for s in sources], windows, 0)
 
 
 def network_step(

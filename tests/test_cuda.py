@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -151,7 +152,7 @@ def test_training_begins_as_on_the_cpu(data: Path) -> None:
     for device in ("cpu", "cuda"):
         trainer = Trainer(recipe, sources, device, start=load(find_weights("small")))
         # Each device draws its own; what starts alike has to go on alike.
-        potentials = potentials or trainer.objective.potentials.state_dict()
+        potentials = potentials or deepcopy(trainer.objective.potentials.state_dict())
         trainer.objective.potentials.load_state_dict(potentials)
         torch.manual_seed(0)
         batch = drawn.ready(trainer.device)
@@ -164,21 +165,10 @@ def test_training_begins_as_on_the_cpu(data: Path) -> None:
 def test_training_resumes(baryir: Run, data: Path, tmp_path: Path, precision: str) -> None:
     run = tmp_path / "run"
     common = ("--data", data, "--out", run)
-    begin = (
-        "--preset",
-        "tiny",
-        "--sources",
-        "denoise",
-        "--batch",
-        4,
-        "--patch",
-        32,
-        "--optimiser",
-        "muon",
-    )
+    begin = ("--preset", "tiny", "--sources", "denoise", "--batch", 4, "--patch", 32)
     precise = ("--precision", precision, "--device", "cuda", "--log-every", 5)
-    begin += ("--optimiser", "muon")
-    assert baryir("train", *common, *begin, *precise, "--steps", 10) == 0
+    muon = ("--optimiser", "muon")
+    assert baryir("train", *common, *begin, *muon, *precise, "--steps", 10) == 0
     assert baryir("train", *common, *precise, "--resume", "--steps", 20) == 0
     entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in entries if "total" in e] == [5, 10, 15, 20]

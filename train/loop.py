@@ -19,7 +19,7 @@ from train.distributed import Team
 from train.images import Skipped
 from train.objective import Terms
 from train.parts import Window
-from train.recipe import SAMPLES_A_STEP, Recipe
+from train.recipe import SAMPLES_A_STEP, Recipe, Stage
 from train.run import Entry, Run
 from train.sources import Batch, Patches, Source, skipped_of
 from train.trainer import Trainer
@@ -120,13 +120,7 @@ def _steps(
     """What every step from the current one to the end of its stage trains on."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
-    side = recipe.config().scene
-    windows = [
-        Window(stage.patch, stage.scene, zoom=recipe.sources[source.name].zoom, picture=side)
-        for source in sources
-    ]
-    probabilities = trainer.probabilities.tolist()
-    patches = Patches(sources, probabilities, windows, recipe.seed, skipped=skipped)
+    patches = patches_of(recipe, stage, sources, skipped)
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     indices = [
@@ -149,6 +143,17 @@ def _steps(
         if len(batches) == recipe.accumulate:
             yield batches
             batches = []
+
+
+def patches_of(
+    recipe: Recipe, stage: Stage, sources: Sequence[Source], skipped: Skipped | None = None
+) -> Patches:
+    """The samples of a stage; ``skipped`` as of :class:`train.sources.Patches`."""
+    settings = [recipe.sources[source.name] for source in sources]
+    side = recipe.config().scene
+    windows = [Window(stage.patch, stage.scene, zoom=s.zoom, picture=side) for s in settings]
+    probabilities = [s.probability for s in settings]
+    return Patches(sources, probabilities, windows, recipe.seed, skipped=skipped)
 
 
 def _leave_signals_to_the_owner(_: int) -> None:

@@ -45,6 +45,7 @@ from train.parts import (
     Synthesised,
     Window,
 )
+from train.recipe import Recipe
 
 BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
@@ -94,6 +95,17 @@ class SourceOptions:
     def variety_of(self, name: str) -> float:
         """That of a source; what is validated with stays as it is."""
         return self.variety.get(name, 0.0) if self.split == "train" else 0.0
+
+
+def options_of(recipe: Recipe) -> SourceOptions:
+    """What a recipe says of its sources."""
+    return SourceOptions(
+        noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
+        clean_share=recipe.clean_share,
+        paired_share=recipe.paired_shares(),
+        variety={name: source.variety for name, source in recipe.sources.items()},
+        deblurred=recipe.config().deconvolve,
+    )
 
 
 @dataclass(frozen=True)

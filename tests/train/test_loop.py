@@ -14,7 +14,6 @@ import torch
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
 from train.loop import DivergedError, Rhythm
-from train.losses import BEST_SCENE
 from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.run import Run, RunError
@@ -420,7 +419,7 @@ def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_los
     recipe = replace(JUDGED, pixel_loss=pixel_loss)
     trainer, batch = Trainer(recipe, sources_of(recipe, data)), drawn(recipe, data)
     squares = (batch.scene - batch.scene_target).square().flatten(1).mean(1)
-    by_decibel = 0.5 * (squares / 10 ** (-BEST_SCENE / 10) + 1).log()
+    by_decibel = 0.5 * (squares / 10 ** (-31 / 10) + 1).log()
     expected = squares if pixel_loss == "l1" else by_decibel
     terms = trainer.train_step([batch])
     assert float(terms["scene"]) == pytest.approx(float(expected.mean()), rel=1e-5)
