@@ -3,7 +3,7 @@
     python scripts/measure_looks.py ../shared/data/test/denoise/bsd68 [--count 12] [--weights small]
 
 Clean photographs are degraded in several ways at once. PSNR of the input, of one look with the
-scene judge and of as many as the engine takes (baryir_cli/looks.py), and how many these are.
+scene judge and of as many as the engine takes (baryir_cli/engine/looks.py), and how many these are.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 
-from baryir_cli import looks
-from baryir_cli.engine import Engine
+from baryir_cli.engine import Engine, looks
 from baryir_cli.references import network_of
 from train import degradations
 from train.folders import images_below

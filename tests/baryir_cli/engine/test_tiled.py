@@ -14,7 +14,9 @@ import skimage.data
 import torch
 from torch import Tensor
 
-from baryir_cli.engine import Engine, NotFiniteError, out_of_memory
+from baryir_cli.engine import Engine, NotFiniteError
+from baryir_cli.engine.capacity import out_of_memory
+from baryir_cli.engine.forward import Forward
 from baryir_cli.errors import UsageError, UserError
 from models.deconvolution import deconvolved
 from models.network import BaryIR, Restoration, build
@@ -324,7 +326,7 @@ MEMORY_SCRIPT = """
 import resource, sys
 import numpy as np
 from baryir_cli.engine import Engine
-from tests.baryir_cli.test_engine import Shift
+from tests.baryir_cli.engine.test_tiled import Shift
 height, width = map(int, sys.argv[1:])
 engine = Engine(Shift(0.1), device="cpu", precision="fp32", tile=64, overlap=16)
 engine.restore(np.zeros((64, 64, 3), np.uint8))
@@ -338,7 +340,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / pix
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kB on Linux")
 @pytest.mark.parametrize(("height", "width"), [(160_000, 64), (64, 160_000), (3200, 3200)])
 def test_memory_is_bounded_by_the_tile_not_the_image(height: int, width: int) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", MEMORY_SCRIPT, str(height), str(width)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     # The result is as large as the image; one copy in float32 would be four times that.
@@ -355,29 +357,11 @@ def test_wide_and_tall_images_are_restored_alike(network: BaryIR) -> None:
         assert np.abs(whole - parts).mean() < 0.1 * np.abs(whole - pixels).mean() + 1e-3
 
 
-def test_an_image_no_larger_than_a_tile_is_one(network: BaryIR) -> None:
-    engine = Engine(network, device="cpu")
-    side = engine._largest_tile()
-    longer = side * 5 // 4 // 8 * 8
-    for size in [(side, side), (longer, side * side // longer // 8 * 8), (side // 2, 2 * side)]:
-        assert all(len(axis.starts) == 1 for axis in engine._axes(*size))
-    # Of a line of pixels the network sees more than there is.
-    for size in [(side + 8, side + 8), (1, side * side)]:
-        assert max(len(axis.starts) for axis in engine._axes(*size)) > 1
-
-
-@pytest.mark.parametrize("tile", [64, 80, 256, 1024])
-def test_tiles_always_overlap(network: BaryIR, tile: int) -> None:
-    for axis in Engine(network, device="cpu", tile=tile)._axes(2000, 2000):
-        assert 8 <= axis.overlap <= 64
-
-
 def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    engine = Engine(Shift(0.25), device="cpu", notify=said.append)  # type: ignore[arg-type]
+    engine = Engine(Shift(0.25), device="cpu", tile=128, notify=said.append)  # type: ignore[arg-type]
     # The meta device stands in for a GPU that has no memory at all.
-    engine.device, engine.tile = torch.device("meta"), 128
-    engine.precision = "fp16"
+    engine.forward = Forward(engine.network, torch.device("meta"), "fp16")
     restored_by = engine._restored
 
     def without_memory(*arguments: object) -> object:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of an image."""
 
+OVERLAP = 64
+"""Pixels that neighbouring tiles share, where nobody asks for another number."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -73,3 +76,53 @@ def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
     count = len(Axis(length, largest, overlap).starts)
     tile = -(-(length + (count - 1) * overlap) // count)
     return Axis(length, min(-(-tile // multiple) * multiple, largest), overlap)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How any image is cut.
+
+    Attributes:
+        tile: side of a tile that was asked for; 0 for the whole image, None for what fits.
+        overlap: pixels that neighbours share; None for :data:`OVERLAP`, and less in small tiles.
+        multiple: pixels of the grid that the network's resampling has.
+        margin: pixels that the network sees beyond the image.
+    """
+
+    tile: int | None
+    overlap: int | None
+    multiple: int
+    margin: int
+
+    def axes(self, height: int, width: int, largest: int) -> tuple[Axis, Axis]:
+        """An image's tiles, vertically and horizontally.
+
+        Args:
+            largest: side of the largest square tile that fits into memory.
+        """
+        whole = Axis(height, height, 0), Axis(width, width, 0)
+        if self.tile == 0:
+            return whole
+        if self.tile is not None:
+            overlap = self._overlap(self.tile)
+            return Axis(height, self.tile, overlap), Axis(width, self.tile, overlap)
+        if self._seen(height) * self._seen(width) <= self._seen(largest) ** 2:
+            return whole
+        overlap = self._overlap(largest)
+        largest = max(largest, 2 * overlap)
+        return (
+            even_axis(height, largest, overlap, self.multiple),
+            even_axis(width, largest, overlap, self.multiple),
+        )
+
+    def _seen(self, length: int) -> int:
+        """What the network sees of ``length`` pixels along an axis: margins and filling too."""
+        return -(-(length + 2 * self.margin) // self.multiple) * self.multiple
+
+    def _overlap(self, tile: int) -> int:
+        """The overlap asked for, or one that does not make small tiles compute all twice."""
+        if self.overlap is not None:
+            return self.overlap
+        multiple = self.multiple
+        wanted = max(min(OVERLAP, tile // 6) // multiple * multiple, multiple)
+        return wanted if wanted <= tile // 2 else 0

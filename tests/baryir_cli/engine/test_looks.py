@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baryir_cli import looks
-from baryir_cli.engine import Engine
+from baryir_cli.engine import Engine, looks
 from models.network import Restoration
 from models.presets import preset
 from models.scene import FIELDS, SHADES

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from baryir_cli.tiles import Axis, even_axis
+from baryir_cli.engine.tiles import Axis, Tiling, even_axis
 
 AXES = [
     (1, 64, 0),
@@ -75,3 +75,19 @@ def test_what_fits_is_one_tile(length: int) -> None:
 
 def test_even_tiles_waste_little() -> None:
     assert even_axis(520, 512, 64, 16).tile == 304
+
+
+def test_an_image_no_larger_than_a_tile_is_one() -> None:
+    tiling, side = Tiling(None, None, multiple=8, margin=0), 256
+    longer = side * 5 // 4 // 8 * 8
+    for size in [(side, side), (longer, side * side // longer // 8 * 8), (side // 2, 2 * side)]:
+        assert all(len(axis.starts) == 1 for axis in tiling.axes(*size, side))
+    # Of a line of pixels the network sees more than there is.
+    for size in [(side + 8, side + 8), (1, side * side)]:
+        assert max(len(axis.starts) for axis in tiling.axes(*size, side)) > 1
+
+
+@pytest.mark.parametrize("tile", [64, 80, 256, 1024])
+def test_tiles_always_overlap(tile: int) -> None:
+    for axis in Tiling(tile, None, multiple=8, margin=0).axes(2000, 2000, largest=64):
+        assert 8 <= axis.overlap <= 64

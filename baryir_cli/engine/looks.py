@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from baryir_cli.tiles import Box
+from baryir_cli.engine.tiles import Box
 from models.scene import tone_change, whole_place
 
 MOST = 2

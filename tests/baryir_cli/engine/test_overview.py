@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from baryir_cli import looks
-from baryir_cli.engine import Engine
-from baryir_cli.overview import Overview, shrunk
+from baryir_cli.engine import Engine, looks
+from baryir_cli.engine.capacity import Capacity
+from baryir_cli.engine.overview import Overview, shrunk
 from models.network import Restoration
 from models.presets import preset
 from models.scene import Scene, SceneJudge
@@ -78,7 +78,7 @@ class Judge(torch.nn.Module):
 def test_tiles_that_judge_differently_show_no_seam(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Engine, "_largest_tile", lambda _: 192)
+    monkeypatch.setattr(Capacity, "largest_tile", lambda _: 192)
     pixels = np.full((*size, 3), 0.1, np.float32)
     pixels[-300:, -300:] = 0.5
     judge = Judge()
@@ -91,7 +91,7 @@ def test_tiles_that_judge_differently_show_no_seam(
 
 
 def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Engine, "_largest_tile", lambda _: 192)
+    monkeypatch.setattr(Capacity, "largest_tile", lambda _: 192)
     judge = Judge()
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]

@@ -1,0 +1,76 @@
+"""How much of an image fits into memory at once, and how a lack of memory is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from baryir_cli.device import DTYPES, free_memory
+from models.config import NetworkConfig
+
+SMALLEST_TILE = 64
+LARGEST_TILE = 2048
+LARGEST_BATCH = 8
+CPU_BUDGET = 384 << 20
+"""Bytes that a forward pass may take on a CPU, however much is free."""
+GPU_SHARE = 0.7
+"""Share of a GPU's free memory that a forward pass may take."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a forward pass of a network may hold, by the memory that is free when it is asked."""
+
+    config: NetworkConfig
+    device: torch.device
+    precision: str
+
+    def largest_tile(self) -> int:
+        """Side of the largest square tile whose forward pass fits the budget."""
+        side = int((self._budget() / self.pixel_bytes) ** 0.5)
+        multiple = 2 * self.config.multiple
+        return max(min(side, LARGEST_TILE) // multiple * multiple, SMALLEST_TILE)
+
+    def batch(self, tile_pixels: int) -> int:
+        """Tiles of one forward pass: as many as fit on a GPU, one on a CPU."""
+        if self.device.type == "cpu":
+            return 1
+        fits = int(self._budget() / (self.pixel_bytes * tile_pixels))
+        return max(1, min(LARGEST_BATCH, fits))
+
+    def _budget(self) -> int:
+        free = free_memory(self.device)
+        if self.device.type == "cuda":
+            return int(free * GPU_SHARE)
+        return min(CPU_BUDGET, free // 3)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Estimated peak memory of a forward pass for every pixel of the input, in bytes.
+
+        Proportional to the channels of the widest block, its hidden ones counted nine times: that
+        is what ``scripts/measure_memory.py --tile 0`` showed of transformer blocks (``official`` 8
+        to 15 kB). A residual block counts as if it hid twice its channels, which is more than it
+        needs (``small``: 0.65 kB in bf16, measured 0.39) and leaves room for the bands of wide
+        images.
+        """
+        config = self.config
+        finest = config.width * (2 if config.conditioning == "official" else 1)
+        expansion = config.expansion if config.block == "transformer" else 2.0
+        channels = finest * (9 * expansion + 8) / config.unshuffle**2
+        return int(channels * DTYPES[self.precision].itemsize) + 24
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the device's or the machine's lack of memory, however PyTorch puts it."""
+    text = str(error).lower()
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "could not create a primitive" in text  # oneDNN
+        or "could not create a memory" in text
+        or "bad_alloc" in text
+        or "status_alloc_failed" in text  # cuBLAS, cuDNN
+    )

@@ -1,0 +1,152 @@
+"""One look at an image: band after band of tiles, blended into the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from baryir_cli.engine.forward import Ends, Forward, Places
+from baryir_cli.engine.overview import Overview
+from baryir_cli.engine.pixels import Pixels, image_of, on_device, pixels_of
+from baryir_cli.engine.tiles import Axis
+from models.deconvolution import deconvolved
+from models.light import Image, floating
+
+STRIP = 64
+"""Rows of a band that are turned into pixels at a time."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the engine goes through an image: bands of tiles that run along its shorter side.
+
+    Of a wide image they are columns of tiles, and everything but the network sees it turned.
+
+    Attributes:
+        pixels: the image, turned if ``turned``.
+        along: of the bands, one after the other.
+        across: of the tiles of a band.
+        tone: of the image, for a network that judges whole scenes (:class:`Places`).
+        overview: what the tiles are held to, if anything.
+        shake: the kernel of a blur that is taken out before the network sees the image.
+    """
+
+    pixels: Pixels
+    along: Axis
+    across: Axis
+    turned: bool = False
+    tone: Tensor | None = None
+    overview: Overview | None = None
+    shake: Image | None = None
+
+    def across_the_shorter(self) -> Course:
+        """The same, turned where its bands would run along the longer side."""
+        if self.across.length <= self.along.length:
+            return self
+        return replace(
+            self,
+            pixels=self.pixels.swapaxes(0, 1),
+            along=self.across,
+            across=self.along,
+            turned=True,
+            overview=self.overview and self.overview.turned(),
+            shake=None if self.shake is None else self.shake.T,
+        )
+
+    @property
+    def upright(self) -> Pixels:
+        """The image as it was before it was turned."""
+        return self.pixels.swapaxes(0, 1) if self.turned else self.pixels
+
+    def look(self, forward: Forward, result: Pixels, progress: Callable[[float], None]) -> None:
+        """Restores band by band; only one band of tiles is ever held in float32.
+
+        Args:
+            result: where to, turned as the image is; may be the image itself, since no band is read
+                after it has been written.
+            progress: called with the share of the image that is done.
+        """
+        along = self.along
+        carried: Tensor | None = None
+        starts = [*along.starts, along.length]
+        for row, weight in enumerate(along.weights()):
+            rows = along.span(row)
+            band = self._band(forward, rows)
+            band *= on_device(weight, forward.device)[None, :, None]
+            if carried is not None:
+                band[:, : carried.shape[1]] += carried
+            final = starts[row + 1] - starts[row]
+            for top in range(0, final, STRIP):
+                strip = slice(top, min(top + STRIP, final))
+                done = slice(rows.start + strip.start, rows.start + strip.stop)
+                image = image_of(self.pixels[done], forward.device) + band[:, strip]
+                result[done] = pixels_of(image, result.dtype)
+            carried = band[:, final:].clone()
+            progress((rows.start + final) / along.length)
+
+    def _band(self, forward: Forward, rows: slice) -> Tensor:
+        """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
+        across = self.across
+        height = rows.stop - rows.start
+        band = torch.zeros(3, height, across.length, device=forward.device)
+        weights = across.weights()
+        for batch in _alike(across, forward.capacity.batch(height * across.tile)):
+            spans = [across.span(i) for i in batch]
+            corrections = self._alongside(forward, rows, spans)
+            for i, span, correction in zip(batch, spans, corrections, strict=True):
+                if self.overview:
+                    correction = self.overview.hold(correction[None], rows, span)[0]
+                band[:, :, span] += correction * on_device(weights[i], forward.device)
+        return band
+
+    def _alongside(self, forward: Forward, rows: slice, spans: list[slice]) -> Tensor:
+        """Corrections of tiles that lie alongside and are alike, turned as the image is."""
+        tiles = torch.stack([image_of(self.pixels[rows, span], forward.device) for span in spans])
+        seen = tiles
+        if self.shake is not None:
+            parts = [_steadied(self.pixels, self.shake, rows, span) for span in spans]
+            seen = torch.stack([image_of(part, forward.device) for part in parts])
+        margin = forward.config.margin
+        ends = _margins(self.along, rows, margin), _margins(self.across, spans[0], margin)
+        boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
+        size = self.along.length, self.across.length
+        if self.turned:
+            boxes = tuple((left, top, right, bottom) for top, left, bottom, right in boxes)
+            ends, size = ends[::-1], size[::-1]
+        places = None if self.tone is None else Places(boxes, size, self.tone)
+        upright = seen.transpose(2, 3) if self.turned else seen
+        corrections = forward.correct(upright, ends, places)
+        if self.turned:
+            corrections = corrections.transpose(2, 3)
+        return corrections if self.shake is None else corrections + (seen - tiles)
+
+
+def _steadied(pixels: Pixels, shake: Image, rows: slice, span: slice) -> Image:
+    """A part of an image without its shake, which the parts around it tell too."""
+    reach = 4 * len(shake)
+    top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
+    around = pixels[top : rows.stop + reach, left : span.stop + reach]
+    inner = slice(rows.start - top, rows.stop - top), slice(span.start - left, span.stop - left)
+    return deconvolved(floating(around), shake)[inner]
+
+
+def _margins(axis: Axis, span: slice, margin: int) -> Ends:
+    """Pixels to be mirrored at a tile's ends: where the image ends as well."""
+    return margin * (span.start == 0), margin * (span.stop == axis.length)
+
+
+def _alike(axis: Axis, limit: int) -> Iterator[list[int]]:
+    """Tile numbers in runs of at most ``limit``: equally wide, at the same ends of the image."""
+    run: list[int] = []
+    kind = None
+    for index in range(len(axis.starts)):
+        span = axis.span(index)
+        before, kind = kind, (span.stop - span.start, span.start == 0, span.stop == axis.length)
+        if run and (len(run) == limit or kind != before):
+            yield run
+            run = []
+        run.append(index)
+    yield run

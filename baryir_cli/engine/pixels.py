@@ -1,0 +1,44 @@
+"""Pixels of any kind as an image that a network takes, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Pixels = NDArray[Any]
+"""``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
+
+
+def full_scale(kind: np.dtype) -> float:
+    """What white is in pixels of a kind."""
+    return 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
+
+
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor of its own kind."""
+    # A read-only array, as Pillow gives, would make torch warn.
+    return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device)
+
+
+def image_of(pixels: Pixels, device: torch.device) -> Tensor:
+    """``(H, W, 3)`` of any kind as ``(3, H, W)`` float32 in [0, 1]."""
+    if pixels.dtype == np.uint8:
+        image = on_device(pixels, device).permute(2, 0, 1).float()
+    else:
+        image = on_device(pixels.astype(np.float32), device).permute(2, 0, 1)
+    return image / full_scale(pixels.dtype)
+
+
+def pixels_of(image: Tensor, kind: np.dtype) -> Pixels:
+    """``(3, H, W)`` float32, clipped to [0, 1], as ``(H, W, 3)`` of a kind."""
+    scale = full_scale(kind)
+    image = image.clamp(0, 1).permute(1, 2, 0)
+    if scale != 1:
+        image = image.mul_(scale).round_()
+    if kind == np.uint8:
+        return image.to(torch.uint8).cpu().numpy()
+    return image.cpu().numpy().astype(kind)

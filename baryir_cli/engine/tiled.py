@@ -1,0 +1,290 @@
+"""From an image to the restored one: tiles as large as fit, as many looks as it takes."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor, nn
+
+from baryir_cli.device import resolve_device, resolve_precision
+from baryir_cli.engine import looks
+from baryir_cli.engine.capacity import SMALLEST_TILE, out_of_memory
+from baryir_cli.engine.course import STRIP, Course
+from baryir_cli.engine.forward import Forward, Places
+from baryir_cli.engine.overview import Overview, shrunk
+from baryir_cli.engine.pixels import Pixels, full_scale, image_of, pixels_of
+from baryir_cli.engine.tiles import Axis, Tiling
+from baryir_cli.errors import UsageError, UserError
+from models.hardware import multiplies_bf16
+from models.light import Image
+from models.network import BaryIR
+from models.scene import FIELDS, SHADES, considered, picture_of
+from models.shake import find_shake, radius
+
+SMALLEST_ASKED = 32
+"""Side of the smallest tile that can be asked for."""
+
+log = logging.getLogger("baryir")
+
+
+@dataclass
+class Report:
+    """How an image was restored."""
+
+    tiles: int = 0
+    tile: tuple[int, int] = (0, 0)
+    """Height and width of a tile."""
+    precision: str = ""
+    device: str = ""
+    redone: int = 0
+    """Tiles that half precision could not hold and float32 did again."""
+    shake: float = 0.0
+    """Radius in pixels of the camera shake that was taken out first."""
+    looks: int = 0
+    """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its entries of a line of ``--json``."""
+        return {
+            "tiles": self.tiles,
+            "tile": list(self.tile),
+            "precision": self.precision,
+            "device": self.device,
+            "redone_in_fp32": self.redone,
+            "shake": round(self.shake, 2),
+            "looks": self.looks,
+        }
+
+
+class Engine:
+    """Runs a network over images tile by tile.
+
+    Args:
+        network: float32, on the CPU; copied where another device or precision is asked for.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide;
+            then what the tiles say of haze and darkness is held to an overview of the image,
+            unless the network judges whole scenes by itself.
+        overlap: pixels that neighbouring tiles share; None for the default.
+        notify: told, in a sentence, of every step down to less memory, and of a slow precision.
+
+    Raises:
+        UsageError: a setting is out of range or there is no such device.
+    """
+
+    def __init__(
+        self,
+        network: BaryIR,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        tile: int | None = None,
+        overlap: int | None = None,
+        notify: Callable[[str], None] = log.warning,
+    ) -> None:
+        resolved = resolve_device(device)
+        if tile and tile < SMALLEST_ASKED:
+            raise UsageError(
+                f"--tile {tile}: at least {SMALLEST_ASKED} pixels, 0 means the whole image"
+            )
+        if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
+            raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
+        self.network = network
+        self.forward = Forward(network, resolved, resolve_precision(precision, resolved))
+        self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
+        # A network that judges whole scenes needs nobody to hold its tiles together.
+        self.with_overview = tile is None and network.judge is None
+        self.notify = notify
+        if self.precision == "bf16" and not multiplies_bf16(self.device):
+            notify("this processor only emulates bf16, a hundred times slower: --precision auto")
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on: a CPU as well, once a GPU's memory did not suffice."""
+        return self.forward.device
+
+    @property
+    def precision(self) -> str:
+        """``fp32``, ``bf16`` or ``fp16``."""
+        return self.forward.precision
+
+    def restore(
+        self,
+        pixels: Pixels,
+        *,
+        strength: float = 1.0,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> tuple[Pixels, Report]:
+        """Restores one RGB image.
+
+        Args:
+            pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
+            strength: share of the network's correction that is added, 0 to 1.
+            progress: called with the share of the image that is done.
+
+        Returns:
+            An array of the same shape and kind, and how it was made.
+
+        Raises:
+            NotFiniteError: the network's answer is NaN or infinite even in float32.
+            UserError: not even the smallest tile fits into memory.
+        """
+        while True:
+            largest = self.forward.capacity.largest_tile()
+            axes = self.tiling.axes(pixels.shape[0], pixels.shape[1], largest)
+            failure = ""
+            try:
+                with scipy.fft.set_workers(torch.get_num_threads()):
+                    return self._restored(pixels, *axes, strength, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                failure = str(error) or "out of memory"
+            # Outside of the handler, whose traceback would keep the tensors alive.
+            self._step_down(max(axis.tile for axis in axes), failure)
+
+    def _step_down(self, tile: int, failure: str) -> None:
+        """Smaller tiles after running out of memory, then the CPU; each said once."""
+        multiple = self.tiling.multiple
+        smaller = tile // 2 // multiple * multiple
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if smaller >= SMALLEST_TILE:
+            self.tiling = replace(self.tiling, tile=smaller, overlap=None)
+            self.notify(f"out of memory on {self.device}: going on with tiles of {smaller} pixels")
+        elif self.device.type != "cpu":
+            self.notify(f"out of memory on {self.device}: going on with the CPU")
+            cpu = torch.device("cpu")
+            self.forward = Forward(self.network, cpu, resolve_precision("auto", cpu))
+            self.tiling = replace(self.tiling, tile=None)
+            torch.cuda.empty_cache()
+        else:
+            raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
+
+    @torch.inference_mode()
+    def _restored(
+        self,
+        pixels: Pixels,
+        vertical: Axis,
+        horizontal: Axis,
+        strength: float,
+        progress: Callable[[float], None],
+    ) -> tuple[Pixels, Report]:
+        report = Report(
+            tiles=len(vertical.starts) * len(horizontal.starts),
+            tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
+            precision=self.precision,
+            device=str(self.device),
+        )
+        redone = self.forward.redone
+        course = Course(
+            pixels,
+            vertical,
+            horizontal,
+            overview=self._overview(pixels, report.tiles),
+            shake=self._shake(pixels, report),
+        ).across_the_shorter()
+        restored = np.empty(pixels.shape, pixels.dtype)
+        result = restored.swapaxes(0, 1) if course.turned else restored
+        judge = self.network.judge
+        if judge is None:
+            self._look(course, result, report, progress)
+        else:
+            self._look_and_judge(judge, course, result, report, progress)
+        if strength < 1:
+            self._mix(pixels, restored, strength)
+        report.redone = self.forward.redone - redone
+        return restored, report
+
+    def _look_and_judge(
+        self,
+        judge: nn.Module,
+        course: Course,
+        result: Pixels,
+        report: Report,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Looks without the judge while much is wrong, then with it (:mod:`looks`)."""
+        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
+        tone, change = self._judged(judge, course.upright)
+        course, done = replace(course, tone=neutral), 0.0
+        while (
+            not looks.is_doubtful(change)
+            and report.looks < looks.MOST
+            and course.shake is None  # what is left of it takes one look
+            and self._much_is_wrong(course.upright, neutral)
+        ):
+            # How many more there will be shows only afterwards.
+            self._look(course, result, report, _part(progress, done, (done + 1) / 2))
+            done = (done + 1) / 2
+            course = replace(course, pixels=result)
+        if report.looks and change >= looks.CERTAIN:
+            tone, change = self._judged(judge, course.upright)
+        if not report.looks or change >= looks.CERTAIN:
+            course = replace(course, tone=neutral if looks.is_slight(change) else tone)
+            self._look(course, result, report, _part(progress, done, 1))
+        progress(1.0)
+
+    def _look(
+        self, course: Course, result: Pixels, report: Report, progress: Callable[[float], None]
+    ) -> None:
+        course.look(self.forward, result, progress)
+        report.looks += 1
+
+    def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
+        """Whether the network has much to correct in an image's samples without the judge."""
+        size = pixels.shape[:2]
+        boxes = looks.samples(*size)
+        parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
+        tiles = torch.stack([image_of(part, self.device) for part in parts])
+        return looks.is_much(self.forward.correct(tiles, places=Places(boxes, size, neutral)))
+
+    def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
+        """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
+
+        Judged on the CPU and in float32 whatever the tiles are restored on: it is little and
+        decides much.
+        """
+        small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
+        picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
+        tone = considered(judge, picture)
+        return tone.to(self.device), looks.change_by(tone, picture)
+
+    def _shake(self, pixels: Pixels, report: Report) -> Image | None:
+        """The kernel of the image's shake, for a network that is spared it."""
+        if not self.network.config.deconvolve:
+            return None
+        shake = find_shake(pixels)
+        report.shake = 0.0 if shake is None else radius(shake)
+        return shake
+
+    def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
+        """What the network makes of the whole image, made as small as a tile; None for one tile."""
+        if not self.with_overview or tiles == 1:
+            return None
+        tile = self.tiling.tile or self.forward.capacity.largest_tile()
+        small = image_of(shrunk(pixels, tile), self.device)[None]
+        margin = self.tiling.margin
+        correction = self.forward.correct(small, ((margin, margin), (margin, margin)))[0]
+        return Overview(correction.cpu(), pixels.shape[:2])
+
+    def _mix(self, pixels: Pixels, restored: Pixels, strength: float) -> None:
+        """Draws a restored image back to the one that it was made of."""
+        for top in range(0, len(pixels), STRIP):
+            rows = slice(top, top + STRIP)
+            before, after = (image_of(part[rows], self.device) for part in (pixels, restored))
+            restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)
+
+
+def _part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:
+    """The progress of what makes only a part of it all."""
+    return lambda share: progress(first + (last - first) * share)
