@@ -1,4 +1,4 @@
-"""Which device and precision to compute with, and how much memory there is."""
+"""Which device and precision to compute with, how much memory there is, and a lack of it."""
 
 from __future__ import annotations
 
@@ -74,3 +74,17 @@ def free_memory(device: torch.device) -> int:
         return free
     # Cached files are counted as used, but given back when needed.
     return min(free, max(limit - used + int(statistics.get("inactive_file", 0)), 0))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the device's or the machine's lack of memory, however PyTorch puts it."""
+    text = str(error).lower()
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "could not create a primitive" in text  # oneDNN
+        or "could not create a memory" in text
+        or "bad_alloc" in text
+        or "status_alloc_failed" in text  # cuBLAS, cuDNN
+    )

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baryir_cli.console import messages
-from baryir_cli.device import resolve_device
-from baryir_cli.engine.capacity import out_of_memory
+from baryir_cli.device import out_of_memory, resolve_device
 from baryir_cli.errors import StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
 from baryir_cli.patience import patience

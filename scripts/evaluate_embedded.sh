@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The quality of some weights, all of what docs/benchmarks.md has of it, by two processes of one thread each:
+# The quality of some weights, all of what docs/benchmarks.md has of it, in float32 by two processes of one thread each:
 #
 #   scripts/evaluate_embedded.sh WEIGHTS OUT [DATA]
 #
@@ -13,7 +13,7 @@ mkdir -p "$out"
 export OMP_NUM_THREADS=1
 
 measure() {
-    baryir eval --weights "$weights" --tile 0 --metrics psnr,ssim --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
+    baryir eval --weights "$weights" --tile 0 --precision fp32 --metrics psnr,ssim --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
 }
 
 measure 3d --bench 3d --data "$data" &

@@ -146,6 +146,7 @@ class Recipe:
             network's update, instead of the forward that its loss was computed on.
         optimiser: of the network; the potentials always take RMSprop.
         learning_rate: of the network.
+        weight_decay: of the network, decoupled.
         potentials_rate: learning rate of the potentials.
         schedule: of both rates: ``step`` (a tenth after each of ``drops``), ``cosine`` (to 1 %)
             or ``constant``, after a linear warm-up.

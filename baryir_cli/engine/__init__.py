@@ -1,5 +1,5 @@
 """The tiled engine: any image, any size, on whatever memory there is."""
 
-from baryir_cli.engine.forward import NotFiniteError as NotFiniteError
-from baryir_cli.engine.tiled import Engine as Engine
-from baryir_cli.engine.tiled import Report as Report
+from baryir_cli.engine.corrector import NotFiniteError as NotFiniteError
+from baryir_cli.engine.engine import Engine as Engine
+from baryir_cli.engine.engine import Report as Report

@@ -1,4 +1,4 @@
-"""How much of an image fits into memory at once, and how a lack of memory is told."""
+"""How much of an image fits into memory at once."""
 
 from __future__ import annotations
 
@@ -60,17 +60,3 @@ class Capacity:
         expansion = config.expansion if config.block == "transformer" else 2.0
         channels = finest * (9 * expansion + 8) / config.unshuffle**2
         return int(channels * DTYPES[self.precision].itemsize) + 24
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the device's or the machine's lack of memory, however PyTorch puts it."""
-    text = str(error).lower()
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "out of memory" in text
-        or "can't allocate memory" in text
-        or "could not create a primitive" in text  # oneDNN
-        or "could not create a memory" in text
-        or "bad_alloc" in text
-        or "status_alloc_failed" in text  # cuBLAS, cuDNN
-    )

@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from baryir_cli.engine.forward import Ends, Forward, Places
+from baryir_cli.engine.corrector import Corrector, Ends, Places
 from baryir_cli.engine.overview import Overview
-from baryir_cli.engine.pixels import Pixels, image_of, on_device, pixels_of
+from baryir_cli.engine.pixels import STRIP, Pixels, image_of, on_device, pixels_of
 from baryir_cli.engine.tiles import Axis
 from models.deconvolution import deconvolved
 from models.light import Image, floating
-
-STRIP = 64
-"""Rows of a band that are turned into pixels at a time."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Course:
         """The image as it was before it was turned."""
         return self.pixels.swapaxes(0, 1) if self.turned else self.pixels
 
-    def look(self, forward: Forward, result: Pixels, progress: Callable[[float], None]) -> None:
+    def look(self, corrector: Corrector, result: Pixels, progress: Callable[[float], None]) -> None:
         """Restores band by band; only one band of tiles is ever held in float32.
 
         Args:
@@ -74,42 +71,42 @@ class Course:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(forward, rows)
-            band *= on_device(weight, forward.device)[None, :, None]
+            band = self._band(corrector, rows)
+            band *= on_device(weight, corrector.device)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
             final = starts[row + 1] - starts[row]
             for top in range(0, final, STRIP):
                 strip = slice(top, min(top + STRIP, final))
                 done = slice(rows.start + strip.start, rows.start + strip.stop)
-                image = image_of(self.pixels[done], forward.device) + band[:, strip]
+                image = image_of(self.pixels[done], corrector.device) + band[:, strip]
                 result[done] = pixels_of(image, result.dtype)
             carried = band[:, final:].clone()
             progress((rows.start + final) / along.length)
 
-    def _band(self, forward: Forward, rows: slice) -> Tensor:
+    def _band(self, corrector: Corrector, rows: slice) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
         across = self.across
         height = rows.stop - rows.start
-        band = torch.zeros(3, height, across.length, device=forward.device)
+        band = torch.zeros(3, height, across.length, device=corrector.device)
         weights = across.weights()
-        for batch in _alike(across, forward.capacity.batch(height * across.tile)):
+        for batch in _alike(across, corrector.capacity.batch(height * across.tile)):
             spans = [across.span(i) for i in batch]
-            corrections = self._alongside(forward, rows, spans)
+            corrections = self._alongside(corrector, rows, spans)
             for i, span, correction in zip(batch, spans, corrections, strict=True):
                 if self.overview:
                     correction = self.overview.hold(correction[None], rows, span)[0]
-                band[:, :, span] += correction * on_device(weights[i], forward.device)
+                band[:, :, span] += correction * on_device(weights[i], corrector.device)
         return band
 
-    def _alongside(self, forward: Forward, rows: slice, spans: list[slice]) -> Tensor:
+    def _alongside(self, corrector: Corrector, rows: slice, spans: list[slice]) -> Tensor:
         """Corrections of tiles that lie alongside and are alike, turned as the image is."""
-        tiles = torch.stack([image_of(self.pixels[rows, span], forward.device) for span in spans])
+        tiles = torch.stack([image_of(self.pixels[rows, span], corrector.device) for span in spans])
         seen = tiles
         if self.shake is not None:
             parts = [_steadied(self.pixels, self.shake, rows, span) for span in spans]
-            seen = torch.stack([image_of(part, forward.device) for part in parts])
-        margin = forward.config.margin
+            seen = torch.stack([image_of(part, corrector.device) for part in parts])
+        margin = corrector.config.margin
         ends = _margins(self.along, rows, margin), _margins(self.across, spans[0], margin)
         boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)
         size = self.along.length, self.across.length
@@ -118,7 +115,7 @@ class Course:
             ends, size = ends[::-1], size[::-1]
         places = None if self.tone is None else Places(boxes, size, self.tone)
         upright = seen.transpose(2, 3) if self.turned else seen
-        corrections = forward.correct(upright, ends, places)
+        corrections = corrector.correct(upright, ends, places)
         if self.turned:
             corrections = corrections.transpose(2, 3)
         return corrections if self.shake is None else corrections + (seen - tiles)

@@ -12,20 +12,23 @@ from torch import Tensor
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
+STRIP = 64
+"""Rows that are held in float32 at a time where a whole image would be too much."""
 
-def full_scale(kind: np.dtype) -> float:
+
+def full_scale(dtype: np.dtype) -> float:
     """What white is in pixels of a kind."""
-    return 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """An array as a tensor of its own kind."""
+    """An array as a tensor of its own kind on a device."""
     # A read-only array, as Pillow gives, would make torch warn.
     return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device)
 
 
 def image_of(pixels: Pixels, device: torch.device) -> Tensor:
-    """``(H, W, 3)`` of any kind as ``(3, H, W)`` float32 in [0, 1]."""
+    """``(H, W, 3)`` of any kind as ``(3, H, W)`` float32 in [0, 1] on a device."""
     if pixels.dtype == np.uint8:
         image = on_device(pixels, device).permute(2, 0, 1).float()
     else:
@@ -33,12 +36,20 @@ def image_of(pixels: Pixels, device: torch.device) -> Tensor:
     return image / full_scale(pixels.dtype)
 
 
-def pixels_of(image: Tensor, kind: np.dtype) -> Pixels:
+def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
     """``(3, H, W)`` float32, clipped to [0, 1], as ``(H, W, 3)`` of a kind."""
-    scale = full_scale(kind)
+    scale = full_scale(dtype)
     image = image.clamp(0, 1).permute(1, 2, 0)
     if scale != 1:
         image = image.mul_(scale).round_()
-    if kind == np.uint8:
+    if dtype == np.uint8:
         return image.to(torch.uint8).cpu().numpy()
-    return image.cpu().numpy().astype(kind)
+    return image.cpu().numpy().astype(dtype)
+
+
+def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
+    """Leaves of what was done to an image so much: 0 is the image again, 1 changes nothing."""
+    for top in range(0, len(pixels), STRIP):
+        rows = slice(top, top + STRIP)
+        before, after = (image_of(part[rows], device) for part in (pixels, restored))
+        restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)

@@ -1,7 +1,8 @@
-"""Where tiles lie on an image and how they blend: one axis at a time, numbers only."""
+"""Where tiles lie on an image and how they blend: numbers only."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +95,12 @@ class Tiling:
     multiple: int
     margin: int
 
-    def axes(self, height: int, width: int, largest: int) -> tuple[Axis, Axis]:
+    def axes(self, height: int, width: int, largest_tile: Callable[[], int]) -> tuple[Axis, Axis]:
         """An image's tiles, vertically and horizontally.
 
         Args:
-            largest: side of the largest square tile that fits into memory.
+            largest_tile: side of the largest square tile that fits into memory; asked only where
+                no tile was asked for.
         """
         whole = Axis(height, height, 0), Axis(width, width, 0)
         if self.tile == 0:
@@ -106,6 +108,7 @@ class Tiling:
         if self.tile is not None:
             overlap = self._overlap(self.tile)
             return Axis(height, self.tile, overlap), Axis(width, self.tile, overlap)
+        largest = largest_tile()
         if self._seen(height) * self._seen(width) <= self._seen(largest) ** 2:
             return whole
         overlap = self._overlap(largest)

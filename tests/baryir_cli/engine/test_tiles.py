@@ -79,15 +79,27 @@ def test_even_tiles_waste_little() -> None:
 
 def test_an_image_no_larger_than_a_tile_is_one() -> None:
     tiling, side = Tiling(None, None, multiple=8, margin=0), 256
+
+    def most(height: int, width: int) -> int:
+        return max(len(axis.starts) for axis in tiling.axes(height, width, lambda: side))
+
     longer = side * 5 // 4 // 8 * 8
     for size in [(side, side), (longer, side * side // longer // 8 * 8), (side // 2, 2 * side)]:
-        assert all(len(axis.starts) == 1 for axis in tiling.axes(*size, side))
+        assert most(*size) == 1
     # Of a line of pixels the network sees more than there is.
     for size in [(side + 8, side + 8), (1, side * side)]:
-        assert max(len(axis.starts) for axis in tiling.axes(*size, side)) > 1
+        assert most(*size) > 1
+
+
+def test_margins_count_for_how_large_an_image_is() -> None:
+    """Of a longer image of as many pixels the network sees more of what is mirrored."""
+    for margin, tiles in ((0, 1), (16, 3)):
+        tiling = Tiling(None, None, multiple=8, margin=margin)
+        assert len(tiling.axes(256, 256, lambda: 256)[1].starts) == 1
+        assert len(tiling.axes(128, 512, lambda: 256)[1].starts) == tiles
 
 
 @pytest.mark.parametrize("tile", [64, 80, 256, 1024])
 def test_tiles_always_overlap(tile: int) -> None:
-    for axis in Tiling(tile, None, multiple=8, margin=0).axes(2000, 2000, largest=64):
+    for axis in Tiling(tile, None, multiple=8, margin=0).axes(2000, 2000, lambda: 64):
         assert 8 <= axis.overlap <= 64

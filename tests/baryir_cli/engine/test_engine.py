@@ -14,9 +14,8 @@ import skimage.data
 import torch
 from torch import Tensor
 
-from baryir_cli.engine import Engine, NotFiniteError
-from baryir_cli.engine.capacity import out_of_memory
-from baryir_cli.engine.forward import Forward
+from baryir_cli.engine import Engine, NotFiniteError, capacity
+from baryir_cli.engine.corrector import Corrector
 from baryir_cli.errors import UsageError, UserError
 from models.deconvolution import deconvolved
 from models.network import BaryIR, Restoration, build
@@ -315,18 +314,11 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
         engine.restore(photo(100, 100))
 
 
-def test_other_errors_are_not_taken_for_memory() -> None:
-    assert out_of_memory(MemoryError())
-    assert out_of_memory(RuntimeError("could not create a primitive"))
-    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert not out_of_memory(RuntimeError("shapes do not match"))
-
-
 MEMORY_SCRIPT = """
 import resource, sys
 import numpy as np
 from baryir_cli.engine import Engine
-from tests.baryir_cli.engine.test_tiled import Shift
+from tests.baryir_cli.engine.test_engine import Shift
 height, width = map(int, sys.argv[1:])
 engine = Engine(Shift(0.1), device="cpu", precision="fp32", tile=64, overlap=16)
 engine.restore(np.zeros((64, 64, 3), np.uint8))
@@ -361,7 +353,7 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     said: list[str] = []
     engine = Engine(Shift(0.25), device="cpu", tile=128, notify=said.append)  # type: ignore[arg-type]
     # The meta device stands in for a GPU that has no memory at all.
-    engine.forward = Forward(engine.network, torch.device("meta"), "fp16")
+    engine.corrector = Corrector(engine.network, torch.device("meta"), "fp16")
     restored_by = engine._restored
 
     def without_memory(*arguments: object) -> object:
@@ -377,6 +369,23 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
         "going on with tiles of 64 pixels",
         "going on with the CPU",
     ]
+
+
+def test_a_gpu_without_memory_for_its_own_context_is_left_for_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(device: torch.device) -> int:
+        if device.type == "meta":
+            raise torch.OutOfMemoryError("CUDA error: out of memory")
+        return 1 << 30
+
+    monkeypatch.setattr(capacity, "free_memory", full)
+    said: list[str] = []
+    engine = Engine(Shift(0.25), device="cpu", notify=said.append)  # type: ignore[arg-type]
+    engine.corrector = Corrector(engine.network, torch.device("meta"), "fp16")
+    restored, report = engine.restore(np.zeros((20, 20, 3), np.float32))
+    np.testing.assert_allclose(restored, 0.25, atol=1e-6)
+    assert (report.device, len(said)) == ("cpu", 1)
 
 
 def test_progress_reaches_the_end() -> None:

@@ -13,13 +13,13 @@ import scipy.fft
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.device import resolve_device, resolve_precision
+from baryir_cli.device import out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine import looks
-from baryir_cli.engine.capacity import SMALLEST_TILE, out_of_memory
-from baryir_cli.engine.course import STRIP, Course
-from baryir_cli.engine.forward import Forward, Places
+from baryir_cli.engine.capacity import SMALLEST_TILE
+from baryir_cli.engine.corrector import Corrector, Places
+from baryir_cli.engine.course import Course
 from baryir_cli.engine.overview import Overview, shrunk
-from baryir_cli.engine.pixels import Pixels, full_scale, image_of, pixels_of
+from baryir_cli.engine.pixels import Pixels, draw_back, full_scale, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
 from models.hardware import multiplies_bf16
@@ -98,7 +98,7 @@ class Engine:
         if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.network = network
-        self.forward = Forward(network, resolved, resolve_precision(precision, resolved))
+        self.corrector = Corrector(network, resolved, resolve_precision(precision, resolved))
         self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
         # A network that judges whole scenes needs nobody to hold its tiles together.
         self.with_overview = tile is None and network.judge is None
@@ -108,13 +108,13 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """What is computed on: a CPU as well, once a GPU's memory did not suffice."""
-        return self.forward.device
+        """What is computed on; the CPU, once a GPU's memory did not suffice."""
+        return self.corrector.device
 
     @property
     def precision(self) -> str:
         """``fp32``, ``bf16`` or ``fp16``."""
-        return self.forward.precision
+        return self.corrector.precision
 
     def restore(
         self,
@@ -138,10 +138,11 @@ class Engine:
             UserError: not even the smallest tile fits into memory.
         """
         while True:
-            largest = self.forward.capacity.largest_tile()
-            axes = self.tiling.axes(pixels.shape[0], pixels.shape[1], largest)
-            failure = ""
+            tile, failure = 0, ""
             try:
+                height, width = pixels.shape[:2]
+                axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
+                tile = max(axis.tile for axis in axes)
                 with scipy.fft.set_workers(torch.get_num_threads()):
                     return self._restored(pixels, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
@@ -149,10 +150,14 @@ class Engine:
                     raise
                 failure = str(error) or "out of memory"
             # Outside of the handler, whose traceback would keep the tensors alive.
-            self._step_down(max(axis.tile for axis in axes), failure)
+            self._step_down(tile, failure)
 
     def _step_down(self, tile: int, failure: str) -> None:
-        """Smaller tiles after running out of memory, then the CPU; each said once."""
+        """Smaller tiles after running out of memory, then the CPU; each said once.
+
+        Args:
+            tile: side of the largest of those that were too large; 0 if there was no memory at all.
+        """
         multiple = self.tiling.multiple
         smaller = tile // 2 // multiple * multiple
         gc.collect()
@@ -164,7 +169,7 @@ class Engine:
         elif self.device.type != "cpu":
             self.notify(f"out of memory on {self.device}: going on with the CPU")
             cpu = torch.device("cpu")
-            self.forward = Forward(self.network, cpu, resolve_precision("auto", cpu))
+            self.corrector = Corrector(self.network, cpu, resolve_precision("auto", cpu))
             self.tiling = replace(self.tiling, tile=None)
             torch.cuda.empty_cache()
         else:
@@ -185,7 +190,7 @@ class Engine:
             precision=self.precision,
             device=str(self.device),
         )
-        redone = self.forward.redone
+        redone = self.corrector.redone
         course = Course(
             pixels,
             vertical,
@@ -201,8 +206,8 @@ class Engine:
         else:
             self._look_and_judge(judge, course, result, report, progress)
         if strength < 1:
-            self._mix(pixels, restored, strength)
-        report.redone = self.forward.redone - redone
+            draw_back(restored, pixels, strength, self.device)
+        report.redone = self.corrector.redone - redone
         return restored, report
 
     def _look_and_judge(
@@ -213,7 +218,10 @@ class Engine:
         report: Report,
         progress: Callable[[float], None],
     ) -> None:
-        """Looks without the judge while much is wrong, then with it (:mod:`looks`)."""
+        """Looks without the judge while much is wrong, then with it.
+
+        What decides is in :mod:`baryir_cli.engine.looks`.
+        """
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
         tone, change = self._judged(judge, course.upright)
         course, done = replace(course, tone=neutral), 0.0
@@ -237,7 +245,7 @@ class Engine:
     def _look(
         self, course: Course, result: Pixels, report: Report, progress: Callable[[float], None]
     ) -> None:
-        course.look(self.forward, result, progress)
+        course.look(self.corrector, result, progress)
         report.looks += 1
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
@@ -246,7 +254,7 @@ class Engine:
         boxes = looks.samples(*size)
         parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
         tiles = torch.stack([image_of(part, self.device) for part in parts])
-        return looks.is_much(self.forward.correct(tiles, places=Places(boxes, size, neutral)))
+        return looks.is_much(self.corrector.correct(tiles, places=Places(boxes, size, neutral)))
 
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
@@ -271,18 +279,11 @@ class Engine:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""
         if not self.with_overview or tiles == 1:
             return None
-        tile = self.tiling.tile or self.forward.capacity.largest_tile()
+        tile = self.tiling.tile or self.corrector.capacity.largest_tile()
         small = image_of(shrunk(pixels, tile), self.device)[None]
         margin = self.tiling.margin
-        correction = self.forward.correct(small, ((margin, margin), (margin, margin)))[0]
+        correction = self.corrector.correct(small, ((margin, margin), (margin, margin)))[0]
         return Overview(correction.cpu(), pixels.shape[:2])
-
-    def _mix(self, pixels: Pixels, restored: Pixels, strength: float) -> None:
-        """Draws a restored image back to the one that it was made of."""
-        for top in range(0, len(pixels), STRIP):
-            rows = slice(top, top + STRIP)
-            before, after = (image_of(part[rows], self.device) for part in (pixels, restored))
-            restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)
 
 
 def _part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:

@@ -53,11 +53,12 @@ class Places:
         return place
 
 
-class Forward:
+class Corrector:
     """A network on a device.
 
     Args:
         network: float32, on the CPU; copied where another device or precision is asked for.
+        device: where it computes, and where tiles and corrections are.
         precision: ``fp32``, ``bf16`` or ``fp16``.
 
     Attributes:
@@ -86,7 +87,7 @@ class Forward:
             places: for a network with a judge.
 
         Raises:
-            NotFiniteError: there are none, in float32 either.
+            NotFiniteError: the answer is NaN or infinite, in float32 as well.
         """
         correction = self._corrected(tiles, margins, places, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
