@@ -88,4 +88,5 @@ def run() -> int:
 def _say(text: str) -> None:
     from baryir_cli.console import printable
 
-    sys.stderr.write(f"baryir: {printable(text)}\n")
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write(f"baryir: {printable(text)}\n")

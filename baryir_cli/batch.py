@@ -229,6 +229,8 @@ def _results(
 def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
     from baryir_cli.plan import STANDARD
 
+    if as_json and sys.stdout is None:
+        raise UsageError("--json: standard output is closed")
     if jobs[0].source == STANDARD and sys.stdin is None:
         raise UsageError("-: standard input is closed")
     if jobs[0].target != STANDARD:
@@ -259,6 +261,11 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         raise UsageError(
             f"{there[0]} is there already ({len(there)} of {outputs} outputs are); say {choices}"
         )
+    # Among the inputs it was taken for the result of an earlier run, which only its name says.
+    given = {os.path.abspath(path) for path in batch.inputs}
+    for path in there:
+        if os.path.abspath(path) in given:
+            raise UsageError(f"{path} is an input and would be replaced; leave it out, or move it")
     return set()
 
 

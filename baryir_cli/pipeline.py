@@ -30,6 +30,8 @@ PIXELS_AHEAD = 48_000_000
 """Pixels that may wait decoded or not yet written, beside the image that is worked on."""
 LARGE = 64 << 20
 """Bytes of pixels from which on what decoding and the work have left behind is given back."""
+WIDEST_JPEG = 65_500
+"""Pixels of a JPEG's longer side, at most."""
 WORKERS = min(4, os.cpu_count() or 1)
 
 Progress = Callable[[Job, float], None]
@@ -191,10 +193,15 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> N
 
 
 def _side_by_side(photo: Photo, changed: Photo) -> bytes:
-    """Input left, output right, as a JPEG."""
+    """Input left, output right, as a JPEG; smaller where that could not hold it."""
+    import cv2
+
     gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(photo.pixels.dtype).max)
     gap = gap.astype(photo.pixels.dtype)
     both = np.concatenate([photo.pixels, gap, changed.pixels], 1)
+    if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
+        size = [max(1, int(side * share)) for side in both.shape[1::-1]]
+        both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
     # CMYK was turned into sRGB, which its profile does not describe.
     icc = photo.icc if photo.layout == "rgb" else None
     return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)

@@ -67,7 +67,9 @@ class _Found:
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
     """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
-    return [p for p in job.outputs if p.exists() and not (in_place and _same(p, job.source))]
+    # Not Path.exists, which raises for a name that is too long: that is one file's trouble.
+    there = (p for p in job.outputs if os.path.exists(p))
+    return [p for p in there if not (in_place and _same(p, job.source))]
 
 
 def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
@@ -269,7 +271,9 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                     f"{path} is an input and would be overwritten; choose another output folder, "
                     "add --suffix, or say --in-place"
                 )
-            if str(path).casefold() in outputs:
+            # Where links lead, a file is met again.
+            place = os.path.realpath(path).casefold()
+            if place in outputs:
                 raise UsageError(f"two outputs would be {path}; add --suffix or rename an input")
-            outputs.add(str(path).casefold())
+            outputs.add(place)
     return jobs

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.images.colour import grey_of
+from baryir_cli.images.colour import cmyk_of, cmyk_transforms, grey_of
+from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import palette_image
 from baryir_cli.references import network_of
 
@@ -99,7 +100,9 @@ class Restorer:
             restored = Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
         elif image.mode in ("1", "L", "LA"):
             restored = self._pillow_grey(image, strength)
-        elif image.mode in ("P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
+        elif image.mode == "CMYK":
+            restored = self._pillow_cmyk(image, strength)
+        elif image.mode in ("P", "RGB", "RGBA", "RGBX", "YCbCr"):
             working = "RGBA" if image.has_transparency_data else "RGB"
             restored = Image.fromarray(self._array(np.asarray(image.convert(working)), strength))
             if image.mode == "P":
@@ -118,9 +121,17 @@ class Restorer:
         if not image.has_transparency_data:
             grey = self._array(np.asarray(image.convert("L")), strength)
             return Image.fromarray(grey).convert(image.mode, dither=Image.Dither.NONE)
-        array = np.asarray(image.convert("LA"))
+        array = samples_of(image, "LA")
         grey = self._array(np.ascontiguousarray(array[..., 0]), strength)
         return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(array[..., 1])])
+
+    def _pillow_cmyk(self, image: Image.Image, strength: float) -> Image.Image:
+        """By way of sRGB, and of the profile of the inks, as files are."""
+        profile = image.info.get("icc_profile")
+        transforms = cmyk_transforms(profile)
+        rgb = image.convert("RGB") if transforms is None else transforms.to_rgb.apply(image)
+        inks = cmyk_of(self._array(np.asarray(rgb), strength), profile)
+        return Image.frombuffer("CMYK", image.size, inks, "raw", "CMYK", 0, 1)
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim == 4:
@@ -142,8 +153,8 @@ class Restorer:
             pixels = image.astype(np.float32)
             if not -0.5 <= pixels.min(initial=0) <= pixels.max(initial=0) <= 1.5:
                 raise ValueError("a floating array must hold values from 0 to 1")
-        elif image.dtype in (np.uint8, np.uint16):
-            pixels = image
+        elif image.dtype in (np.uint8, np.uint16, np.dtype(">u2")):
+            pixels = image.astype(image.dtype.newbyteorder("="), copy=False)
         else:
             raise ValueError(f"an array must be uint8, uint16 or floating, not {image.dtype}")
         if image.ndim == 2:

@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--weights", default="small")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    engine, images, most = Engine(network_of(args.weights), tile=0, precision="fp32"), ImageCache(), looks.MOST
+    engine = Engine(network_of(args.weights), tile=0, precision="fp32")
+    images, most = ImageCache(), looks.MOST
     paths = images_below(args.clean)
     paths = paths[:: max(1, len(paths) // args.count)][: args.count]
     print("| degraded by | input | one look | several | looks |\n|---|---|---|---|---|")

@@ -13,7 +13,7 @@ import numpy as np
 
 _log = logging.getLogger(__name__)
 
-ORIENTATION = 274
+WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SUB_DIRECTORIES = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
@@ -49,6 +49,13 @@ class Value:
         """The first items as unsigned integers (types BYTE, SHORT, LONG and LONG8)."""
         size = len(self.data) // max(self.count, 1) or 1
         return tuple(np.frombuffer(self.data[: size * _MOST_NUMBERS], f"<u{size}").tolist())
+
+    def ratio(self) -> float:
+        """The first item of a RATIONAL, or of whole numbers; 0 where it is divided by 0."""
+        if self.kind not in _RATIONALS:
+            return float(self.numbers()[0])
+        above, below = np.frombuffer(self.data[:8], "<u4").tolist()
+        return above / below if below else 0.0
 
 
 Directory = dict[int, Union[Value, "Directory"]]
@@ -257,7 +264,7 @@ def upright_exif(exif: bytes, width: int, height: int) -> bytes:
     try:
         reader = _Reader(io.BytesIO(exif))
         entries = reader.entries(reader.first)
-        _patch(patched, reader, entries, {ORIENTATION: 1})
+        _patch(patched, reader, entries, {ORIENTATION: 1, WIDTH: width, HEIGHT: height})
         for entry in entries:
             if entry.tag == EXIF_IFD:
                 below = reader.entries(reader.value(entry).numbers()[0])
@@ -265,6 +272,14 @@ def upright_exif(exif: bytes, width: int, height: int) -> bytes:
         _cut_thumbnail(patched, reader, reader.link(reader.first))
     except ValueError:
         return bytes(patched)
+    return bytes(patched)
+
+
+def unturned(data: bytes) -> bytes:
+    """A TIFF stream whose orientation is 1, for decoders that would turn what it holds."""
+    patched = bytearray(data)
+    reader = _Reader(io.BytesIO(data))
+    _patch(patched, reader, reader.entries(reader.first), {ORIENTATION: 1})
     return bytes(patched)
 
 

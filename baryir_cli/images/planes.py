@@ -80,15 +80,15 @@ def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarra
         band = image.crop((0, rows.start, width, rows.stop))
         if transforms is not None:
             band = transforms.to_rgb.apply(band)
-        samples = _samples(band, mode).reshape(rows.stop - rows.start, width, -1)
+        samples = samples_of(band, mode).reshape(rows.stop - rows.start, width, -1)
         stored[rows] = samples[..., :3] if samples.shape[2] >= 3 else samples[..., :1]
         if alpha is not None:
             as_stored(alpha, orientation)[rows] = samples[..., -1]
     return pixels, alpha
 
 
-def _samples(band: Image.Image, mode: str) -> np.ndarray:
-    """A band of an image in another Pillow mode, as an array."""
+def samples_of(band: Image.Image, mode: str) -> np.ndarray:
+    """An image, or a band of it, in another Pillow mode, as an array."""
     if (band.mode, mode) == ("1", "LA"):
         # Pillow 11 looks for the transparent value, 0 or 1, among 0 and 255.
         white = np.asarray(band)

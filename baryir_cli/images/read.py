@@ -14,7 +14,6 @@ from typing import BinaryIO
 import numpy as np
 from PIL import (
     BmpImagePlugin,
-    Image,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -118,9 +117,8 @@ def _bare_exif(exif: bytes | None) -> bytes | None:
     return (exif or b"").removeprefix(b"Exif\0\0") or None
 
 
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    """The resolution Pillow found, if it is one."""
-    found = image.info.get("dpi")
+def _dpi(found: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The resolution that a file gives, if it is one."""
     if not found:
         return None
     across, down = float(found[0]), float(found[1])
@@ -173,7 +171,7 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     return replace(
         photo,
         photoshop=without_thumbnail(resources) or None,
-        dpi=_dpi(image),
+        dpi=_dpi(image.info.get("dpi")),
         comment=image.info.get("comment") or None,
         subsampling=sampling if sampling >= 0 else None,
         progressive=bool(image.info.get("progressive")),
@@ -236,10 +234,14 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     file = tiff.scan(stream)
     _check_size(*file.size, limit)
     _check_frames(file.pages, "pages")
+    if file.reduced:
+        raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
     _check_samples(file)
     photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
     photo = _described(photo, icc=file.icc, exif=file.exif, xmp=file.xmp)
-    return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
+    photoshop = without_thumbnail(file.photoshop or b"") or None
+    # Not Pillow's, which is 1 where there is none.
+    return replace(photo, photoshop=photoshop, dpi=_dpi(file.dpi))
 
 
 def _check_samples(file: tiff.TiffFile) -> None:
@@ -253,6 +255,8 @@ def _check_samples(file: tiff.TiffFile) -> None:
     extra = file.samples - file.colours
     if extra < 0 or extra > (0 if file.colours == 4 else 1):
         raise ImageError(f"has {file.samples} channels a pixel, which are not supported")
+    if extra and file.unexplained:
+        raise ImageError("has a channel beside its colours that is no transparency; remove it")
     if bits == 16 and (set(file.bits) != {16} or not file.deep):
         raise ImageError("has 16-bit samples that are neither grey nor RGB; 8-bit ones would do")
 
@@ -263,7 +267,7 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
         image = TiffImagePlugin.TiffImageFile(stream)
         _check_size(*image.size, file.size[0] * file.size[1])
         # Pillow turns TIFFs, and only these, upright itself.
-        return replace(decoded(image, "tiff", 1), dpi=_dpi(image))
+        return decoded(image, "tiff", 1)
 
 
 def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
@@ -280,4 +284,4 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
     _check_size(*image.size, limit)
-    return replace(decoded(image, "bmp", 1), dpi=_dpi(image))
+    return replace(decoded(image, "bmp", 1), dpi=_dpi(image.info.get("dpi")))

@@ -20,9 +20,10 @@ from baryir_cli.images.png import deflater
 if TYPE_CHECKING:
     import tifffile
 
-_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_X_DPI, _Y_DPI, _DPI_UNIT, _COLOUR_MAP, _EXTRA, _SAMPLE_FORMAT = 282, 283, 296, 320, 338, 339
+_X_DPI, _Y_DPI, _DPI_UNIT, _COLOUR_MAP, _SUB_IMAGES = 282, 283, 296, 320, 330
+_EXTRA, _SAMPLE_FORMAT = 338, 339
 _XMP, _PHOTOSHOP, _ICC = 700, 34377, 34675
 
 # What describes a picture rather than lays out its file: names, dates, rights, resolution, IPTC,
@@ -33,12 +34,14 @@ _DESCRIPTIVE = frozenset(
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
 _LAYOUT = frozenset(
-    {_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, _SAMPLE_FORMAT}
+    {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
+    | {_EXTRA, _SAMPLE_FORMAT}
 )
 _WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _PHOTOSHOP, _ICC}
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
-_PREMULTIPLIED, _UNASSOCIATED = 1, 2
+_UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
+_INCHES = {2: 1.0, 3: 2.54}
 _DEFLATE = 8
 _LARGEST_OFFSET = 0xFFFFFFFF
 # What tiles may hold beyond the image.
@@ -47,10 +50,14 @@ _LARGEST_MARGIN = 64 << 20
 
 @dataclass
 class TiffFile:
-    """A TIFF's first directory and the number of its pages, undecoded."""
+    """A TIFF's first directory and the number of its pages, undecoded.
+
+    `reduced` is one whose first directory is a small copy of an image that comes later.
+    """
 
     tags: Directory
     pages: int
+    reduced: bool = False
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
         value = self.tags.get(tag)
@@ -63,7 +70,7 @@ class TiffFile:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height as stored."""
-        return self.numbers(_WIDTH, (0,))[0], self.numbers(_HEIGHT, (0,))[0]
+        return self.numbers(ifd.WIDTH, (0,))[0], self.numbers(ifd.HEIGHT, (0,))[0]
 
     @property
     def bits(self) -> tuple[int, ...]:
@@ -80,6 +87,21 @@ class TiffFile:
     @property
     def samples(self) -> int:
         return self.numbers(_SAMPLES, (1,))[0]
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it says of a channel beside the colours that it is anything but transparency."""
+        return self.numbers(_EXTRA, (_UNASSOCIATED,))[0] == _UNSPECIFIED
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Pixels an inch, across and down, where it gives both."""
+        found = [self.tags.get(tag) for tag in (_X_DPI, _Y_DPI)]
+        per_inch = _INCHES.get(self.numbers(_DPI_UNIT, (2,))[0])
+        values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
+        if per_inch is None or len(values) < 2:
+            return None
+        return values[0] * per_inch, values[1] * per_inch
 
     @property
     def photometric(self) -> int:
@@ -131,19 +153,23 @@ def scan(stream: BinaryIO) -> TiffFile:
     if not directories:
         raise ValueError("the TIFF holds no image")
     files = [TiffFile(tags, 1) for tags in directories]
-    pages = sum(not file.numbers(_KIND, (0,))[0] & 1 for file in files)
-    return TiffFile(directories[0], max(pages, 1))
+    reduced = [bool(file.numbers(_KIND, (0,))[0] & 1) for file in files]
+    later = len(files) > 1 or _SUB_IMAGES in files[0].tags
+    return TiffFile(directories[0], max(reduced.count(False), 1), reduced[0] and later)
 
 
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour (H, W, 1 or 3) and alpha (H, W) or None, both uint16, as stored.
 
-    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing.
+    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing, or
+    would read it wrongly.
     """
     width, height = file.size
     samples = _by_tifffile(stream)
     if samples is None:
-        colour, alpha = opencv.decode(stream)
+        stream.seek(0)
+        # OpenCV turns a TIFF upright; the caller does so with all that are read here.
+        colour, alpha = opencv.decode(io.BytesIO(ifd.unturned(stream.read())))
     else:
         samples = samples.reshape(height, width, -1)
         colour = samples[..., : file.colours]
@@ -168,6 +194,8 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[0]
         if page.compression not in (1, 8, 32946):
+            if page.planarconfig == 2 and page.samplesperpixel > 1:
+                raise ValueError("16-bit channels that lie apart are not read in this compression")
             return None
         if page.compression != 1:
             _check_segments(page)
@@ -301,8 +329,8 @@ def _packed(rows: np.ndarray, predict: bool) -> bytes:
 def _layout_tags(samples: Samples, predict: bool) -> Directory:
     """The tags that say how the strips are to be read."""
     tags: Directory = {
-        _WIDTH: _longs(samples.width),
-        _HEIGHT: _longs(samples.height),
+        ifd.WIDTH: _longs(samples.width),
+        ifd.HEIGHT: _longs(samples.height),
         _BITS: _shorts(*[samples.bits] * samples.channels),
         _COMPRESSION: _shorts(_DEFLATE),
         _PHOTOMETRIC: _shorts(samples.photometric),

@@ -31,6 +31,7 @@ from baryir_cli.images import (
     atomic,
     encode_photo,
     format_of,
+    ifd,
     read_photo,
     with_pixels,
     write_atomically,
@@ -410,6 +411,60 @@ def test_sixteen_bit_tiff_with_a_compression_of_libtiff(channels: int, compressi
     assert (photo.alpha is None) == (channels != 4)
 
 
+def with_tags(tiff: bytes, numbers: dict[int, int]) -> bytes:
+    """A TIFF with more tags, of one short number each."""
+    tags = ifd.read_directories(io.BytesIO(tiff))[0]
+    for tag, number in numbers.items():
+        tags[tag] = ifd.Value(ifd.SHORT, 1, struct.pack("<H", number))
+    tiff += bytes(len(tiff) % 2)
+    return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + ifd.serialise(tags, len(tiff))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(12, 17), (16, 16)])
+def test_a_tiff_that_opencv_reads_is_turned_once(orientation: int, size: tuple[int, int]) -> None:
+    data = noise(*size, channels=4, bits=16)
+    _, lzw = cv2.imencode(
+        ".tif", np.ascontiguousarray(data[..., [2, 1, 0, 3]]), [cv2.IMWRITE_TIFF_COMPRESSION, 5]
+    )
+    photo = read_photo(with_tags(lzw.tobytes(), {274: orientation}))
+    expected = turned(data, orientation)
+    np.testing.assert_array_equal(photo.pixels, expected[..., :3])
+    np.testing.assert_array_equal(photo.alpha, expected[..., 3])
+
+
+def test_compressed_planes_of_sixteen_bits_are_refused() -> None:
+    """OpenCV would make noise of them."""
+    _, lzw = cv2.imencode(".tif", noise(bits=16), [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+    assert_refused(with_tags(lzw.tobytes(), {284: 2}), "channels that lie apart are not read")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_channel_that_is_no_transparency_is_refused(bits: int) -> None:
+    """At 8 bits it would be lost, at 16 it would become transparency."""
+    data = noise(channels=4, bits=bits)
+    tiff = deep_tiff(data, photometric="rgb", extrasamples=["unspecified"])
+    assert_refused(tiff, "has a channel beside its colours")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_resolution_of_a_tiff(bits: int) -> None:
+    data = noise(bits=bits)
+
+    def dpi(**options: object) -> tuple[float, float] | None:
+        return read_photo(deep_tiff(data, photometric="rgb", **options)).dpi
+
+    assert dpi(resolution=(300, 150), resolutionunit="inch") == (300, 150)
+    assert dpi(resolution=(100, 50), resolutionunit="centimeter") == pytest.approx((254, 127))
+    # Without a unit it is a shape of pixels; Pillow would call it 1 dpi where there is none.
+    assert dpi(resolution=(2, 1), resolutionunit="none") is None
+    bare = io.BytesIO()
+    Image.fromarray(smooth()).save(bare, "TIFF")
+    photo = read_photo(bare.getvalue())
+    assert photo.dpi is None
+    assert "dpi" not in Image.open(io.BytesIO(encode_photo(photo, "png"))).info
+
+
 def test_white_is_zero_and_premultiplied_alpha_are_undone() -> None:
     data = noise(channels=1, bits=16)[..., 0]
     photo = read_photo(deep_tiff(data, photometric="miniswhite"))
@@ -540,6 +595,19 @@ def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
         np.testing.assert_array_equal(photo.pixels, expected[..., :3])
         np.testing.assert_array_equal(photo.alpha, expected[..., 3])
         np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
+
+
+def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
+    """As some phones write them, beside those of the EXIF directory."""
+    size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
+    turn = ifd.Value(ifd.SHORT, 1, struct.pack("<H", 6))
+    exif = ifd.exif_block({**size, ifd.ORIENTATION: turn})
+    assert exif is not None
+    kept = read_photo(with_exif(smooth(48, 64), "jpeg", exif)).exif
+    assert kept is not None
+    (tags,) = ifd.read_directories(io.BytesIO(kept))
+    found = {tag: value.numbers() for tag, value in tags.items() if isinstance(value, ifd.Value)}
+    assert found == {256: (48,), 257: (64,), ifd.ORIENTATION: (1,)}
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
@@ -1102,6 +1170,22 @@ def test_a_thumbnail_in_a_tiff_is_no_page() -> None:
         writer.write(noise(), photometric="rgb")
         writer.write(noise(8, 8), photometric="rgb", subfiletype=1)
     np.testing.assert_array_equal(read_photo(out.getvalue()).pixels, noise())
+
+
+def test_a_tiff_that_begins_with_a_thumbnail_is_refused() -> None:
+    """The photograph behind it would be lost."""
+    pages, nested = io.BytesIO(), io.BytesIO()
+    with tifffile.TiffWriter(pages) as writer:
+        writer.write(noise(8, 8), photometric="rgb", subfiletype=1)
+        writer.write(noise(), photometric="rgb")
+    with tifffile.TiffWriter(nested) as writer:
+        writer.write(noise(8, 8), photometric="rgb", subfiletype=1, subifds=1)
+        writer.write(noise(), photometric="rgb")
+    for tiff in (pages, nested):
+        assert_refused(tiff.getvalue(), "begins with a thumbnail")
+    alone = io.BytesIO()
+    tifffile.imwrite(alone, noise(8, 8), photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(read_photo(alone.getvalue()).pixels, noise(8, 8))
 
 
 def test_of_an_mpo_the_primary_image_is_read() -> None:

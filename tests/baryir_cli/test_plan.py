@@ -177,6 +177,17 @@ def test_results_among_given_files_are_no_images(tmp_path: Path) -> None:
     assert job.source == files[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "a.png").touch()
+    (tmp_path / "out" / "x").mkdir(parents=True)
+    (tmp_path / "out" / "y").symlink_to("x")
+    with pytest.raises(UsageError, match="two outputs would be"):
+        plan([tmp_path / "in"], tmp_path / "out", Naming(recursive=True))
+
+
 def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
     before = plan([tree / "in"], tree / "out", Naming())
     pictured = tree / "in" / "a.jpg.compare.jpg"

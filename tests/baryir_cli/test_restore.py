@@ -157,6 +157,36 @@ def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     assert "0 done, 3 skipped" in capsys.readouterr().err
 
 
+def test_a_file_that_was_given_is_not_overwritten_as_a_result(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Its name alone does not tell whether it is one."""
+    mine = photos / "a_r.png"
+    picture(seed=9).save(mine)
+    before = mine.read_bytes()
+    assert restore(photos / "a.png", mine, photos, "--suffix", "_r", "--overwrite") == 2
+    assert "a_r.png is an input and would be replaced" in capsys.readouterr().err
+    assert mine.read_bytes() == before
+
+
+def test_a_name_too_long_stops_no_other(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    picture().save(photos / f"{'n' * 250}.png")
+    assert restore(photos, out, "--suffix", "_restored") == 3
+    assert "3 done, 0 skipped, 1 failed" in capsys.readouterr().err
+
+
+def test_a_wide_comparison_is_made_smaller(restore: Run, tmp_path: Path) -> None:
+    """A JPEG's sides are below 65,536 pixels."""
+    picture(4, 33_000).save(tmp_path / "wide.png")
+    assert restore(tmp_path / "wide.png", tmp_path / "out", "--compare", "--tile", "64") == 0
+    assert opened(tmp_path / "out" / "wide.png").size == (33_000, 4)
+    assert opened(tmp_path / "out" / "wide.png.compare.jpg").size[0] == 65_500
+
+
 def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
     assert restore(photos, photos.parent / "out", "--tile", "128", "--overlap", "500") == 2
     assert not (photos.parent / "out").exists()
@@ -383,6 +413,25 @@ def test_pipe(tiny_weights: Path) -> None:
     assert process.returncode == 0, err
     assert Image.open(io.BytesIO(out)).size == (32, 24)
     assert b"1 done" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize(
+    ("closing", "arguments", "code"),
+    [
+        (">&-", "restore {} out --json", 2),
+        ("2>&-", "restore {} out --bogus", 2),
+        ("2>&-", "restore nowhere out", 2),
+    ],
+)
+def test_closed_streams(tmp_path: Path, closing: str, arguments: str, code: int) -> None:
+    command = f"{sys.executable} -m baryir_cli {arguments.format(SOURCES / 'examples')} {closing}"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    shell = ["sh", "-c", command]
+    done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 
 from baryir_cli import Restorer
 from baryir_cli.errors import UserError
+from baryir_cli.images import read_photo
+from baryir_cli.images.colour import cmyk_of
+from tests.baryir_cli.test_images import cmyk_profile
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,41 @@ def test_pillow_alpha_passes_through(restorer: Restorer) -> None:
     restored = restorer.restore(image)
     np.testing.assert_array_equal(restored.getchannel("A"), image.getchannel("A"))
     assert np.any(np.asarray(restored)[..., :3] != np.asarray(image)[..., :3])
+
+
+def test_inks_are_those_of_a_file(restorer: Restorer) -> None:
+    """Black stays in its own plate."""
+    image = Image.new("CMYK", (24, 16), (0, 0, 0, 200))
+    assert restorer.restore(image, 0).getpixel((3, 3)) == (0, 0, 0, 200)
+
+
+def test_inks_go_by_their_profile(restorer: Restorer) -> None:
+    image = Image.new("CMYK", (24, 16), (0, 0, 0, 128))
+    image.info["icc_profile"] = profile = cmyk_profile()
+    restored = restorer.restore(image, 0)
+    assert restored.info["icc_profile"] == profile
+    file = io.BytesIO()
+    image.save(file, "TIFF", icc_profile=profile)
+    photo = read_photo(file.getvalue())
+    np.testing.assert_array_equal(np.asarray(restored), cmyk_of(photo.pixels, profile))
+
+
+@pytest.mark.parametrize("clear", [0, 1])
+def test_a_transparent_colour_of_black_and_white_becomes_alpha(
+    restorer: Restorer, clear: int
+) -> None:
+    white = values(20, 30) > 127
+    image = Image.fromarray(white)
+    image.info["transparency"] = clear
+    alpha = np.asarray(restorer.restore(image).getchannel("A"))
+    np.testing.assert_array_equal(alpha, np.where(white == bool(clear), 0, 255))
+
+
+def test_the_order_of_bytes_does_not_matter(restorer: Restorer) -> None:
+    array = values(20, 30, 3).astype(np.uint16) * 257
+    swapped = restorer.restore(array.astype(">u2"))
+    assert swapped.dtype == np.dtype(">u2")
+    np.testing.assert_array_equal(swapped, restorer.restore(array))
 
 
 def test_transparent_palette_stays_transparent(restorer: Restorer) -> None:
