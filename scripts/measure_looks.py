@@ -23,6 +23,7 @@ from train.images import ImageCache, Pixels
 MIXTURES = (
     "rain",
     "noise:25",
+    "camera",
     "haze",
     "lowlight:3",
     "rain,noise:15",

@@ -119,12 +119,19 @@ class NoiseLevels:
 
 @dataclass(frozen=True)
 class Noise:
-    """The model of ``denoise``."""
+    """The model of ``denoise``: white noise, and in a share of the pairs a camera's."""
 
     levels: NoiseRange | NoiseLevels
+    camera_share: float = 0.0
 
     def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
+        if self.camera_share and rng.random() < self.camera_share:
+            return degradations.random_camera_noise(image, rng)
         return degradations.gaussian_noise(image, rng, self.levels.draw(rng))
+
+    def __str__(self) -> str:
+        camera = f", a camera's noise in {self.camera_share:.0%}" if self.camera_share else ""
+        return f"{self.levels}{camera}"
 
 
 class Part(Protocol):

@@ -59,6 +59,7 @@ class SourceOptions:
 
     Attributes:
         noise: levels of the source ``denoise``.
+        camera_share: how often it is a camera's noise instead.
         clean_share: share of synthesised training pairs that stay undegraded.
         paired_share: by source, how often a pair of the official folders is drawn where it can
             be synthesised too. Without an entry always, but half of the time where folders of
@@ -73,6 +74,7 @@ class SourceOptions:
     """
 
     noise: NoiseRange | NoiseLevels = field(default_factory=NoiseRange)
+    camera_share: float = 0.0
     clean_share: float = 0.08
     paired_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
@@ -82,7 +84,8 @@ class SourceOptions:
     holdout: float = 0.04
 
     def __post_init__(self) -> None:
-        for name, share in {"clean": self.clean_share, **self.paired_share}.items():
+        shares = {"clean": self.clean_share, "camera": self.camera_share, **self.paired_share}
+        for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise SourceError(f"the share of {name} must be from 0 to 1, not {share}")
         if not all(0 <= variety < math.inf for variety in self.variety.values()):
@@ -101,6 +104,7 @@ def options_of(recipe: Recipe) -> SourceOptions:
     """What a recipe says of its sources."""
     return SourceOptions(
         noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
+        camera_share=recipe.camera_share,
         clean_share=recipe.clean_share,
         paired_share=recipe.paired_shares(),
         variety={name: source.variety for name, source in recipe.sources.items()},
@@ -244,7 +248,7 @@ def _source(
     degrade = _model(name, options)
     synthesised = None
     if degrade is not None and clean:
-        model = f", {options.noise}" if name == "denoise" else ""
+        model = f", {degrade}" if isinstance(degrade, Noise) else ""
         share = options.clean_share if options.split == "train" else 0.0
         origin = f"photographs in {where}{model}"
         synthesised = Synthesised(
@@ -262,7 +266,7 @@ def _source(
 
 def _model(name: str, options: SourceOptions) -> Degrade | None:
     if name == "denoise":
-        return Noise(options.noise)
+        return Noise(options.noise, options.camera_share)
     if name == "deblur" and options.deblurred:
         return random_deblurred
     return TASKS[name].degrade

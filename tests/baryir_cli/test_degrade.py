@@ -12,7 +12,7 @@ from PIL import Image
 from tests.baryir_cli.test_app import python
 from tests.conftest import Run
 
-TYPES = ["noise", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
+TYPES = ["noise", "camera", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
 
 
 def grey(value: int = 128, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -136,7 +136,7 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("snow", "no degradation 'snow'; there are noise, rain"),
+        ("snow", "no degradation 'snow'; there are noise, camera"),
         ("", "no degradation ''"),
         ("haze,", "no degradation ''"),
         ("noise:256", "noise: sigma is 0 to 255, not '256'"),

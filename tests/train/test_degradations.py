@@ -52,6 +52,47 @@ def test_noise_level(sigma: float) -> None:
     assert abs(noise.mean()) < sigma / 50
 
 
+def test_sensor_noise_is_that_of_a_demosaiced_raw_image() -> None:
+    light = np.full((400, 400, 3), [0.1, 0.2, 0.4], np.float32)
+    gains = np.array([2.0, 1.0, 1.5], np.float32)
+    shot, read = 1e-3, 5e-3
+    noise = d.sensor_noise(light, np.random.default_rng(0), shot=shot, read=read, gains=gains)
+    # A site's own noise, and means of two or four around it: 1, 1/2 and 1/4 of the variance.
+    kept = np.array([(1 + 1 / 2 + 1 / 2 + 1 / 4) / 4, (1 + 1 / 4) / 2, (1 + 2 / 2 + 1 / 4) / 4])
+    raw = (shot * light[0, 0] / gains + read**2) * gains**2
+    np.testing.assert_allclose(noise.var((0, 1)), kept * raw, rtol=0.05)
+    assert abs(noise.mean()) < 1e-4
+
+
+def neighbours(noise: np.ndarray) -> float:
+    """Correlation of neighbouring pixels in a row."""
+    return float(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+
+
+def test_camera_noise_is_coarse_and_coloured_as_said() -> None:
+    grey = np.full((256, 256, 3), 0.5, np.float32)
+
+    def noise(**settings: Any) -> np.ndarray:
+        seed = np.random.default_rng(2)
+        return d.camera_noise(grey, seed, shot=5e-3, read=0.01, **settings) - grey
+
+    fine, plain, coarse = (noise(grain=grain) for grain in (0.5, 1, 2))
+    assert neighbours(fine) < neighbours(plain) < neighbours(coarse)
+    assert neighbours(d.gaussian_noise(grey, np.random.default_rng(2), 25)) < 0.02
+    assert np.ptp(noise(vividness=0), axis=2).max() < 1e-3
+    assert np.ptp(noise(vividness=1.5), axis=2).mean() > 1.2 * np.ptp(plain, axis=2).mean()
+    stored = np.clip(grey + plain, 0, 1)
+    np.testing.assert_array_equal(noise(quality=60) + grey, d.jpeg(stored, 60))
+
+
+def test_camera_noise_needs_light_or_a_sensor() -> None:
+    photo = np.random.default_rng(0).random((24, 40, 3), dtype=np.float32)
+    none = d.random_camera_noise(photo, np.random.default_rng(1), shot=0, read=0, quality=0)
+    assert np.abs(none - photo).max() < 1e-5
+    one = d.random_camera_noise(photo[:1, :1], np.random.default_rng(1))
+    assert one.shape == (1, 1, 3)
+
+
 def test_transfer_curve_round_trip() -> None:
     values = np.linspace(0, 1, 1001, dtype=np.float32)
     assert np.abs(d.to_srgb(d.to_linear(values)) - values).max() < 1e-6

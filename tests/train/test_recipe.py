@@ -44,6 +44,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"noise": ["a", 15]}, "wrong or missing entry"),
     ({"noise_range": [50, 15]}, "noise_range must be a number from 50 to 255"),
     ({"noise_range": [15]}, "wrong or missing entry"),
+    ({"camera_share": 1.5}, "camera_share must be a number from 0 to 1"),
     ({"objective": "mine"}, "objective must be one of paper, reference, not 'mine'"),
     ({"losses": ["l2"]}, "losses must be one of mwb, irc, bro, not 'l2'"),
     ({"losses": ["irc", "irc"]}, "losses names one twice"),

@@ -160,6 +160,18 @@ def test_half_of_a_pair_of_folders_is_no_reason_to_synthesise(data: Path) -> Non
         gather(["derain"], data, options=WHOLE)
 
 
+def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
+    options = SourceOptions(holdout=0, clean_share=0, camera_share=0.5)
+    (source,) = gather(["denoise"], data, options=options)
+    assert source.origin.endswith("sigma 15 to 50, a camera's noise in 50%")
+    correlated = []
+    for seed in range(60):
+        pair = source.draw(np.random.default_rng(seed), Window(48), ImageCache())
+        noise = pair.degraded.astype(float) - pair.target
+        correlated.append(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+    assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
+
+
 def test_noise_levels(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
         part = source.parts[0][1]

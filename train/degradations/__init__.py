@@ -17,6 +17,7 @@ from train.degradations.exposure import low_light, random_low_light
 from train.degradations.light import quantise
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
+from train.degradations.sensor import camera_noise, random_camera_noise, sensor_noise
 from train.degradations.shake import motion_blur, random_motion_blur, random_shake, shake_kernel
 from train.degradations.streaks import rain, rain_layer, random_rain, shower_layer, veil
 from train.degradations.water import JERLOV, random_underwater, underwater
@@ -28,6 +29,7 @@ __all__ = [
     "Image",
     "Kind",
     "Step",
+    "camera_noise",
     "degrade",
     "depth_field",
     "floating",
@@ -41,6 +43,7 @@ __all__ = [
     "quantise",
     "rain",
     "rain_layer",
+    "random_camera_noise",
     "random_haze",
     "random_jpeg",
     "random_low_light",
@@ -49,6 +52,7 @@ __all__ = [
     "random_rain",
     "random_shake",
     "random_underwater",
+    "sensor_noise",
     "shake_kernel",
     "shower_layer",
     "to_linear",

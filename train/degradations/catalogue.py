@@ -13,6 +13,7 @@ from train.degradations.compression import random_jpeg
 from train.degradations.exposure import random_low_light
 from train.degradations.noise import random_noise
 from train.degradations.scattering import random_haze
+from train.degradations.sensor import random_camera_noise
 from train.degradations.shake import random_motion_blur
 from train.degradations.streaks import random_rain
 from train.degradations.water import JERLOV, random_underwater
@@ -100,6 +101,17 @@ KINDS: dict[str, Kind] = {
             "white Gaussian noise",
             random_noise,
             (Parameter("sigma", "level, in 8-bit steps", 0, 255, "15 to 50"),),
+        ),
+        Kind(
+            "camera",
+            "noise of a sensor, demosaiced, JPEG",
+            random_camera_noise,
+            (
+                Parameter("shot", "noise variance for light 1", 0, 1, "0.0002 to 0.08"),
+                Parameter("read", "noise sigma without light", 0, 1, "by shot: to 0.2"),
+                Parameter("grain", "a sensor's pixel on the picture", 0.25, 8, "0.5 to 2.2"),
+                Parameter("quality", "of JPEG, 0 none", 0, 100, "50 to 98 in 70 %, 0", int),
+            ),
         ),
         Kind(
             "rain",
