@@ -51,7 +51,8 @@ def source_table(
         table.add_column(heading, justify="left" if heading in ("source", "from") else "right")
     for source, q, weight in zip(sources, probabilities, weights, strict=True):
         counts = str(source.count), str(kept.get(source.name, 0))
-        table.add_row(source.name, *counts, f"{q:.0%}", f"{weight:.3f}", source.origin)
+        origin = escape(printable(source.origin))
+        table.add_row(source.name, *counts, f"{q:.0%}", f"{weight:.3f}", origin)
     return table
 
 

@@ -99,10 +99,10 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     if request.epochs is not None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
-    start = load(find_weights(request.init)) if request.init else None
-    trainer = Trainer(recipe, sources, device, start=start, team=together)
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
+    start = load(find_weights(request.init)) if request.init and not last else None
+    trainer = Trainer(recipe, sources, device, start=start, team=together)
     if recipe.frozen and not (start or last):
         raise RecipeError(
             f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
@@ -122,6 +122,8 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         weights = trainer.objective.weights.tolist()
         console.print(source_table(sources, held_out, trainer.probabilities.tolist(), weights))
         console.print(_opening(trainer, last), markup=False)
+        if last and request.init:
+            console.print("--init is for a run's beginning; this one goes on", markup=False)
         for note in _notes(trainer, changes):
             console.print(note, markup=False)
     _follow(request, trainer, sources, validation, run)

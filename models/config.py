@@ -103,7 +103,7 @@ class NetworkConfig:
         for name in INTEGERS:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
-                raise ConfigError(f"{name} must be a whole number, not {_shown(value)}")
+                raise ConfigError(f"{name} must be a whole number up to 4096, not {_shown(value)}")
         if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
             raise ConfigError(f"expansion must be a number above 0, not {_shown(self.expansion)}")
         if type(self.deconvolve) is not bool:

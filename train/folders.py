@@ -14,6 +14,9 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 RAIN = r"^(no)?rain-"
 """What Rain100L puts before the numbers of its pairs."""
 
+DRAWN = ("samples", "curves.png")
+"""Pictures that a training run makes in its folder."""
+
 PairOfFiles = tuple[Path, Path]
 """A degraded image and its target."""
 
@@ -57,7 +60,10 @@ def photographs(folders: Iterable[Path]) -> list[Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Image files of a folder and of the folders inside it, in a fixed order."""
+    """Image files of a folder and of the folders inside it, in a fixed order.
+
+    What a training run drew into its own folder is left out: it is no photograph.
+    """
     found: list[Path] = []
     seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -68,6 +74,9 @@ def images_below(folder: Path) -> list[Path]:
             for f in folders
             if not f.startswith(".") and os.path.realpath(os.path.join(parent, f)) not in seen
         )
+        if {"recipe.json", "log.jsonl"} <= set(names):
+            folders[:] = [f for f in folders if f not in DRAWN]
+            names = [name for name in names if name not in DRAWN]
         found += [Path(parent) / name for name in sorted(names) if _is_image(name)]
     return found
 
@@ -174,4 +183,6 @@ def hold_out(names: Sequence[str], share: float) -> set[str]:
 
 def _place(name: str) -> float:
     """A number in [0, 1) that only the name decides."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    # Names of files need not be Unicode.
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

@@ -147,7 +147,8 @@ class Recipe:
             network's update, instead of the forward that its loss was computed on.
         optimiser: of the network; the potentials always take RMSprop.
         learning_rate: of the network.
-        weight_decay: of the network, decoupled.
+        weight_decay: of the network; decoupled with ``adamw`` and ``muon``, with ``rmsprop`` a part
+            of the gradient.
         potentials_rate: learning rate of the potentials.
         schedule: of both rates: ``step`` (a tenth after each of ``drops``), ``cosine`` (to 1 %)
             or ``constant``, after a linear warm-up.
@@ -297,7 +298,7 @@ class Recipe:
                 values["stages"] = tuple(Stage(**v) for v in values["stages"])
             for name in ("noise", "noise_range", "drops"):
                 if values.get(name) is not None:
-                    values[name] = tuple(float(v) for v in values[name])
+                    values[name] = tuple(map(_number, _listed(name, values[name])))
             for name in ("losses", "frozen"):
                 if name in values:
                     values[name] = tuple(_listed(name, values[name]))
@@ -343,9 +344,16 @@ class Recipe:
 
 def _listed(name: str, value: Any) -> list[Any]:
     """A list; of a string, ``tuple`` would make its letters."""
-    if isinstance(value, str):
+    if not isinstance(value, (list, tuple)):
         raise RecipeError(f"{name} must be a list, not {value!r}")
     return list(value)
+
+
+def _number(value: Any) -> float:
+    """A number of a list; ValueError for what only becomes one, as true does."""
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
 
 
 def read_values(path: Path) -> dict[str, Any]:

@@ -165,8 +165,10 @@ class Trainer:
         """0 for the samples that are to be restored without their scene's tone, ``(N,)``."""
         if self.all_heeded:
             return None
-        # The CPU's generator, which checkpoints keep; a GPU is not waited for.
-        drawn = torch.rand(len(source), pin_memory=self.device.type == "cuda")
+        # For the whole batch, as one process would, by the CPU's generator, which checkpoints keep.
+        drawn = torch.rand(len(source) * self.team.size)[self.team.rank :: self.team.size]
+        if self.device.type == "cuda":  # which then is not waited for
+            drawn = drawn.pin_memory()
         drawn = drawn.to(self.device, non_blocking=True)
         return (drawn >= self.toneless[source]).float()
 

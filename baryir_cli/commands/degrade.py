@@ -43,8 +43,8 @@ def degrade(
     type: Annotated[
         str,
         typer.Option(
-            help="noise, rain, haze, blur, lowlight, jpeg, underwater; several in a row: "
-            "haze,noise:25."
+            help="noise, camera, rain, haze, blur, lowlight, jpeg, underwater; several in a "
+            "row: haze,noise:25."
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Another one, other rain.")] = 0,

@@ -196,7 +196,7 @@ def _run(session: Session, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.summary import summarise
     from baryir_cli.memory import keep_freed_memory
 
-    reports.check("json", "csv", "markdown", "html")
+    reports.check("json", "csv", "markdown", "html", inputs=session.files)
     keep_freed_memory()
     with session.stoppable():
         run, evaluator = session.run()
@@ -220,7 +220,7 @@ def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: b
     from baryir_cli.evaluation.results import Evaluation
     from baryir_cli.evaluation.sheet import markdown, show
 
-    reports.check("json", "markdown")
+    reports.check("json", "markdown", inputs=paths)
     a, b = (Evaluation.load(path) for path in paths)
     result = compare(a, b, allow_missing=allow_missing)
     answer = result.sheet(*map(str, paths))

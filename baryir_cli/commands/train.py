@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
 OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
+LEVELS_ALONE = {"noise_range": None, "camera_share": 0.0}
+"""Entries of a recipe that give way where noise levels are asked for."""
 
 
 def option(text: str, panel: str, *names: str, default: str = "", **settings: Any) -> Any:
@@ -360,14 +362,14 @@ def _recipe(
 
     try:
         values = read_values(path)
+        _check_tables(values)
         if sources:
             values |= _chosen(values.get("sources", {}), sources, "noise" in entries)
-        # The recipe's changes to its own preset mean nothing to another, as its noise range
-        # means nothing beside levels.
+        # The recipe's changes to its own preset mean nothing to another.
         values["network"] = {} if "preset" in entries else values.get("network", {})
         values["network"] |= network
         if "noise" in entries:
-            values.pop("noise_range", None)
+            values |= LEVELS_ALONE
         if entries.get("losses") == ["none"]:
             entries["losses"] = []
         stages = values.get("stages", [asdict(usual) for usual in Recipe.stages])
@@ -379,6 +381,28 @@ def _recipe(
         if name in {*entries, *stage, *(["network"] if network else [])}:
             raise UsageError(f"{_option(name)} {problem}") from None
         raise UsageError(f"{path}: {error}") from None
+
+
+def _check_tables(values: dict[str, Any]) -> None:
+    """Refuses what is not of the shape that options can be laid over.
+
+    Raises:
+        RecipeError: naming the entry.
+    """
+    from train.recipe import RecipeError
+    from train.sources import SourceError, canonical
+
+    stages, tables = values.get("stages", []), [values.get(n, {}) for n in ("sources", "network")]
+    if not isinstance(stages, list) or not all(isinstance(s, dict) for s in stages):
+        raise RecipeError("stages must be a list of tables")
+    if not all(isinstance(table, dict) for table in tables):
+        raise RecipeError("sources and network must be tables")
+    try:
+        names, levels = canonical(list(tables[0]))
+    except SourceError as error:
+        raise RecipeError(f"sources: {error}") from None
+    if levels or names != list(tables[0]):
+        raise RecipeError(f"sources are called {', '.join(names)}; their levels stand in noise")
 
 
 def _option(entry: str) -> str:
@@ -399,7 +423,7 @@ def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, A
     if levels and noise:
         raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
     entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
-    return entries | ({"noise": list(levels), "noise_range": None} if levels else {})
+    return entries | ({"noise": list(levels), **LEVELS_ALONE} if levels else {})
 
 
 def _fields(entries: list[str]) -> dict[str, Any]:

@@ -149,9 +149,11 @@ def cache(
 ) -> None:
     """Show where downloaded weights are and how big; other tools' files are left alone."""
     from baryir_cli.hub import cache as hub_cache
-    from baryir_cli.hub.reference import HubReference
+    from baryir_cli.hub.reference import PREFIX, HubReference
 
     wanted = HubReference.parse(ref) if ref else None
+    if ref and ":" in ref.removeprefix(PREFIX):
+        raise UsageError(f"{ref}: the cache keeps whole commits; say {PREFIX}owner/repo[@revision]")
     found = [w for w in hub_cache.cached_weights() if wanted is None or w.is_of(wanted)]
     typer.echo(hub_cache.folder())
     for entry in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -19,17 +19,20 @@ class ReportFiles:
     markdown: Path | None = None
     html: Path | None = None
 
-    def check(self, *kinds: str) -> None:
+    def check(self, *kinds: str, inputs: Iterable[Path] = ()) -> None:
         """Makes their folders, before anything is computed.
 
         Args:
             kinds: that there are of this report.
+            inputs: files that the command reads.
 
         Raises:
-            UsageError: a kind that is asked for is none of these, or two go to one file.
+            UsageError: a kind that is asked for is none of these, two go to one file, or one to an
+                input.
             UserError: a file cannot be written there.
         """
         taken: dict[str, str] = {}
+        read = {os.path.realpath(path) for path in inputs}
         for field in fields(self):
             path = getattr(self, field.name)
             if path is None:
@@ -40,6 +43,8 @@ class ReportFiles:
             other = taken.setdefault(os.path.realpath(path), field.name)
             if other != field.name:
                 raise UsageError(f"--{other} and --{field.name} name one file, {path}")
+            if os.path.realpath(path) in read:
+                raise UsageError(f"--{field.name} {path} is an input and would be overwritten")
             _check_place(f"--{field.name} {path}", path)
 
     def write(self, **contents: Callable[[], str]) -> None:

@@ -184,6 +184,8 @@ def _set_scores(entry: dict[str, Any]) -> SetScores:
     whole = {metric: _with_infinite(scores) for metric, scores in entry["whole"].items()}
     if not {*entry["metrics"], *whole} <= METRICS.keys():
         raise ValueError("a metric that this version does not know")
+    if not all(isinstance(text, str) for text in [entry["id"], entry["label"], *entry["problems"]]):
+        raise ValueError("a name that is no text")
     return SetScores(**{**entry, "images": images, "whole": whole})
 
 

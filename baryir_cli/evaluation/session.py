@@ -45,6 +45,8 @@ class Session:
     engine: EngineOptions | None = field(default_factory=EngineOptions)
     save: Path | None = None
     allow_missing: bool = False
+    passed_by: list[str] = field(default_factory=list, init=False)
+    """Sets of the bench that none of the metrics suits."""
 
     def __post_init__(self) -> None:
         problems = [problem for found in self.sets for problem in found.problems]
@@ -54,14 +56,26 @@ class Session:
             raise UserError(f"{listed}; --allow-missing evaluates the rest")
         if not any(found.items for found in self.sets):
             raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
+        # Of a bench some sets are passed by; a folder is there to be measured.
+        without = [found for found in self.sets if not self._metrics_of(found)]
+        if self.bench is not None and len(without) < len(self.sets):
+            self.passed_by = [found.label for found in without]
+            self.sets = [found for found in self.sets if found not in without]
         for found in self.sets:
             metrics = self._metrics_of(found)
-            # A bench's metrics are for all of its sets; those of a folder are for it alone.
             left = set(self.metrics) - set(metrics) if self.bench is None else set()
             if left or not metrics:
                 raise UsageError(
                     f"{found.label} has no targets to hold its images against: --metrics niqe,piqe"
                 )
+
+    @property
+    def files(self) -> list[Path]:
+        """What is read: the images, and weights that are given by their path."""
+        items = [item for found in self.sets for item in found.items]
+        images = [path for i in items for path in (i.degraded, i.target, i.restored) if path]
+        weights = self.engine.weights if self.engine else None
+        return [*images, Path(weights)] if weights else images
 
     def run(self) -> tuple[Evaluation, Evaluator]:
         """Restores and scores all sets; the evaluator goes along for those who want pictures."""
@@ -79,6 +93,8 @@ class Session:
             unavailable=scorers.unavailable,
         )
         with display:
+            for label in self.passed_by:
+                display.note(f"{label} has no targets and is passed by")
             for found in self.sets:
                 display.begin(found)
                 result.sets.append(

@@ -14,10 +14,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a crash leaves the file as it was, or whole.
 
     Makes missing parent folders. The file gets the permissions that `open` would give it (those
-    of the file it takes the place of, or the umask's); a symbolic link is written through. Raises
-    ImageError with the system's reason; nothing is left behind then, nor after Ctrl-C.
+    of the file it takes the place of, or the umask's); a symbolic link is written through, and so
+    is what is no file, as /dev/null. Raises ImageError with the system's reason; nothing is left
+    behind then, nor after Ctrl-C.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.exists() and not target.is_file():
+        _write_into(target, data)
+        return
     temporary = target.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +33,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+    except OSError as error:
+        raise ImageError(f"cannot be written: {error.strerror or error}") from error
+
+
+def _write_into(device: Path, data: bytes) -> None:
+    """Into a device or a pipe, which must not be replaced."""
+    try:
+        with device.open("wb") as stream:
+            stream.write(data)
     except OSError as error:
         raise ImageError(f"cannot be written: {error.strerror or error}") from error
 

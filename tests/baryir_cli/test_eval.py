@@ -530,6 +530,8 @@ def test_run_with_a_gap_is_compared_if_asked(
     [
         (("metrics",), ["mse"]),
         (("metrics",), 3),
+        (("id",), []),
+        (("problems",), 5),
         (("images",), 3),
         (("images", 0, "name"), ["0"]),
         (("images", 0, "crc32"), []),
@@ -656,6 +658,31 @@ def test_report_that_cannot_be_written(
     folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
     assert evaluate(*folders, "--json", inside) == 1
     assert f"--json {inside}: {two_equal} cannot be made" in capsys.readouterr().err
+
+
+def test_a_report_replaces_no_input(
+    evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = two_equal.read_bytes()
+    assert evaluate("--compare", two_equal, two_equal, "--json", two_equal) == 2
+    assert f"{two_equal} is an input and would be overwritten" in capsys.readouterr().err
+    assert two_equal.read_bytes() == before
+    restored, target = two_equal.parent / "a", two_equal.parent / "b"
+    image = next(target.iterdir())
+    assert evaluate("--restored", restored, "--target", target, "--csv", image) == 2
+    assert pixels(image).ndim == 3
+
+
+def test_sets_of_a_bench_without_targets_are_passed_by(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    put(data / "mixed" / "CDD-11" / "haze" / "a.png", 3)
+    put(data / "mixed" / "CDD-11" / "clear" / "a.png", 4)
+    put(data / "mixed" / "rain_haze" / "a.png", 5)
+    assert evaluate("--bench", "mixed", "--data", data, "--metrics", "psnr") == 0
+    assert "real rain + haze has no targets and is passed by" in capsys.readouterr().err
+    only = ("--bench", "mixed", "--data", data, "--metrics", "psnr", "--sets", "real-rain-haze")
+    assert evaluate(*only) == 2
 
 
 def test_asked_for_by_name_but_not_there(

@@ -1277,6 +1277,19 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
     assert (tmp_path / "real.png").read_bytes() == b"y"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    """As /dev/null, which root could replace."""
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        write_atomically(tmp_path / "pipe", b"report")
+        assert read.result() == b"report"
+    assert not (tmp_path / "pipe").is_file()
+    with pytest.raises(ImageError, match="cannot be written: Is a directory"):
+        write_atomically(tmp_path, b"x")
+
+
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_nothing_is_left_after_a_failure(

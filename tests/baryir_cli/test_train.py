@@ -122,6 +122,71 @@ def test_a_part_is_frozen_as_something(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('stages = "x"', "stages must be a list of tables"),
+        ("stages = [3]", "stages must be a list of tables"),
+        ("network = [1]", "sources and network must be tables"),
+        ('noise = "25"', "noise must be a list, not '25'"),
+        ("noise = [true]", "True is no number"),
+        ('noise_range = "15"', "noise_range must be a list"),
+        ('drops = "01"', "drops must be a list"),
+        ("losses = { mwb = 1 }", "losses must be a list"),
+        ("[sources.denoise_15]", "sources are called denoise; their levels stand in noise"),
+        ("[sources.Low_Light]", "sources are called denoise, lowlight"),
+        ("[sources.snow]", "sources: no source 'snow'"),
+    ],
+)
+def test_a_recipe_of_another_shape_is_refused(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    entry: str,
+    message: str,
+) -> None:
+    denoise = "" if "denoise" in entry else "[sources.denoise]\n"
+    lines = [denoise, entry] if entry.startswith("[") else [entry, denoise]
+    (tmp_path / "mine.toml").write_text("\n".join(lines))
+    asked = ("--config", tmp_path / "mine.toml", "--clean", clean, "--out", tmp_path / "run")
+    assert baryir("train", *asked) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_noise_levels_are_all_the_noise_there_is(baryir: Run, clean: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "noise_range = [5, 55]\ncamera_share = 0.5\n[sources]\ndenoise = {}\n"
+    )
+    asked = ("train", "--config", tmp_path / "mine.toml", "--clean", clean, *TOY, "--steps", 1)
+    for number, levels in enumerate((("--noise", 25), ("--sources", "denoise_25"))):
+        assert baryir(*asked, *levels, "--out", tmp_path / str(number)) == 0
+        recipe = recipe_of(tmp_path / str(number))
+        assert (recipe["noise"], recipe["noise_range"], recipe["camera_share"]) == ([25], None, 0)
+
+
+def test_init_is_for_a_beginning(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
+    assert baryir(*asked, "--steps", 1) == 0
+    assert baryir(*asked, "--steps", 2, "--resume", "--init", "small") == 0
+    assert "--init is for a run's beginning" in capsys.readouterr().err
+
+
+def test_folders_are_shown_as_they_are_called(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Not as the markup of the table's cells."""
+    folder = clean.rename(tmp_path / "x[") / "y]"
+    folder.mkdir()
+    write(folder / "z.png", 9)
+    asked = ("train", "--sources", "denoise", "--clean", folder, *TOY, "--steps", 1)
+    assert baryir(*asked, "--holdout", 0, "--out", tmp_path / "run") == 0
+    assert "x[/y]" in "".join(capsys.readouterr().err.split())
+
+
 def test_a_wrong_recipe_is_named(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -261,6 +326,14 @@ def test_epochs_that_are_none(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", epochs)
     assert baryir(*asked) == 2
     assert "baryir: --epochs must be a number above 0" in capsys.readouterr().err
+
+
+def test_epochs_without_end(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", "1e308")
+    assert baryir(*asked, "--out", tmp_path / "run") == 2
+    assert "steps is out of range" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", [None, '{"a": '])

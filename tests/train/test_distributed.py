@@ -59,6 +59,19 @@ def test_same_losses_as_one_process(data: Path, tmp_path: Path, recipe: str) -> 
 
 
 @pytest.mark.slow
+def test_the_same_samples_go_without_a_judge(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "toneless.toml"
+    config.write_text(
+        "network = { scene = 32 }\n"
+        "[sources]\ndenoise = { toneless = 0.5 }\nderain = { toneless = 0.5 }\n"
+    )
+    asked = ("--config", config, "--steps", 4, "--optimiser", "adamw", "--lr", "1e-2")
+    alone, together = (run(data, tmp_path / str(n), n, *asked) for n in (1, 2))
+    for one, two in zip(alone, together, strict=True):
+        assert two["total"] == pytest.approx(one["total"], rel=1e-4), one["step"]
+
+
+@pytest.mark.slow
 def test_a_map_that_no_loss_reaches(data: Path, tmp_path: Path) -> None:
     """DDP would wait for its gradients."""
     plain = ("--network", "fed=source", "--losses", "none", "--steps", 3)

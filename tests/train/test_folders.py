@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.train.conftest import write
-from train.folders import SourceError, find_folder, hold_out, image_files, match_pairs
+from train.folders import (
+    SourceError,
+    find_folder,
+    hold_out,
+    image_files,
+    images_below,
+    match_pairs,
+)
 
 
 def names(pairs: list[tuple[Path, Path]]) -> list[tuple[str, str]]:
@@ -77,6 +85,22 @@ def test_hidden_and_other_files_are_no_images(tmp_path: Path) -> None:
     for name in ("b.png", "a.JPG", "._a.png", "a.txt"):
         (tmp_path / name).touch()
     assert [p.name for p in image_files(tmp_path)] == ["a.JPG", "b.png"]
+
+
+def test_what_a_training_run_drew_is_no_photograph(tmp_path: Path) -> None:
+    for run in (tmp_path, tmp_path / "run"):
+        (run / "samples").mkdir(parents=True)
+        for name in ("recipe.json", "log.jsonl", "curves.png", "samples/1.png", "mine.png"):
+            (run / name).touch()
+    (tmp_path / "other" / "samples").mkdir(parents=True)
+    (tmp_path / "other" / "samples" / "2.png").touch()
+    found = [p.relative_to(tmp_path).as_posix() for p in images_below(tmp_path)]
+    assert found == ["mine.png", "other/samples/2.png", "run/mine.png"]
+
+
+def test_names_that_are_not_unicode_are_held_out_too() -> None:
+    names = [os.fsdecode(b"\xff%d.png" % i) for i in range(40)]
+    assert 0 < len(hold_out(names, 0.2)) < 20
 
 
 def test_hold_out() -> None:

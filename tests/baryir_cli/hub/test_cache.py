@@ -96,6 +96,8 @@ def test_clean_leaves_what_other_tools_keep(
 ) -> None:
     link = foreign(cache)
     capsys.readouterr()
+    assert baryir("weights", "cache", "hf:me/net:model.safetensors", "--clean") == 2
+    assert "the cache keeps whole commits" in capsys.readouterr().err
     assert baryir("weights", "cache", f"hf:me/net@{full['old']}", "--clean") == 0
     assert "1.3 MB  freed" in capsys.readouterr().out
     assert baryir("weights", "cache", "hf:me/net", "--clean") == 0
