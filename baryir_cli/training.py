@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.columns import Columns
 from rich.console import Console, Group
@@ -48,7 +48,8 @@ def source_table(
     kept = {source.name: source.count for source in held_out}
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "trained on", "held out", "drawn", "weight", "from"):
-        table.add_column(heading, justify="left" if heading in ("source", "from") else "right")
+        side: Literal["left", "right"] = "left" if heading in ("source", "from") else "right"
+        table.add_column(heading, justify=side, overflow="fold")
     for source, q, weight in zip(sources, probabilities, weights, strict=True):
         counts = str(source.count), str(kept.get(source.name, 0))
         origin = escape(printable(source.origin))
