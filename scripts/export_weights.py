@@ -4,8 +4,9 @@
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
 With --judges 0.7:new/weights.safetensors 0.3:old/weights.safetensors the scene judge is the mean of
-theirs by these shares. Of judges that went on from each other it learns from all, and forgets less
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+theirs by these shares, with --rest all but the judge. Of weights that went on from each other it
+learns from all, and forgets less (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
+2022).
 
 The figures are the means of what ``baryir eval --json`` wrote. What is no part of training,
 the margin and the heads of residual blocks, becomes that of the preset the target is named after.
@@ -26,7 +27,8 @@ from models.weights import read_weights, save_weights
 
 DATA = (
     "429 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22), "
-    "185 LOL-v1 pairs, 10 rain pairs; noise, rain, haze, blur and darkness synthesised"
+    "185 LOL-v1 pairs, 10 rain pairs; noise (white and a camera's), rain, haze, blur and darkness "
+    "synthesised"
 )
 
 
@@ -47,14 +49,16 @@ def share_of(text: str) -> tuple[float, Path]:
     return float(share), Path(path)
 
 
-def mean_judge(wanted: list[tuple[float, Path]]) -> tuple[dict[str, torch.Tensor], str]:
-    """The judges' mean by their shares, and what they were."""
+def mean_of(
+    wanted: list[tuple[float, Path]], *, judge: bool
+) -> tuple[dict[str, torch.Tensor], str]:
+    """The mean by their shares of the judges, or of all but them, and what they were."""
     mean: dict[str, torch.Tensor] = {}
     origins = []
     for share, path in wanted:
         weights = read_weights(path)
         for name, tensor in weights.state.items():
-            if name.startswith("judge."):
+            if name.startswith("judge.") == judge:
                 mean[name] = mean.get(name, 0) + share * tensor.float()
         origins.append(f"{share} of sha256 {weights.sha256}")
     return mean, ", ".join(origins)
@@ -65,7 +69,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--figures", type=Path, nargs="*", default=[])
-    parser.add_argument("--judges", type=share_of, nargs="+", default=[], metavar="SHARE:WEIGHTS")
+    for option in ("--judges", "--rest"):
+        parser.add_argument(option, type=share_of, nargs="+", default=[], metavar="SHARE:WEIGHTS")
     args = parser.parse_args()
     weights = read_weights(args.weights)
     notes: dict[str, Any] = {
@@ -75,11 +80,12 @@ def main() -> None:
         "figures": means(args.figures),
     }
     state = weights.state
-    if args.judges:
-        if abs(sum(share for share, _ in args.judges) - 1) > 1e-6:
-            parser.error("the judges' shares must add up to 1")
-        judge, notes["judges"] = mean_judge(args.judges)
-        state = state | judge
+    for what, wanted in (("judges", args.judges), ("rest", args.rest)):
+        if wanted:
+            if abs(sum(share for share, _ in wanted) - 1) > 1e-6:
+                parser.error(f"the shares of --{what} must add up to 1")
+            part, notes[what] = mean_of(wanted, judge=what == "judges")
+            state = state | part
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)
     # Residual blocks have no use for heads.
