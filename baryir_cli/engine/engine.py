@@ -224,21 +224,25 @@ class Engine:
         """
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
         tone, change = self._judged(judge, course.upright)
+        slight = looks.is_slight(change)
         course, done = replace(course, tone=neutral), 0.0
-        while (
-            not looks.is_doubtful(change)
-            and report.looks < looks.MOST
-            and course.shake is None  # what is left of it takes one look
-            and self._much_is_wrong(course.upright, neutral)
-        ):
+        # Where the judge is not heeded a look without it comes anyway, and shows what was wrong.
+        more = slight or (
+            not looks.is_doubtful(change) and self._much_is_wrong(course.upright, neutral)
+        )
+        # What is left of a shake takes one look.
+        while more and report.looks < looks.MOST and course.shake is None:
             # How many more there will be shows only afterwards.
-            self._look(course, result, report, _part(progress, done, (done + 1) / 2))
-            done = (done + 1) / 2
-            course = replace(course, pixels=result)
+            upto = 0.9 if slight and not done else (done + 1) / 2
+            self._look(course, result, report, _part(progress, done, upto))
+            before, course, done = course.upright, replace(course, pixels=result), upto
+            came_anyway = slight and report.looks == 1
+            more = not came_anyway or self._was_much(before, course.upright)
+            more = more and self._much_is_wrong(course.upright, neutral)
         if report.looks and change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
         if not report.looks or change >= looks.CERTAIN:
-            course = replace(course, tone=neutral if looks.is_slight(change) else tone)
+            course = replace(course, tone=neutral if slight or looks.is_slight(change) else tone)
             self._look(course, result, report, _part(progress, done, 1))
         progress(1.0)
 
@@ -251,10 +255,18 @@ class Engine:
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the network has much to correct in an image's samples without the judge."""
         size = pixels.shape[:2]
-        boxes = looks.samples(*size)
+        places = Places(looks.samples(*size), size, neutral)
+        return looks.is_much(self.corrector.correct(self._samples(pixels), places=places))
+
+    def _was_much(self, before: Pixels, after: Pixels) -> bool:
+        """Whether a look has corrected much."""
+        return looks.is_much(self._samples(after) - self._samples(before))
+
+    def _samples(self, pixels: Pixels) -> Tensor:
+        """The squares that stand for an image, ``(N, 3, h, w)`` float32."""
+        boxes = looks.samples(*pixels.shape[:2])
         parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
-        tiles = torch.stack([image_of(part, self.device) for part in parts])
-        return looks.is_much(self.corrector.correct(tiles, places=Places(boxes, size, neutral)))
+        return torch.stack([image_of(part, self.device) for part in parts])
 
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
