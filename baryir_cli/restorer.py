@@ -164,7 +164,7 @@ class Restorer:
         if image.shape[2] == 1:
             colour = self.engine.restore(np.repeat(pixels, 3, 2), strength=strength)[0]
             if image.dtype.kind == "u":
-                return grey_of(colour)[..., None]
+                return grey_of(colour)[..., None].astype(image.dtype, copy=False)
             return colour.mean(2, keepdims=True).astype(image.dtype)
         restored = self.engine.restore(np.ascontiguousarray(pixels[..., :3]), strength=strength)[0]
         if image.shape[2] == 4:

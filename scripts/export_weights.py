@@ -57,6 +57,8 @@ def mean_of(
     origins = []
     for share, path in wanted:
         weights = read_weights(path)
+        if mean and not mean.keys() <= weights.state.keys():
+            raise SystemExit(f"{path}: of another network than the others")
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:
                 mean[name] = mean.get(name, 0) + share * tensor.float()

@@ -305,7 +305,7 @@ class Recipe:
             return cls(**values)
         except RecipeError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise RecipeError(f"wrong or missing entry: {error}") from None
 
     @classmethod

@@ -44,10 +44,10 @@ def degrade(
         str,
         typer.Option(
             help="noise, camera, rain, haze, blur, lowlight, jpeg, underwater; several in a "
-            "row: haze,noise:25."
+            "row: haze,noise:25. --list explains them."
         ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Another one, other rain.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another one, other random draws.")] = 0,
     _list: Annotated[
         bool,
         typer.Option(

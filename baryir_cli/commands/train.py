@@ -61,7 +61,7 @@ def train(
         str | None,
         option(
             "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small, small-judge, small-rest, small-gpu (the embedded weights,"
+            " authors' code does), small, small-judge, small-gpu, small-rest (the embedded weights,"
             " in turn), small-trial (short trials).",
             OBJECTIVE,
         ),

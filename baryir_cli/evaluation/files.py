@@ -70,5 +70,7 @@ def _check_place(said: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{said}: {path.parent} cannot be made ({error.strerror})") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+    # A device or a pipe is written into, other files are replaced.
+    into = path.exists() and not path.is_file()
+    if path.is_dir() or not os.access(path if into else path.parent, os.W_OK):
         raise UserError(f"{said}: cannot be written")

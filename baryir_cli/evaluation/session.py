@@ -49,6 +49,11 @@ class Session:
     """Sets of the bench that none of the metrics suits."""
 
     def __post_init__(self) -> None:
+        # Of a bench some sets are passed by; a folder is there to be measured.
+        suitable = [found for found in self.sets if self._metrics_of(found)]
+        if self.bench is not None and suitable:
+            self.passed_by = [found.label for found in self.sets if found not in suitable]
+            self.sets = suitable
         problems = [problem for found in self.sets for problem in found.problems]
         if problems and not self.allow_missing:
             more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
@@ -56,11 +61,6 @@ class Session:
             raise UserError(f"{listed}; --allow-missing evaluates the rest")
         if not any(found.items for found in self.sets):
             raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
-        # Of a bench some sets are passed by; a folder is there to be measured.
-        without = [found for found in self.sets if not self._metrics_of(found)]
-        if self.bench is not None and len(without) < len(self.sets):
-            self.passed_by = [found.label for found in without]
-            self.sets = [found for found in self.sets if found not in without]
         for found in self.sets:
             metrics = self._metrics_of(found)
             left = set(self.metrics) - set(metrics) if self.bench is None else set()

@@ -18,10 +18,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     is what is no file, as /dev/null. Raises ImageError with the system's reason; nothing is left
     behind then, nor after Ctrl-C.
     """
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    if target.exists() and not target.is_file():
-        _write_into(target, data)
+    # Of /dev/stdout, a link to a pipe, the target has no name of its own.
+    if os.path.exists(path) and not os.path.isfile(path):
+        _write_into(path, data)
         return
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     temporary = target.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

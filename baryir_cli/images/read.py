@@ -37,7 +37,8 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
     several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
     pipe, unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen
-    before decoding), several frames or pages, 32-bit or floating point samples.
+    before decoding), several frames or pages, a TIFF's thumbnail before its image, a channel that
+    is no transparency, 32-bit or floating point samples.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)

@@ -90,7 +90,7 @@ class TiffFile:
 
     @property
     def unexplained(self) -> bool:
-        """Whether it says of a channel beside the colours that it is anything but transparency."""
+        """Whether it leaves open what a channel beside its colours is."""
         return self.numbers(_EXTRA, (_UNASSOCIATED,))[0] == _UNSPECIFIED
 
     @property

@@ -430,7 +430,7 @@ def test_closed_streams(tmp_path: Path, closing: str, arguments: str, code: int)
     shell = ["sh", "-c", command]
     done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == code
-    assert b"Traceback" not in done.stderr
+    assert b"Traceback" not in done.stderr + done.stdout
     assert not (tmp_path / "out").exists()
 
 

@@ -92,8 +92,9 @@ def test_a_transparent_colour_of_black_and_white_becomes_alpha(
     np.testing.assert_array_equal(alpha, np.where(white == bool(clear), 0, 255))
 
 
-def test_the_order_of_bytes_does_not_matter(restorer: Restorer) -> None:
-    array = values(20, 30, 3).astype(np.uint16) * 257
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_the_order_of_bytes_does_not_matter(restorer: Restorer, shape: tuple[int, ...]) -> None:
+    array = values(*shape).astype(np.uint16) * 257
     swapped = restorer.restore(array.astype(">u2"))
     assert swapped.dtype == np.dtype(">u2")
     np.testing.assert_array_equal(swapped, restorer.restore(array))

@@ -42,6 +42,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"noise": []}, "noise needs at least one level"),
     ({"noise": [15, 300]}, "noise must be a number from 0 to 255, not 300"),
     ({"noise": ["a", 15]}, "wrong or missing entry"),
+    ({"noise": [10**400]}, "wrong or missing entry"),
     ({"noise_range": [50, 15]}, "noise_range must be a number from 50 to 255"),
     ({"noise_range": [15]}, "wrong or missing entry"),
     ({"camera_share": 1.5}, "camera_share must be a number from 0 to 1"),

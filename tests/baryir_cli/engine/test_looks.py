@@ -58,7 +58,11 @@ def plain(size: tuple[int, int], colour: Colour) -> np.ndarray:
 @pytest.mark.parametrize(
     ("colour", "wanted", "count"),
     [
-        ((0.5, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # nothing is wrong: one look, with the judge
+        (
+            (0.5, 0.5, 0.6),
+            (0.5, 0.5, 0.6),
+            1,
+        ),  # nothing is wrong: one look
         ((0.5, 0.5, 0.3), (0.7, 0.7, 0.5), 1),  # dark: the same
         ((0.7, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # something is wrong: one without the judge
         ((0.7, 0.5, 0.3), (0.7, 0.7, 0.5), 2),  # and dark as well: a second, with the judge

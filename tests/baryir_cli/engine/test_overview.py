@@ -101,6 +101,14 @@ def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.Monk
     assert (report.looks, judge.calls) == (1, report.tiles + 1)
 
 
+def test_a_look_that_changed_little_needs_no_samples() -> None:
+    judge = Judge()
+    judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
+    engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
+    _, report = engine.restore(np.full((80, 90, 3), 0.5, np.float32))
+    assert (report.looks, report.tiles, judge.calls) == (1, 1, 1)
+
+
 def test_tiles_asked_for_are_left_to_themselves() -> None:
     judge = Judge()
     engine = Engine(judge, device="cpu", precision="fp32", tile=192)  # type: ignore[arg-type]
