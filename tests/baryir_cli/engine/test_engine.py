@@ -315,17 +315,18 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
 
 
 MEMORY_SCRIPT = """
-import resource, sys
+import sys
 import numpy as np
 from baryir_cli.engine import Engine
 from tests.baryir_cli.engine.test_engine import Shift
+from tests.peak import peak_memory
 height, width = map(int, sys.argv[1:])
 engine = Engine(Shift(0.1), device="cpu", precision="fp32", tile=64, overlap=16)
 engine.restore(np.zeros((64, 64, 3), np.uint8))
 pixels = np.ones((height, width, 3), np.uint8)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_memory()
 engine.restore(pixels)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / pixels.nbytes)
+print((peak_memory() - before) / pixels.nbytes)
 """
 
 
