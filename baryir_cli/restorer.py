@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.images.colour import cmyk_of, cmyk_transforms, grey_of
+from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
-from baryir_cli.images.write import palette_image
+from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.references import network_of
 
 Array = NDArray[Any]
@@ -130,8 +130,7 @@ class Restorer:
         profile = image.info.get("icc_profile")
         transforms = cmyk_transforms(profile)
         rgb = image.convert("RGB") if transforms is None else transforms.to_rgb.apply(image)
-        inks = cmyk_of(self._array(np.asarray(rgb), strength), profile)
-        return Image.frombuffer("CMYK", image.size, inks, "raw", "CMYK", 0, 1)
+        return cmyk_image(self._array(np.asarray(rgb), strength), profile)
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim == 4:

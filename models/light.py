@@ -12,10 +12,14 @@ Image = NDArray[np.float32]
 """``(H, W, 3)`` in [0, 1], unless said otherwise."""
 
 
+def full_scale(dtype: np.dtype[Any]) -> float:
+    """What white is in pixels of a kind: 1 in floating ones, else the largest number."""
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
 def floating(pixels: NDArray[Any]) -> Image:
     """Pixels of any kind in [0, 1]: whole numbers over the largest, floating as they are."""
-    scale = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
-    return pixels.astype(np.float32) / np.float32(scale)
+    return pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
 
 
 def to_linear(image: Image) -> Image:

@@ -19,11 +19,11 @@ from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course
 from baryir_cli.engine.overview import Overview, shrunk
-from baryir_cli.engine.pixels import Pixels, draw_back, full_scale, image_of
+from baryir_cli.engine.pixels import Pixels, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
 from models.hardware import multiplies_bf16
-from models.light import Image
+from models.light import Image, full_scale
 from models.network import BaryIR
 from models.scene import FIELDS, SHADES, considered, picture_of
 from models.shake import find_shake, radius
@@ -237,12 +237,12 @@ class Engine:
             self._look(course, result, report, _part(progress, done, upto))
             before, course, done = course.upright, replace(course, pixels=result), upto
             came_anyway = slight and report.looks == 1
-            more = not came_anyway or self._was_much(before, course.upright)
-            more = more and self._much_is_wrong(course.upright, neutral)
+            enough = came_anyway and not self._was_much(before, course.upright)
+            more = not enough and self._much_is_wrong(course.upright, neutral)
         if report.looks and change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
         if not report.looks or change >= looks.CERTAIN:
-            course = replace(course, tone=neutral if slight or looks.is_slight(change) else tone)
+            course = course if slight else replace(course, tone=tone)
             self._look(course, result, report, _part(progress, done, 1))
         progress(1.0)
 

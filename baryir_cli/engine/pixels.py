@@ -9,16 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.light import full_scale
+
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
 STRIP = 64
 """Rows that are held in float32 at a time where a whole image would be too much."""
-
-
-def full_scale(dtype: np.dtype) -> float:
-    """What white is in pixels of a kind."""
-    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

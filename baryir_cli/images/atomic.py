@@ -18,13 +18,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     is what is no file, as /dev/null. Raises ImageError with the system's reason; nothing is left
     behind then, nor after Ctrl-C.
     """
-    # Of /dev/stdout, a link to a pipe, the target has no name of its own.
-    if os.path.exists(path) and not os.path.isfile(path):
-        _write_into(path, data)
-        return
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     temporary = target.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
+        # By this name: of /dev/stdout, a link to a pipe, the target has none of its own.
+        if os.path.exists(path) and not os.path.isfile(path):
+            path.write_bytes(data)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_through(temporary, data)
@@ -34,15 +34,6 @@ def write_atomically(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise ImageError(f"cannot be written: {error.strerror or error}") from error
-
-
-def _write_into(device: Path, data: bytes) -> None:
-    """Into a device or a pipe, which must not be replaced."""
-    try:
-        with device.open("wb") as stream:
-            stream.write(data)
     except OSError as error:
         raise ImageError(f"cannot be written: {error.strerror or error}") from error
 

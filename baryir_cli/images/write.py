@@ -96,8 +96,7 @@ def _pillow_image(photo: Photo) -> Image.Image:
     if photo.layout == "bilevel":
         return Image.fromarray(_white(photo))
     if photo.layout == "cmyk":
-        inks = colour.cmyk_of(photo.pixels, photo.icc)
-        return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
+        return cmyk_image(photo.pixels, photo.icc)
     grey = photo.layout == "grey"
     plane = colour.grey_of(photo.pixels) if grey else np.ascontiguousarray(photo.pixels)
     image = Image.fromarray(plane)
@@ -105,6 +104,12 @@ def _pillow_image(photo: Photo) -> Image.Image:
         # In place: the colours are not copied.
         image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
     return image
+
+
+def cmyk_image(pixels: np.ndarray, icc: bytes | None) -> Image.Image:
+    """sRGB (H, W, 3) uint8 in the inks of a profile, as a Pillow image of mode CMYK."""
+    inks = colour.cmyk_of(pixels, icc)
+    return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
 
 
 def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:

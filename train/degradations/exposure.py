@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.light import given_or
+from train.degradations.light import given_or, log_uniform, noise_deviation
 
 
 def low_light(
@@ -20,9 +20,8 @@ def low_light(
 ) -> Image:
     """An underexposed photograph: light to the power of gamma, scaled, cast, with noise.
 
-    The noise has the variance ``shot * light + read**2`` (the Poisson-Gaussian model of raw data,
-    Foi et al., TIP 2008); power and scale are those of Lv et al., "Attention guided low-light
-    image enhancement", IJCV 2021.
+    The noise is a sensor's (:func:`train.degradations.light.noise_deviation`); power and scale are
+    those of Lv et al., "Attention guided low-light image enhancement", IJCV 2021.
 
     Args:
         exposure: factor on linear light, below 1.
@@ -36,7 +35,7 @@ def low_light(
         light = np.maximum(light, 0) ** np.float32(gamma)
     light = light * np.asarray(gain, np.float32) * np.float32(exposure)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    return to_srgb(light + noise * np.sqrt(np.float32(shot) * light + np.float32(read**2)))
+    return to_srgb(light + noise * noise_deviation(light, shot, read))
 
 
 def random_low_light(
@@ -61,6 +60,6 @@ def random_low_light(
         exposure=2 ** -given_or(stops, rng.uniform(1, 7)),
         gamma=gamma,
         gain=np.exp(rng.normal(0, given_or(cast, 0.06), 3)).astype(np.float32),
-        shot=given_or(shot, np.exp(rng.uniform(np.log(1e-5), np.log(3e-4)))),
-        read=given_or(read, np.exp(rng.uniform(np.log(1e-4), np.log(1e-3)))),
+        shot=given_or(shot, log_uniform(rng, 1e-5, 3e-4)),
+        read=given_or(read, log_uniform(rng, 1e-4, 1e-3)),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.light import Image, to_linear, to_srgb
 from train.degradations.compression import jpeg
-from train.degradations.light import given_or
+from train.degradations.light import given_or, log_uniform, noise_deviation
 
 SHOT = (2e-4, 8e-2)
 """Variance of the noise for light 1, from base sensitivity to beyond the highest."""
@@ -25,9 +25,8 @@ def sensor_noise(
 ) -> Image:
     """Noise of linear light as a sensor adds it behind a Bayer mosaic, bilinearly demosaiced.
 
-    Its variance in the raw data is ``shot * raw + read**2`` (Foi et al., "Practical
-    Poissonian-Gaussian noise modeling and fitting for single-image raw-data", TIP 2008). The
-    picture itself is not demosaiced: what that blurs is no matter of noise.
+    In the raw data it is that of :func:`train.degradations.light.noise_deviation`. The picture
+    itself is not demosaiced: what that blurs is no matter of noise.
 
     Args:
         light: ``(H, W, 3)`` linear, white balanced, 2 pixels a side at least.
@@ -35,7 +34,7 @@ def sensor_noise(
     """
     raw = np.clip(light, 0, None) / gains
     noise = rng.standard_normal(light.shape, dtype=np.float32)
-    noise *= np.sqrt(np.float32(shot) * raw + np.float32(read**2)) * gains
+    noise *= noise_deviation(raw, shot, read) * gains
     row, column = rng.integers(0, 2, 2)
     sites = np.zeros(light.shape, np.float32)
     sites[row::2, column::2, 0] = 1
@@ -100,7 +99,7 @@ def random_camera_noise(
     Read noise follows shot noise as in Brooks et al., "Unprocessing images for learned raw
     denoising", CVPR 2019.
     """
-    strength = given_or(shot, np.exp(rng.uniform(*np.log(SHOT))))
+    strength = given_or(shot, log_uniform(rng, *SHOT))
     variance = np.exp(2.18 * np.log(max(strength, 1e-12)) + 1.2 + rng.normal(0, 0.5))
     stored = rng.random() < STORED
     drawn = int(rng.integers(QUALITY[0], QUALITY[1] + 1))
@@ -111,7 +110,7 @@ def random_camera_noise(
         rng,
         shot=strength,
         read=given_or(read, float(np.sqrt(variance))),
-        grain=given_or(grain, float(np.exp(rng.uniform(*np.log(GRAIN))))),
+        grain=given_or(grain, log_uniform(rng, *GRAIN)),
         gains=balance,
         vividness=float(rng.uniform(0.5, 1.5)),
         quality=given_or(quality, drawn if stored else 0),

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.light import given_or
+from train.degradations.light import given_or, log_uniform
 from train.degradations.noise import gaussian_noise
 
 STEPS = 96
@@ -92,7 +92,7 @@ def random_shake(
     sigma: float | None = None,
 ) -> tuple[Image, Image]:
     """As :func:`random_motion_blur`, with the kernel that it drew."""
-    extent = given_or(extent, np.exp(rng.uniform(np.log(3), np.log(26))))
+    extent = given_or(extent, log_uniform(rng, 3, 26))
     kernel = shake_kernel(rng, extent)
     blurred = motion_blur(image, kernel)
     return gaussian_noise(blurred, rng, given_or(sigma, rng.uniform(0, 2))), kernel

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from models.light import Image
-from train.degradations.light import given_or
+from train.degradations.light import given_or, log_uniform
 
 SATURATION = 4.0
 """Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""
@@ -193,14 +193,14 @@ def _shower(
         image.shape[:2],
         rng,
         angle=wind,
-        length=given_or(length, np.exp(rng.uniform(np.log(20), np.log(140)))),
+        length=given_or(length, log_uniform(rng, 20, 140)),
         width=given_or(width, rng.uniform(0.35, 1.0)),
         cover=cover,
         fade=rng.uniform(0.1, 0.5),
         gusts=rng.uniform(0, 0.8),
         contrast=rng.uniform(1, 1.5),
     )
-    bright = given_or(strength, np.exp(rng.uniform(np.log(0.08), np.log(0.5))))
+    bright = given_or(strength, log_uniform(rng, 0.08, 0.5))
     return rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))
 
 
@@ -226,11 +226,9 @@ def _drops(
             image.shape[:2],
             rng,
             angle=wind + rng.normal(0, 3),
-            length=given_or(length, np.exp(rng.uniform(np.log(8), np.log(60)))),
+            length=given_or(length, log_uniform(rng, 8, 60)),
             width=given_or(width, rng.uniform(0.4, 1.3)),
-            density=given_or(
-                density, np.exp(rng.uniform(np.log(3e-4), np.log(8e-3))) * (2 if heavy else 1)
-            ),
+            density=given_or(density, log_uniform(rng, 3e-4, 8e-3) * (2 if heavy else 1)),
             depth=distance,
         )
         bright = given_or(strength, rng.uniform(0.15, 0.85))
