@@ -24,6 +24,7 @@ MIXTURES = (
     "rain",
     "noise:25",
     "camera",
+    "noise:25,jpeg:85",
     "haze",
     "lowlight:3",
     "rain,noise:15",

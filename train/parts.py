@@ -130,8 +130,48 @@ class Noise:
         return degradations.gaussian_noise(image, rng, self.levels.draw(rng))
 
     def __str__(self) -> str:
-        camera = f", a camera's noise in {self.camera_share:.0%}" if self.camera_share else ""
-        return f"{self.levels}{camera}"
+        return ", ".join(filter(None, (str(self.levels), _camera(self.camera_share))))
+
+
+@dataclass(frozen=True)
+class LowLight:
+    """The model of ``lowlight``: white noise in the dark, in a share of the pairs a camera's."""
+
+    camera_share: float = 0.0
+
+    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
+        if self.camera_share and rng.random() < self.camera_share:
+            return degradations.random_night(image, rng)
+        return degradations.random_low_light(image, rng)
+
+    def __str__(self) -> str:
+        return _camera(self.camera_share)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model of which a share of the photographs have been JPEGs since."""
+
+    degrade: Degrade
+    share: float
+
+    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
+        degraded = self.degrade(image, rng)
+        return degradations.stored_jpeg(degraded, rng) if rng.random() < self.share else degraded
+
+    def __str__(self) -> str:
+        jpegs = f"JPEGs in {self.share:.0%}"
+        told = in_words(self.degrade)
+        return f"{told}, {jpegs}" if told else jpegs
+
+
+def _camera(share: float) -> str:
+    return f"a camera's noise in {share:.0%}" if share else ""
+
+
+def in_words(degrade: Degrade) -> str:
+    """How a model draws what it draws, where that can be chosen."""
+    return str(degrade) if isinstance(degrade, Noise | LowLight | Stored) else ""
 
 
 class Part(Protocol):

@@ -129,7 +129,10 @@ class Recipe:
         stages: patch and batch sizes, in order.
         noise: noise levels of ``denoise`` in 8-bit steps.
         noise_range: lowest and highest level, any between them instead of those of ``noise``.
-        camera_share: share of ``denoise``'s pairs with a camera's noise instead of white noise.
+        camera_share: share of ``denoise``'s pairs, and of ``lowlight``'s synthetic ones, with a
+            camera's noise instead of white noise.
+        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; of deblurred ones
+            a quarter has been in any case.
         clean_share: share of synthetic pairs that stay undegraded.
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
             which every source counts by the decibel. Its gradients are some six times those of a
@@ -172,6 +175,7 @@ class Recipe:
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
     noise_range: tuple[float, float] | None = None
     camera_share: float = 0.0
+    jpeg_share: float = 0.0
     clean_share: float = 0.0
     pixel_loss: PixelLoss = "l1"
     pixel_weight: float = 1.0
@@ -206,7 +210,7 @@ class Recipe:
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
-        for name in ("camera_share", "clean_share", "ema"):
+        for name in ("camera_share", "jpeg_share", "clean_share", "ema"):
             _check(name, getattr(self, name), 0, 1)
         for share in self.drops:
             _check("drops", share, 0, 1)

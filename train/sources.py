@@ -36,14 +36,17 @@ from train.folders import SourceError as SourceError
 from train.images import ImageCache, Pixels, Skipped, UnusableError
 from train.parts import (
     Degrade,
+    LowLight,
     Noise,
     NoiseLevels,
     NoiseRange,
     Pair,
     Paired,
     Part,
+    Stored,
     Synthesised,
     Window,
+    in_words,
 )
 from train.recipe import Recipe
 
@@ -59,7 +62,9 @@ class SourceOptions:
 
     Attributes:
         noise: levels of the source ``denoise``.
-        camera_share: how often it is a camera's noise instead.
+        camera_share: how often it is a camera's noise instead, there and in synthesised low light.
+        jpeg_share: how often a synthesised photograph has been a JPEG since it was degraded; blur
+            that is deconvolved has a share of its own.
         clean_share: share of synthesised training pairs that stay undegraded.
         paired_share: by source, how often a pair of the official folders is drawn where it can
             be synthesised too. Without an entry always, but half of the time where folders of
@@ -75,6 +80,7 @@ class SourceOptions:
 
     noise: NoiseRange | NoiseLevels = field(default_factory=NoiseRange)
     camera_share: float = 0.0
+    jpeg_share: float = 0.0
     clean_share: float = 0.08
     paired_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
@@ -84,7 +90,12 @@ class SourceOptions:
     holdout: float = 0.04
 
     def __post_init__(self) -> None:
-        shares = {"clean": self.clean_share, "camera": self.camera_share, **self.paired_share}
+        shares = {
+            "clean": self.clean_share,
+            "camera": self.camera_share,
+            "jpeg": self.jpeg_share,
+            **self.paired_share,
+        }
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise SourceError(f"the share of {name} must be from 0 to 1, not {share}")
@@ -105,6 +116,7 @@ def options_of(recipe: Recipe) -> SourceOptions:
     return SourceOptions(
         noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
         camera_share=recipe.camera_share,
+        jpeg_share=recipe.jpeg_share,
         clean_share=recipe.clean_share,
         paired_share=recipe.paired_shares(),
         variety={name: source.variety for name, source in recipe.sources.items()},
@@ -169,7 +181,7 @@ TASKS: dict[str, Task] = {
     "derain": Task("Derain", "rainy", "gt", degradations.random_rain),
     "dehaze": Task("Dehaze", "synthetic", "original", degradations.random_haze),
     "deblur": Task("Deblur", "blur", "sharp", degradations.random_motion_blur, BLUR_MARGIN),
-    "lowlight": Task("low_light", "low", "high", degradations.random_low_light),
+    "lowlight": Task("low_light", "low", "high"),
     "single": Task("single", "degraded", "target"),
 }
 
@@ -248,9 +260,8 @@ def _source(
     degrade = _model(name, options)
     synthesised = None
     if degrade is not None and clean:
-        model = f", {degrade}" if isinstance(degrade, Noise) else ""
         share = options.clean_share if options.split == "train" else 0.0
-        origin = f"photographs in {where}{model}"
+        origin = ", ".join(filter(None, (f"photographs in {where}", in_words(degrade))))
         synthesised = Synthesised(
             tuple(clean), degrade, task.margin, share, origin, options.variety_of(name)
         )
@@ -265,11 +276,14 @@ def _source(
 
 
 def _model(name: str, options: SourceOptions) -> Degrade | None:
-    if name == "denoise":
-        return Noise(options.noise, options.camera_share)
     if name == "deblur" and options.deblurred:
         return random_deblurred
-    return TASKS[name].degrade
+    degrade = TASKS[name].degrade
+    if name == "denoise":
+        degrade = Noise(options.noise, options.camera_share)
+    elif name == "lowlight":
+        degrade = LowLight(options.camera_share)
+    return Stored(degrade, options.jpeg_share) if degrade and options.jpeg_share else degrade
 
 
 def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | None:

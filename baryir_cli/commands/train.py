@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
 OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
-LEVELS_ALONE = {"noise_range": None, "camera_share": 0.0}
+LEVELS_ALONE = {"noise_range": None, "camera_share": 0.0, "jpeg_share": 0.0}
 """Entries of a recipe that give way where noise levels are asked for."""
 
 

@@ -178,6 +178,23 @@ def test_low_light_noise(value: float) -> None:
     assert d.to_linear(dark).mean() == pytest.approx(light, rel=1e-3)
 
 
+def test_a_night_brightened_is_as_noisy_as_a_camera_s_day() -> None:
+    grey = np.full((64, 64, 3), 0.6, np.float32)
+
+    def noise(seed: int) -> tuple[float, float]:
+        """Relative to the light that there is: by night, by day."""
+        shown = [
+            d.to_linear(np.clip(kind(grey, np.random.default_rng(seed)), 0, 1))
+            for kind in (d.random_night, d.random_camera_noise)
+        ]
+        return tuple(float((light.std((0, 1)) / light.mean((0, 1))).mean()) for light in shown)
+
+    night, day = np.median([noise(seed) for seed in range(40)], axis=0)
+    assert 0.5 < night / day < 2
+    dark = [d.random_night(grey, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(image.mean() < 0.5 for image in dark)
+
+
 KIND = {"angle": 10.0, "length": 20.0, "width": 0.8}
 
 

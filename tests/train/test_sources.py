@@ -172,6 +172,39 @@ def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
+def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
+    def share_of_jpegs(name: str, **options: Any) -> float:
+        """By the noise of their colours, which a JPEG keeps at half the resolution."""
+        chosen = SourceOptions(holdout=0, clean_share=0, paired_share={name: 0}, **options)
+        (source,) = gather([name], data, options=chosen)
+        smooth = []
+        for seed in range(60):
+            pair = source.draw(np.random.default_rng(seed), Window(48), ImageCache())
+            change = pair.degraded.astype(float) - pair.target
+            colour = change[..., 0] - change[..., 1]
+            smooth.append(np.abs(np.diff(colour[:, ::2])).mean() / np.abs(np.diff(colour)).mean())
+        return float(np.mean(np.array(smooth) > 1.3))
+
+    assert share_of_jpegs("denoise") == 0
+    assert 0.3 < share_of_jpegs("denoise", jpeg_share=0.5) < 0.7
+    options = SourceOptions(holdout=0, jpeg_share=0.5, deblurred=True, paired_share={"haze": 0})
+    told = {s.name: s.origin for s in gather(ALL, data, options=options)}
+    assert told["denoise"].endswith("sigma 15 to 50, JPEGs in 50%")
+    assert "JPEGs" not in told["deblur"]
+
+
+def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
+    options = SourceOptions(holdout=0, camera_share=0.5, paired_share={"lowlight": 0})
+    (source,) = gather(["lowlight"], data, options=options)
+    assert source.origin.endswith("a camera's noise in 50%")
+    grey = np.full((64, 64, 3), 0.6, np.float32)
+    correlated = []
+    for seed in range(60):
+        noise = source.parts[0][1].degrade(grey, np.random.default_rng(seed))[..., 1]  # type: ignore[attr-defined]
+        correlated.append(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+    assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
+
+
 def test_noise_levels(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
         part = source.parts[0][1]

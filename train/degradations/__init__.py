@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from models.light import Image, floating, to_linear, to_srgb
 from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
-from train.degradations.compression import jpeg, random_jpeg
-from train.degradations.exposure import low_light, random_low_light
+from train.degradations.compression import jpeg, random_jpeg, stored_jpeg
+from train.degradations.exposure import low_light, random_low_light, random_night
 from train.degradations.light import quantise
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
@@ -48,6 +48,7 @@ __all__ = [
     "random_jpeg",
     "random_low_light",
     "random_motion_blur",
+    "random_night",
     "random_noise",
     "random_rain",
     "random_shake",
@@ -55,6 +56,7 @@ __all__ = [
     "sensor_noise",
     "shake_kernel",
     "shower_layer",
+    "stored_jpeg",
     "to_linear",
     "to_srgb",
     "underwater",

@@ -8,6 +8,9 @@ import numpy as np
 from models.light import Image, floating
 from train.degradations.light import given_or, quantise
 
+STORED = (50, 98)
+"""Quality of photographs as they are kept and sent around."""
+
 
 def jpeg(image: Image, quality: int) -> Image:
     """Compressed and decoded again (libjpeg's baseline, chroma at half resolution).
@@ -26,3 +29,8 @@ def jpeg(image: Image, quality: int) -> Image:
 def random_jpeg(image: Image, rng: np.random.Generator, *, quality: int | None = None) -> Image:
     """JPEG of quality 10 to 40."""
     return jpeg(image, given_or(quality, int(rng.integers(10, 41))))
+
+
+def stored_jpeg(image: Image, rng: np.random.Generator) -> Image:
+    """JPEG of a quality at which photographs are kept."""
+    return jpeg(image, int(rng.integers(STORED[0], STORED[1] + 1)))

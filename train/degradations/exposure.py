@@ -6,6 +6,10 @@ import numpy as np
 
 from models.light import Image, to_linear, to_srgb
 from train.degradations.light import given_or, log_uniform, noise_deviation
+from train.degradations.sensor import SHOT, random_camera_noise
+
+NIGHT = (1, 5)
+"""Stops of underexposure under which a picture shows its camera's noise, and still something."""
 
 
 def low_light(
@@ -63,3 +67,14 @@ def random_low_light(
         shot=given_or(shot, log_uniform(rng, 1e-5, 3e-4)),
         read=given_or(read, log_uniform(rng, 1e-4, 1e-3)),
     )
+
+
+def random_night(image: Image, rng: np.random.Generator) -> Image:
+    """A dark photograph as cameras make it: coarse or fine noise, coloured, most often a JPEG.
+
+    Made as bright as it should be, it has as much noise as :func:`random_camera_noise` gives.
+    """
+    stops = rng.uniform(*NIGHT)
+    dark = random_low_light(image, rng, stops=stops, shot=0, read=0)
+    shot = log_uniform(rng, *SHOT) * 2**-stops
+    return random_camera_noise(np.clip(dark, 0, 1), rng, shot=shot)

@@ -6,15 +6,14 @@ import cv2
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.compression import jpeg
+from train.degradations.compression import STORED, jpeg
 from train.degradations.light import given_or, log_uniform, noise_deviation
 
 SHOT = (2e-4, 8e-2)
 """Variance of the noise for light 1, from base sensitivity to beyond the highest."""
 GRAIN = (0.5, 2.2)
 """Sides of a sensor's pixel on the picture, in its pixels: of pictures made smaller and larger."""
-QUALITY = (50, 98)
-STORED = 0.7
+COMPRESSED = 0.7
 """Share of the photographs that have been JPEGs."""
 _GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
 _RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
@@ -101,8 +100,8 @@ def random_camera_noise(
     """
     strength = given_or(shot, log_uniform(rng, *SHOT))
     variance = np.exp(2.18 * np.log(max(strength, 1e-12)) + 1.2 + rng.normal(0, 0.5))
-    stored = rng.random() < STORED
-    drawn = int(rng.integers(QUALITY[0], QUALITY[1] + 1))
+    stored = rng.random() < COMPRESSED
+    drawn = int(rng.integers(STORED[0], STORED[1] + 1))
     balance = np.exp(rng.uniform(0, 0.8, 3)).astype(np.float32)
     balance[1] = 1
     return camera_noise(
