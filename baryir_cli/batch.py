@@ -181,7 +181,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     name = CANONICAL.get(batch.format.value, batch.format.value) if batch.format else None
     folder = batch.output.endswith(("/", os.sep))
     naming = Naming(name, batch.suffix, batch.recursive, batch.compare, batch.in_place, folder)
-    jobs = plan(batch.inputs, Path(batch.output), naming)
+    jobs = plan(batch.inputs, Path(batch.output), naming, _note)
     _check_standard_streams(jobs, batch.as_json)
     present = _present(jobs, batch)
     if batch.dry_run:
@@ -207,6 +207,12 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     console.print(tally.summary(time.perf_counter() - started), markup=False)
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
+
+
+def _note(text: str) -> None:
+    from baryir_cli.console import messages, note
+
+    note(messages(), text)
 
 
 def _results(

@@ -77,7 +77,12 @@ class BarDisplay:
 
     def note(self, text: str) -> None:
         """Something the user should know while the run goes on."""
-        self.console.print(f"[yellow]note[/]    {escape(text)}")
+        note(self.console, text)
+
+
+def note(console: Console, text: str) -> None:
+    """A line that the user should know of."""
+    console.print(f"[yellow]note[/]    {escape(text)}")
 
 
 def pixels(number: float) -> str:

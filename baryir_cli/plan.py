@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baryir_cli.errors import UsageError
-from baryir_cli.images import FORMATS, READABLE_SUFFIXES, format_of
+from baryir_cli.images import (
+    EXPORT_FIRST,
+    FOREIGN_SUFFIXES,
+    FORMATS,
+    READABLE_SUFFIXES,
+    format_of,
+)
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -72,13 +78,21 @@ def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
     return [p for p in there if not (in_place and _same(p, job.source))]
 
 
-def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
+def plan(
+    inputs: Sequence[Path],
+    output: Path,
+    naming: Naming,
+    note: Callable[[str], None] = lambda _text: None,
+) -> list[Job]:
     """Every image of ``inputs`` with the file it becomes.
 
     A single input file with an output that is named like an image becomes that file, and is refused
     with one that has another suffix; otherwise ``output`` is a folder. Names that would meet are
     told apart by their former extension (``a_jpg.png``, ``a_png.png``), then by their folder, then
     by number.
+
+    Args:
+        note: told in a line which photographs of folders are left alone, being of other formats.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -92,10 +106,15 @@ def plan(inputs: Sequence[Path], output: Path, naming: Naming) -> list[Job]:
         inside = output / f"stdin{_extension(None, naming)}"
         target = output if _names_a_file(output, naming) else inside
         return _checked([Job(STANDARD, target, _comparison(target, naming))], naming)
-    found = [f for path in inputs for f in _find(path, output, naming.recursive)]
+    foreign: Counter[str] = Counter()
+    found = [f for path in inputs for f in _find(path, output, naming.recursive, foreign)]
     found = _unique_sources(found)
+    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
     if not found:
-        raise UsageError(f"no images in {', '.join(map(str, inputs))}" + _hint(inputs, naming))
+        hint = f"; {others}: {EXPORT_FIRST}" if foreign else _hint(inputs, naming)
+        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint}")
+    if foreign:
+        note(f"left alone: {others}; {EXPORT_FIRST}")
     single = len(inputs) == 1 and inputs[0].is_file()
     if single:
         _check_suffix(output, naming)
@@ -147,7 +166,8 @@ def _names_a_file(output: Path, naming: Naming) -> bool:
     return format_of(output) is not None and not (naming.folder or output.is_dir())
 
 
-def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
+def _find(path: Path, output: Path, recursive: bool, foreign: Counter[str]) -> Iterator[_Found]:
+    """What a path gives; photographs of other formats in a folder are counted by their suffixes."""
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if not path.is_dir():
@@ -163,8 +183,11 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         for name in sorted(names):
             if name.startswith(".") or name.endswith(COMPARISON):
                 continue
-            if Path(name).suffix.lower() in READABLE_SUFFIXES:
+            suffix = Path(name).suffix.lower()
+            if suffix in READABLE_SUFFIXES:
                 yield _Found(here / name, here.relative_to(path), origin)
+            elif suffix in FOREIGN_SUFFIXES:
+                foreign[suffix] += 1
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from baryir_cli.images.atomic import write_atomically
 from baryir_cli.images.photo import (
+    EXPORT_FIRST,
+    FOREIGN_SUFFIXES,
     FORMATS,
     READABLE_SUFFIXES,
     ImageError,
@@ -15,6 +17,8 @@ from baryir_cli.images.read import read_photo
 from baryir_cli.images.write import encode_photo
 
 __all__ = [
+    "EXPORT_FIRST",
+    "FOREIGN_SUFFIXES",
     "FORMATS",
     "READABLE_SUFFIXES",
     "ImageError",

@@ -23,7 +23,13 @@ from PIL import (
 from baryir_cli.images import opencv, png, tiff
 from baryir_cli.images.ifd import exif_orientation, upright_exif
 from baryir_cli.images.metadata import upright_xmp, without_thumbnail, xmp_orientation
-from baryir_cli.images.photo import ImageError, Photo, failures_as_image_errors
+from baryir_cli.images.photo import (
+    EXPORT_FIRST,
+    FOREIGN_SUFFIXES,
+    ImageError,
+    Photo,
+    failures_as_image_errors,
+)
 from baryir_cli.images.planes import decoded, planes_of, unlimited
 
 _PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
@@ -49,13 +55,16 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
             return _read_jpeg(stream, limit)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return _read_webp(stream, limit)
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        foreign = isinstance(source, Path) and source.suffix.lower() in FOREIGN_SUFFIXES
+        # Raw data of cameras come in TIFF's clothes, a preview first.
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and not foreign:
             return _read_tiff(stream, limit)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
             return _read_bmp(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")
-        raise ImageError("is not a PNG, JPEG, WebP, TIFF or BMP image")
+        hint = f"; {EXPORT_FIRST}" if foreign or head[4:8] == b"ftyp" else ""
+        raise ImageError(f"is not a PNG, JPEG, WebP, TIFF or BMP image{hint}")
 
 
 @contextmanager

@@ -835,6 +835,7 @@ def assert_refused(source: Path | bytes, match: str, **options: float) -> None:
         (b"hello, world, this is text", "is not a PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is not a PNG"),
         (b"GIF89a" + bytes(100), "is not a PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "export as TIFF"),
         (b"\x89PNG\r\n\x1a\n", "cannot be decoded"),
         (b"\xff\xd8\xff\xe0", "cannot be decoded"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "cannot be decoded"),
@@ -847,6 +848,13 @@ def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes, match: str) ->
     path.write_bytes(data)
     assert_refused(path, match)
     assert_refused(data, match)
+
+
+def test_raw_data_in_the_clothes_of_a_tiff_are_refused(tmp_path: Path) -> None:
+    preview = pil_bytes(Image.fromarray(noise(8, 8)), "tiff")
+    (tmp_path / "a.NEF").write_bytes(preview)
+    assert_refused(tmp_path / "a.NEF", "export as TIFF")
+    assert read_photo(preview).pixels.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

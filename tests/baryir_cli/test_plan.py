@@ -32,6 +32,18 @@ def test_folder_takes_its_images_only(tree: Path) -> None:
     assert names(jobs, tree) == [("in/a.jpg", "out/a.jpg"), ("in/b.png", "out/b.png")]
 
 
+def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
+    for name in ["x.HEIC", "y.heic", "a.NEF", "sub/z.nef"]:
+        (tree / "in" / name).touch()
+    told: list[str] = []
+    assert len(plan([tree / "in"], tree / "out", Naming(), told.append)) == 2
+    assert told == ["left alone: 2 .heic, 1 .nef; export as TIFF, PNG or JPEG first"]
+    for image in ("a.jpg", "b.png"):
+        (tree / "in" / image).unlink()
+    with pytest.raises(UsageError, match="no images in .*in; 2 .heic, 1 .nef: export as TIFF"):
+        plan([tree / "in"], tree / "out", Naming())
+
+
 def test_recursive_mirrors_the_tree(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "out", Naming(recursive=True))
     assert names(jobs, tree)[2:] == [
