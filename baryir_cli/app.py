@@ -81,7 +81,7 @@ def run() -> int:
         code = ExitCode.INTERRUPTED
     # Some versions of Typer return this code where others raise.
     if code == ExitCode.INTERRUPTED:
-        _say("interrupted; every output is whole or absent, --skip-existing continues the run")
+        _say("interrupted")
     return code if isinstance(code, int) else ExitCode.DONE
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli.errors import ExitCode, UsageError, UserError
+from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 
 if TYPE_CHECKING:
-    from baryir_cli.console import Display
+    from baryir_cli.console import Display, Tally
     from baryir_cli.pipeline import Result, Work
     from baryir_cli.plan import Job
 
@@ -174,6 +174,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
 
     Raises:
         UserError: before anything is written, what is asked for cannot be.
+        StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some files failed, or all.
     """
     from baryir_cli.plan import Naming, plan
@@ -188,25 +189,40 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         _show_plan(jobs, present, batch)
         return
 
+    try:
+        tally = _work_through(jobs, present, naming.format, batch, prepare())
+    except KeyboardInterrupt:
+        raise StoppedError(
+            "interrupted; every output is whole or absent, --skip-existing continues the run"
+        ) from None
+    if failed := tally.counts["failed"]:
+        raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
+
+
+def _work_through(
+    jobs: list[Job],
+    present: set[Job],
+    format: str | None,
+    batch: Batch,
+    begin: Callable[[Display], Work],
+) -> Tally:
+    """Does the jobs, shows each, and sums up."""
     from baryir_cli.console import Display, messages
 
-    begin = prepare()
     console = messages()
     with Display(console, len(jobs), quiet=batch.as_json) as display:
         work = begin(display)
         _make_folders(jobs)
         started = time.perf_counter()
-        for result in _results(jobs, present, work, naming.format, batch, display):
+        for result in _results(jobs, present, work, format, batch, display):
             display.add(result)
             if batch.as_json:
                 sys.stdout.write(json.dumps(result.to_dict(batch.facts)) + "\n")
                 sys.stdout.flush()
             if batch.verbose and result.details:
                 console.print(result.details, markup=False)
-    tally = display.tally
-    console.print(tally.summary(time.perf_counter() - started), markup=False)
-    if failed := tally.counts["failed"]:
-        raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
+    console.print(display.tally.summary(time.perf_counter() - started), markup=False)
+    return display.tally
 
 
 def _note(text: str) -> None:

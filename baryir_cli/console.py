@@ -168,3 +168,5 @@ class Display(BarDisplay):
             target = escape(shown(result.job.target))
             size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
             self.console.print(f"done    {source} -> {target} ({size})")
+        for line in result.lost:
+            self.note(f"{shown(result.job.source)}: {line}")

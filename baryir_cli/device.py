@@ -69,7 +69,7 @@ def free_memory(device: torch.device) -> int:
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = (int((group / f"memory.{f}").read_text()) for f in ("max", "current"))
-        statistics = dict(line.split() for line in (group / "memory.stat").open())
+        statistics = dict(map(str.split, (group / "memory.stat").read_text().splitlines()))
     except (OSError, ValueError):
         return free
     # Cached files are counted as used, but given back when needed.

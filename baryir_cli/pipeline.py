@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from baryir_cli.images import (
     Photo,
     encode_photo,
     format_of,
+    losses,
     read_photo,
     with_pixels,
     write_atomically,
@@ -34,6 +36,8 @@ WIDEST_JPEG = 65_500
 """Pixels of a JPEG's longer side, at most."""
 WORKERS = min(4, os.cpu_count() or 1)
 
+Read = tuple[Photo, list[str]]
+"""A photograph, and what was lost of its metadata."""
 Progress = Callable[[Job, float], None]
 Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[str, Any]]]
 """New pixels for a photograph, and entries for its line of ``--json``; told how far it is."""
@@ -60,6 +64,8 @@ class Result:
     """Of the work itself; decoding and encoding run beside it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the work has to say."""
+    lost: list[str] = field(default_factory=list)
+    """Metadata that could not be kept, a line each."""
     error: str = ""
     details: str = ""
     """The traceback of a failure nobody foresaw."""
@@ -78,6 +84,7 @@ class Result:
             "width": self.width,
             "height": self.height,
             "seconds": round(self.seconds, 4),
+            "lost": self.lost,
             **otherwise,
             **self.facts,
         }
@@ -90,8 +97,8 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
     ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
     """
     waiting = deque(jobs)
-    decoding: deque[tuple[Job, Future[Photo]]] = deque()
-    writing: deque[tuple[Result, Future[None] | None]] = deque()
+    decoding: deque[tuple[Job, Future[Read]]] = deque()
+    writing: deque[tuple[Result, Future[list[str]] | None]] = deque()
     ahead = 1
     with _pool("decode") as decoders, _pool("encode") as encoders:
         try:
@@ -124,22 +131,25 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)
 
 
-def _decode(pool: ThreadPoolExecutor, job: Job, options: Options) -> Future[Photo]:
-    limit = options.max_megapixels
-    if job.source == STANDARD:
-        # Here and not in a thread, where an interrupt would wait for the input's end.
-        return pool.submit(read_photo, sys.stdin.buffer.read(), max_megapixels=limit)
-    return pool.submit(read_photo, job.source, max_megapixels=limit)
+def _decode(pool: ThreadPoolExecutor, job: Job, options: Options) -> Future[Read]:
+    # Here and not in a thread, where an interrupt would wait for the input's end.
+    source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
+    return pool.submit(_read, source, options.max_megapixels)
+
+
+def _read(source: Path | bytes, max_megapixels: float) -> Read:
+    with losses() as lost:
+        return read_photo(source, max_megapixels=max_megapixels), lost
 
 
 def _do(
-    job: Job, future: Future[Photo], work: Work, progress: Progress
+    job: Job, future: Future[Read], work: Work, progress: Progress
 ) -> tuple[Result, Photo | None, Photo | None]:
     result = Result(job, "done")
     try:
         if job.problem:
             raise UserError(job.problem)
-        photo = future.result()
+        photo, result.lost = future.result()
         result.height, result.width = photo.pixels.shape[:2]
         _give_back(photo)
         started = time.perf_counter()
@@ -156,13 +166,15 @@ def _give_back(photo: Photo) -> None:
         return_freed_memory()
 
 
-def _written(writing: deque[tuple[Result, Future[None] | None]], at_most: int) -> Iterator[Result]:
+def _written(
+    writing: deque[tuple[Result, Future[list[str]] | None]], at_most: int
+) -> Iterator[Result]:
     """Results in order, waiting while more than ``at_most`` are on their way to the disk."""
     while writing and (len(writing) > at_most or (f := writing[0][1]) is None or f.done()):
         result, future = writing.popleft()
         try:
             if future is not None:
-                future.result()
+                result.lost += future.result()
         except Exception as error:
             _failed(result, error)
         yield result
@@ -180,24 +192,28 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> None:
-    if job.target == STANDARD:
-        sys.stdout.buffer.write(encode_photo(changed, options.format, options.quality))
-        sys.stdout.buffer.flush()
-        return
+def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> list[str]:
+    """Writes what a job asks for; returns what was lost on the way."""
     # The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
-    name = format_of(job.target)
-    write_atomically(job.target, encode_photo(changed, name, options.quality))
+    name = options.format if job.target == STANDARD else format_of(job.target)
+    with losses() as lost:
+        data = encode_photo(changed, name, options.quality)
+    if job.target == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return lost
+    write_atomically(job.target, data)
     if photo is not None and job.comparison is not None:
         write_atomically(job.comparison, _side_by_side(photo, changed))
+    return lost
 
 
 def _side_by_side(photo: Photo, changed: Photo) -> bytes:
     """Input left, output right, as a JPEG; smaller where that could not hold it."""
     import cv2
 
-    gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(photo.pixels.dtype).max)
-    gap = gap.astype(photo.pixels.dtype)
+    kind = photo.pixels.dtype
+    gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(kind).max, kind)
     both = np.concatenate([photo.pixels, gap, changed.pixels], 1)
     if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]

@@ -69,6 +69,8 @@ class _Found:
     origin: str
     """Name of the folder that was given, for telling equals apart."""
     problem: str = ""
+    foreign: bool = False
+    """A folder's photograph of a format that only other programs read."""
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
@@ -106,9 +108,9 @@ def plan(
         inside = output / f"stdin{_extension(None, naming)}"
         target = output if _names_a_file(output, naming) else inside
         return _checked([Job(STANDARD, target, _comparison(target, naming))], naming)
-    foreign: Counter[str] = Counter()
-    found = [f for path in inputs for f in _find(path, output, naming.recursive, foreign)]
-    found = _unique_sources(found)
+    found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
+    foreign = Counter(f.path.suffix.lower() for f in found if f.foreign)
+    found = [f for f in found if not f.foreign]
     others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
     if not found:
         hint = f"; {others}: {EXPORT_FIRST}" if foreign else _hint(inputs, naming)
@@ -166,8 +168,7 @@ def _names_a_file(output: Path, naming: Naming) -> bool:
     return format_of(output) is not None and not (naming.folder or output.is_dir())
 
 
-def _find(path: Path, output: Path, recursive: bool, foreign: Counter[str]) -> Iterator[_Found]:
-    """What a path gives; photographs of other formats in a folder are counted by their suffixes."""
+def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if not path.is_dir():
@@ -184,10 +185,9 @@ def _find(path: Path, output: Path, recursive: bool, foreign: Counter[str]) -> I
             if name.startswith(".") or name.endswith(COMPARISON):
                 continue
             suffix = Path(name).suffix.lower()
-            if suffix in READABLE_SUFFIXES:
-                yield _Found(here / name, here.relative_to(path), origin)
-            elif suffix in FOREIGN_SUFFIXES:
-                foreign[suffix] += 1
+            if suffix in READABLE_SUFFIXES | FOREIGN_SUFFIXES:
+                foreign = suffix in FOREIGN_SUFFIXES
+                yield _Found(here / name, here.relative_to(path), origin, foreign=foreign)
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))

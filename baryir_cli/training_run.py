@@ -22,7 +22,7 @@ from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
 from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
-from train.loop import DivergedError, Rhythm, Watch, train, with_epochs
+from train.loop import DivergedError, Rhythm, Watch, train
 from train.recipe import Recipe, RecipeError
 from train.run import Entry, Run, RunError
 from train.sources import Source, SourceError, gather, options_of
@@ -98,7 +98,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         _summary_writer()
     if request.epochs is not None:
         images = sum(source.count for source in sources)
-        recipe = replace(recipe, steps=with_epochs(recipe, request.epochs, images))
+        recipe = replace(recipe, steps=recipe.steps_of(request.epochs, images))
     run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
     start = load(find_weights(request.init)) if request.init and not last else None

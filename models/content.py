@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.config import NetworkConfig
-from models.header import quoted
+from models.header import Entry, quoted, read_entries, read_metadata
 from models.torchfile import (
     Body,
     StoredTensor,
@@ -24,7 +24,7 @@ from models.torchfile import (
     read_into,
 )
 from models.unpickle import Standin
-from models.weights import Place, WeightsError, read_index
+from models.weights import DTYPES, WeightsError
 
 MAX_VALUES = 100_000
 """In the tree, each as often as it is mentioned; the authors' has 2,128."""
@@ -92,22 +92,27 @@ def _refuse_strangers(start: bytes) -> None:
 
 
 def _safetensors(file: BinaryIO) -> Content:
-    index = read_index(file)
+    """Of any safetensors file, with config and provenance if it is one of ours."""
+    entries, metadata = read_entries(file)
+    config, provenance = None, None
+    if isinstance(metadata, dict) and "baryir" in metadata:
+        config, provenance = read_metadata(metadata)
 
     def fill(name: str, target: memoryview) -> None:
-        file.seek(index.places[name].begin)
+        file.seek(entries[name].begin)
         read_into(target, file.read, name)
 
     size = os.fstat(file.fileno()).st_size
     body = Body(size, fill)
-    tensors = {name: _stored(body, name, place) for name, place in index.places.items()}
-    return Content(tensors, size, {}, index.config, index.provenance)
+    tensors = {name: _stored(body, name, entry) for name, entry in entries.items()}
+    return Content(tensors, size, {}, config, provenance)
 
 
-def _stored(body: Body, name: str, place: Place) -> StoredTensor:
-    count = math.prod(place.shape)
-    strides = tuple(math.prod(place.shape[i + 1 :]) for i in range(len(place.shape)))
-    return StoredTensor(body.storage(name, place.dtype, count), 0, place.shape, strides)
+def _stored(body: Body, name: str, entry: Entry) -> StoredTensor:
+    shape = entry.shape
+    strides = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    storage = body.storage(name, DTYPES[entry.dtype], entry.values)
+    return StoredTensor(storage, 0, shape, strides)
 
 
 def _flatten(root: Any) -> dict[str, StoredTensor]:

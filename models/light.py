@@ -22,6 +22,11 @@ def floating(pixels: NDArray[Any]) -> Image:
     return pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
 
 
+def quantise(image: Image) -> NDArray[np.uint8]:
+    """What a camera would have stored: clipped to [0, 1], rounded to 8 bits."""
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
 def to_linear(image: Image) -> Image:
     """sRGB values to linear light (IEC 61966-2-1)."""
     curve = _power((image + 0.055) / 1.055, 2.4)

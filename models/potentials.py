@@ -16,7 +16,6 @@ class Potentials(nn.Module):
 
     def __init__(self, channels: int, sources: int, hidden: int = 32) -> None:
         super().__init__()
-        self.sources = sources
         width = sources * hidden
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, 1),

@@ -9,6 +9,7 @@ classes of ``torch.nn.modules`` and of the authors' ``model_bary`` (DESIGN secti
 from __future__ import annotations
 
 import io
+import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -141,10 +142,7 @@ class StoredTensor:
     @property
     def count(self) -> int:
         """Its numbers."""
-        product = 1
-        for n in self.shape:
-            product *= n
-        return product
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -17,7 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.config import ConfigError, NetworkConfig
-from models.header import FORMAT, quoted, read_entries, read_header, read_metadata
+from models.files import replacing
+from models.header import FORMAT, quoted, read_header
 
 # By this name it is part of what this module offers.
 from models.header import WeightsError as WeightsError
@@ -106,22 +105,12 @@ def save_weights(
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    try:
+    with replacing(path) as temporary:
         # To the file at once: bytes in between would be once more the memory.
         try:
-            safetensors.torch.save_file(tensors, name, metadata)
+            safetensors.torch.save_file(tensors, temporary, metadata)
         except SafetensorError as error:
             raise OSError(f"{path}: {error}") from None
-        with open(name, "rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes files for the owner alone; weights are as readable as any other file.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def read_weights(path: Path) -> Weights:
@@ -147,39 +136,6 @@ def read_weights(path: Path) -> Weights:
         raise WeightsError(f"{path}: damaged safetensors file: {error}") from None
     sha256 = hashlib.sha256(data).hexdigest()
     return Weights(header.config, header.provenance, state, sha256)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a tensor lies in a safetensors file, counted from the file's start."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    begin: int
-
-
-@dataclass(frozen=True)
-class Index:
-    """What the header of a safetensors file says; ``config`` and ``provenance`` if it is ours."""
-
-    places: dict[str, Place]
-    config: NetworkConfig | None
-    provenance: dict[str, Any] | None
-
-
-def read_index(file: BinaryIO) -> Index:
-    """The header of any safetensors file, from a file at its start.
-
-    Raises:
-        WeightsError: it is damaged, or names a type that networks do not have.
-        ConfigError: it has a config that cannot be built.
-    """
-    entries, metadata = read_entries(file)
-    config, provenance = None, None
-    if isinstance(metadata, dict) and "baryir" in metadata:
-        config, provenance = read_metadata(metadata)
-    places = {n: Place(DTYPES[e.dtype], e.shape, e.begin) for n, e in entries.items()}
-    return Index(places, config, provenance)
 
 
 def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR:

@@ -15,6 +15,7 @@ import torch
 
 from models.weights import WeightsError, read_weights, save_weights
 from train.export import provenance
+from train.recipe import RecipeError
 from train.trainer import Trainer
 
 
@@ -76,10 +77,12 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         network = read_weights(path / "network.safetensors")
         average = read_weights(path / "average.safetensors")
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+        return trainer.load_state(state, network.state, average.state)
+    except RecipeError:
+        raise
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
     except OSError as error:
         raise CheckpointError(f"{state_file}: {error.strerror}") from None
-    except Exception:  # torch's reader raises of every kind, IndexError among them
+    except Exception:  # torch's reader raises of every kind, and so does what is no state
         raise CheckpointError(f"{state_file} is damaged or no training state") from None
-    return trainer.load_state(state, network.state, average.state)

@@ -52,7 +52,7 @@ def photographs(folders: Iterable[Path]) -> list[Path]:
     for folder in folders:
         inside = images_below(folder)
         if not inside:
-            image_files(folder)
+            image_files(folder)  # raises where there is none
             raise SourceError(f"no images in {folder}")
         for path in inside:
             found.setdefault(os.path.realpath(path), path)
@@ -86,7 +86,7 @@ def _is_image(name: str) -> bool:
 
 
 def find_folder(root: Path, *names: str) -> Path | None:
-    """The subfolder of that name, whatever its case and its ``_`` and ``-``."""
+    """The folder below one by these names, whatever their case, ``_`` and ``-``."""
     for name in names:
         found = None
         if root.is_dir():

@@ -6,6 +6,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,24 @@ cv2.setNumThreads(1)
 _log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
 _log.setLogLevel(0)
 
-REASONS = (
-    "cannot be opened",
-    "is cut off",
-    "is not an image that can be decoded",
-    "differs in size from its partner",
-)
+
+class Reason(Enum):
+    """Why no sample can be made of an image."""
+
+    UNOPENED = "cannot be opened"
+    CUT_OFF = "is cut off"
+    UNDECODED = "is not an image that can be decoded"
+    UNEQUAL = "differs in size from its partner"
+
+
+REASONS = tuple(Reason)
 
 
 class UnusableError(Exception):
-    """An image that no sample can be made of; ``reason`` is one of :data:`REASONS`."""
+    """An image that no sample can be made of."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} {reason}")
+    def __init__(self, path: Path, reason: Reason) -> None:
+        super().__init__(f"{path} {reason.value}")
         self.path = path
         self.reason = reason
 
@@ -50,15 +56,15 @@ def decode(path: Path) -> Pixels:
     try:
         data = path.read_bytes()
     except OSError:
-        raise UnusableError(path, REASONS[0]) from None
+        raise UnusableError(path, Reason.UNOPENED) from None
     if not _ends(data):
-        raise UnusableError(path, REASONS[1])
+        raise UnusableError(path, Reason.CUT_OFF)
     try:
         stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         stored = None
     if stored is None:
-        raise UnusableError(path, REASONS[2])
+        raise UnusableError(path, Reason.UNDECODED)
     return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -85,7 +91,7 @@ class ImageCache:
         self.limit = limit
         self.size = 0
         self._images: OrderedDict[Path, Pixels] = OrderedDict()
-        self._unusable: dict[Path, str] = {}
+        self._unusable: dict[Path, Reason] = {}
 
     def read(self, path: Path) -> Pixels:
         """The decoded image.
@@ -143,7 +149,7 @@ class Skipped:
     def reasons(self) -> dict[Path, str]:
         """Every image skipped so far, and why."""
         return {
-            self._paths[number]: REASONS[int(self._marks[number]) - 1]
+            self._paths[number]: REASONS[int(self._marks[number]) - 1].value
             for number in self._marks.nonzero().flatten().tolist()
         }
 

@@ -19,7 +19,7 @@ from train.distributed import Team
 from train.images import Skipped
 from train.objective import Terms
 from train.parts import Window
-from train.recipe import SAMPLES_A_STEP, Recipe, RecipeError, Stage
+from train.recipe import SAMPLES_A_STEP, Recipe, Stage
 from train.run import Entry, Run
 from train.sources import Batch, Patches, Source, skipped_of
 from train.trainer import Trainer
@@ -35,7 +35,12 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often things happen, in steps, and with how many processes."""
+    """How often things happen, in steps; how many checkpoints stay, and who makes the patches.
+
+    Attributes:
+        keep: checkpoints, the newest.
+        workers: processes that make patches.
+    """
 
     log: int = 50
     checkpoint: int = 500
@@ -236,17 +241,3 @@ class News:
         lines = [line for line in found if line not in self.named]
         self.named.update(lines)
         return lines
-
-
-def with_epochs(recipe: Recipe, epochs: float, images: int) -> int:
-    """The steps in which as many patches are drawn as ``epochs`` times the images.
-
-    Raises:
-        RecipeError: there is no end to them.
-    """
-    share = sum(stage.share for stage in recipe.stages)
-    batch = sum(stage.share / share * stage.batch for stage in recipe.stages)
-    steps = epochs * images / (batch * recipe.accumulate)
-    if not math.isfinite(steps):
-        raise RecipeError("steps is out of range")
-    return max(1, round(steps))

@@ -14,7 +14,7 @@ from models.scene import picture_of
 from train import degradations
 from train.degradations import Image as Floats
 from train.folders import PairOfFiles, SourceError
-from train.images import ImageCache, Pixels, UnusableError, crop
+from train.images import ImageCache, Pixels, Reason, UnusableError, crop
 from train.variety import vary_exposure, vary_tone
 
 Degrade = Callable[[Floats, np.random.Generator], Floats]
@@ -272,7 +272,7 @@ class Paired:
         degraded, target = self.pairs[int(rng.integers(len(self.pairs)))]
         both = [images.read(degraded), images.read(target)]
         if both[0].shape != both[1].shape:
-            raise UnusableError(degraded, "differs in size from its partner")
+            raise UnusableError(degraded, Reason.UNEQUAL)
         before, after = window.squares(rng, both)
         if self.variety:
             before, after = vary_exposure(before, after, rng, self.variety)

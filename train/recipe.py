@@ -34,7 +34,17 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message says which entry and why."""
+    """A recipe that cannot be followed; the message says which entry and why.
+
+    Args:
+        problem: what is wrong; with an entry, what follows its name.
+        entry: the one that is wrong, if it is one.
+    """
+
+    def __init__(self, problem: str, entry: str = "") -> None:
+        super().__init__(f"{entry} {problem}" if entry else problem)
+        self.problem = problem
+        self.entry = entry
 
 
 def _check(
@@ -53,13 +63,13 @@ def _check(
     limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
     if above > -math.inf:
         limits = f"above {above:g}"
-    raise RecipeError(f"{name} must be a {'whole ' * whole}number {limits}, not {value!r}")
+    raise RecipeError(f"must be a {'whole ' * whole}number {limits}, not {value!r}", name)
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices or type(value) is not type(choices[0]):
         known = ", ".join(str(choice).lower() for choice in choices)
-        raise RecipeError(f"{name} must be one of {known}, not {value!r}")
+        raise RecipeError(f"must be one of {known}, not {value!r}", name)
 
 
 @dataclass(frozen=True)
@@ -129,10 +139,10 @@ class Recipe:
         stages: patch and batch sizes, in order.
         noise: noise levels of ``denoise`` in 8-bit steps.
         noise_range: lowest and highest level, any between them instead of those of ``noise``.
-        camera_share: share of ``denoise``'s pairs, and of ``lowlight``'s synthetic ones, with a
-            camera's noise instead of white noise.
-        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; of deblurred ones
-            a quarter has been in any case.
+        camera_share: share of ``denoise``'s pairs, if their noise has a range, and of
+            ``lowlight``'s synthetic ones, with a camera's noise instead of white noise.
+        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; none where
+            ``denoise`` has levels, and of deblurred ones a quarter in any case.
         clean_share: share of synthetic pairs that stay undegraded.
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
             which every source counts by the decibel. Its gradients are some six times those of a
@@ -219,9 +229,9 @@ class Recipe:
         self._check_choices()
         self._check_noise()
         if (self.steps + 1) * SAMPLES_A_STEP > 2**62:
-            raise RecipeError("steps is out of range")
+            raise RecipeError("is out of range", "steps")
         if self.seed >= 2**63:
-            raise RecipeError("seed is out of range")
+            raise RecipeError("is out of range", "seed")
         self._check_patches()
 
     def _check_choices(self) -> None:
@@ -238,11 +248,11 @@ class Recipe:
             for entry in getattr(self, name):
                 _check_choice(name, entry, get_args(kind))
             if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise RecipeError(f"{name} names one twice")
+                raise RecipeError("names one twice", name)
 
     def _check_noise(self) -> None:
         if not self.noise:
-            raise RecipeError("noise needs at least one level")
+            raise RecipeError("needs at least one level", "noise")
         for level in self.noise:
             _check("noise", level, 0, 255)
         if self.noise_range:
@@ -255,7 +265,7 @@ class Recipe:
         for stage in self.stages:
             if stage.patch % multiple:
                 raise RecipeError(
-                    f"patch must be a multiple of {multiple} for this network, not {stage.patch}"
+                    f"must be a multiple of {multiple} for this network, not {stage.patch}", "patch"
                 )
 
     def config(self) -> NetworkConfig:
@@ -265,11 +275,11 @@ class Recipe:
             RecipeError: ``network`` has an entry that does not fit.
         """
         if not isinstance(self.network, dict):
-            raise RecipeError("network must be a table of configuration fields")
+            raise RecipeError("must be a table of configuration fields", "network")
         try:
             return NetworkConfig.from_dict(preset(self.preset).to_dict() | self.network)
         except ConfigError as error:
-            raise RecipeError(f"network: {error}") from None
+            raise RecipeError(f"cannot be built: {error}", "network") from None
 
     def paired_shares(self) -> dict[str, float]:
         """``paired_share`` of the sources that have one."""
@@ -324,6 +334,19 @@ class Recipe:
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
+    def steps_of(self, epochs: float, images: int) -> int:
+        """The steps in which as many patches are drawn as ``epochs`` times the images.
+
+        Raises:
+            RecipeError: there is no end to them.
+        """
+        share = sum(stage.share for stage in self.stages)
+        batch = sum(stage.share / share * stage.batch for stage in self.stages)
+        steps = epochs * images / (batch * self.accumulate)
+        if not math.isfinite(steps):
+            raise RecipeError("is out of range", "steps")
+        return max(1, round(steps))
+
     def stage_at(self, step: int) -> tuple[Stage, int]:
         """The stage of a step and the step at which it ends."""
         total = sum(stage.share for stage in self.stages)
@@ -349,7 +372,7 @@ class Recipe:
 def _listed(name: str, value: Any) -> list[Any]:
     """A list; of a string, ``tuple`` would make its letters."""
     if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"{name} must be a list, not {value!r}")
+        raise RecipeError(f"must be a list, not {value!r}", name)
     return list(value)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from models.files import replacing
 from train import checkpoint
 from train.recipe import Recipe
 
@@ -88,9 +88,5 @@ class Run:
 
 def _replace(path: Path, text: str) -> None:
     """Writes a file that a resumed run cannot do without: the old one or the new one is whole."""
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

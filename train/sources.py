@@ -61,8 +61,8 @@ class SourceOptions:
     """How sources are made of what is found.
 
     Attributes:
-        noise: levels of the source ``denoise``.
-        camera_share: how often it is a camera's noise instead, there and in synthesised low light.
+        noise: of the source ``denoise``; levels are all the noise that it has.
+        camera_share: how often a camera's noise is there instead, and in synthesised low light.
         jpeg_share: how often a synthesised photograph has been a JPEG since it was degraded; blur
             that is deconvolved has a share of its own.
         clean_share: share of synthesised training pairs that stay undegraded.
@@ -167,7 +167,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Task:
-    """The official folders of a source (the reference README's ``data/Train``), and its model."""
+    """The official folders of a source (the reference README's ``data/Train``).
+
+    ``degrade`` is its model, where no option shapes it (:func:`_model`), and ``margin`` how many
+    pixels around a patch that model needs to see.
+    """
 
     folder: str
     degraded: str = ""
@@ -276,13 +280,16 @@ def _source(
 
 
 def _model(name: str, options: SourceOptions) -> Degrade | None:
+    """What degrades a source's clean photographs; None where there are pairs alone."""
     if name == "deblur" and options.deblurred:
         return random_deblurred
-    degrade = TASKS[name].degrade
-    if name == "denoise":
-        degrade = Noise(options.noise, options.camera_share)
-    elif name == "lowlight":
-        degrade = LowLight(options.camera_share)
+    if name == "denoise" and isinstance(options.noise, NoiseLevels):
+        return Noise(options.noise)
+    shaped: dict[str, Degrade] = {
+        "denoise": Noise(options.noise, options.camera_share),
+        "lowlight": LowLight(options.camera_share),
+    }
+    degrade = shaped.get(name, TASKS[name].degrade)
     return Stored(degrade, options.jpeg_share) if degrade and options.jpeg_share else degrade
 
 
@@ -307,6 +314,8 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
 def _looked_for(name: str, data: Path | None, share: float) -> str:
     """Where a source without data was looked for."""
     task = TASKS[name]
+    if data is None and name == "single":
+        return "say --single, the folder of its pairs, or --data, with single/ in it"
     if data is None:
         return "say --data, the official folders, or --clean, folders of photographs"
     places = []

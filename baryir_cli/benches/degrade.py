@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from baryir_cli.seeds import seed_of
 
 Pixels = NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
@@ -51,12 +52,10 @@ class Degradation:
 def noisy(clean: Pixels, sigma: float, name: str) -> Pixels:
     """``clip(round(clean + n))`` as uint8, n normal of standard deviation ``sigma``.
 
-    n comes from ``numpy.random.default_rng([crc32(name), sigma])``, channels R, G, B of a pixel
-    in a row; the case of ``name`` does not matter.
+    n comes from ``numpy.random.default_rng([crc32(name), round(sigma)])``, channels R, G, B of a
+    pixel in a row; the case of ``name`` does not matter.
     """
-    # Names of files need not be Unicode; Python has surrogates for what is not.
-    seed = zlib.crc32(name.lower().encode(errors="surrogatepass"))
-    rng = np.random.default_rng([seed, round(sigma)])
+    rng = np.random.default_rng([seed_of(name.lower()), round(sigma)])
     values = clean + rng.normal(0, sigma, clean.shape)
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from baryir_cli import batch
 from baryir_cli.errors import UsageError
+from baryir_cli.seeds import seed_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -113,24 +113,21 @@ def _name(source: Path, inputs: Sequence[Path]) -> str:
 
 def _generator(seed: int, name: str) -> Generator:
     """Random numbers of an image, whatever other images there are and in which order."""
-    import zlib
-
     import numpy as np
 
-    # macOS decomposes names, others do not.
-    plain = unicodedata.normalize("NFC", name)
-    return np.random.default_rng([seed, zlib.crc32(plain.encode("utf-8", "surrogateescape"))])
+    return np.random.default_rng([seed, seed_of(name)])
 
 
 def _degraded(photo: Photo, steps: Sequence[Step], rng: Generator) -> Any:
     """Degraded pixels of the photograph's own depth; grey stays grey."""
     import numpy as np
 
+    from models.light import floating, full_scale
     from train.degradations import degrade as apply
 
-    scale = np.float32(np.iinfo(photo.pixels.dtype).max)
-    image = apply(photo.pixels.astype(np.float32) / scale, steps, rng)
+    image = apply(floating(photo.pixels), steps, rng)
     if photo.layout in ("grey", "bilevel"):
         # One channel, not their mean: that would have less noise than was asked for.
         image = np.repeat(image[..., 1:2], 3, axis=2)
-    return np.rint(image * scale).astype(photo.pixels.dtype)
+    kind = photo.pixels.dtype
+    return np.rint(image * np.float32(full_scale(kind))).astype(kind)

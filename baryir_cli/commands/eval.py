@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from baryir_cli.evaluation.session import Session
 
 WHAT, REPORT = "What is measured", "Reports"
+_ENGINE = {"--weights", "--device", "--precision", "--tile", "--overlap"}
+TAKES: dict[str, set[str]] = {
+    "--bench": {"--sets", "--metrics", "--save", "--allow-missing", *_ENGINE},
+    "--input": {"--metrics", "--save", "--allow-missing", *_ENGINE},
+    "--restored": {"--metrics", "--save", "--allow-missing"},
+    "--compare": {"--allow-missing"},
+    "--complexity": {"--weights", "--device", "--precision"},
+    "--list": set(),
+}
+"""Which options mean something to what is asked for."""
 
 
 def evaluate(
@@ -135,21 +145,26 @@ def evaluate(
 
     Sets that are not there are named and never averaged over.
     """
-    folders = input is not None or target is not None or restored is not None
     modes = {
         "--bench": bench is not None,
         "--list": show_list,
-        "--input, --target, --restored": folders,
+        "--input": input is not None or (target is not None and restored is None),
+        "--restored": restored is not None,
         "--compare": compare is not None,
         "--complexity": complexity,
     }
-    chosen = [name for name, wanted in modes.items() if wanted]
-    if len(chosen) != 1:
-        raise UsageError(f"say one of {'; '.join(modes)}, not {'; '.join(chosen) or 'nothing'}")
-    if sets and bench is None:
-        raise UsageError("--sets goes with --bench")
-    if (save or metrics) and bench is None and not folders:
-        raise UsageError(f"{'--save' if save else '--metrics'} does not go with {chosen[0]}")
+    given = {
+        "--sets": bool(sets),
+        "--metrics": bool(metrics),
+        "--save": save is not None,
+        "--allow-missing": allow_missing,
+        "--weights": weights is not None,
+        "--device": device != "auto",
+        "--precision": precision != Precision.auto,
+        "--tile": tile is not None,
+        "--overlap": overlap is not None,
+    }
+    _check_options(modes, given)
 
     from baryir_cli.evaluation.files import ReportFiles
 
@@ -171,13 +186,27 @@ def evaluate(
         found, missing = find_sets(which, data, _names(sets))
         session = Session(found, _metrics(metrics), which, missing, engine, save, allow_missing)
     else:
-        if input is not None and restored is not None:
-            raise UsageError("--input is restored, --restored is so already: give one of them")
         one = folder_set(degraded=input, target=target, restored=restored)
         by = None if restored is not None else engine
         session = Session([one], _metrics(metrics), None, {}, by, save, allow_missing)
     _run(session, reports)
     return None
+
+
+def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
+    """Refuses what is neither one thing to do, nor goes with it.
+
+    Raises:
+        UsageError: naming the first option that would do nothing.
+    """
+    chosen = [mode for mode, wanted in modes.items() if wanted]
+    if chosen == ["--input", "--restored"]:
+        raise UsageError("--input is restored, --restored is so already: give one of them")
+    if len(chosen) != 1:
+        raise UsageError(f"say one of {', '.join(modes)}, not {', '.join(chosen) or 'nothing'}")
+    for option, wanted in given.items():
+        if wanted and option not in TAKES[chosen[0]]:
+            raise UsageError(f"{option} does not go with {chosen[0]}")
 
 
 def _list(data: Path, reports: ReportFiles) -> None:

@@ -17,6 +17,7 @@ from baryir_cli.engine_options import (
     PrecisionOption,
     TileOption,
 )
+from baryir_cli.report import Report
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
     from baryir_cli.plan import Job
 
 
-NOT_RESTORED = {
-    "tiles": 0,
-    "tile": [0, 0],
-    "precision": "",
-    "device": "",
-    "redone_in_fp32": 0,
-    "shake": 0.0,
-    "looks": 0,
-    "weights": None,
-}
+NOT_RESTORED = Report().to_dict() | {"weights": None}
 """What ``--json`` says of an image that the engine did not get to."""
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
 OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
-LEVELS_ALONE = {"noise_range": None, "camera_share": 0.0, "jpeg_share": 0.0}
-"""Entries of a recipe that give way where noise levels are asked for."""
 
 
 def option(text: str, panel: str, *names: str, default: str = "", **settings: Any) -> Any:
@@ -360,26 +358,27 @@ def _recipe(
     """
     from train.recipe import Recipe, RecipeError, read_values
 
+    given = {name: _option(name) for name in [*entries, *stage, *(["network"] if network else [])]}
     try:
         values = read_values(path)
         _check_tables(values)
         if sources:
-            values |= _chosen(values.get("sources", {}), sources, "noise" in entries)
+            chosen = _chosen(values.get("sources", {}), sources, "noise" in entries)
+            given |= {"noise": "--sources"} if "noise" in chosen else {}
+            values |= chosen
         # The recipe's changes to its own preset mean nothing to another.
         values["network"] = {} if "preset" in entries else values.get("network", {})
         values["network"] |= network
         if "noise" in entries:
-            values |= LEVELS_ALONE
+            values["noise_range"] = None
         if entries.get("losses") == ["none"]:
             entries["losses"] = []
         stages = values.get("stages", [asdict(usual) for usual in Recipe.stages])
         values["stages"] = [old | stage for old in stages]
         return Recipe.from_dict(values | entries)
     except RecipeError as error:
-        name, _, problem = str(error).partition(" ")
-        name = name.rstrip(":")
-        if name in {*entries, *stage, *(["network"] if network else [])}:
-            raise UsageError(f"{_option(name)} {problem}") from None
+        if error.entry in given:
+            raise UsageError(f"{given[error.entry]} {error.problem}") from None
         raise UsageError(f"{path}: {error}") from None
 
 
@@ -394,7 +393,7 @@ def _check_tables(values: dict[str, Any]) -> None:
 
     stages, tables = values.get("stages", []), [values.get(n, {}) for n in ("sources", "network")]
     if not isinstance(stages, list) or not all(isinstance(s, dict) for s in stages):
-        raise RecipeError("stages must be a list of tables")
+        raise RecipeError("must be a list of tables", "stages")
     if not all(isinstance(table, dict) for table in tables):
         raise RecipeError("sources and network must be tables")
     try:
@@ -423,7 +422,7 @@ def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, A
     if levels and noise:
         raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
     entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
-    return entries | ({"noise": list(levels), **LEVELS_ALONE} if levels else {})
+    return entries | ({"noise": list(levels), "noise_range": None} if levels else {})
 
 
 def _fields(entries: list[str]) -> dict[str, Any]:

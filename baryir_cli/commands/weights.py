@@ -113,7 +113,7 @@ def push(
 ) -> None:
     """Publish weights with a model card: one commit, the repository made if need be."""
     from baryir_cli import provenance
-    from baryir_cli.console import messages
+    from baryir_cli.console import messages, note
     from baryir_cli.hub.card import model_card
     from baryir_cli.hub.publish import Publication, publish
     from baryir_cli.references import find_weights, load
@@ -125,7 +125,7 @@ def push(
     card = model_card(target, loaded, licence)
     console = messages()
     if licence is None:
-        console.print("[yellow]note[/]    no licence is stated; --licence puts one on the card")
+        note(console, "no licence is stated; --licence puts one on the card")
     what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
     if dry_run:
         typer.echo(card)
@@ -134,7 +134,7 @@ def push(
     console.print(f"sending {what}", markup=False)
     done = publish(Publication(target, source.path, card, private or None), console)
     if not done.card_written:
-        console.print("[yellow]note[/]    README.md was written by hand and stays as it is")
+        note(console, "README.md was written by hand and stays as it is")
     console.print(f"published: {done.url}", markup=False)
     typer.echo(done.pinned)
 

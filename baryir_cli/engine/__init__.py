@@ -2,4 +2,3 @@
 
 from baryir_cli.engine.corrector import NotFiniteError as NotFiniteError
 from baryir_cli.engine.engine import Engine as Engine
-from baryir_cli.engine.engine import Report as Report

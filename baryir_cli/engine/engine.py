@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import scipy.fft
@@ -22,6 +21,7 @@ from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
 from models.light import Image, full_scale
 from models.network import BaryIR
@@ -32,35 +32,6 @@ SMALLEST_ASKED = 32
 """Side of the smallest tile that can be asked for."""
 
 log = logging.getLogger("baryir")
-
-
-@dataclass
-class Report:
-    """How an image was restored."""
-
-    tiles: int = 0
-    tile: tuple[int, int] = (0, 0)
-    """Height and width of a tile."""
-    precision: str = ""
-    device: str = ""
-    redone: int = 0
-    """Tiles that half precision could not hold and float32 did again."""
-    shake: float = 0.0
-    """Radius in pixels of the camera shake that was taken out first."""
-    looks: int = 0
-    """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Its entries of a line of ``--json``."""
-        return {
-            "tiles": self.tiles,
-            "tile": list(self.tile),
-            "precision": self.precision,
-            "device": self.device,
-            "redone_in_fp32": self.redone,
-            "shake": round(self.shake, 2),
-            "looks": self.looks,
-        }
 
 
 class Engine:
@@ -98,13 +69,14 @@ class Engine:
         if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.network = network
+        self.asked = precision
         self.corrector = Corrector(network, resolved, resolve_precision(precision, resolved))
         self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
         # A network that judges whole scenes needs nobody to hold its tiles together.
         self.with_overview = tile is None and network.judge is None
         self.notify = notify
         if self.precision == "bf16" and not multiplies_bf16(self.device):
-            notify("this processor only emulates bf16, a hundred times slower: --precision auto")
+            notify(f"{self.device} only emulates bf16, which is slow; --precision auto is better")
 
     @property
     def device(self) -> torch.device:
@@ -167,9 +139,10 @@ class Engine:
             self.tiling = replace(self.tiling, tile=smaller, overlap=None)
             self.notify(f"out of memory on {self.device}: going on with tiles of {smaller} pixels")
         elif self.device.type != "cpu":
-            self.notify(f"out of memory on {self.device}: going on with the CPU")
             cpu = torch.device("cpu")
-            self.corrector = Corrector(self.network, cpu, resolve_precision("auto", cpu))
+            precision = resolve_precision("fp32" if self.asked == "fp32" else "auto", cpu)
+            self.notify(f"out of memory on {self.device}: going on with the CPU in {precision}")
+            self.corrector = Corrector(self.network, cpu, precision)
             self.tiling = replace(self.tiling, tile=None)
             torch.cuda.empty_cache()
         else:
@@ -207,7 +180,7 @@ class Engine:
             self._look_and_judge(judge, course, result, report, progress)
         if strength < 1:
             draw_back(restored, pixels, strength, self.device)
-        report.redone = self.corrector.redone - redone
+        report.redone_in_fp32 = self.corrector.redone - redone
         return restored, report
 
     def _look_and_judge(

@@ -92,7 +92,8 @@ class Journal:
             different = {k for k in {*identity, *stored} if identity.get(k) != stored.get(k)}
         except (OSError, ValueError, TypeError, AttributeError):
             raise UsageError(f"--save {self.folder}: run.json is damaged") from None
-        for key in sorted(different):
+        if different:
+            key = min(different)
             raise UsageError(
                 f"--save {self.folder}: holds a run with {key} {stored.get(key)}, not "
                 f"{identity.get(key)}; take another folder"

@@ -12,6 +12,7 @@ from baryir_cli.benches.find import Item
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import checksum
 from baryir_cli.images import ImageError, read_photo
+from baryir_cli.images.colour import eight_bits
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,7 @@ def _read(path: Path | None) -> Pixels | None:
         pixels = read_photo(path).pixels
     except ImageError as error:
         raise UserError(f"{path} {error}") from None
-    if pixels.dtype == np.uint16:
-        return np.round(pixels / 257).astype(np.uint8)
-    return pixels
+    return eight_bits(pixels) if pixels.dtype == np.uint16 else pixels
 
 
 def _check_sizes(path: Path, pixels: Pixels, partner: Path | None, target: Pixels) -> None:

@@ -19,6 +19,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
 from baryir_cli.evaluation.run import Evaluator
+from baryir_cli.evaluation.sheet import without_repeats
 from baryir_cli.evaluation.summary import HEADINGS, Summary, count
 from baryir_cli.metrics import METRICS, Metric
 
@@ -178,13 +179,10 @@ def _data(pixels: Pixels) -> str:
 
 
 def _main_table(summary: Summary) -> str:
-    rows, before = [], ""
-    for line in summary.lines:
-        cells = line.cells()
-        first = cells[:2] if line.set != before else ("", "")
-        kind = ' class="first"' if line.set != before else ""
-        before = line.set
-        rows.append(f"<tr{kind}>{_cells([*first, *cells[2:]], 3, 4)}</tr>")
+    rows = []
+    for cells in without_repeats([line.cells() for line in summary.lines], 2):
+        kind = ' class="first"' if cells[0] else ""
+        rows.append(f"<tr{kind}>{_cells(cells, 3, 4)}</tr>")
     return _table(HEADINGS, rows, 3)
 
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from baryir_cli.benches import FoundSet, Item
+from baryir_cli.benches import FoundSet
 from baryir_cli.console import BarDisplay, printable
 
 
@@ -36,7 +36,7 @@ class EvaluationDisplay(BarDisplay):
         self.label, self.size, self.done = printable(found.label), len(found.items), 0
         self.bar.reset(self.set, total=self.size, description=escape(self.label))
 
-    def add(self, item: Item, problem: str) -> None:  # noqa: ARG002 (the problem names the file)
+    def add(self, problem: str) -> None:
         """An image is done, or ``problem`` is why it is not."""
         self.done += 1
         self.bar.update(self.set, advance=1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.benches.find import FoundSet, Item
-from baryir_cli.engine import Engine, Report
+from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
@@ -21,7 +21,7 @@ from baryir_cli.evaluation.score import Features, Scorers
 WORKERS = min(4, os.cpu_count() or 1)
 """Images that are decoded ahead, and as many that wait for their scores."""
 
-Progress = Callable[[Item, str], None]
+Progress = Callable[[str], None]
 """Told of every image that is done, and what was wrong with it."""
 
 
@@ -86,7 +86,7 @@ class Evaluator:
             else:
                 problem = str(outcome)
                 result.problems.append(problem)
-            progress(item, problem)
+            progress(problem)
         if result.averaged:
             distances = scorers.distances(features, result.not_computed)
             result.whole = {m: s for m, s in distances.items() if s}
@@ -147,7 +147,8 @@ class Evaluator:
             pixels, report = self.engine.restore(degraded)
         except UserError as error:
             raise UserError(f"{prepared.loaded.name}: {error}") from None
-        return pixels, _with_report(prepared.scores, report, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return pixels, replace(prepared.scores, seconds=seconds, **vars(report))
 
     def _score(self, found: FoundSet, prepared: Prepared, scorers: Scorers) -> Scored:
         loaded, pixels, known = prepared.loaded, prepared.restored, prepared.scores
@@ -179,20 +180,6 @@ def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p:
     )
     if both != known:
         journal.save_scores(group, both)
-
-
-def _with_report(scores: ImageScores, report: Report, seconds: float) -> ImageScores:
-    return replace(
-        scores,
-        seconds=seconds,
-        tiles=report.tiles,
-        tile=report.tile,
-        precision=report.precision,
-        device=report.device,
-        redone_in_fp32=report.redone,
-        shake=report.shake,
-        looks=report.looks,
-    )
 
 
 def _finished(

@@ -10,6 +10,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy
+import torch
+
 from baryir_cli import __version__
 from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set
 from baryir_cli.console import messages
@@ -195,9 +198,6 @@ def settings_line(settings: dict[str, Any]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    import numpy
-    import torch
-
     return {
         "torch": torch.__version__,
         "numpy": numpy.__version__,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from baryir_cli.seeds import seed_of
 
 Values = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ def mean_resamples(values: Sequence[float], names: Sequence[str]) -> Values:
             not independent.
     """
     array = np.asarray(values, np.float64)
-    rng = np.random.default_rng(zlib.crc32("\n".join(names).encode(errors="surrogatepass")))
+    rng = np.random.default_rng(seed_of("\n".join(names)))
     rows = max(CHUNK // len(array), 1)
     means = [
         array[rng.integers(0, len(array), (min(rows, RESAMPLES - start), len(array)))].mean(1)

@@ -10,7 +10,7 @@ from typing import Any
 from baryir_cli.benches import Bench, bench, paper_rows
 from baryir_cli.evaluation.results import Evaluation, SetScores
 from baryir_cli.evaluation.sheet import INTERVAL
-from baryir_cli.evaluation.statistics import interval, mean_resamples
+from baryir_cli.evaluation.statistics import interval, mean_interval, mean_resamples
 from baryir_cli.metrics import METRICS, Metric
 
 Interval = tuple[float, float]
@@ -132,7 +132,7 @@ def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Itera
             metric,
             scores.mean("input", name),
             scores.mean("restored", name),
-            interval(mean_resamples(values, names)) if len(values) > 1 else None,
+            mean_interval(values, names),
             _paper_figure(which, scores, name) if which else None,
             name not in run.unavailable and name not in scores.not_computed,
         )
@@ -140,10 +140,14 @@ def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Itera
 
 def _paper_figure(which: Bench, scores: SetScores, metric: str) -> float | None:
     name = which.paper_names.get(scores.id, "")
-    if not scores.comparable:
-        return None
+    return _paper_results(which).get(name, {}).get(metric) if scores.comparable else None
+
+
+def _paper_results(which: Bench) -> dict[str, dict[str, float]]:
+    """What the paper gives of itself: by set, then by metric."""
     (row,) = [row for row in paper_rows(which.table) if row["method"] == which.ours]
-    return row["results"].get(name, {}).get(metric)
+    results: dict[str, dict[str, float]] = row["results"]
+    return results
 
 
 def _average(run: Evaluation, which: Bench) -> list[Line]:
@@ -171,18 +175,13 @@ def _average_line(run: Evaluation, which: Bench, metric: str) -> Line | None:
         before,
         after,
         interval(sum(resamples[1:], resamples[0]) / len(resamples)) if resamples else None,
-        _paper_average(which, metric),
+        _paper_results(which).get("average", {}).get(metric),
     )
 
 
 def _mean_of_sets(run: Evaluation, kind: str, metric: str) -> float | None:
     means = [mean for s in run.sets if (mean := s.mean(kind, metric)) is not None]
     return sum(means) / len(means) if len(means) == len(run.sets) else None
-
-
-def _paper_average(which: Bench, metric: str) -> float | None:
-    (row,) = [row for row in paper_rows(which.table) if row["method"] == which.ours]
-    return row["results"].get("average", {}).get(metric)
 
 
 def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from baryir_cli import __version__
-from baryir_cli.console import transfer_bar
+from baryir_cli.console import note, transfer_bar
 from baryir_cli.errors import UserError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -40,7 +40,7 @@ def visit(subject: str, console: Console) -> Iterator[None]:
         UserError: the Hub refused, cannot be reached or answered nonsense; begins with
             ``subject`` and says what to do.
     """
-    with _log_to(lambda text: console.print(f"[yellow]note[/]    {escape(text)}")):
+    with _log_to(lambda text: note(console, text)):
         try:
             yield
         except _FAILURES as error:

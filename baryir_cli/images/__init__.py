@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from baryir_cli.images.atomic import write_atomically
+from baryir_cli.images.losses import losses
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
     FOREIGN_SUFFIXES,
@@ -25,6 +26,7 @@ __all__ = [
     "Photo",
     "encode_photo",
     "format_of",
+    "losses",
     "read_photo",
     "with_pixels",
     "write_atomically",

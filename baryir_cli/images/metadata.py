@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import struct
 
+PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
+"""What a JPEG's APP13 segments of Photoshop's resources begin with."""
+INCHES_IN_METRE = 39.37007874
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>)\s*)([1-8])")
 _PHOTOSHOP_THUMBNAILS = (1033, 1036)
 

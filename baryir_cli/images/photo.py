@@ -38,11 +38,13 @@ _FORMAT_OF_SUFFIX: dict[str, str] = {
 
 READABLE_SUFFIXES: frozenset[str] = frozenset(_FORMAT_OF_SUFFIX)
 
-FOREIGN_SUFFIXES: frozenset[str] = frozenset(
-    (".heic .heif .avif .jxl .jp2 .psd .exr .hdr .dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2"
-     " .orf .raf .rw2 .pef .srw .3fr .fff .iiq .x3f .rwl .gpr .erf .kdc .dcr .mrw .mef .mos").split()
-)  # fmt: skip
-"""Of photographs that only other programs read: of phones, of cameras' raw data."""
+_PHONES_AND_STUDIOS = ".heic .heif .avif .jxl .jp2 .psd .exr .hdr"
+_RAW = (
+    ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .orf .raf .rw2 .pef .srw .3fr .fff .iiq .x3f .rwl"
+    " .gpr .erf .kdc .dcr .mrw .mef .mos"
+)
+FOREIGN_SUFFIXES: frozenset[str] = frozenset(f"{_PHONES_AND_STUDIOS} {_RAW}".split())
+"""Of photographs that only other programs read."""
 EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
 
 

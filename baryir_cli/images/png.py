@@ -14,6 +14,7 @@ import numpy as np
 
 from baryir_cli.images.colour import bands
 from baryir_cli.images.inflate import Meter, inflated
+from baryir_cli.images.metadata import INCHES_IN_METRE
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ _PASSES = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-_INCHES_IN_METRE = 39.37007874
 
 # Fast, and within a few per cent of the slow ones on photographs.
 COMPRESSION_LEVEL = 4
@@ -88,7 +88,7 @@ class PngFile:
         if len(density) != 9 or density[8] != 1:
             return None
         across, down = struct.unpack(">II", density[:8])
-        return across / _INCHES_IN_METRE, down / _INCHES_IN_METRE
+        return across / INCHES_IN_METRE, down / INCHES_IN_METRE
 
     @property
     def exif(self) -> bytes | None:
@@ -234,7 +234,7 @@ def metadata_chunks(
     if icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
     if dpi:
-        across, down = (max(0, round(value * _INCHES_IN_METRE)) for value in dpi)
+        across, down = (max(0, round(value * INCHES_IN_METRE)) for value in dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
     if exif:
         chunks.append((b"eXIf", exif))

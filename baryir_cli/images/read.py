@@ -22,7 +22,12 @@ from PIL import (
 
 from baryir_cli.images import opencv, png, tiff
 from baryir_cli.images.ifd import exif_orientation, upright_exif
-from baryir_cli.images.metadata import upright_xmp, without_thumbnail, xmp_orientation
+from baryir_cli.images.metadata import (
+    PHOTOSHOP_HEADER,
+    upright_xmp,
+    without_thumbnail,
+    xmp_orientation,
+)
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
     FOREIGN_SUFFIXES,
@@ -32,7 +37,6 @@ from baryir_cli.images.photo import (
 )
 from baryir_cli.images.planes import decoded, planes_of, unlimited
 
-_PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 # BMP without its file header, as .dib may have it, begins with the length of its info header.
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
@@ -173,9 +177,9 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     photo = decoded(image, "jpeg", _orientation(exif, xmp))
     photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
     resources = b"".join(
-        data.removeprefix(_PHOTOSHOP_HEADER)
+        data.removeprefix(PHOTOSHOP_HEADER)
         for name, data in image.applist
-        if name == "APP13" and data.startswith(_PHOTOSHOP_HEADER)
+        if name == "APP13" and data.startswith(PHOTOSHOP_HEADER)
     )
     sampling = JpegImagePlugin.get_sampling(image)
     return replace(

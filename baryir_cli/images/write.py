@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baryir_cli.images import colour, png, tiff
+from baryir_cli.images.metadata import INCHES_IN_METRE, PHOTOSHOP_HEADER
 from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
 
 _log = logging.getLogger(__name__)
@@ -21,8 +22,6 @@ _DEFAULT_QUALITY = 95
 _JPEG_SEGMENT = 65533
 _XMP_SIGNATURE = 29
 _EXIF_HEADER = b"Exif\0\0"
-_PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
-_INCHES_IN_METRE = 39.37007874
 
 
 @dataclass(frozen=True)
@@ -187,10 +186,10 @@ def _if_it_fits(data: bytes | None, name: str, limit: int) -> bytes | None:
 
 def _photoshop_segments(resources: bytes | None) -> bytes:
     """Photoshop's resources as JPEG APP13 segments."""
-    room = _JPEG_SEGMENT - len(_PHOTOSHOP_HEADER)
+    room = _JPEG_SEGMENT - len(PHOTOSHOP_HEADER)
     segments = b""
     for start in range(0, len(resources or b""), room):
-        body = _PHOTOSHOP_HEADER + (resources or b"")[start : start + room]
+        body = PHOTOSHOP_HEADER + (resources or b"")[start : start + room]
         segments += b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
     return segments
 
@@ -256,7 +255,7 @@ def _bmp_with_alpha(
     rows = np.empty((height, width, 4), np.uint8)
     rows[..., :3] = pixels[::-1, :, ::-1]
     rows[..., 3] = alpha[::-1]
-    across, down = (round(value * _INCHES_IN_METRE) for value in dpi or (96, 96))
+    across, down = (round(value * INCHES_IN_METRE) for value in dpi or (96, 96))
     # BITMAPV4HEADER: 32 bits in bit fields, masks of red, green, blue, alpha, sRGB, no end points.
     header = struct.pack(
         "<IiiHHIIiiII", 108, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0

@@ -36,7 +36,7 @@ def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
     for name in ["x.HEIC", "y.heic", "a.NEF", "sub/z.nef"]:
         (tree / "in" / name).touch()
     told: list[str] = []
-    assert len(plan([tree / "in"], tree / "out", Naming(), told.append)) == 2
+    assert len(plan([tree / "in", tree / "in"], tree / "out", Naming(), told.append)) == 2
     assert told == ["left alone: 2 .heic, 1 .nef; export as TIFF, PNG or JPEG first"]
     for image in ("a.jpg", "b.png"):
         (tree / "in" / image).unlink()

@@ -25,7 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert value_of("weights") == value_of("weights")
     assert (value_of("weights").text, value_of("weights").origin) == ("small", "default")
     store("weights", "hf:me/net")
     assert value_of("weights").text == "hf:me/net"

@@ -104,7 +104,7 @@ WRONG = [
     (("--epochs", "1"), "--epochs must be a number above 0, and stands instead of"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
-    (("--network", "width=3"), "baryir: --network width must be even"),
+    (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
     (("--resume", "--overwrite"), "--resume goes on, --overwrite begins anew; give one"),
@@ -157,13 +157,22 @@ def test_a_recipe_of_another_shape_is_refused(
 
 def test_noise_levels_are_all_the_noise_there_is(baryir: Run, clean: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
-        "noise_range = [5, 55]\ncamera_share = 0.5\n[sources]\ndenoise = {}\n"
+        "noise_range = [5, 55]\njpeg_share = 1.0\n[sources]\ndenoise = {}\n"
     )
     asked = ("train", "--config", tmp_path / "mine.toml", "--clean", clean, *TOY, "--steps", 1)
     for number, levels in enumerate((("--noise", 25), ("--sources", "denoise_25"))):
         assert baryir(*asked, *levels, "--out", tmp_path / str(number)) == 0
         recipe = recipe_of(tmp_path / str(number))
-        assert (recipe["noise"], recipe["noise_range"], recipe["camera_share"]) == ([25], None, 0)
+        assert (recipe["noise"], recipe["noise_range"]) == ([25], None)
+
+
+def test_who_is_blamed_for_a_noise_level(
+    baryir: Run, clean: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for option in (("--sources", "denoise_300"), ("--sources", "denoise", "--noise", 300)):
+        assert baryir("train", *option, "--clean", clean) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{option[-2]} must be a number from 0 to 255" in line
 
 
 def test_init_is_for_a_beginning(

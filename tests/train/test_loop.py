@@ -276,11 +276,11 @@ def test_checkpoint_is_whole_or_absent(
     assert [p.name for p in (run / "checkpoints").iterdir()] == ["00000001"]
 
 
-def test_with_epochs() -> None:
+def test_steps_of_epochs() -> None:
     # Mean batch 3.4, so 100 images are 29 steps.
-    assert loop.with_epochs(RECIPE, 1, 100) == 29
-    assert loop.with_epochs(replace(RECIPE, accumulate=2), 1, 100) == 15
-    assert loop.with_epochs(RECIPE, 0.001, 10) == 1
+    assert RECIPE.steps_of(1, 100) == 29
+    assert replace(RECIPE, accumulate=2).steps_of(1, 100) == 15
+    assert RECIPE.steps_of(0.001, 10) == 1
 
 
 def test_what_a_resumed_run_changes_is_what_it_uses(data: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"precision": "int8"}, "precision must be one of"),
     ({"compile": 1.5}, "compile must be one of"),
     ({"accumulate": 0}, "accumulate must be"),
-    ({"network": {"wings": 2}}, "network: unknown config field 'wings'"),
+    ({"network": {"wings": 2}}, "network cannot be built: unknown config field 'wings'"),
     ({"network": 3}, "network must be a table"),
     ({"preset": "huge"}, "preset must be one of official, small, tiny, paper"),
     ({"steps": "many"}, "steps must be a whole number of at least 0, not 'many'"),

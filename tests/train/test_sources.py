@@ -188,6 +188,8 @@ def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
     assert share_of_jpegs("denoise") == 0
     assert 0.3 < share_of_jpegs("denoise", jpeg_share=0.5) < 0.7
     options = SourceOptions(holdout=0, jpeg_share=0.5, deblurred=True, paired_share={"haze": 0})
+    levels = SourceOptions(holdout=0, noise=NoiseLevels((25,)), jpeg_share=1, camera_share=1)
+    assert gather(["denoise"], data, options=levels)[0].origin.endswith("sigma 25")
     told = {s.name: s.origin for s in gather(ALL, data, options=options)}
     assert told["denoise"].endswith("sigma 15 to 50, JPEGs in 50%")
     assert "JPEGs" not in told["deblur"]

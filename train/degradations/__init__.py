@@ -10,11 +10,10 @@ as the training sources do; a parameter that is given is used instead of the dra
 
 from __future__ import annotations
 
-from models.light import Image, floating, to_linear, to_srgb
+from models.light import Image, floating, quantise, to_linear, to_srgb
 from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg, stored_jpeg
 from train.degradations.exposure import low_light, random_low_light, random_night
-from train.degradations.light import quantise
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
 from train.degradations.sensor import camera_noise, random_camera_noise, sensor_noise

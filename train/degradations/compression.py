@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.light import Image, floating
-from train.degradations.light import given_or, quantise
+from models.light import Image, floating, quantise
+from train.degradations.draws import given_or
 
 STORED = (50, 98)
 """Quality of photographs as they are kept and sent around."""

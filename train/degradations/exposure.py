@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.light import given_or, log_uniform, noise_deviation
-from train.degradations.sensor import SHOT, random_camera_noise
+from train.degradations.draws import given_or, log_uniform
+from train.degradations.sensor import SHOT, noise_deviation, random_camera_noise
 
 NIGHT = (1, 5)
 """Stops of underexposure under which a picture shows its camera's noise, and still something."""
@@ -24,7 +24,7 @@ def low_light(
 ) -> Image:
     """An underexposed photograph: light to the power of gamma, scaled, cast, with noise.
 
-    The noise is a sensor's (:func:`train.degradations.light.noise_deviation`); power and scale are
+    The noise is a sensor's (:func:`train.degradations.sensor.noise_deviation`); power and scale are
     those of Lv et al., "Attention guided low-light image enhancement", IJCV 2021.
 
     Args:
@@ -77,4 +77,4 @@ def random_night(image: Image, rng: np.random.Generator) -> Image:
     stops = rng.uniform(*NIGHT)
     dark = random_low_light(image, rng, stops=stops, shot=0, read=0)
     shot = log_uniform(rng, *SHOT) * 2**-stops
-    return random_camera_noise(np.clip(dark, 0, 1), rng, shot=shot)
+    return random_camera_noise(dark, rng, shot=shot)

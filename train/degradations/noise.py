@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.light import Image
-from train.degradations.light import given_or
+from train.degradations.draws import given_or
 
 SIGMA = (15.0, 50.0)
 """Lowest and highest level of the paper's benchmarks."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.light import Image, to_linear, to_srgb
 from train.degradations.compression import STORED, jpeg
-from train.degradations.light import given_or, log_uniform, noise_deviation
+from train.degradations.draws import given_or, log_uniform
 
 SHOT = (2e-4, 8e-2)
 """Variance of the noise for light 1, from base sensitivity to beyond the highest."""
@@ -19,12 +19,24 @@ _GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
 _RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
+def noise_deviation(light: Image, shot: float, read: float) -> Image:
+    """Standard deviation of a sensor's noise, whose variance is ``shot * light + read**2``.
+
+    The Poisson-Gaussian model of raw data (Foi et al., "Practical Poissonian-Gaussian noise
+    modeling and fitting for single-image raw-data", TIP 2008).
+
+    Args:
+        light: linear, at least 0.
+    """
+    return np.sqrt(np.float32(shot) * light + np.float32(read**2))
+
+
 def sensor_noise(
     light: Image, rng: np.random.Generator, *, shot: float, read: float, gains: Image
 ) -> Image:
     """Noise of linear light as a sensor adds it behind a Bayer mosaic, bilinearly demosaiced.
 
-    In the raw data it is that of :func:`train.degradations.light.noise_deviation`. The picture
+    In the raw data it is that of :func:`noise_deviation`. The picture
     itself is not demosaiced: what that blurs is no matter of noise.
 
     Args:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.light import given_or, log_uniform
+from train.degradations.draws import given_or, log_uniform
 from train.degradations.noise import gaussian_noise
 
 STEPS = 96

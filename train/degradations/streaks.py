@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from models.light import Image
-from train.degradations.light import given_or, log_uniform
+from train.degradations.draws import given_or, log_uniform
 
 SATURATION = 4.0
 """Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""

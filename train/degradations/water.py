@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.light import given_or
+from train.degradations.draws import given_or
 from train.degradations.scattering import depth_field, follow_edges
 
 JERLOV: dict[str, tuple[float, float, float]] = {

@@ -276,7 +276,7 @@ def test_tile_that_half_precision_breaks_is_done_again_in_float32() -> None:
     engine = Engine(HalfFails(0.25), device="cpu", precision="bf16", tile=32, overlap=0)  # type: ignore[arg-type]
     restored, report = engine.restore(np.zeros((32, 96, 3), np.float32))
     np.testing.assert_allclose(restored, 0.25)
-    assert report.redone == 3
+    assert report.redone_in_fp32 == 3
 
 
 def test_not_finite_in_float32_fails() -> None:

@@ -1,0 +1,27 @@
+"""How an image was restored, as lines of JSON and reports say it; without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Report:
+    """How an image was restored; as it begins, of one that was not."""
+
+    tiles: int = 0
+    tile: tuple[int, int] = (0, 0)
+    """Height and width of a tile."""
+    precision: str = ""
+    device: str = ""
+    redone_in_fp32: int = 0
+    """Tiles that half precision could not hold and float32 did again."""
+    shake: float = 0.0
+    """Radius in pixels of the camera shake that was taken out first."""
+    looks: int = 0
+    """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its entries of a line of ``--json``."""
+        return {**vars(self), "tile": list(self.tile), "shake": round(self.shake, 2)}
