@@ -21,7 +21,9 @@ class OfficialLevel(nn.Module):
     features are brought to before they go up; the residual keeps its channels.
     """
 
-    def __init__(self, config: NetworkConfig, level: int, inputs: int, mixed: int, residuals: int):
+    def __init__(
+        self, config: NetworkConfig, level: int, inputs: int, mixed: int, residuals: int
+    ) -> None:
         super().__init__()
         self.mix = nn.Sequential(
             TransformerBlock(inputs, config.decoder_heads, config.expansion),

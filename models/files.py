@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +21,13 @@ def replacing(path: Path) -> Iterator[Path]:
     # Not the tempfile module: its files are readable by their owner alone.
     temporary = path.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
+        temporary.touch(exist_ok=False)
+        mode = stat.S_IMODE((path if path.exists() else temporary).stat().st_mode)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
+        # Whoever wrote it may have made another file of that name, as safetensors does.
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from torch import Tensor
-
 T = TypeVar("T")
 
 UNUSED = tuple(
@@ -112,11 +110,6 @@ def our_name(official: str) -> str:
 def is_unused(official: str) -> bool:
     """Whether a tensor of the authors' belongs to a module that they never call."""
     return official.startswith(UNUSED)
-
-
-def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of ours under the authors' names, the unused modules left out."""
-    return {official_name(name): tensor for name, tensor in state.items()}
 
 
 def from_official(state: Mapping[str, T]) -> dict[str, T]:

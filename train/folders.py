@@ -18,6 +18,7 @@ DRAWN = ("samples", "curves.png")
 """Pictures that a training run makes in its folder."""
 
 PairOfFiles = tuple[Path, Path]
+PairOfFolders = tuple[Path, Path]
 """A degraded image and its target."""
 
 

@@ -23,7 +23,7 @@ from train import degradations
 from train.deblurred import random_deblurred
 from train.degradations import Image
 from train.folders import (
-    PairOfFiles,
+    PairOfFolders,
     find_folder,
     hold_out,
     images_below,
@@ -85,7 +85,7 @@ class SourceOptions:
     paired_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
     deblurred: bool = False
-    single: PairOfFiles | None = None
+    single: PairOfFolders | None = None
     split: Literal["train", "validation"] = "train"
     holdout: float = 0.04
 

@@ -184,11 +184,21 @@ def evaluate(
     if bench is not None:
         which = bench_of(bench)
         found, missing = find_sets(which, data, _names(sets))
-        session = Session(found, _metrics(metrics), which, missing, engine, save, allow_missing)
+        session = Session(
+            found,
+            _metrics(metrics),
+            bench=which,
+            missing=missing,
+            engine=engine,
+            save=save,
+            allow_missing=allow_missing,
+        )
     else:
         one = folder_set(degraded=input, target=target, restored=restored)
         by = None if restored is not None else engine
-        session = Session([one], _metrics(metrics), None, {}, by, save, allow_missing)
+        session = Session(
+            [one], _metrics(metrics), engine=by, save=save, allow_missing=allow_missing
+        )
     _run(session, reports)
     return None
 

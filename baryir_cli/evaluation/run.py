@@ -16,7 +16,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
 from baryir_cli.evaluation.results import ImageScores, SetScores
-from baryir_cli.evaluation.score import Features, Scorers
+from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Images that are decoded ahead, and as many that wait for their scores."""
@@ -30,7 +30,7 @@ class Scored:
     """One image: its figures, and what the set's metrics need of it."""
 
     scores: ImageScores
-    features: dict[str, Features]
+    features: dict[str, FeaturesByMetric]
     failures: dict[str, str]
     """Why a metric was not computed."""
 

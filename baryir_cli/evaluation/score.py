@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.evaluation.results import Scores
-from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, SetScorer, scorer
+from baryir_cli.metrics import (
+    METRICS,
+    Features,
+    ImageScorer,
+    MetricUnavailable,
+    SetScorer,
+    scorer,
+)
 
-Features = dict[str, NDArray[np.float64]]
+FeaturesByMetric = dict[str, Features]
 """Of an image, by metric of whole sets."""
 
 
@@ -66,7 +72,7 @@ class Scorers:
                 scores[name] = float(score(pixels, target))
         return scores
 
-    def features(self, pixels: Pixels, failures: dict[str, str]) -> Features:
+    def features(self, pixels: Pixels, failures: dict[str, str]) -> FeaturesByMetric:
         """What the metrics of whole sets keep of an image; ``failures`` as for scores."""
         found = {}
         for name, whole in self.whole.items():
@@ -75,7 +81,7 @@ class Scorers:
         return found
 
     def distances(
-        self, features: Sequence[dict[str, Features]], failures: dict[str, str]
+        self, features: Sequence[dict[str, FeaturesByMetric]], failures: dict[str, str]
     ) -> dict[str, Scores]:
         """Metrics of a whole set against its targets; ``failures`` as for scores.
 
@@ -89,9 +95,9 @@ class Scorers:
         return found
 
     def _distances(
-        self, name: str, features: Sequence[dict[str, Features]]
+        self, name: str, features: Sequence[dict[str, FeaturesByMetric]]
     ) -> Iterator[tuple[str, float]]:
-        def stacked(kind: str) -> NDArray[np.float64]:
+        def stacked(kind: str) -> Features:
             return np.stack([entry[kind][name] for entry in features])
 
         def has(kind: str) -> bool:

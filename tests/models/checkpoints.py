@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.config import NetworkConfig
 from models.network import build
-from models.official import UNUSED, to_official
+from models.official import UNUSED, official_name
 
 SMALL = NetworkConfig(
     width=8, blocks=(1, 2, 1, 2), heads=(1, 2, 4, 4), refinement_blocks=1, map_blocks=2
@@ -32,7 +32,8 @@ def our_state(config: NetworkConfig = SMALL, seed: int = 0) -> dict[str, Tensor]
 
 def authors_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same under the authors' names, with the six modules that they never use."""
-    return to_official(state) | {f"{name}weight": torch.ones(4, 4, 1, 1) for name in UNUSED}
+    unused = {f"{name}weight": torch.ones(4, 4, 1, 1) for name in UNUSED}
+    return {official_name(name): tensor for name, tensor in state.items()} | unused
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,17 @@ def split(path: Path) -> tuple[Header, bytes]:
 def join(path: Path, header: Any, body: bytes) -> None:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_weights_are_as_readable_as_other_files(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    before = os.umask(0o027)
+    try:
+        save_weights(tmp_path / "new.safetensors", CONFIG, state, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.safetensors").stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["new.safetensors"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

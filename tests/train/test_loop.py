@@ -261,6 +261,18 @@ def test_damaged_checkpoint(data: Path, tmp_path: Path, name: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_state_of_something_else(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    follow(data, run, replace(RECIPE, steps=1))
+    file = run / "checkpoints" / "00000001" / "state.pt"
+    state = torch.load(file, weights_only=True)
+    others = ({}, [1, 2], {"recipe": state["recipe"]}, state | {"optimiser": {"state": 3}})
+    for other in others:
+        torch.save(other, file)
+        with pytest.raises(CheckpointError, match="state.pt is damaged or no training state"):
+            follow(data, run)
+
+
 def test_checkpoint_is_whole_or_absent(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

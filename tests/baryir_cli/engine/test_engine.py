@@ -352,7 +352,13 @@ def test_wide_and_tall_images_are_restored_alike(network: BaryIR) -> None:
 
 def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    engine = Engine(Shift(0.25), device="cpu", tile=128, notify=said.append)  # type: ignore[arg-type]
+    engine = Engine(
+        Shift(0.25),  # type: ignore[arg-type]
+        device="cpu",
+        precision="fp32",
+        tile=128,
+        notify=said.append,
+    )
     # The meta device stands in for a GPU that has no memory at all.
     engine.corrector = Corrector(engine.network, torch.device("meta"), "fp16")
     restored_by = engine._restored
@@ -365,10 +371,10 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(engine, "_restored", without_memory)
     restored, report = engine.restore(np.zeros((200, 200, 3), np.float32))
     np.testing.assert_allclose(restored, 0.25, atol=1e-6)
-    assert report.device == "cpu"
+    assert (report.device, report.precision) == ("cpu", "fp32")
     assert [s.split(": ")[1] for s in said] == [
         "going on with tiles of 64 pixels",
-        "going on with the CPU",
+        "going on with the CPU in fp32",
     ]
 
 
