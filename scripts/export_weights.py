@@ -28,7 +28,7 @@ from models.weights import read_weights, save_weights
 DATA = (
     "429 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22), "
     "185 LOL-v1 pairs, 10 rain pairs; noise (white and a camera's), rain, haze, blur and darkness "
-    "synthesised"
+    "synthesised, a third of them JPEGs since"
 )
 
 
