@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def _leave_current_folder() -> None:
+def leave_current_folder() -> None:
     """Takes the user's folder off the import path: it may hold a ``models/`` or a ``train.py``."""
     home = Path(__file__).resolve().parents[1]
     try:
@@ -24,7 +24,7 @@ def main() -> None:
         # As Ctrl-C: temporary files are removed, and the command says how to go on.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _leave_current_folder()
+        leave_current_folder()
         from baryir_cli.app import run
 
         code = run()

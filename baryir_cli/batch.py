@@ -38,7 +38,12 @@ CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 FILES, SHOW = "Files", "What is shown"
 
 Inputs = Annotated[
-    list[Path], typer.Argument(metavar="INPUT", help="Images and folders; - is standard input.")
+    list[Path],
+    typer.Argument(
+        metavar="INPUT",
+        help="Images and folders; - is standard input.",
+        readable=False,  # what cannot be read fails alone
+    ),
 ]
 Output = Annotated[
     # Not a Path, which drops the / of a folder.
@@ -192,9 +197,9 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     try:
         tally = _work_through(jobs, present, naming.format, batch, prepare())
     except KeyboardInterrupt:
-        raise StoppedError(
-            "interrupted; every output is whole or absent, --skip-existing continues the run"
-        ) from None
+        replaces = batch.overwrite or batch.in_place
+        way = "" if replaces else ", --skip-existing continues the run"
+        raise StoppedError(f"interrupted; every output is whole or absent{way}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
 

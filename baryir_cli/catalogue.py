@@ -82,7 +82,7 @@ def _said(header: Header) -> tuple[list[str], str | None, dict[str, dict[str, fl
 
 def show(entries: list[Listed]) -> None:
     """Prints the list for people, and below it the PSNR that each of the weights states."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("reference", "where", "MB", "licence", "trained on"):
         # A reference must be whole, to be copied.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def messages() -> Console:
     """The console of everything that is not the answer itself."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def printable(text: object) -> str:
@@ -131,7 +131,7 @@ class Display(BarDisplay):
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
         self.console = console
         self.quiet = quiet
-        self.live = console.is_terminal and not quiet
+        self.live = console.is_terminal and not console.is_dumb_terminal and not quiet
         self.tally = Tally()
         self.bar = Progress(
             TextColumn(

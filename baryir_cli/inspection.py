@@ -59,7 +59,7 @@ class Inspection:
 
     def show(self, *, every_tensor: bool = False) -> None:
         """The same for people, in 80 columns; of recipes the main entries only."""
-        console = Console(highlight=False)
+        console = Console(highlight=False, emoji=False)
         header = self.header
         types = Counter(entry.dtype for entry in header.tensors.values())
         numbers = f"{header.parameters:,} in {len(header.tensors)} tensors"
@@ -100,13 +100,13 @@ def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
         console.print(f"\n[bold]{title}[/]")
     margin = "  " if title else ""
     names = [printable(name) for name in rows]
-    width = max(map(len, names), default=0)
+    width = min(max(map(len, names), default=0), WIDTH // 2)
     for name, value in zip(names, rows.values(), strict=True):
         head = f"{margin}{name:{width}}  "
         for line in _plain(value):
             lines = textwrap.wrap(
                 printable(line),
-                WIDTH - len(head),
+                max(WIDTH - len(head), WIDTH // 4),
                 break_long_words=False,
                 break_on_hyphens=False,
             )

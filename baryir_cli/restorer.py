@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, overload
 
 import numpy as np
@@ -31,9 +32,9 @@ class Restorer:
     @classmethod
     def from_weights(
         cls,
-        reference: str | None = None,
+        reference: str | os.PathLike[str] | None = None,
         *,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         tile: int | None = None,
         overlap: int | None = None,
@@ -53,8 +54,8 @@ class Restorer:
         """
         return cls(
             Engine(
-                network_of(reference),
-                device=device,
+                network_of(None if reference is None else os.fspath(reference)),
+                device=str(device),
                 precision=precision,
                 tile=tile,
                 overlap=overlap,
@@ -97,12 +98,14 @@ class Restorer:
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         if image.mode.startswith("I;16"):
+            if image.has_transparency_data:
+                raise ValueError("16-bit grey has no mode with transparency to come back in")
             restored = Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
         elif image.mode in ("1", "L", "LA"):
             restored = self._pillow_grey(image, strength)
         elif image.mode == "CMYK":
             restored = self._pillow_cmyk(image, strength)
-        elif image.mode in ("P", "RGB", "RGBA", "RGBX", "YCbCr"):
+        elif image.mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
             working = "RGBA" if image.has_transparency_data else "RGB"
             restored = Image.fromarray(self._array(np.asarray(image.convert(working)), strength))
             if image.mode == "P":
@@ -112,7 +115,10 @@ class Restorer:
             elif working == "RGB":
                 restored = restored.convert(image.mode)
         else:
-            raise ValueError(f"cannot restore mode {image.mode}; convert the image to RGB first")
+            # Pillow's conversion of I and F to RGB clips at 255.
+            way = "make an array of uint16 or of floats in [0, 1] of it"
+            way = way if image.mode in ("I", "F") else "convert the image to RGB or RGBA"
+            raise ValueError(f"cannot restore mode {image.mode}; {way} first")
         # A transparent colour's number means nothing in another palette.
         restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}
         return restored

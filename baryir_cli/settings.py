@@ -68,7 +68,7 @@ def stored() -> dict[str, str]:
     """
     path = config_file()
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # Windows editors mark UTF-8
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -91,7 +91,10 @@ def store(name: str, text: str | None) -> None:
     _known(name)
     if text is not None and not (text and text.isprintable()):
         raise UsageError(f"{name}: the value must be one line of printable text")
-    values = {key: value for key, value in stored().items() if key != name}
+    before = stored()
+    if text is None and name not in before:
+        return
+    values = {key: value for key, value in before.items() if key != name}
     if text is not None:
         values[name] = text
     # Of printable text, JSON's strings are TOML's.

@@ -73,7 +73,9 @@ def whole(image: Tensor, side: int) -> Scene:
 
 def whole_place(image: Tensor) -> Tensor:
     """The place of an input that is all of its photograph, ``(N, 4)``."""
-    return torch.tensor([0.0, 0.0, 1.0, 1.0], device=image.device).expand(len(image), 4)
+    return torch.tensor([0, 0, 1, 1], dtype=torch.float32, device=image.device).expand(
+        len(image), 4
+    )
 
 
 class JudgeBlock(nn.Module):
@@ -155,7 +157,9 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     for top, left in product((0, side - part), repeat=2):
         view = picture[..., top : top + part, left : left + part]
         view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
-        around = torch.tensor([-top, -left, side - top, side - left], device=picture.device)
+        around = torch.tensor(
+            [-top, -left, side - top, side - left], dtype=torch.float32, device=picture.device
+        )
         place = (around / part).expand(len(picture), 4)
         of_corners.append(_resampled(_both_ways(judge, view), place, rows, columns))
     return torch.lerp(of_all, torch.stack(of_corners).mean(0), CORNERS)
@@ -209,7 +213,7 @@ def _resampled(tone: Tensor, place: Tensor, rows: int, columns: int) -> Tensor:
 
 def _along(first: Tensor, last: Tensor, count: int) -> Tensor:
     """Middles of ``count`` equal parts of an axis between two shares of it, ``(N, count)``."""
-    middles = (torch.arange(count, device=first.device) + 0.5) / count
+    middles = (torch.arange(count, device=first.device, dtype=first.dtype) + 0.5) / count
     return first[:, None] + (last - first)[:, None] * middles
 
 

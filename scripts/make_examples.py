@@ -7,6 +7,7 @@ Needs the test extra (scikit-image, whose wheel carries the photographs).
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,7 @@ EXAMPLES: dict[str, tuple[Callable[[], np.ndarray], int, Degrade]] = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     FOLDER.mkdir(exist_ok=True)
     for number, (name, (load, width, degrade)) in enumerate(EXAMPLES.items()):
         photo = load()[..., :3]

@@ -91,12 +91,13 @@ def degrade(
         max_megapixels=max_megapixels,
         dry_run=dry_run,
         as_json=as_json,
+        facts={"type": type, "seed": seed},
     )
 
     def begin(_display: Display) -> Work:
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
             rng = _generator(seed, _name(job.source, inputs))
-            return _degraded(photo, steps, rng), {"type": type, "seed": seed}
+            return _degraded(photo, steps, rng), dict(asked.facts)
 
         return work
 

@@ -195,7 +195,7 @@ class Engine:
 
         What decides is in :mod:`baryir_cli.engine.looks`.
         """
-        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=self.device)
+        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=self.device)
         tone, change = self._judged(judge, course.upright)
         slight = looks.is_slight(change)
         course, done = replace(course, tone=neutral), 0.0

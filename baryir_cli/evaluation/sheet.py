@@ -48,8 +48,10 @@ class Sheet:
 
 def answers(*, wide: bool = True) -> Console:
     """The console of what was asked for; where nobody looks at it ``wide``, or of 80 columns."""
-    console = Console(highlight=False)
-    return console if console.is_terminal or not wide else Console(highlight=False, width=200)
+    console = Console(highlight=False, emoji=False)
+    if wide and not console.is_terminal:
+        return Console(highlight=False, emoji=False, width=200)
+    return console
 
 
 def show(sheet: Sheet, *, wide: bool = True) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from baryir_cli.errors import ExitCode
-from baryir_cli.metrics.base import MetricUnavailable
-from baryir_cli.metrics.weights import ALEXNET, INCEPTION
+from baryir_cli.__main__ import leave_current_folder
 
 
 def main() -> int:
     """Fetches what is not in the cache, and prints where all of it lies."""
+    leave_current_folder()
+    from baryir_cli.errors import ExitCode
+    from baryir_cli.metrics.base import MetricUnavailable
+    from baryir_cli.metrics.weights import ALEXNET, INCEPTION
+
     for weights in (ALEXNET, INCEPTION):
         try:
             weights.load()

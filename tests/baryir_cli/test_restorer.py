@@ -171,3 +171,31 @@ def test_strength_out_of_range(restorer: Restorer) -> None:
 def test_unknown_weights() -> None:
     with pytest.raises(UserError, match="no weights 'nothing'"):
         Restorer.from_weights("nothing")
+
+
+def test_paths_and_devices_need_not_be_text(tiny_weights: Path) -> None:
+    assert Restorer.from_weights(Path(tiny_weights), device=torch.device("cpu"))
+
+
+def test_the_default_type_of_tensors_does_not_matter() -> None:
+    small = Restorer.from_weights("small", device="cpu", precision="fp32")
+    pixels = values(64, 64, 3)
+    wanted = small.restore(pixels)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert np.array_equal(small.restore(pixels), wanted)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_transparency_of_deep_grey_is_not_dropped(restorer: Restorer) -> None:
+    image = Image.fromarray(np.zeros((8, 8), np.uint16))
+    image.info["transparency"] = 500
+    with pytest.raises(ValueError, match="transparency"):
+        restorer.restore(image)
+
+
+@pytest.mark.parametrize(("mode", "way"), [("I", "uint16"), ("F", "floats"), ("HSV", "RGB")])
+def test_refused_modes_say_what_keeps_their_values(restorer: Restorer, mode: str, way: str) -> None:
+    with pytest.raises(ValueError, match=way):
+        restorer.restore(Image.new(mode, (8, 8)))
