@@ -38,12 +38,9 @@ CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 FILES, SHOW = "Files", "What is shown"
 
 Inputs = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="INPUT",
-        help="Images and folders; - is standard input.",
-        readable=False,  # what cannot be read fails alone
-    ),
+    # Not Paths: an empty one would be the current folder, and what cannot be read fails alone.
+    list[str],
+    typer.Argument(metavar="INPUT", help="Images and folders; - is standard input."),
 ]
 Output = Annotated[
     # Not a Path, which drops the / of a folder.
@@ -168,6 +165,17 @@ class Batch:
         if not self.output:
             # A shell's unset variable, which would mean the current folder.
             raise UsageError("the output has no name; say . for the current folder")
+
+
+def paths(inputs: list[str]) -> list[Path]:
+    """The inputs as they were typed.
+
+    Raises:
+        UsageError: one is empty: a shell's unset variable.
+    """
+    if "" in inputs:
+        raise UsageError("an input has no name; say . for the current folder")
+    return [Path(text) for text in inputs]
 
 
 def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:

@@ -78,7 +78,7 @@ def degrade(
         raise UsageError(f"--type {type}: {error}") from None
     asked = batch.Batch(
         "degrade",
-        inputs,
+        batch.paths(inputs),
         output,
         recursive=recursive,
         format=format,
@@ -96,7 +96,7 @@ def degrade(
 
     def begin(_display: Display) -> Work:
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
-            rng = _generator(seed, _name(job.source, inputs))
+            rng = _generator(seed, _name(job.source, asked.inputs))
             return _degraded(photo, steps, rng), dict(asked.facts)
 
         return work

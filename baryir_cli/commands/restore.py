@@ -79,7 +79,7 @@ def restore(
     """
     asked = batch.Batch(
         "restore",
-        inputs,
+        batch.paths(inputs),
         output,
         recursive=recursive,
         format=format,

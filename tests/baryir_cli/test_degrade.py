@@ -160,6 +160,17 @@ def test_wrong_types_are_one_line_and_code_2(
     assert not (photos.parent / "out").exists()
 
 
+def test_an_input_without_a_name_is_not_the_current_folder(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    assert baryir("degrade", "", ".", "--type", "noise", "--in-place") == 2
+    assert "an input has no name; say . for the current folder" in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
 def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     from train.degradations import KINDS
 
