@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from baryir_cli import provenance
+from baryir_cli.console import answers
 from baryir_cli.figures import figures_table
 from baryir_cli.references import embedded
 from models.header import Header, describe
@@ -82,7 +83,7 @@ def _said(header: Header) -> tuple[list[str], str | None, dict[str, dict[str, fl
 
 def show(entries: list[Listed]) -> None:
     """Prints the list for people, and below it the PSNR that each of the weights states."""
-    console = Console(highlight=False, emoji=False)
+    console = answers()
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("reference", "where", "MB", "licence", "trained on"):
         # A reference must be whole, to be copied.

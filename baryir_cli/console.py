@@ -33,6 +33,14 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
+def answers(*, wide: bool = False) -> Console:
+    """The console of what was asked for; where nobody looks at it ``wide``, or of 80 columns."""
+    console = Console(highlight=False, emoji=False)
+    if wide and not console.is_terminal:
+        return Console(highlight=False, emoji=False, width=200)
+    return console
+
+
 def printable(text: object) -> str:
     """Text from outside for people: it must not be able to end the line or colour the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

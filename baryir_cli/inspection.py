@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from baryir_cli import provenance
-from baryir_cli.console import printable
+from baryir_cli.console import answers, printable
 from baryir_cli.figures import figures_table
 from baryir_cli.references import WeightsFile, describe_file
 from models.digest import hexdigest
@@ -59,7 +59,7 @@ class Inspection:
 
     def show(self, *, every_tensor: bool = False) -> None:
         """The same for people, in 80 columns; of recipes the main entries only."""
-        console = Console(highlight=False, emoji=False)
+        console = answers()
         header = self.header
         types = Counter(entry.dtype for entry in header.tensors.values())
         numbers = f"{header.parameters:,} in {len(header.tensors)} tensors"

@@ -185,8 +185,8 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
             if name.startswith(".") or name.endswith(COMPARISON):
                 continue
             suffix = Path(name).suffix.lower()
-            if suffix in READABLE_SUFFIXES | FOREIGN_SUFFIXES:
-                foreign = suffix in FOREIGN_SUFFIXES
+            foreign = suffix in FOREIGN_SUFFIXES
+            if foreign or suffix in READABLE_SUFFIXES:
                 yield _Found(here / name, here.relative_to(path), origin, foreign=foreign)
     for error in unreadable:
         folder = Path(error.filename)

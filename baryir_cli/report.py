@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Report:
     """How an image was restored; as it begins, of one that was not."""
 

@@ -115,9 +115,9 @@ class Restorer:
             elif working == "RGB":
                 restored = restored.convert(image.mode)
         else:
-            # Pillow's conversion of I and F to RGB clips at 255.
-            way = "make an array of uint16 or of floats in [0, 1] of it"
-            way = way if image.mode in ("I", "F") else "convert the image to RGB or RGBA"
+            way = "convert the image to RGB or RGBA"
+            if image.mode in ("I", "F"):  # which that conversion clips at 255
+                way = "make an array of uint16 or of floats in [0, 1] of it"
             raise ValueError(f"cannot restore mode {image.mode}; {way} first")
         # A transparent colour's number means nothing in another palette.
         restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}

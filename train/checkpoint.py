@@ -78,7 +78,7 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         average = read_weights(path / "average.safetensors")
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
         return trainer.load_state(state, network.state, average.state)
-    except RecipeError:
+    except (RecipeError, MemoryError, torch.OutOfMemoryError):
         raise
     except WeightsError as error:
         raise CheckpointError(str(error)) from None

@@ -18,8 +18,9 @@ DRAWN = ("samples", "curves.png")
 """Pictures that a training run makes in its folder."""
 
 PairOfFiles = tuple[Path, Path]
-PairOfFolders = tuple[Path, Path]
 """A degraded image and its target."""
+PairOfFolders = tuple[Path, Path]
+"""Of degraded images and of their targets."""
 
 
 class SourceError(ValueError):

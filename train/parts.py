@@ -160,9 +160,7 @@ class Stored:
         return degradations.stored_jpeg(degraded, rng) if rng.random() < self.share else degraded
 
     def __str__(self) -> str:
-        jpegs = f"JPEGs in {self.share:.0%}"
-        told = in_words(self.degrade)
-        return f"{told}, {jpegs}" if told else jpegs
+        return ", ".join(filter(None, (in_words(self.degrade), f"JPEGs in {self.share:.0%}")))
 
 
 def _camera(share: float) -> str:

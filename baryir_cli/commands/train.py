@@ -369,7 +369,7 @@ def _recipe(
         # The recipe's changes to its own preset mean nothing to another.
         values["network"] = {} if "preset" in entries else values.get("network", {})
         values["network"] |= network
-        if "noise" in entries:
+        if "noise" in given:
             values["noise_range"] = None
         if entries.get("losses") == ["none"]:
             entries["losses"] = []
@@ -422,7 +422,7 @@ def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, A
     if levels and noise:
         raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
     entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
-    return entries | ({"noise": list(levels), "noise_range": None} if levels else {})
+    return entries | ({"noise": list(levels)} if levels else {})
 
 
 def _fields(entries: list[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from baryir_cli.errors import UserError
 from baryir_cli.metrics import METRICS
+from baryir_cli.report import Report
 
 FORMAT = 1
 """Version of the JSON; a reader refuses newer ones."""
@@ -19,8 +20,8 @@ Scores = dict[str, float]
 """By metric."""
 
 
-@dataclass(frozen=True)
-class ImageScores:
+@dataclass
+class ImageScores(Report):
     """One image: how it was restored and what the metrics say."""
 
     name: str
@@ -31,18 +32,12 @@ class ImageScores:
     crc32: dict[str, int] = field(default_factory=dict)
     """``zlib.crc32`` of the bytes of ``input``, ``target`` and ``restored``, as far as there."""
     seconds: float = 0.0
-    tiles: int = 0
-    tile: tuple[int, int] = (0, 0)
-    precision: str = ""
-    device: str = ""
-    redone_in_fp32: int = 0
-    shake: float = 0.0
-    looks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; a figure that is infinite, as the PSNR of equal images is, becomes None."""
         return {
-            **self.__dict__,
+            "name": self.name,
+            **vars(self),
             "input": _finite(self.input),
             "restored": _finite(self.restored),
             "tile": list(self.tile),

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from baryir_cli.console import printable
+from baryir_cli.console import answers, printable
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"
@@ -44,14 +43,6 @@ class Sheet:
     title: str = ""
     subtitle: str = ""
     notes: Sequence[str] = field(default_factory=list)
-
-
-def answers(*, wide: bool = True) -> Console:
-    """The console of what was asked for; where nobody looks at it ``wide``, or of 80 columns."""
-    console = Console(highlight=False, emoji=False)
-    if wide and not console.is_terminal:
-        return Console(highlight=False, emoji=False, width=200)
-    return console
 
 
 def show(sheet: Sheet, *, wide: bool = True) -> None:

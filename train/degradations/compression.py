@@ -31,6 +31,11 @@ def random_jpeg(image: Image, rng: np.random.Generator, *, quality: int | None =
     return jpeg(image, given_or(quality, int(rng.integers(10, 41))))
 
 
+def stored_quality(rng: np.random.Generator) -> int:
+    """One of :data:`STORED`."""
+    return int(rng.integers(STORED[0], STORED[1] + 1))
+
+
 def stored_jpeg(image: Image, rng: np.random.Generator) -> Image:
     """JPEG of a quality at which photographs are kept."""
-    return jpeg(image, int(rng.integers(STORED[0], STORED[1] + 1)))
+    return jpeg(image, stored_quality(rng))

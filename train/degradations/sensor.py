@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.light import Image, to_linear, to_srgb
-from train.degradations.compression import STORED, jpeg
+from train.degradations.compression import jpeg, stored_quality
 from train.degradations.draws import given_or, log_uniform
 
 SHOT = (2e-4, 8e-2)
@@ -36,8 +36,8 @@ def sensor_noise(
 ) -> Image:
     """Noise of linear light as a sensor adds it behind a Bayer mosaic, bilinearly demosaiced.
 
-    In the raw data it is that of :func:`noise_deviation`. The picture
-    itself is not demosaiced: what that blurs is no matter of noise.
+    In the raw data it is that of :func:`noise_deviation`. The picture itself is not demosaiced:
+    what that blurs is no matter of noise.
 
     Args:
         light: ``(H, W, 3)`` linear, white balanced, 2 pixels a side at least.
@@ -113,7 +113,7 @@ def random_camera_noise(
     strength = given_or(shot, log_uniform(rng, *SHOT))
     variance = np.exp(2.18 * np.log(max(strength, 1e-12)) + 1.2 + rng.normal(0, 0.5))
     stored = rng.random() < COMPRESSED
-    drawn = int(rng.integers(STORED[0], STORED[1] + 1))
+    drawn = stored_quality(rng)
     balance = np.exp(rng.uniform(0, 0.8, 3)).astype(np.float32)
     balance[1] = 1
     return camera_noise(
