@@ -280,8 +280,8 @@ def test_metrics_without_their_weights(name: str) -> None:
 def test_command_fetches(
     wanted: Weights, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(command, "ALEXNET", wanted)
-    monkeypatch.setattr(command, "INCEPTION", wanted)
+    monkeypatch.setattr(weights, "ALEXNET", wanted)
+    monkeypatch.setattr(weights, "INCEPTION", wanted)
     assert command.main() == 0
     assert capsys.readouterr().out == f"{wanted.path}\n" * 2
     wanted.path.unlink()
