@@ -38,9 +38,12 @@ CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 FILES, SHOW = "Files", "What is shown"
 
 Inputs = Annotated[
-    # Not Paths: an empty one would be the current folder, and what cannot be read fails alone.
-    list[str],
-    typer.Argument(metavar="INPUT", help="Images and folders; - is standard input."),
+    list[Path],
+    typer.Argument(
+        metavar="INPUT",
+        help="Images and folders; - is standard input.",
+        readable=False,  # what cannot be read fails alone
+    ),
 ]
 Output = Annotated[
     # Not a Path, which drops the / of a folder.
@@ -162,20 +165,6 @@ class Batch:
         if self.skip_existing and (self.overwrite or self.in_place):
             other = "--overwrite" if self.overwrite else "--in-place"
             raise UsageError(f"--skip-existing and {other} exclude each other")
-        if not self.output:
-            # A shell's unset variable, which would mean the current folder.
-            raise UsageError("the output has no name; say . for the current folder")
-
-
-def paths(inputs: list[str]) -> list[Path]:
-    """The inputs as they were typed.
-
-    Raises:
-        UsageError: one is empty: a shell's unset variable.
-    """
-    if "" in inputs:
-        raise UsageError("an input has no name; say . for the current folder")
-    return [Path(text) for text in inputs]
 
 
 def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:

@@ -54,7 +54,7 @@ def shown(path: Path) -> str:
 def transfer_bar(console: Console) -> Progress:
     """A bar for files on their way here, on a terminal only."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -144,6 +144,7 @@ class Display(BarDisplay):
         self.bar = Progress(
             TextColumn(
                 "{task.description}",
+                markup=False,
                 table_column=Column(max_width=24, no_wrap=True, overflow="ellipsis"),
             ),
             BarColumn(),
@@ -162,7 +163,7 @@ class Display(BarDisplay):
         self.bar.update(
             self.task,
             completed=self.tally.images + share,
-            description=escape(shown(Path(job.source.name))),
+            description=shown(Path(job.source.name)),
         )
 
     def add(self, result: Result) -> None:

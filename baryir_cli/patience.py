@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def patience(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def patience(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Notes the first Ctrl-C or SIGTERM, and lets the second act as ever; says whether to stop.
 
     Outside of the main thread, which alone is interrupted, it does nothing.

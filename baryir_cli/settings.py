@@ -43,7 +43,10 @@ class Value:
 
 def config_file() -> Path:
     """The file, in the folder that the system keeps for settings; it need not be there."""
-    return Path(typer.get_app_dir("baryir")) / "config.toml"
+    folder = Path(typer.get_app_dir("baryir"))
+    if not folder.is_absolute():  # of an empty XDG_CONFIG_HOME, which counts as none
+        folder = Path.home() / ".config" / "baryir"
+    return folder / "config.toml"
 
 
 def value_of(name: str) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -9,6 +10,8 @@ from typing import Any, TypeVar, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from baryir_cli.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,6 +27,11 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         typed = list(args)
+        if any(re.fullmatch("(--[^=]*=)?", arg) for arg in args):
+            # As a path it would be the current folder.
+            raise UsageError(
+                "an argument is empty, perhaps a variable that is not set; the current folder is ."
+            )
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter:

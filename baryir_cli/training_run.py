@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from baryir_cli.console import messages
 from baryir_cli.device import out_of_memory, resolve_device
-from baryir_cli.errors import StoppedError, UsageError, UserError
+from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 from baryir_cli.memory import keep_freed_memory
 from baryir_cli.patience import patience
 from baryir_cli.references import find_weights, load
@@ -149,7 +148,11 @@ def _follow(
 ) -> None:
     rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
     if not trainer.team.leads:
-        train(trainer, sources, None, run, rhythm)
+        with patience() as stop:
+            try:
+                train(trainer, sources, None, run, rhythm, stop=stop)
+            except KeyboardInterrupt:  # of which the leading process tells
+                raise SystemExit(ExitCode.INTERRUPTED) from None
         return
     console = messages()
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
@@ -158,9 +161,7 @@ def _follow(
         watch = _both(watch, _tensorboard(run.path))
     if validation:
         display.skip(validation.skipped)
-    alone = trainer.team.size == 1
-    said = "stopping after this step; again: at once"
-    held = patience(lambda: console.print(said)) if alone else nullcontext(lambda: False)
+    held = patience(lambda: console.print("stopping after this step; again: at once"))
     with display, held as stop:
         train(trainer, sources, validation, run, rhythm, watch, stop)
     if display.skipped:

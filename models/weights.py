@@ -92,7 +92,8 @@ def save_weights(
         raise WeightsError(f"weights are not stored as {dtype}")
     check_shapes({name: tuple(t.shape) for name, t in state.items()}, expected_shapes(config))
     tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in state.items()}
-    _check_finite(tensors)
+    _check_finite(state)
+    _check_finite(tensors, f" as {str(dtype).removeprefix('torch.')}")
     try:
         entry = json.dumps(
             {"format": FORMAT, "config": config.to_dict(), "provenance": dict(provenance)},
@@ -146,8 +147,8 @@ def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR
     return channels_last(network).eval().requires_grad_(False)
 
 
-def _check_finite(state: Mapping[str, Tensor]) -> None:
+def _check_finite(state: Mapping[str, Tensor], form: str = "") -> None:
     """As float32, which is what networks compute in."""
     for name, tensor in state.items():
         if not tensor.float().isfinite().all():
-            raise WeightsError(f"{name} holds NaN or infinite values")
+            raise WeightsError(f"{name} holds NaN or infinite values{form}")

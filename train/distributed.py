@@ -72,6 +72,15 @@ class Team:
             return tensor
         return _AllGather.apply(tensor)
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in one of the processes; all have to take part."""
+        if self.size == 1:
+            return here
+        # On the CPU: a GPU's queue need not run empty for it.
+        answer = torch.tensor(here, dtype=torch.uint8)
+        dist.all_reduce(answer, dist.ReduceOp.MAX)
+        return bool(answer)
+
     def gather_lines(self, lines: list[str]) -> list[str]:
         """The lines of every process; all have to take part."""
         if self.size == 1:
@@ -106,7 +115,7 @@ def team(device: torch.device) -> Iterator[Team]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Team(dist.get_rank(), size)
     except RuntimeError as error:

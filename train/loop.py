@@ -68,7 +68,8 @@ def train(
     Entries of the log name, as ``skipped``, images that turned out unusable since the last one.
 
     Args:
-        stop: asked after every step whether to write a checkpoint and end; for one process alone.
+        stop: asked after every step whether to write a checkpoint and end; a team ends together,
+            after the step in which the first of its processes is to stop.
 
     Raises:
         KeyboardInterrupt: it was to stop.
@@ -100,10 +101,10 @@ def train(
                     if at_checkpoint and curves.have_matplotlib():
                         curves.draw(run.entries(), run.path / "curves.png")
                     watch(trainer.step, entry)
-            if stop():
-                if not at_checkpoint:
-                    if not trainer.is_finite():
-                        raise _diverged(trainer, run)
+            if trainer.team.any(stop()):
+                if not trainer.is_finite():
+                    raise _diverged(trainer, run)
+                if leads and not at_checkpoint:
                     checkpoint.save(run.path, trainer, rhythm.keep)
                 raise KeyboardInterrupt
 
@@ -162,9 +163,9 @@ def patches_of(
 
 
 def _leave_signals_to_the_owner(_: int) -> None:
-    """Ctrl-C reaches the workers too, whose patches the step under way may still need."""
+    """What ends a run reaches the workers too, whose patches the step under way may still need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _diverged(trainer: Trainer, run: Run) -> DivergedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from models.config import NetworkConfig
 from models.network import BaryIR
 from models.scene import Scene
 from train.parts import Window
-from train.sources import Batch, Patches, Source, skipped_of
+from train.sources import Batch, Patches, Source, SourceError, skipped_of
 
 SEED = 20_000
 """Of the patches: the same in every run, whatever its own seed."""
@@ -24,7 +25,7 @@ GAP = 4
 
 
 class Validation:
-    """Fixed patches of every source, ``each`` of side ``size`` or less.
+    """Fixed patches of every source with usable images, ``each`` of side ``size`` or less.
 
     ``skipped`` has a line for every image that no patch could be made of, ``inputs`` the mean PSNR
     in dB of every source's degraded patches.
@@ -42,8 +43,9 @@ class Validation:
         self.patches: dict[str, Batch] = {}
         for source in sources:
             patches = Patches([source], [1.0], window, SEED, skipped=notes)
-            drawn = (patches[i] for i in range(each))
-            self.patches[source.name] = Batch(*map(torch.stack, zip(*drawn, strict=True)))
+            with suppress(SourceError):  # of unusable images alone, which are named
+                drawn = [patches[i] for i in range(each)]
+                self.patches[source.name] = Batch(*map(torch.stack, zip(*drawn, strict=True)))
         self.skipped = notes.news()
         self.inputs = {
             name: _mean_psnr(batch.degraded, batch.target) for name, batch in self.patches.items()
@@ -67,7 +69,7 @@ class Validation:
             tiles = batch.degraded, restored.byte(), batch.target
             shown = [tile[i] for i in (0, 1) for tile in tiles]
             rows.append(torch.cat([F.pad(tile, (0, GAP, 0, GAP), value=255) for tile in shown], 2))
-        if picture:
+        if picture and rows:
             _write(picture, torch.cat(rows, 1))
         return result
 

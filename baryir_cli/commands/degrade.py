@@ -78,7 +78,7 @@ def degrade(
         raise UsageError(f"--type {type}: {error}") from None
     asked = batch.Batch(
         "degrade",
-        batch.paths(inputs),
+        inputs,
         output,
         recursive=recursive,
         format=format,

@@ -79,7 +79,7 @@ def restore(
     """
     asked = batch.Batch(
         "restore",
-        batch.paths(inputs),
+        inputs,
         output,
         recursive=recursive,
         format=format,

@@ -18,7 +18,11 @@ class EvaluationDisplay(BarDisplay):
         self.console = console
         self.live = console.is_terminal
         self.bar = Progress(
-            TextColumn("{task.description}", table_column=Column(max_width=28, no_wrap=True)),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(max_width=28, no_wrap=True),
+            ),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -34,7 +38,7 @@ class EvaluationDisplay(BarDisplay):
     def begin(self, found: FoundSet) -> None:
         """A set is about to be worked on."""
         self.label, self.size, self.done = printable(found.label), len(found.items), 0
-        self.bar.reset(self.set, total=self.size, description=escape(self.label))
+        self.bar.reset(self.set, total=self.size, description=self.label)
 
     def add(self, problem: str) -> None:
         """An image is done, or ``problem`` is why it is not."""

@@ -11,7 +11,6 @@ from typing import Any
 from huggingface_hub import HfApi, constants, errors
 from huggingface_hub.utils import tqdm
 from rich.console import Console
-from rich.markup import escape
 
 from baryir_cli import __version__
 from baryir_cli.console import note, transfer_bar
@@ -56,7 +55,7 @@ def reason(error: BaseException) -> str:
     if wrapped and error.__cause__ is not None:
         return reason(error.__cause__)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return "not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub: unset it once"
+        return "HF_HUB_OFFLINE allows no more than what is in the cache: unset it once"
     if isinstance(error, errors.GatedRepoError):
         return f"given out on request: ask for it on its page on {hub}, then {LOG_IN}"
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -125,7 +124,7 @@ def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             # "gui": drawn by somebody else.
             super().__init__(*args, **{**kwargs, "gui": True, "disable": False})
-            self.task = progress.add_task(escape(subject), total=self.total)
+            self.task = progress.add_task(subject, total=self.total)
             if not console.is_terminal and self.total:
                 console.print(f"fetching {subject}, {self.total / 1e6:.1f} MB", markup=False)
 

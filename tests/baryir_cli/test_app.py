@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from baryir_cli import __version__
 from tests.conftest import Run
@@ -106,6 +107,33 @@ def test_help_imports_no_torch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restore", ".", ""],
+        ["degrade", "", ".", "--type", "noise", "--in-place"],
+        ["train", "--sources", "denoise", "--clean", ""],
+        ["train", "--clean", ".", "--out="],
+        ["eval", "--input", "", "--target", "."],
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    baryir: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("a.png")
+    before = Path("a.png").read_bytes()
+    assert baryir(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "an argument is empty, perhaps a variable that is not set" in line
+    assert Path("a.png").read_bytes() == before
+    assert os.listdir() == ["a.png"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs the children's processor time")
 def test_help_starts_at_once(tmp_path: Path) -> None:
     import resource
@@ -116,8 +144,10 @@ def test_help_starts_at_once(tmp_path: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # Processor time, in turn: neither what else the machine does nor how fast it is is ours to test.
-    ours, bare = zip(*((spent("-m", "baryir_cli"), spent("-c", BARE)) for _ in range(5)), strict=True)
+    # Processor time, in turn: neither what else the machine does nor its speed is ours to test.
+    ours, bare = zip(
+        *((spent("-m", "baryir_cli"), spent("-c", BARE)) for _ in range(5)), strict=True
+    )
     assert min(ours) < 2 * min(bare)
 
 

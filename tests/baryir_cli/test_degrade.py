@@ -137,7 +137,6 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
     ("kind", "message"),
     [
         ("snow", "no degradation 'snow'; there are noise, camera"),
-        ("", "no degradation ''"),
         ("haze,", "no degradation ''"),
         ("noise:256", "noise: sigma is 0 to 255, not '256'"),
         ("noise:nan", "noise: sigma is 0 to 255"),
@@ -158,17 +157,6 @@ def test_wrong_types_are_one_line_and_code_2(
     assert line.startswith("baryir: --type")
     assert message in line
     assert not (photos.parent / "out").exists()
-
-
-def test_an_input_without_a_name_is_not_the_current_folder(
-    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (8, 8)).save("a.png")
-    before = (tmp_path / "a.png").read_bytes()
-    assert baryir("degrade", "", ".", "--type", "noise", "--in-place") == 2
-    assert "an input has no name; say . for the current folder" in capsys.readouterr().err
-    assert (tmp_path / "a.png").read_bytes() == before
 
 
 def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.CaptureFixture) -> None:

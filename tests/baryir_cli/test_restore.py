@@ -374,7 +374,6 @@ def test_wrong_usage_is_the_help_and_one_line_and_code_2(
     [
         (["restore", "nowhere", "out"], "nowhere: no such file"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
-        (["restore", ".", ""], "the output has no name"),
         (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
         (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
     ],

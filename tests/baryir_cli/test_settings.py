@@ -153,14 +153,15 @@ def test_wrong_default_is_blamed_on_who_set_it(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="XDG folders")
-def test_where_the_system_keeps_settings(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("config", "folder"), [("x", "x/baryir"), ("", "h/.config/baryir")])
+def test_where_the_system_keeps_settings(tmp_path: Path, config: str, folder: str) -> None:
+    home = str(tmp_path / config) if config else ""
     done = subprocess.run(
         [sys.executable, "-m", "baryir_cli", "config", "path"],
         cwd=SOURCES,
-        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)},
+        env={**os.environ, "XDG_CONFIG_HOME": home, "HOME": str(tmp_path / "h")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
-    assert Path(done.stdout.strip()).name == "config.toml"
+    assert Path(done.stdout.strip()) == tmp_path / folder / "config.toml"

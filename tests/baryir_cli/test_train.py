@@ -434,6 +434,17 @@ def test_an_unusable_image_that_is_held_out_is_named(
     assert "1 unusable images were skipped" in said
 
 
+def test_training_goes_on_without_usable_images_to_validate_with(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (held,) = hold_out([p.stem for p in clean.iterdir()], 0.04)
+    (clean / f"{held}.png").write_bytes(b"cut")
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--holdout", 0.04, "--steps", 1)
+    assert baryir("train", *asked, "--out", tmp_path / "run") == 0
+    assert f"{held}.png is not an image" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "samples").exists()
+
+
 def test_tensorboard_is_missed_before_anything_is_written(
     baryir: Run,
     clean: Path,

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,28 +101,53 @@ def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) ->
     assert parts[-1]["total"] == pytest.approx(whole[-1]["total"], rel=1e-4)
 
 
-@pytest.mark.slow
-def test_a_killed_process_ends_the_run(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+@contextmanager
+def endless(asked: list[str], out: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run without end, from its first step in the log on; what is left of it is killed."""
     with subprocess.Popen(
-        command(data, out, 2, "--steps", 100000, "--checkpoint-every", 1),
+        [*asked, "--steps", "100000"],
         env=environment(),
-        cwd=tmp_path,
+        cwd=out.parent,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as job:
         try:
             deadline = time.monotonic() + 300
-            while not any((out / "checkpoints").glob("0*")) and time.monotonic() < deadline:
+            log = out / "log.jsonl"
+            while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            os.kill(workers(job.pid)[0], signal.SIGKILL)
-            _, said = job.communicate(timeout=300)
+            yield job
         finally:
             if job.poll() is None:
                 os.killpg(job.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with endless(command(data, out, 2, "--checkpoint-every", 1), out) as job:
+        os.kill(workers(job.pid)[0], signal.SIGKILL)
+        _, said = job.communicate(timeout=300)
     assert job.returncode != 0
     assert "SIGKILL" in said or "Signal 9" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_team_keeps_its_steps(
+    data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C reaches torchrun, which passes it on to every process and those that they started."""
+    out = tmp_path / "run"
+    with endless(command(data, out, 2, "--workers", 1), out) as job:
+        job.send_signal(number)
+        _, said = job.communicate(timeout=300)
+    assert job.returncode != 0
+    (last,) = (out / "checkpoints").glob("0*")
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert int(last.name) == steps[-1]
+    assert said.count(f"baryir: interrupted; --resume goes on from {last}") == 1
 
 
 def workers(launcher: int) -> list[int]:

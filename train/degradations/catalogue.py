@@ -158,7 +158,7 @@ KINDS: dict[str, Kind] = {
             "camera shake, in linear light",
             random_motion_blur,
             (
-                Parameter("extent", "of the camera's path, pixels", 0, 500, "3 to 26"),
+                Parameter("extent", "of the camera's path, pixels", 1, 500, "3 to 26"),
                 Parameter("sigma", "noise, in 8-bit steps", 0, 255, "0 to 2"),
             ),
         ),
