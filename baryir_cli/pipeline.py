@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +24,7 @@ from baryir_cli.images import (
     write_atomically,
 )
 from baryir_cli.memory import return_freed_memory
+from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job
 
 PIXELS_AHEAD = 48_000_000
@@ -34,7 +33,6 @@ LARGE = 64 << 20
 """Bytes of pixels from which on what decoding and the work have left behind is given back."""
 WIDEST_JPEG = 65_500
 """Pixels of a JPEG's longer side, at most."""
-WORKERS = min(4, os.cpu_count() or 1)
 
 Read = tuple[Photo, list[str]]
 """A photograph, and what was lost of its metadata."""
@@ -90,51 +88,47 @@ class Result:
         }
 
 
+@dataclass
+class _Worked:
+    """A job after the work on it, with what is to be written."""
+
+    result: Result
+    changed: Photo | None = None
+    before: Photo | None = None
+    """The photograph as it came, where both are to be shown."""
+
+
 def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -> Iterator[Result]:
     """Does every job; a failure is a result, and the next image goes on.
 
     The work is done in the caller's thread. Threads decode the next images and write the last
     ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
     """
-    waiting = deque(jobs)
-    decoding: deque[tuple[Job, Future[Read]]] = deque()
-    writing: deque[tuple[Result, Future[list[str]] | None]] = deque()
     ahead = 1
-    with _pool("decode") as decoders, _pool("encode") as encoders:
-        try:
-            while waiting or decoding:
-                while waiting and len(decoding) <= ahead:
-                    job = waiting.popleft()
-                    decoding.append((job, _decode(decoders, job, options)))
-                job, future = decoding.popleft()
-                result, photo, changed = _do(job, future, work, progress)
-                if photo is None or changed is None:
-                    writing.append((result, None))
-                else:
-                    ahead = _ahead(result)
-                    before = photo if job.comparison is not None else None
-                    task = encoders.submit(_write, job, before, changed, options)
-                    writing.append((result, task))
-                del photo, changed, future
-                yield from _written(writing, ahead)
-            yield from _written(writing, 0)
-        finally:
-            decoders.shutdown(wait=False, cancel_futures=True)
-            encoders.shutdown(wait=True, cancel_futures=True)
+
+    def do(source: tuple[Job, Path | bytes], future: Future[Read]) -> _Worked:
+        nonlocal ahead
+        worked = _do(source[0], future, work, progress)
+        if worked.changed is not None:
+            ahead = _ahead(worked.result)
+        return worked
+
+    yield from overlap(
+        ((job, _data(job)) for job in jobs),
+        lambda source: _read(source[1], options.max_megapixels),
+        do,
+        lambda worked: _written(worked, options),
+        lambda: ahead,
+    )
 
 
 def _ahead(last: Result) -> int:
     return int(np.clip(PIXELS_AHEAD / (last.width * last.height), 1, WORKERS))
 
 
-def _pool(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)
-
-
-def _decode(pool: ThreadPoolExecutor, job: Job, options: Options) -> Future[Read]:
-    # Here and not in a thread, where an interrupt would wait for the input's end.
-    source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
-    return pool.submit(_read, source, options.max_megapixels)
+def _data(job: Job) -> Path | bytes:
+    """What a thread is to decode; it would not hear an interrupt while the input goes on."""
+    return sys.stdin.buffer.read() if job.source == STANDARD else job.source
 
 
 def _read(source: Path | bytes, max_megapixels: float) -> Read:
@@ -142,9 +136,7 @@ def _read(source: Path | bytes, max_megapixels: float) -> Read:
         return read_photo(source, max_megapixels=max_megapixels), lost
 
 
-def _do(
-    job: Job, future: Future[Read], work: Work, progress: Progress
-) -> tuple[Result, Photo | None, Photo | None]:
+def _do(job: Job, future: Future[Read], work: Work, progress: Progress) -> _Worked:
     result = Result(job, "done")
     try:
         if job.problem:
@@ -156,9 +148,10 @@ def _do(
         pixels, result.facts = work(job, photo, lambda share: progress(job, share))
         result.seconds = time.perf_counter() - started
         _give_back(photo)
-        return result, photo, with_pixels(photo, pixels)
+        changed = with_pixels(photo, pixels)
+        return _Worked(result, changed, photo if job.comparison is not None else None)
     except Exception as error:
-        return _failed(result, error), None, None
+        return _Worked(_failed(result, error))
 
 
 def _give_back(photo: Photo) -> None:
@@ -166,18 +159,15 @@ def _give_back(photo: Photo) -> None:
         return_freed_memory()
 
 
-def _written(
-    writing: deque[tuple[Result, Future[list[str]] | None]], at_most: int
-) -> Iterator[Result]:
-    """Results in order, waiting while more than ``at_most`` are on their way to the disk."""
-    while writing and (len(writing) > at_most or (f := writing[0][1]) is None or f.done()):
-        result, future = writing.popleft()
-        try:
-            if future is not None:
-                result.lost += future.result()
-        except Exception as error:
-            _failed(result, error)
-        yield result
+def _written(worked: _Worked, options: Options) -> Result:
+    """The result, once what the job asks for is on the disk."""
+    result = worked.result
+    try:
+        if worked.changed is not None:
+            result.lost += _write(result.job, worked.before, worked.changed, options)
+    except Exception as error:
+        _failed(result, error)
+    return result
 
 
 def _failed(result: Result, error: Exception) -> Result:

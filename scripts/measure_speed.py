@@ -2,8 +2,8 @@
 
     python scripts/measure_speed.py [--device cuda] [--megapixels 1 12 50] [--precision fp16 fp32]
 
-A photograph with noise of sigma 25 over it, restored with the embedded weights as `baryir restore`
-does, files aside: the best of three, after one to warm up.
+A photograph with noise of sigma 25 over it, restored with the embedded weights as ``baryir
+restore`` does, files aside: the best of three, after one to warm up.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python scripts/measure_training.py DATA [--recipe small-rest] [--device cuda] [--workers 14]
 
 DATA is a folder like data/Train. For every size it prints patches a second of the network alone, on
-one batch again and again, and then those of the loader alone; with `--parts profile` what the
+one batch again and again, and then those of the loader alone; with ``--parts profile`` what the
 network's time goes into.
 """
 

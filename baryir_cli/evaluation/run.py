@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from baryir_cli.benches.degrade import Pixels
@@ -17,9 +15,7 @@ from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
 from baryir_cli.evaluation.results import ImageScores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
-
-WORKERS = min(4, os.cpu_count() or 1)
-"""Images that are decoded ahead, and as many that wait for their scores."""
+from baryir_cli.overlap import overlap
 
 Progress = Callable[[str], None]
 """Told of every image that is done, and what was wrong with it."""
@@ -102,29 +98,25 @@ class Evaluator:
         self, found: FoundSet, scorers: Scorers
     ) -> Iterator[tuple[Item, Scored | UserError]]:
         """In order; the engine works in the caller's thread."""
-        waiting = deque(found.items)
-        decoding: deque[tuple[Item, Future[Prepared]]] = deque()
-        scoring: deque[tuple[Item, Future[Scored] | UserError]] = deque()
-        with _pool("decode") as decoders, _pool("score") as judges:
+
+        def restore(item: Item, future: Future[Prepared]) -> tuple[Item, Prepared | UserError]:
             try:
-                while waiting or decoding:
-                    while waiting and len(decoding) <= WORKERS:
-                        item = waiting.popleft()
-                        decoding.append((item, decoders.submit(self._prepare, found, item)))
-                    item, future = decoding.popleft()
-                    try:
-                        prepared = future.result()
-                        pixels, scores = self._restore(prepared)
-                    except UserError as error:
-                        scoring.append((item, error))
-                    else:
-                        prepared = replace(prepared, restored=pixels, scores=scores)
-                        scoring.append((item, judges.submit(self._score, found, prepared, scorers)))
-                    yield from _finished(scoring, WORKERS)
-                yield from _finished(scoring, 0)
-            finally:
-                decoders.shutdown(wait=False, cancel_futures=True)
-                judges.shutdown(wait=True, cancel_futures=True)
+                prepared = future.result()
+                pixels, scores = self._restore(prepared)
+            except UserError as error:
+                return item, error
+            return item, replace(prepared, restored=pixels, scores=scores)
+
+        def score(worked: tuple[Item, Prepared | UserError]) -> tuple[Item, Scored | UserError]:
+            item, prepared = worked
+            if isinstance(prepared, UserError):
+                return item, prepared
+            try:
+                return item, self._score(found, prepared, scorers)
+            except UserError as error:
+                return item, error
+
+        return overlap(found.items, lambda item: self._prepare(found, item), restore, score)
 
     def _prepare(self, found: FoundSet, item: Item) -> Prepared:
         loaded = load(item, found.degradation)
@@ -180,25 +172,3 @@ def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p:
     )
     if both != known:
         journal.save_scores(group, both)
-
-
-def _finished(
-    scoring: deque[tuple[Item, Future[Scored] | UserError]], at_most: int
-) -> Iterator[tuple[Item, Scored | UserError]]:
-    """Outcomes in order, waiting while more than ``at_most`` are on their way."""
-    while scoring:
-        item, future = scoring[0]
-        if isinstance(future, Future) and len(scoring) <= at_most and not future.done():
-            return
-        scoring.popleft()
-        if not isinstance(future, Future):
-            yield item, future
-            continue
-        try:
-            yield item, future.result()
-        except UserError as error:
-            yield item, error
-
-
-def _pool(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(WORKERS, thread_name_prefix=name)

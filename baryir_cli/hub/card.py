@@ -15,7 +15,7 @@ from models.weights import Weights
 
 MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
 TAG = "baryir"
-"""By which `weights list --hub` finds repositories."""
+"""By which ``weights list --hub`` finds repositories."""
 _LICENCES = {
     *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0"),
     *("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "gpl-3.0", "lgpl-3.0", "mit", "mpl-2.0", "openrail"),

@@ -10,7 +10,7 @@ from models.files import replacing
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a crash leaves the file as it was, or whole.
+    """Writes ``data`` to ``path`` so that a crash leaves the file as it was, or whole.
 
     Makes missing parent folders. A symbolic link is written through, and so is what is no file, as
     /dev/null. Raises ImageError with the system's reason; nothing is left behind then, nor after

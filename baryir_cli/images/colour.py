@@ -15,14 +15,14 @@ _INVERSE = {6: 8, 8: 6}
 
 
 def bands(height: int, width: int) -> Iterator[slice]:
-    """Slices of rows that cover `height`, about a megapixel each."""
+    """Slices of rows that cover ``height``, about a megapixel each."""
     step = max(1, _BAND_PIXELS // max(width, 1))
     for start in range(0, height, step):
         yield slice(start, min(start + step, height))
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of (H, W, ...) turned as EXIF `orientation` (1 to 8) asks for."""
+    """A view of ``(H, W, ...)`` turned as EXIF ``orientation`` (1 to 8) asks for."""
     if orientation >= 5:
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -33,12 +33,12 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def as_stored(array: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of an upright (H, W, ...) as the file stores it: the inverse of `upright`."""
+    """A view of an upright ``(H, W, ...)`` as the file stores it: the inverse of ``upright``."""
     return upright(array, _INVERSE.get(orientation, orientation))
 
 
 def grey_of(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) to (H, W), the rounded mean of the channels; replicated grey comes back exactly."""
+    """``(H, W, 3)`` to ``(H, W)``: the rounded mean of the channels, so replicated grey exactly."""
     grey = np.empty(pixels.shape[:2], pixels.dtype)
     for rows in bands(*grey.shape):
         grey[rows] = (pixels[rows].sum(axis=2, dtype=np.uint32) + 1) // 3
@@ -54,7 +54,7 @@ def eight_bits(array: np.ndarray) -> np.ndarray:
 
 
 def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W, 3) laid over white by (H, W) `alpha`, both uint8 or both uint16."""
+    """``(H, W, 3)`` laid over white by ``(H, W)`` ``alpha``, both uint8 or both uint16."""
     top = int(np.iinfo(pixels.dtype).max)
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
@@ -64,7 +64,7 @@ def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W, 3) that was multiplied by (H, W) `alpha`, divided by it; 0 where alpha is 0."""
+    """``(H, W, 3)`` that was multiplied by ``(H, W)`` alpha, divided by it; 0 where alpha is 0."""
     top = int(np.iinfo(pixels.dtype).max)
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
@@ -100,7 +100,7 @@ def cmyk_transforms(icc: bytes | None) -> CmykTransforms | None:
 
 
 def cmyk_of(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
-    """sRGB (H, W, 3) uint8 to (H, W, 4) ink amounts, by the profile or else by arithmetic."""
+    """sRGB ``(H, W, 3)`` uint8 to ``(H, W, 4)`` inks, by the profile or else by arithmetic."""
     transforms = cmyk_transforms(icc)
     out = np.empty((*pixels.shape[:2], 4), np.uint8)
     for rows in bands(*pixels.shape[:2]):
@@ -121,7 +121,7 @@ def _plain_cmyk(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A palette image: indices (H, W) uint8, colours (N, 3) uint8, and each colour's alpha (N,)."""
+    """A palette image: indices ``(H, W)``, colours ``(N, 3)`` and their alpha ``(N,)``, all uint8."""
 
     indices: np.ndarray
     colours: np.ndarray
@@ -129,9 +129,9 @@ class Indexed:
 
 
 def indexed(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
-    """The 256 colours that suit (H, W, 3) uint8 best, without dithering.
+    """The 256 colours that suit ``(H, W, 3)`` uint8 best, without dithering.
 
-    Alpha (H, W) is kept exactly: each of its levels gets a share of the palette.
+    Alpha ``(H, W)`` is kept exactly: each of its levels gets a share of the palette.
     """
     if alpha is None:
         return Indexed(*_quantised(pixels, 256), None)
@@ -160,7 +160,7 @@ def _shares(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (H, W) uint8 and palette (N, 3), N <= `colours`; exact where there are that few."""
+    """Indices ``(H, W)`` and palette ``(N, 3)``, at most ``colours``; exact where that suffices."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     few = image.getcolors(colours)
     if few is not None:

@@ -109,7 +109,7 @@ class _Reader:
         return struct.unpack(layout, self.bytes_at(offset, struct.calcsize(layout)))
 
     def entries(self, offset: int) -> list[_Entry]:
-        """The entries of the directory at `offset`."""
+        """The entries of the directory at ``offset``."""
         head, size, row = (8, 20, "HHQ") if self.big else (2, 12, "HHI")
         total = self.unpack("Q" if self.big else "H", offset)[0]
         if total > _MOST_TAGS:
@@ -129,7 +129,7 @@ class _Reader:
         return found
 
     def link(self, offset: int) -> int:
-        """Where the directory at `offset` says where the next one is."""
+        """Where the directory at ``offset`` says where the next one is."""
         head, size = (8, 20) if self.big else (2, 12)
         return offset + head + self.unpack("Q" if self.big else "H", offset)[0] * size
 
@@ -152,13 +152,13 @@ class _Reader:
         return Value(entry.kind, entry.count, data)
 
     def _complain(self, message: str) -> None:
-        """Log the first of what may be thousands of complaints."""
+        """Logs the first of what may be thousands of complaints."""
         if not self.complained:
             _log.warning(message)
         self.complained = True
 
     def directory(self, offset: int, wanted: Container[int] | None, depth: int = 0) -> Directory:
-        """The tags at `offset` that are `wanted` (None: all); damaged ones are left out."""
+        """The tags at ``offset`` that are ``wanted`` (None: all); damaged ones are left out."""
         self.followed.add(offset)
         found: Directory = {}
         entries = self.entries(offset)
@@ -197,10 +197,10 @@ def read_directories(
 ) -> list[Directory]:
     """The chain of directories of a TIFF stream.
 
-    The first one comes with the tags that are `wanted` (None: all), the others with those that
-    are `wanted_later`; EXIF, GPS and interoperability directories come nested. Raises ValueError
+    The first one comes with the tags that are ``wanted`` (None: all), the others with those that
+    are ``wanted_later``; EXIF, GPS and interoperability directories come nested. Raises ValueError
     for a stream that is no TIFF, is cut off, links its directories in a circle, or holds too much;
-    without `overlap` also if values share bytes, for the sake of decoders that read every tag.
+    without ``overlap`` also if values share bytes, for the sake of decoders that read every tag.
     """
     reader = _Reader(stream, overlap=overlap)
     found: list[Directory] = []
@@ -216,7 +216,7 @@ def read_directories(
 
 
 def serialise(directory: Directory, start: int) -> bytes:
-    """A directory and its values as little-endian TIFF, to lie at the even offset `start`."""
+    """A directory and its values as little-endian TIFF, to lie at the even offset ``start``."""
     heap_at = start + 2 + 12 * len(directory) + 4
     table, heap = bytearray(struct.pack("<H", len(directory))), bytearray()
     for tag in sorted(directory):
@@ -254,7 +254,7 @@ def exif_orientation(exif: bytes | None) -> int | None:
 
 
 def upright_exif(exif: bytes, width: int, height: int) -> bytes:
-    """An EXIF block for the upright, restored image of `width` x `height`.
+    """An EXIF block for the upright, restored image of ``width`` x ``height``.
 
     Patched in place, since maker notes hold offsets that break when a block is written anew:
     orientation becomes 1, sizes are set, the thumbnail (of the image before) is cut out. A block
@@ -286,7 +286,7 @@ def unturned(data: bytes) -> bytes:
 def _patch(
     block: bytearray, reader: _Reader, entries: list[_Entry], numbers: dict[int, int]
 ) -> None:
-    """Overwrite single SHORT or LONG values of `entries` in `block`."""
+    """Overwrites single SHORT or LONG values of ``entries`` in ``block``."""
     for entry in entries:
         if entry.tag in numbers and entry.count == 1 and entry.kind in (SHORT, LONG):
             number = numbers[entry.tag]
@@ -296,7 +296,7 @@ def _patch(
 
 
 def _cut_thumbnail(block: bytearray, reader: _Reader, link: int) -> None:
-    """Unlink the second directory, at `link`, and blank (at the end: remove) its thumbnail."""
+    """Unlinks the second directory, at ``link``, and blanks (at the end: removes) its thumbnail."""
     second = reader.pointer(link)
     if not second:
         return

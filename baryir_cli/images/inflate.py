@@ -14,7 +14,7 @@ _BLOCK = 1 << 20
 class Meter:
     """Counts the bytes that deflated data make, in pieces, without keeping them.
 
-    Stops at the first byte above `most`.
+    Stops at the first byte above ``most``.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,7 +23,7 @@ class Meter:
         self._inflate = zlib.decompressobj()
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece; ValueError if it is damaged."""
+        """Takes the next piece; ValueError if it is damaged."""
         while piece and self.length <= self.most and not self._inflate.eof:
             try:
                 block = self._inflate.decompress(piece, min(_BLOCK, self.most + 1 - self.length))

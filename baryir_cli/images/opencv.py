@@ -9,9 +9,9 @@ import numpy as np
 
 
 def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour (H, W, 1 or 3) RGB and alpha (H, W) or None, as stored; ValueError if damaged.
+    """Colour ``(H, W, 1 or 3)`` RGB and alpha ``(H, W)`` or None, as stored; ValueError if damaged.
 
-    Decodes from memory: `cv2.imread` fails on non-ASCII names under Windows.
+    Decodes from memory: ``cv2.imread`` fails on non-ASCII names under Windows.
     """
     # Here, not above: few images need it.
     import cv2
@@ -30,7 +30,7 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _silence(cv2: ModuleType) -> None:
-    """Keep OpenCV from printing what it returns as an error anyway."""
+    """Keeps OpenCV from printing what it returns as an error anyway."""
     # OpenCV 5 has moved it.
     owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     owner.setLogLevel(0)

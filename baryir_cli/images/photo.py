@@ -54,7 +54,7 @@ class ImageError(UserError):
 
 @contextmanager
 def failures_as_image_errors(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into an ImageError of one line that begins with `what`."""
+    """Turns whatever goes wrong inside into an ImageError of one line that begins with ``what``."""
     try:
         yield
     except ImageError:
@@ -76,8 +76,8 @@ def format_of(path: Path) -> str | None:
 class Photo:
     """One photograph, upright, with what is needed to write it as it came in.
 
-    `pixels` are (H, W, 3) RGB, uint8 or uint16, full range; grey is replicated, palettes are
-    looked up, CMYK is turned into sRGB. `alpha` is (H, W) of the same dtype, or None.
+    ``pixels`` are ``(H, W, 3)`` RGB, uint8 or uint16, full range; grey is replicated, palettes are
+    looked up, CMYK is turned into sRGB. ``alpha`` is ``(H, W)`` of the same dtype, or None.
     """
 
     pixels: np.ndarray
@@ -102,7 +102,7 @@ class Photo:
 
 
 def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
-    """The same photograph with other `pixels`, of the same shape and dtype (ValueError if not)."""
+    """The photograph with other ``pixels``, of the same shape and dtype (ValueError if not)."""
     if pixels.shape != photo.pixels.shape or pixels.dtype != photo.pixels.dtype:
         raise ValueError(
             f"expected {photo.pixels.dtype} {photo.pixels.shape}, got {pixels.dtype} {pixels.shape}"

@@ -32,7 +32,7 @@ _LAYOUTS: dict[str, Layout] = {
 class _PillowLimit:
     """Pillow's own limit on sizes, which is global, lifted while large images are decoded.
 
-    Ours has been checked before; `users` counts the threads that need it lifted.
+    Ours has been checked before; ``users`` counts the threads that need it lifted.
     """
 
     def __init__(self) -> None:
@@ -63,12 +63,12 @@ _PILLOW_LIMIT = _PillowLimit()
 
 
 def unlimited(pixels: int) -> AbstractContextManager[None]:
-    """Inside, Pillow takes images of that many `pixels`, whatever its own limit."""
+    """Inside, Pillow takes images of that many ``pixels``, whatever its own limit."""
     return _PILLOW_LIMIT.lifted_for(pixels)
 
 
 def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB (H, W, 3) and alpha (H, W) or None, upright uint8, of a loaded Pillow image."""
+    """RGB ``(H, W, 3)`` and alpha ``(H, W)`` or None, upright uint8, of a loaded Pillow image."""
     transforms = cmyk_transforms(image.info.get("icc_profile")) if image.mode == "CMYK" else None
     mode = _target_mode(image)
     width, height = image.size
@@ -110,7 +110,7 @@ def _target_mode(image: Image.Image) -> str:
 def planes_of(
     colour: np.ndarray, alpha: np.ndarray | None, orientation: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB (H, W, 3) and alpha, upright, of colour (H, W, 1 or 3) and alpha as stored."""
+    """RGB ``(H, W, 3)`` and alpha, upright, of colour ``(H, W, 1 or 3)`` and alpha as stored."""
     height, width = colour.shape[:2]
     shape = (width, height) if orientation >= 5 else (height, width)
     pixels = np.empty((*shape, 3), colour.dtype)

@@ -125,7 +125,7 @@ class PngFile:
 def scan(stream: BinaryIO) -> PngFile:
     """Header and metadata of a PNG; ValueError if it does not begin with a valid header.
 
-    Stops in silence where the file is cut off: `bare` is what reports that.
+    Stops in silence where the file is cut off: ``bare`` is what reports that.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
@@ -219,7 +219,7 @@ def _checksum(kind: bytes, data: bytes) -> bytes:
 
 
 def with_chunks(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A PNG with (type, data) `chunks` put right behind its header."""
+    """A PNG with (type, data) ``chunks`` put right behind its header."""
     return b"".join([png[:33], *(_chunk(kind, data) for kind, data in chunks), png[33:]])
 
 
@@ -255,7 +255,7 @@ def encode_sixteen(
 ) -> bytes:
     """A 16-bit PNG of 1 (grey) to 4 (RGB, alpha) channels, without metadata.
 
-    `samples` gives (h, width, channels) uint16 for a slice of rows.
+    ``samples`` gives (h, width, channels) uint16 for a slice of rows.
     """
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     parts = [SIGNATURE]
@@ -276,7 +276,7 @@ def encode_sixteen(
 def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
     """Rows (h, bytes) as PNG filters them: each by its left or its upper neighbour.
 
-    `above` (1, bytes) is the row before; `pixel` the bytes of one pixel. The filter with the
+    ``above`` (1, bytes) is the row before; ``pixel`` the bytes of one pixel. The filter with the
     smaller differences is taken, as the PNG specification advises.
     """
     up = rows - np.concatenate([above, rows[:-1]])

@@ -42,11 +42,11 @@ _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64
 
 
 def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
-    """Decode a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
+    """Decodes a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
 
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
     several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
-    pipe, unreadable, empty, another format, damaged or cut off, more than `max_megapixels` (seen
+    pipe, unreadable, empty, another format, damaged or cut off, more than ``max_megapixels`` (seen
     before decoding), several frames or pages, a TIFF's thumbnail before its image, a channel that
     is no transparency, 32-bit or floating point samples.
     """
@@ -92,7 +92,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
 
 
 def _check_size(width: int, height: int, limit: float) -> None:
-    """ImageError for an image without pixels or with more than `limit`."""
+    """ImageError for an image without pixels or with more than ``limit``."""
     if width < 1 or height < 1:
         raise ImageError(f"announces an impossible size of {width} x {height} pixels")
     if width * height > limit:

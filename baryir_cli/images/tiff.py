@@ -52,7 +52,7 @@ _LARGEST_MARGIN = 64 << 20
 class TiffFile:
     """A TIFF's first directory and the number of its pages, undecoded.
 
-    `reduced` is one whose first directory is a small copy of an image that comes later.
+    ``reduced`` is one whose first directory is a small copy of an image that comes later.
     """
 
     tags: Directory
@@ -159,7 +159,7 @@ def scan(stream: BinaryIO) -> TiffFile:
 
 
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour (H, W, 1 or 3) and alpha (H, W) or None, both uint16, as stored.
+    """Colour ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None, both uint16, as stored.
 
     Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing, or
     would read it wrongly.
@@ -186,7 +186,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
 
 
 def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
-    """Samples, channels last; None for a compression that tifffile leaves to `imagecodecs`."""
+    """Samples, channels last; None for a compression that tifffile leaves to ``imagecodecs``."""
     # Here, not above: few images need it.
     import tifffile
 
@@ -221,7 +221,7 @@ def _check_segments(page: tifffile.TiffPage) -> None:
 
 @dataclass
 class Samples:
-    """What a TIFF is to hold; `rows` gives (h, W, channels) uint8 or uint16, or packed bits."""
+    """What a TIFF is to hold; ``rows`` gives (h, W, channels) uint8 or uint16, or packed bits."""
 
     width: int
     height: int
@@ -242,13 +242,13 @@ def plain(
     rows: Callable[[slice], np.ndarray],
     alpha: bool,
 ) -> Samples:
-    """Grey, RGB or CMYK of 8 or 16 `bits`, the last of its `channels` alpha if it says so."""
+    """Grey, RGB or CMYK of 8 or 16 ``bits``, the last of its ``channels`` alpha if it says so."""
     photometric = {1: _BLACK_IS_ZERO, 3: _RGB, 4: _SEPARATED}[channels - alpha]
     return Samples(width, height, channels, bits, photometric, rows, alpha)
 
 
 def bilevel(black_and_white: np.ndarray) -> Samples:
-    """(H, W) of booleans, True for white, at one bit a pixel."""
+    """``(H, W)`` of booleans, True for white, at one bit a pixel."""
     height, width = black_and_white.shape
     return Samples(
         width=width,
@@ -261,7 +261,7 @@ def bilevel(black_and_white: np.ndarray) -> Samples:
 
 
 def palette(indices: np.ndarray, colours: np.ndarray) -> Samples:
-    """Indices (H, W) uint8 into colours (N, 3) uint8."""
+    """Indices ``(H, W)`` uint8 into colours ``(N, 3)`` uint8."""
     height, width = indices.shape
     return Samples(
         width=width,
@@ -349,7 +349,7 @@ def _layout_tags(samples: Samples, predict: bool) -> Directory:
 
 
 def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Directory:
-    """An EXIF block's tags that a TIFF's own directory takes; `dpi` where they give none."""
+    """An EXIF block's tags that a TIFF's own directory takes; ``dpi`` where they give none."""
     tags: Directory = {}
     if exif:
         try:

@@ -46,7 +46,7 @@ _CAPABILITIES = {
 
 
 def encode_photo(photo: Photo, format: str | None = None, quality: int | None = None) -> bytes:
-    """The bytes of an image file: in `format` (a key of FORMATS), or None: as it came in.
+    """The bytes of an image file: in ``format`` (a key of FORMATS), or None: as it came in.
 
     Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (cut in the middle), CMYK,
     profile, EXIF, XMP and resolution are kept where the format can hold them. Else: alpha is laid
@@ -55,10 +55,10 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata. A profile
     of another colour space than what is written is left out.
 
-    `quality`, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
+    ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
     JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,
     TIFF and BMP are lossless. Safe to call from several threads. Raises ImageError for what the
-    format cannot hold at all, such as a WebP of 20,000 pixels a side; ValueError for a `format`
+    format cannot hold at all, such as a WebP of 20,000 pixels a side; ValueError for a ``format``
     that is none.
     """
     target = photo.format if format is None else format
@@ -106,13 +106,13 @@ def _pillow_image(photo: Photo) -> Image.Image:
 
 
 def cmyk_image(pixels: np.ndarray, icc: bytes | None) -> Image.Image:
-    """sRGB (H, W, 3) uint8 in the inks of a profile, as a Pillow image of mode CMYK."""
+    """sRGB ``(H, W, 3)`` uint8 in the inks of a profile, as a Pillow image of mode CMYK."""
     inks = colour.cmyk_of(pixels, icc)
     return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
 
 
 def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
-    """(H, W, 3) uint8 in the 256 colours that suit it best, as a Pillow image of mode P."""
+    """``(H, W, 3)`` uint8 in the 256 colours that suit it best, as a Pillow image of mode P."""
     found = colour.indexed(pixels, alpha)
     image = Image.fromarray(found.indices)
     image.putpalette(found.colours.tobytes())
@@ -122,7 +122,7 @@ def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
 
 
 def _white(photo: Photo) -> np.ndarray:
-    """(H, W) of booleans: where a 1-bit image is white."""
+    """``(H, W)`` of booleans: where a 1-bit image is white."""
     return colour.grey_of(photo.pixels) >= 128
 
 

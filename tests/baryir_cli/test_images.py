@@ -890,7 +890,7 @@ def test_cut_off_sixteen_bit_files_are_refused(
 
 
 def shallow_png(rows: int = 20, *chunks: tuple[bytes, bytes], extra: bytes = b"") -> bytes:
-    """An 8-bit PNG that announces 30 x 20 pixels and holds that many `rows`."""
+    """An 8-bit PNG that announces 30 x 20 pixels and holds that many ``rows``."""
     header = struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0)
     raw = b"".join(b"\0" + row.tobytes() for row in noise(20, 30)[:rows]) + extra
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
@@ -946,7 +946,7 @@ def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str
 
 
 def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
-    """A grey (H, W) PNG in the seven passes of Adam7, its last `short` bytes missing."""
+    """A grey (H, W) PNG in the seven passes of Adam7, its last ``short`` bytes missing."""
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
     raw = b""
     for left, top, across, down in [*passes, (0, 1, 1, 2)]:
@@ -987,7 +987,7 @@ def test_damaged_sixteen_bit_pngs_print_nothing(capfd: pytest.CaptureFixture[str
 
 
 def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
-    """A little-endian TIFF: `body` from byte 8 on, then a directory of (type, count, value)."""
+    """A little-endian TIFF: ``body`` from byte 8 on, then a directory of (type, count, value)."""
     body += bytes(len(body) % 2)
     directory = b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
     head = struct.pack("<2sHI", b"II", 42, 8 + len(body))
@@ -995,14 +995,14 @@ def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
 
 
 def small_tiff(body: bytes, pixels_at: int, bits: int = 8, **more: tuple[int, int, int]) -> bytes:
-    """A grey TIFF of 8 x 8 in one strip at `pixels_at`; `more` are further tags, as t34665=..."""
+    """A grey TIFF of 8 x 8 in a strip at ``pixels_at``; ``more`` are further tags, as t34665=..."""
     tags = {256: (3, 1, 8), 257: (3, 1, 8), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
     tags |= {273: (4, 1, pixels_at), 277: (3, 1, 1), 278: (3, 1, 8), 279: (4, 1, 64)}
     return tiff_of(tags | {int(name[1:]): value for name, value in more.items()}, body)
 
 
 def directory_of(tags: int, kind: int, count: int, value: int, tag: int | None = None) -> bytes:
-    """A directory of as many `tags`, all alike: numbered from 1000 on, or all the same `tag`."""
+    """A directory of so many ``tags``, all alike: numbered from 1000, or all the same ``tag``."""
     rows = (struct.pack("<HHII", tag or 1000 + k, kind, count, value) for k in range(tags))
     return struct.pack("<H", tags) + b"".join(rows) + bytes(4)
 
