@@ -75,16 +75,18 @@ class Restorer:
         """Restores one image and returns the same kind.
 
         Args:
-            image: a Pillow image of mode 1, L, LA, P, RGB, RGBA, CMYK, YCbCr or I;16 (a
-                transparent colour becomes an alpha channel); an array ``(H, W)``, ``(H, W, 3)`` or
-                ``(H, W, 4)``, uint8, uint16 or floating in [0, 1]; or a tensor ``(C, H, W)`` or
-                ``(N, C, H, W)`` with C of 1 or 3, uint8 or floating in [0, 1]. Alpha passes
-                through unchanged.
+            image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr or I;16 (PA,
+                and what has a transparent colour, comes back with an alpha channel); an array
+                ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
+                ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16 or floating in [0, 1], a
+                half beyond which is borne. Alpha passes through unchanged.
             strength: share of the correction that is applied, 0 to 1.
 
         Raises:
             TypeError: another kind of object.
             ValueError: another mode, shape or value type, or a strength out of range.
+            baryir_cli.errors.UserError: the network's answer is not finite, or memory does not
+                suffice.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")

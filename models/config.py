@@ -193,7 +193,9 @@ class NetworkConfig:
             raise ConfigError("a network's config must be a JSON object")
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ConfigError(f"unknown config field {_shown(unknown[0])}")
+            raise ConfigError(
+                f"unknown config field {_shown(unknown[0])}; there are {', '.join(sorted(known))}"
+            )
         return cls(**values)
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         plain, expected = alone(plainly, *asked)
         ours, result = alone(by_engine, *asked, options.precision)
         ratios.append(plain / ours)
-        psnr = scorer("psnr").score(result, expected)
+        psnr = scorer("psnr")(result, expected)
         print(f"plain {plain:.3f} s, engine {ours:.3f} s, {plain / ours:.2f} times", flush=True)
     print(f"{statistics.median(ratios):.2f} times as fast, {psnr:.1f} dB against the plain one")
 

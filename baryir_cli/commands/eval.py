@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 WHAT, REPORT = "What is measured", "Reports"
 _ENGINE = {"--weights", "--device", "--precision", "--tile", "--overlap"}
 TAKES: dict[str, set[str]] = {
-    "--bench": {"--sets", "--metrics", "--save", "--allow-missing", *_ENGINE},
+    "--bench": {"--data", "--sets", "--metrics", "--save", "--allow-missing", *_ENGINE},
     "--input": {"--metrics", "--save", "--allow-missing", *_ENGINE},
     "--restored": {"--metrics", "--save", "--allow-missing"},
     "--compare": {"--allow-missing"},
     "--complexity": {"--weights", "--device", "--precision"},
-    "--list": set(),
+    "--list": {"--data"},
 }
 """Which options mean something to what is asked for."""
+DATA = Path("data/test")
 
 
 def evaluate(
@@ -43,7 +44,7 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(help="Folder laid out as the reference's data/test.", rich_help_panel=WHAT),
-    ] = Path("data/test"),
+    ] = DATA,
     sets: Annotated[
         str,
         typer.Option(
@@ -154,6 +155,7 @@ def evaluate(
         "--complexity": complexity,
     }
     given = {
+        "--data": data != DATA,
         "--sets": bool(sets),
         "--metrics": bool(metrics),
         "--save": save is not None,

@@ -76,7 +76,8 @@ def train(
     weights: Annotated[
         Literal["proportion", "inverse", "uniform", "sampling"] | None,
         option(
-            "Barycenter weights l_k from the number of images (Table X). (paper: proportion)",
+            "Barycenter weights l_k from the number of images (Table X); those of a network are"
+            " --init. (paper: proportion)",
             OBJECTIVE,
             default="proportion",
         ),
@@ -116,7 +117,7 @@ def train(
     network: Annotated[
         list[str] | None,
         option(
-            "Fields of its configuration, those of docs/networks.md: map_blocks=4 width=32 ...",
+            "Fields of its configuration: map_blocks=4 width=32 ... (x=1 says which there are.)",
             NETWORK,
         ),
     ] = None,

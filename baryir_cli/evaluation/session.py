@@ -57,12 +57,13 @@ class Session:
         if self.bench is not None and suitable:
             self.passed_by = [found.label for found in self.sets if found not in suitable]
             self.sets = suitable
+        there = any(found.items for found in self.sets)
         problems = [problem for found in self.sets for problem in found.problems]
         if problems and not self.allow_missing:
             more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
             listed = "; ".join([*problems[:NAMED], *more])
-            raise UserError(f"{listed}; --allow-missing evaluates the rest")
-        if not any(found.items for found in self.sets):
+            raise UserError(f"{listed}{'; --allow-missing evaluates the rest' * there}")
+        if not there:
             raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
         for found in self.sets:
             metrics = self._metrics_of(found)

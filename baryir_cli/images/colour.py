@@ -121,7 +121,7 @@ def _plain_cmyk(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A palette image: indices ``(H, W)``, colours ``(N, 3)`` and their alpha ``(N,)``, all uint8."""
+    """A palette image: indices ``(H, W)``, colours ``(N, 3)``, their alpha ``(N,)``; uint8."""
 
     indices: np.ndarray
     colours: np.ndarray

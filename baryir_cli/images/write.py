@@ -52,7 +52,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     profile, EXIF, XMP and resolution are kept where the format can hold them. Else: alpha is laid
     over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
     WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
-    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata. A profile
+    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata but its
+    resolution. A profile
     of another colour space than what is written is left out.
 
     ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.

@@ -66,7 +66,8 @@ def scorer(name: str, device: str = "cpu", *, download: bool = True) -> ImageSco
         device: where the networks of LPIPS and FID run, as in ``--device``; the others use the CPU.
         download: whether weights that are not in the cache may be fetched.
 
-    A scorer raises MetricUnavailable for an image that is too small for its metric.
+    A scorer raises MetricUnavailable for an image that is too small for its metric, and ValueError
+    for a target of another size, one that is not there, or pixels that are not uint8.
 
     Raises:
         KeyError: no such metric.

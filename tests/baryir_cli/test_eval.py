@@ -633,6 +633,7 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--bench", "7d"], "use one of 3d, 5d"),
         (["--sets", "lol-v1", "--list"], "--sets does not go with --list"),
         (["--input", "none"], "no such folder"),
+        (["--input", ".", "--data", "test"], "--data does not go with --input"),
         (["--target", "."], "--input or --restored"),
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
