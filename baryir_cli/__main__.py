@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
+
+INTERRUPTED = b"baryir: interrupted\n"
 
 
 def leave_current_folder() -> None:
@@ -18,18 +22,28 @@ def leave_current_folder() -> None:
         sys.path[:] = [p for p in sys.path if p and Path(p).absolute() != here]
 
 
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt, or ends at once while PyTorch, which may swallow it, is imported."""
+    torch = sys.modules.get("torch")
+    if getattr(getattr(torch, "__spec__", None), "_initializing", False):
+        os.write(2, INTERRUPTED)
+        os._exit(130)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Runs the tool and leaves with its exit code."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        # As Ctrl-C: temporary files are removed, and the command says how to go on.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM as Ctrl-C: temporary files are removed, and the command says how to go on.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, interrupt)
     try:
         leave_current_folder()
         from baryir_cli.app import run
 
         code = run()
     except KeyboardInterrupt:  # while Python was still importing
-        sys.stderr.write("baryir: interrupted\n")
+        sys.stderr.write(INTERRUPTED.decode())
         code = 130
     sys.exit(code)
 

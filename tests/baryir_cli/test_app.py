@@ -134,6 +134,22 @@ def test_an_empty_argument_is_not_the_current_folder(
     assert os.listdir() == ["a.png"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_that_an_import_swallows(tmp_path: Path) -> None:
+    package = tmp_path / "packages" / "torch"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import signal\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n    pass\n"
+    )
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    asked = ("-m", "baryir_cli", "restore", "a.png", "b.png")
+    done = python(*asked, cwd=tmp_path, PYTHONPATH=str(package.parent))
+    assert (done.returncode, done.stderr) == (130, "baryir: interrupted\n")
+    assert not (tmp_path / "b.png").exists()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs the children's processor time")
 def test_help_starts_at_once(tmp_path: Path) -> None:
     import resource
