@@ -23,7 +23,7 @@ def leave_current_folder() -> None:
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Raises KeyboardInterrupt, or ends at once while PyTorch, which may swallow it, is imported."""
+    """Raises KeyboardInterrupt; ends at once while PyTorch, which may swallow it, is imported."""
     torch = sys.modules.get("torch")
     if getattr(getattr(torch, "__spec__", None), "_initializing", False):
         os.write(2, INTERRUPTED)
