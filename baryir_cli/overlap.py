@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -39,7 +40,7 @@ def overlap(
     with _pool("prepare") as before, _pool("finish") as behind:
         try:
             while True:
-                while len(prepared) <= ahead() and (item := next(waiting, None)) is not None:
+                for item in islice(waiting, max(0, ahead() + 1 - len(prepared))):
                     prepared.append((item, before.submit(prepare, item)))
                 if not prepared:
                     break

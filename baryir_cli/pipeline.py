@@ -106,7 +106,7 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
     """
     ahead = 1
 
-    def do(source: tuple[Job, Path | bytes], future: Future[Read]) -> _Worked:
+    def do(source: tuple[Job, list[Path | bytes]], future: Future[Read]) -> _Worked:
         nonlocal ahead
         worked = _do(source[0], future, work, progress)
         if worked.changed is not None:
@@ -114,8 +114,9 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
         return worked
 
     yield from overlap(
-        ((job, _data(job)) for job in jobs),
-        lambda source: _read(source[1], options.max_megapixels),
+        ((job, [_data(job)]) for job in jobs),
+        # Popped, for what came from standard input to be free once it is decoded.
+        lambda source: _read(source[1].pop(), options.max_megapixels),
         do,
         lambda worked: _written(worked, options),
         lambda: ahead,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -27,19 +26,34 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         typed = list(args)
-        if any(re.fullmatch("(--[^=]*=)?", arg) for arg in args):
-            # As a path it would be the current folder.
-            raise UsageError(
-                "an argument is empty, perhaps a variable that is not set; the current folder is ."
-            )
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except typer.BadParameter:
             self._check_last_argument(ctx, typed)
             raise
         except USAGE_ERROR as error:
             error.ctx = ctx  # type: ignore[attr-defined]
             raise
+        if not ctx.resilient_parsing:  # as it is when a shell completes a word
+            self._check_empty(ctx, typed)
+        return rest
+
+    def _check_empty(self, ctx: Any, typed: list[str]) -> None:
+        """Refuses a value that is empty: as a path it would be the current folder.
+
+        Raises:
+            UsageError: naming the parameter, if not by default it is empty.
+        """
+        values, _, _ = self.make_parser(ctx).parse_args(args=typed)
+        for param in self.params:
+            given = values.get(param.name)
+            if param.default != "" and "" in (
+                given if isinstance(given, list | tuple) else [given]
+            ):
+                name = param.opts[0] if param.param_type_name == "option" else param.metavar
+                raise UsageError(
+                    f"{name} is empty, perhaps a variable that is not set; the current folder is ."
+                )
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
         """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""

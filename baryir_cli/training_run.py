@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +63,7 @@ def conduct(request: Request) -> None:
     keep_freed_memory()
     try:
         device = resolve_device(local_device(request.device))
-        with team(device) as together:
+        with team(device) as together, _silent_unless(together.leads):
             _conduct(request, str(device), together)
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; {_left(request.out)}") from None
@@ -80,6 +81,17 @@ def conduct(request: Request) -> None:
         else:
             raise
         raise UserError(f"{problem}; {_left(request.out)}") from None
+
+
+@contextmanager
+def _silent_unless(leads: bool) -> Iterator[None]:
+    """Lets the leading process tell of an interruption, and the others end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if leads:
+            raise
+        raise SystemExit(ExitCode.INTERRUPTED) from None
 
 
 def _left(out: Path) -> str:
@@ -149,10 +161,7 @@ def _follow(
     rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
     if not trainer.team.leads:
         with patience() as stop:
-            try:
-                train(trainer, sources, None, run, rhythm, stop=stop)
-            except KeyboardInterrupt:  # of which the leading process tells
-                raise SystemExit(ExitCode.INTERRUPTED) from None
+            train(trainer, sources, None, run, rhythm, stop=stop)
         return
     console = messages()
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
@@ -161,7 +170,9 @@ def _follow(
         watch = _both(watch, _tensorboard(run.path))
     if validation:
         display.skip(validation.skipped)
-    held = patience(lambda: console.print("stopping after this step; again: at once"))
+    # The others of a team may have ended, and then there is no such step.
+    said = "stopping after this step; again: at once" if trainer.team.size == 1 else "asked to stop"
+    held = patience(lambda: console.print(said))
     with display, held as stop:
         train(trainer, sources, validation, run, rhythm, watch, stop)
     if display.skipped:

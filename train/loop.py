@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -102,10 +103,13 @@ def train(
                         curves.draw(run.entries(), run.path / "curves.png")
                     watch(trainer.step, entry)
             if trainer.team.any(stop()):
-                if not trainer.is_finite():
-                    raise _diverged(trainer, run)
-                if leads and not at_checkpoint:
-                    checkpoint.save(run.path, trainer, rhythm.keep)
+                if not at_checkpoint:
+                    if not trainer.is_finite():
+                        raise _diverged(trainer, run)
+                    if leads:
+                        checkpoint.save(run.path, trainer, rhythm.keep)
+                # Who ends first has torchrun end the others.
+                trainer.team.wait()
                 raise KeyboardInterrupt
 
 
@@ -163,9 +167,12 @@ def patches_of(
 
 
 def _leave_signals_to_the_owner(_: int) -> None:
-    """What ends a run reaches the workers too, whose patches the step under way may still need."""
+    """What ends a run reaches its group of processes, whose patches a last step may still need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # By this their owner ends those that hang, and by nothing else.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
 
 
 def _diverged(trainer: Trainer, run: Run) -> DivergedError:

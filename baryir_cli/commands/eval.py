@@ -33,7 +33,6 @@ TAKES: dict[str, set[str]] = {
     "--list": {"--data"},
 }
 """Which options mean something to what is asked for."""
-DATA = Path("data/test")
 
 
 def evaluate(
@@ -42,9 +41,13 @@ def evaluate(
         typer.Option(help="3d, 5d, ood, levels, real or mixed.", rich_help_panel=WHAT),
     ] = None,
     data: Annotated[
-        Path,
-        typer.Option(help="Folder laid out as the reference's data/test.", rich_help_panel=WHAT),
-    ] = DATA,
+        Path | None,
+        typer.Option(
+            help="Folder laid out as the reference's data/test.  \\[default: data/test]",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     sets: Annotated[
         str,
         typer.Option(
@@ -155,7 +158,7 @@ def evaluate(
         "--complexity": complexity,
     }
     given = {
-        "--data": data != DATA,
+        "--data": data is not None,
         "--sets": bool(sets),
         "--metrics": bool(metrics),
         "--save": save is not None,
@@ -167,6 +170,7 @@ def evaluate(
         "--overlap": overlap is not None,
     }
     _check_options(modes, given)
+    data = data or Path("data/test")
 
     from baryir_cli.evaluation.files import ReportFiles
 

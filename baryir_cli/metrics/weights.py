@@ -37,7 +37,7 @@ from baryir_cli.metrics.store import (
 )
 
 State = dict[str, NDArray[np.float32]]
-"""Tensors by the name of :data:`ALEXNET`` or :data:``INCEPTION`."""
+"""Tensors by the name of :data:`ALEXNET` or :data:`INCEPTION`."""
 
 
 _Open = Callable[[PublicFile], AbstractContextManager[BinaryIO]]

@@ -108,13 +108,13 @@ def test_help_imports_no_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "name"),
     [
-        ["restore", ".", ""],
-        ["degrade", "", ".", "--type", "noise", "--in-place"],
-        ["train", "--sources", "denoise", "--clean", ""],
-        ["train", "--clean", ".", "--out="],
-        ["eval", "--input", "", "--target", "."],
+        (["restore", ".", ""], "OUTPUT"),
+        (["degrade", "", ".", "--type", "noise", "--in-place"], "INPUT"),
+        (["train", "--sources", "denoise", "--clean", "", "."], "--clean"),
+        (["train", "--clean", ".", "--out="], "--out"),
+        (["eval", "--input", "", "--target", "."], "--input"),
     ],
 )
 def test_an_empty_argument_is_not_the_current_folder(
@@ -123,15 +123,31 @@ def test_an_empty_argument_is_not_the_current_folder(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
     arguments: list[str],
+    name: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (8, 8)).save("a.png")
     before = Path("a.png").read_bytes()
     assert baryir(*arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "an argument is empty, perhaps a variable that is not set" in line
+    assert line.startswith(f"baryir: {name} is empty, perhaps a variable that is not set")
     assert Path("a.png").read_bytes() == before
     assert os.listdir() == ["a.png"]
+
+
+def test_an_empty_suffix_is_none(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("--x=", "PNG")
+    assert baryir("degrade", "--type", "noise", "--suffix", "", "--", "--x=", "out/") == 0
+    assert os.listdir("out") == ["--x=.png"]
+
+
+def test_a_word_behind_an_empty_one_is_completed(tmp_path: Path) -> None:
+    words = {"COMP_WORDS": 'baryir restore "" --d', "COMP_CWORD": "3"}
+    done = python("-m", "baryir_cli", cwd=tmp_path, _BARYIR_COMPLETE="complete_bash", **words)
+    assert "--device" in done.stdout.split()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
