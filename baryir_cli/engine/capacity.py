@@ -14,6 +14,8 @@ LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 384 << 20
 """Bytes that a forward pass may take on a CPU, however much is free."""
+CPU_TILE = 256
+"""Side of a tile for which it may take more: smaller ones would mostly be overlap."""
 GPU_SHARE = 0.7
 """Share of a GPU's free memory that a forward pass may take."""
 
@@ -43,7 +45,7 @@ class Capacity:
         free = free_memory(self.device)
         if self.device.type == "cuda":
             return int(free * GPU_SHARE)
-        return min(CPU_BUDGET, free // 3)
+        return min(max(CPU_BUDGET, self.pixel_bytes * CPU_TILE**2), free // 3)
 
     @property
     def pixel_bytes(self) -> int:

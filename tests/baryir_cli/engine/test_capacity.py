@@ -29,6 +29,13 @@ def test_a_tile_fills_the_budget_and_no_more(free: dict[str, int]) -> None:
     assert small.pixel_bytes * small.largest_tile() ** 2 <= 100 << 20
 
 
+def test_a_large_network_is_not_cut_into_overlaps(free: dict[str, int]) -> None:
+    official = Capacity(preset("official"), CPU, "fp32")
+    assert official.largest_tile() == 256
+    free["cpu"] = 900 << 20
+    assert official.pixel_bytes * official.largest_tile() ** 2 <= 300 << 20
+
+
 def test_half_precision_takes_larger_tiles(free: dict[str, int]) -> None:
     sides = [Capacity(preset("small"), CPU, p).largest_tile() for p in ("fp32", "bf16")]
     assert sides[0] < sides[1]
