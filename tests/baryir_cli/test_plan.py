@@ -32,6 +32,15 @@ def test_folder_takes_its_images_only(tree: Path) -> None:
     assert names(jobs, tree) == [("in/a.jpg", "out/a.jpg"), ("in/b.png", "out/b.png")]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(
+        UsageError, match="a.png: neither a file nor a folder; what comes by a pipe"
+    ):
+        plan([tmp_path / "a.png"], tmp_path / "out.png", Naming())
+
+
 def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
     for name in ["x.HEIC", "y.heic", "a.NEF", "sub/z.nef"]:
         (tree / "in" / name).touch()
