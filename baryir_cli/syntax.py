@@ -51,9 +51,7 @@ class Command(TyperCommand):
                 given if isinstance(given, list | tuple) else [given]
             ):
                 name = param.opts[0] if param.param_type_name == "option" else param.metavar
-                raise UsageError(
-                    f"{name} is empty, perhaps a variable that is not set; the current folder is ."
-                )
+                raise UsageError(f"{name} is empty, perhaps a variable that is not set")
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
         """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""

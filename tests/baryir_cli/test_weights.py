@@ -166,7 +166,7 @@ def test_verify_runs_the_network(
     assert "ok  values" in said.out
 
 
-@pytest.mark.parametrize("reference", ["nothing", "~nobody-of-that-name/x", "/dev/zero", ""])
+@pytest.mark.parametrize("reference", ["nothing", "~nobody-of-that-name/x", "/dev/zero"])
 def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert baryir("weights", "info", reference) == 2
     (line,) = capsys.readouterr().err.splitlines()
