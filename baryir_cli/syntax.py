@@ -47,10 +47,11 @@ class Command(TyperCommand):
         values, _, _ = self.make_parser(ctx).parse_args(args=typed)
         for param in self.params:
             given = values.get(param.name)
-            if param.default != "" and "" in (
-                given if isinstance(given, list | tuple) else [given]
-            ):
-                name = param.opts[0] if param.param_type_name == "option" else param.metavar
+            several = given if isinstance(given, list | tuple) else [given]
+            if "" in several and param.default != "":
+                name = param.metavar or param.name
+                if param.param_type_name == "option":
+                    name = param.opts[0]
                 raise UsageError(f"{name} is empty, perhaps a variable that is not set")
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
