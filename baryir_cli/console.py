@@ -51,10 +51,16 @@ def shown(path: Path) -> str:
     return printable(path)
 
 
+def label_column(width: int | None = None) -> TextColumn:
+    """What a bar is about, cut to a width; names in it are no markup."""
+    column = Column(max_width=width, no_wrap=True, overflow="ellipsis")
+    return TextColumn("{task.description}", markup=False, table_column=column)
+
+
 def transfer_bar(console: Console) -> Progress:
     """A bar for files on their way here, on a terminal only."""
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        label_column(),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -142,11 +148,7 @@ class Display(BarDisplay):
         self.live = console.is_terminal and not console.is_dumb_terminal and not quiet
         self.tally = Tally()
         self.bar = Progress(
-            TextColumn(
-                "{task.description}",
-                markup=False,
-                table_column=Column(max_width=24, no_wrap=True, overflow="ellipsis"),
-            ),
+            label_column(24),
             BarColumn(),
             MofNCompleteColumn(),
             TaskProgressColumn(),

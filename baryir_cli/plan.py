@@ -169,13 +169,13 @@ def _names_a_file(output: Path, naming: Naming) -> bool:
 
 
 def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
-    if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"{path}: neither a file nor a folder; what comes by a pipe is read as -")
-    if not path.is_dir():
+    if path.is_file():
         yield _Found(path, Path(), path.absolute().parent.name)
         return
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        raise UsageError(f"{path}: neither a file nor a folder; what comes by a pipe is read as -")
     origin = path.absolute().name
     unreadable: list[OSError] = []
     for parent, folders, names in os.walk(path, onerror=unreadable.append):

@@ -44,23 +44,26 @@ class Command(TyperCommand):
         Raises:
             UsageError: naming the parameter, if not by default it is empty.
         """
-        values, _, _ = self.make_parser(ctx).parse_args(args=typed)
+        values = self._values(ctx, typed)
         for param in self.params:
             given = values.get(param.name)
             several = given if isinstance(given, list | tuple) else [given]
             if "" in several and param.default != "":
-                name = param.metavar or param.name
-                if param.param_type_name == "option":
-                    name = param.opts[0]
-                raise UsageError(f"{name} is empty, perhaps a variable that is not set")
+                raise UsageError(f"{_called(param)} is empty, perhaps a variable that is not set")
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
         """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""
         arguments = [p for p in self.params if p.param_type_name == "argument"]
         if len(arguments) > 1 and arguments[0].nargs == -1:
-            values, _, _ = self.make_parser(ctx).parse_args(args=typed)
+            values = self._values(ctx, typed)
             if not values[arguments[0].name] and values[arguments[-1].name]:
-                ctx.fail(f"missing argument '{arguments[-1].metavar or arguments[-1].name}'")
+                ctx.fail(f"missing argument '{_called(arguments[-1])}'")
+
+    def _values(self, ctx: Any, typed: list[str]) -> dict[str, Any]:
+        """What was typed, by parameter, as text."""
+        values: dict[str, Any]
+        values, _, _ = self.make_parser(ctx).parse_args(args=typed)
+        return values
 
 
 class Group(TyperGroup):
@@ -116,6 +119,12 @@ def _wrong_value(error: Any) -> str | None:
     else:
         return None
     return f"{error.param.opts[0]} {found[0]['input']}: use {wanted}"
+
+
+def _called(param: Any) -> str:
+    """A parameter by the name that its usage shows."""
+    option = param.param_type_name == "option"
+    return str(param.opts[0] if option else param.metavar or param.name)
 
 
 def _without_types_of_flags(params: list[Any]) -> list[Any]:

@@ -23,10 +23,10 @@ import torch
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics import scorer
+from baryir_cli.metrics.base import Pixels
 from models.network import BaryIR, build
 from models.presets import PRESETS
 
-Pixels = np.ndarray
 REPEAT = 5
 """Images a round, of which the median counts; one more warms up."""
 

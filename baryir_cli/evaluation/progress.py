@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from baryir_cli.benches import FoundSet
-from baryir_cli.console import BarDisplay, printable
+from baryir_cli.console import BarDisplay, label_column, printable
 
 
 class EvaluationDisplay(BarDisplay):
@@ -18,11 +17,7 @@ class EvaluationDisplay(BarDisplay):
         self.console = console
         self.live = console.is_terminal
         self.bar = Progress(
-            TextColumn(
-                "{task.description}",
-                markup=False,
-                table_column=Column(max_width=28, no_wrap=True),
-            ),
+            label_column(28),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),

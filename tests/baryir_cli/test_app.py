@@ -115,6 +115,8 @@ def test_help_imports_no_torch(tmp_path: Path) -> None:
         (["train", "--sources", "denoise", "--clean", "", "."], "--clean"),
         (["train", "--clean", ".", "--out="], "--out"),
         (["eval", "--input", "", "--target", "."], "--input"),
+        (["degrade", ".", "out", "--type", ""], "--type"),
+        (["weights", "info", ""], "REF"),
     ],
 )
 def test_an_empty_argument_is_not_the_current_folder(
