@@ -6,6 +6,7 @@ seeded generator, so that sample ``i`` of a run is the same on every machine and
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -152,6 +153,12 @@ class Source:
     @property
     def files(self) -> Iterable[Path]:
         return (path for _, part in self.parts for path in part.files)
+
+    @property
+    def digest(self) -> str:
+        """Of its images' names in their order, by which others of the same number are told."""
+        names = "/".join(path.name for path in self.files)
+        return hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         """A random pair of patches.

@@ -48,6 +48,7 @@ class Trainer:
         _check_batches(recipe, team)
         self.recipe = recipe
         self.images = {source.name: source.count for source in sources}
+        self.digests = {source.name: source.digest for source in sources}
         self.device = torch.device(device)
         # All steps of a stage have one shape, for which the fastest convolutions are looked for.
         if self.device.type == "cuda":
@@ -194,6 +195,7 @@ class Trainer:
             "recipe": self.recipe.to_dict(),
             "start": self.start,
             "images": self.images,
+            "digests": self.digests,
             "potentials": self.objective.potentials.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "potentials_optimiser": self.objective.optimiser.state_dict(),
@@ -207,8 +209,8 @@ class Trainer:
         """The inverse of :meth:`state`.
 
         Returns:
-            What is otherwise than when the state was saved: entries of the recipe, and how many
-            images a source has. The run goes on with what is now, and no longer as it would have.
+            What is otherwise than when the state was saved: entries of the recipe, and which images
+            a source has. The run goes on with what is now, and no longer as it would have.
 
         Raises:
             RecipeError: the state is of another network, of other sources or another optimiser.
@@ -234,12 +236,17 @@ class Trainer:
         if state["scaler"]:  # else it was another precision's
             self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
-        images = [
-            f"images of {name} {then} -> {self.images[name]}"
-            for name, then in state["images"].items()
-            if then != self.images[name]
+        return self.recipe.changes(began) + [
+            self._images_since(name, had)
+            for name, had in state["images"].items()
+            if state["digests"][name] != self.digests[name]
         ]
-        return self.recipe.changes(began) + images
+
+    def _images_since(self, name: str, had: int) -> str:
+        """In words, that a source has other images than the number of then."""
+        has = self.images[name]
+        what = f" {had} -> {has}" if had != has else ", not the same"
+        return f"images of {name}{what}"
 
 
 @torch.no_grad()

@@ -213,12 +213,19 @@ def test_without_data(
     assert "give --data FOLDER, laid out like it, or --clean" in capsys.readouterr().err
 
 
-def test_added_images_are_noticed(
+def test_other_images_are_noticed(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
     assert baryir(*asked, "--steps", 1, "--holdout", 0) == 0
     assert "--resume" not in capsys.readouterr().err
+    (clean / "0.png").rename(clean / "other.png")
+    assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
+    said = capsys.readouterr().err
+    assert "not as the run was begun: images of denoise, not the same\n" in said
+    (clean / "other.png").rename(clean / "0.png")
+    assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
+    assert "not as the run was begun" not in capsys.readouterr().err
     write(clean / "late.png", 9)
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
     assert "not as the run was begun: images of denoise 4 -> 5\n" in capsys.readouterr().err
