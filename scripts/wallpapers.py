@@ -3,10 +3,10 @@
     python scripts/wallpapers.py OUT
 
 They are the wallpapers of Ubuntu's communities; scripts/wallpapers.txt lists them, by package, as
-chosen by eye (no graphics, nothing twice). Licences stand in each package's usr/share/doc (CC BY-SA
-most often); they train and are not shipped. Downloads 2.4 GB from archive.ubuntu.com and keeps 0.7
-GB, 640 pixels on the shorter side; goes on where it was interrupted. Needs dpkg-deb. Train with
-``--clean OUT``.
+chosen by eye: no graphics, nothing twice. Licences stand in each package's usr/share/doc, CC0 and
+CC BY-SA most often; they train and are not shipped. Downloads 2.3 GB from archive.ubuntu.com and
+keeps 0.7 GB, 640 pixels on the shorter side; goes on where it was interrupted. Needs dpkg-deb.
+Train with ``--clean OUT``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rich.progress import track
+
+from models.files import replacing
 
 ARCHIVE = "http://archive.ubuntu.com/ubuntu/"
 SIDE = 640
@@ -77,7 +79,8 @@ def main() -> None:
     for package, paths in track(listed().items(), "Packages"):
         wanted = [path for path in paths if not place(out, package, path).exists()]
         for path, data in extracted(package, wanted) if wanted else ():
-            place(out, package, path).write_bytes(shrunk(data))
+            with replacing(place(out, package, path)) as temporary:
+                temporary.write_bytes(shrunk(data))
 
 
 if __name__ == "__main__":
