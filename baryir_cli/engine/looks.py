@@ -17,11 +17,11 @@ MOST = 2
 MUCH = 2 / 255
 """RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"): that of clean,
 hazy, dark and JPEG photographs is mostly below, of noise from sigma 3 and nearly all rain above."""
-DOUBTFUL, CERTAIN = 12 / 255, 48 / 255
-"""RMS of a tone's change. Below both it is a false alarm, as of clean photographs, more often than
-right, and left out. In noise and rain the judge is heeded where it is certain, before the looks
-without it and after them. In doubt one look has to do, at which the network sees noise, rain and
-tone at once."""
+SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
+"""RMS of a tone's change. Slight ones may be false alarms and are left out, as are those up to the
+doubtful where there is much to correct without. In noise and rain the judge is heeded where it is
+certain, before the looks without it and after them. In doubt one look has to do, at which the
+network sees noise, rain and tone at once."""
 SIDE = 128
 """Pixels of a sample's side."""
 
@@ -46,7 +46,7 @@ def is_much(corrections: Tensor) -> bool:
 
 def is_slight(change: float) -> bool:
     """Whether a tone changes a photograph by so little that it is better left alone."""
-    return change < DOUBTFUL
+    return change < SLIGHT
 
 
 def is_doubtful(change: float) -> bool:
