@@ -16,7 +16,7 @@ import io
 import subprocess
 import tarfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -48,16 +48,17 @@ def place(out: Path, package: str, path: str) -> Path:
     return out / f"{name}-{inside}.png"
 
 
-def extracted(package: str, paths: list[str]) -> Iterator[tuple[str, bytes]]:
+def extracted(package: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Files of a package, each with its path."""
     with urllib.request.urlopen(ARCHIVE + package, timeout=60) as answer:  # noqa: S310 (it is http)
         command = ["dpkg-deb", "--fsys-tarfile", "-"]
-        archive = subprocess.run(command, input=answer.read(), stdout=-1, check=True).stdout
+        archive = subprocess.check_output(command, input=answer.read())
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         for path in paths:
             file = files.extractfile(f"./{path}")
-            if file is not None:
-                yield path, file.read()
+            if file is None:
+                raise ValueError(f"{package}: {path} is no file")
+            yield path, file.read()
 
 
 def shrunk(data: bytes) -> bytes:
@@ -77,10 +78,12 @@ def main() -> None:
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     for package, paths in track(listed().items(), "Packages"):
-        wanted = [path for path in paths if not place(out, package, path).exists()]
-        for path, data in extracted(package, wanted) if wanted else ():
-            with replacing(place(out, package, path)) as temporary:
-                temporary.write_bytes(shrunk(data))
+        targets = {path: place(out, package, path) for path in paths}
+        missing = [path for path, target in targets.items() if not target.exists()]
+        if missing:
+            for path, data in extracted(package, missing):
+                with replacing(targets[path]) as temporary:
+                    temporary.write_bytes(shrunk(data))
 
 
 if __name__ == "__main__":
