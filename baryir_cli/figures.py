@@ -37,7 +37,7 @@ def figures_table(figures: Figures, title: str, metrics: Sequence[str] = tuple(M
     for set_name, row in figures.items():
         cells = [escape(titled(set_name, row))]
         cells += [f"{row['images']:.0f}" if "images" in row else "-"] if counted else []
-        table.add_row(*cells, *(_cell(name, row) for name, _ in columns))
+        table.add_row(*cells, *(cell(name, row) for name, _ in columns))
     return table
 
 
@@ -46,6 +46,7 @@ def titled(name: str, row: Mapping[str, float]) -> str:
     return f"{name} (clean input)" if row.get("input_ssim") == 1 else name
 
 
-def _cell(name: str, row: Mapping[str, float]) -> str:
+def cell(name: str, row: Mapping[str, float]) -> str:
+    """A figure as it is shown, with its metric's digits; a dash where there is none."""
     digits = METRICS[name.removeprefix("input_")].digits
     return f"{row[name]:.{digits}f}" if name in row else "-"

@@ -126,6 +126,11 @@ def plan(
         raise UsageError("-: standard output takes one image; give one input file")
     if output.is_file() or _names_a_file(output, naming):
         raise UsageError(f"{output} is a file, or named like one; these images need a folder")
+    if naming.format and not naming.suffix and any(_same(p, output) for p in inputs):
+        raise UsageError(
+            f"{output} holds the inputs, and in another format the results would be inputs of the "
+            "next run; choose another output folder, or add --suffix"
+        )
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
     jobs = [
@@ -281,11 +286,15 @@ def _comparison(target: Path, naming: Naming) -> Path | None:
 
 
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
-    """Refuses outputs that are inputs, and outputs that would meet.
+    """Refuses outputs inside files, outputs that are inputs, and outputs that would meet.
 
     Raises:
         UsageError: naming the first of them.
     """
+    for folder in {path.parent for job in jobs for path in job.outputs}:
+        for above in (folder, *folder.parents):
+            if os.path.exists(above) and not os.path.isdir(above):
+                raise UsageError(f"{above} is a file, not a folder; choose another output folder")
     sources = {_identity(j.source) for j in jobs if j.source != STANDARD}
     outputs: set[str] = set()
     for job in jobs:

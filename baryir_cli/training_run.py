@@ -167,7 +167,7 @@ def _follow(
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update
     if request.tensorboard:
-        watch = _both(watch, _tensorboard(run.path))
+        watch = _both(watch, _tensorboard(run.path, trainer.step))
     if validation:
         display.skip(validation.skipped)
     # The others of a team may have ended, and then there is no such step.
@@ -261,9 +261,9 @@ def _summary_writer() -> Callable[..., Any]:
     return writer
 
 
-def _tensorboard(folder: Path) -> Watch:
-    """Writes every entry of the log as scalars."""
-    events = _summary_writer()(str(folder))
+def _tensorboard(folder: Path, step: int) -> Watch:
+    """Writes every entry of the log after ``step`` as scalars; what is there of later is void."""
+    events = _summary_writer()(str(folder), purge_step=step + 1)
 
     def watch(step: int, entry: Entry | None) -> None:
         for name, value in (entry or {}).items():

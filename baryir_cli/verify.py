@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import torch
 
-from baryir_cli.errors import UserError
+from baryir_cli.errors import UsageError, UserError
 from baryir_cli.references import WeightsFile, load
 from models.weights import Weights, load_network
 
@@ -18,8 +19,11 @@ def verify(file: WeightsFile, sha256: str | None = None) -> Iterator[tuple[str, 
         sha256: what the whole file's hash must be; None where nobody said.
 
     Raises:
+        UsageError: ``sha256`` is no whole hash.
         UserError: a check failed; the rest is not tried.
     """
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise UsageError(f"--sha256 {sha256}: a whole hash is 64 hexadecimal digits")
     weights = load(file)
     if sha256 is not None and weights.sha256 != sha256.lower():
         raise UserError(f"{file.path}: its SHA-256 is {weights.sha256}, not {sha256.lower()}")

@@ -24,4 +24,19 @@ measure ood --bench ood --data "$data"
 measure levels --bench levels --sets bsd68-75 --data "$data"
 baryir degrade "$rain/input" "$out/rain-noise" --type noise:15 --seed 0 --skip-existing > /dev/null
 measure rain-noise --input "$out/rain-noise" --target "$rain/target"
+# Black and white: one noise in all channels.
+python - "$bsd68" "$out/grey" << 'END'
+import pathlib, sys
+from PIL import Image
+
+source, target = map(pathlib.Path, sys.argv[1:])
+target.mkdir(exist_ok=True)
+for path in source.iterdir():
+    Image.open(path).convert("L").save(target / f"{path.stem}.png")
+END
+measure grey --input "$out/grey" --target "$out/grey"
+for sigma in 15 25 50; do
+    baryir degrade "$out/grey" "$out/grey-$sigma" --type "noise:$sigma" --seed 0 --skip-existing > /dev/null
+    measure "grey-$sigma" --input "$out/grey-$sigma" --target "$out/grey"
+done
 wait $!

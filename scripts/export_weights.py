@@ -24,6 +24,7 @@ import torch
 
 from models.presets import preset
 from models.weights import read_weights, save_weights
+from train.initial import ancestry
 
 DATA = (
     "1,231 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22; "
@@ -51,7 +52,7 @@ def share_of(text: str) -> tuple[float, Path]:
 
 def mean_of(
     wanted: list[tuple[float, Path]], *, judge: bool
-) -> tuple[dict[str, torch.Tensor], str]:
+) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
     """The mean by their shares of the judges, or of all but them, and what they were."""
     mean: dict[str, torch.Tensor] = {}
     origins = []
@@ -62,8 +63,10 @@ def mean_of(
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:
                 mean[name] = mean.get(name, 0) + share * tensor.float()
-        origins.append(f"{share} of sha256 {weights.sha256}")
-    return mean, ", ".join(origins)
+        # What they began with in turn is told once, of the first.
+        own = {name: value for name, value in ancestry(weights).items() if name != "start"}
+        origins.append({"share": share, **own})
+    return mean, origins
 
 
 def main() -> None:

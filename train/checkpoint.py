@@ -15,7 +15,7 @@ import torch
 
 from models.weights import WeightsError, read_weights, save_weights
 from train.export import provenance
-from train.recipe import RecipeError
+from train.recipe import Recipe, RecipeError
 from train.trainer import Trainer
 
 
@@ -26,7 +26,7 @@ class CheckpointError(ValueError):
 def checkpoints(run: Path) -> list[Path]:
     """The whole checkpoints of a run, the oldest first."""
     folder = run / "checkpoints"
-    return sorted(p for p in folder.glob("*") if p.name.isdigit()) if folder.is_dir() else []
+    return sorted(p for p in folder.glob("*") if p.name.isdigit() and p.is_dir())
 
 
 def save(run: Path, trainer: Trainer, keep: int) -> Path:
@@ -77,6 +77,10 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         network = read_weights(path / "network.safetensors")
         average = read_weights(path / "average.safetensors")
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+        config = Recipe.from_dict(state["recipe"]).config()
+        for name, weights in {"network": network, "average": average}.items():
+            if weights.config != config:
+                raise WeightsError(f"{path / name}.safetensors: of another network than state.pt")
         return trainer.load_state(state, network.state, average.state)
     except (RecipeError, MemoryError, torch.OutOfMemoryError):
         raise

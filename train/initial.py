@@ -45,6 +45,6 @@ def _is_deeper(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
 
 def ancestry(weights: Weights) -> dict[str, Any]:
     """What the provenance of a run's own weights says of those it started from."""
-    kept = ("name", "steps", "date", "recipe", "data", "start")
+    kept = ("name", "steps", "date", "recipe", "data", "judges", "rest", "start")
     provenance = {k: v for k, v in weights.provenance.items() if k in kept}
     return {"sha256": weights.sha256, **provenance}

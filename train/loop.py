@@ -104,13 +104,18 @@ def train(
                     watch(trainer.step, entry)
             if trainer.team.any(stop()):
                 if not at_checkpoint:
-                    if not trainer.is_finite():
-                        raise _diverged(trainer, run)
-                    if leads:
-                        checkpoint.save(run.path, trainer, rhythm.keep)
+                    _save_unforeseen(trainer, run, rhythm)
                 # Who ends first has torchrun end the others.
                 trainer.team.wait()
                 raise KeyboardInterrupt
+
+
+def _save_unforeseen(trainer: Trainer, run: Run, rhythm: Rhythm) -> None:
+    """A checkpoint between two that were due."""
+    if not trainer.is_finite():
+        raise _diverged(trainer, run)
+    if trainer.team.leads:
+        checkpoint.save(run.path, trainer, rhythm.keep)
 
 
 def _validate(trainer: Trainer, validation: Validation | None, run: Run) -> Entry:

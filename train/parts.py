@@ -33,6 +33,15 @@ class Pair(NamedTuple):
     scene_target: Floats
     place: tuple[float, float, float, float]
 
+    def through(self, colours: Floats) -> Pair:
+        """All of it behind a filter, ``(3, 3)``: what a pixel is multiplied with."""
+        degraded, target = (
+            np.rint(patch @ colours).clip(0, 255).astype(np.uint8)
+            for patch in (self.degraded, self.target)
+        )
+        scene, scene_target = self.scene @ colours, self.scene_target @ colours
+        return Pair(degraded, target, scene, scene_target, self.place)
+
 
 @dataclass(frozen=True)
 class Window:

@@ -6,10 +6,10 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from models.config import ConfigError, NetworkConfig
 from models.presets import PRESETS, preset
@@ -31,6 +31,9 @@ Weighting = Literal["proportion", "inverse", "uniform", "sampling"]
 Optimiser = Literal["rmsprop", "adamw", "muon"]
 Schedule = Literal["step", "cosine", "constant"]
 Precision = Literal["fp32", "bf16", "fp16"]
+
+
+Entry = TypeVar("Entry", "Stage", "SourceRecipe")
 
 
 class RecipeError(ValueError):
@@ -123,11 +126,18 @@ class SourceRecipe:
             _check("paired_share", self.paired_share, 0, 1)
 
 
+def _five() -> dict[str, SourceRecipe]:
+    """The paper's sources."""
+    names = ("denoise", "derain", "dehaze", "deblur", "lowlight")
+    return {name: SourceRecipe() for name in names}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """An objective of DESIGN section 3 with everything that it leaves open.
 
-    What a file leaves out is as in ``paper.toml``.
+    What a file leaves out is as in ``paper.toml``; the sources it leaves out are not trained on,
+    unless it names none.
 
     Attributes:
         objective: ``paper`` (congruent potentials by construction) or ``reference`` (what the
@@ -144,6 +154,8 @@ class Recipe:
         jpeg_share: share of degraded synthetic pairs that have been JPEGs since; none where
             ``denoise`` has levels, and of deblurred ones a quarter in any case.
         clean_share: share of synthetic pairs that stay undegraded.
+        grey_share: share of all pairs that are of one colour, degraded and target alike
+            (:func:`train.variety.one_colour`).
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
             which every source counts by the decibel. Its gradients are some six times those of a
             weighted L1, which ``map_weight`` has to follow. A scene judge's loss is its squared
@@ -180,13 +192,14 @@ class Recipe:
     preset: str = "paper"
     network: dict[str, Any] = field(default_factory=dict)
     steps: int = 300000
-    sources: dict[str, SourceRecipe] = field(default_factory=dict)
+    sources: dict[str, SourceRecipe] = field(default_factory=_five)
     stages: tuple[Stage, ...] = (Stage(1.0, 128, 8),)
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
     noise_range: tuple[float, float] | None = None
     camera_share: float = 0.0
     jpeg_share: float = 0.0
     clean_share: float = 0.0
+    grey_share: float = 0.0
     pixel_loss: PixelLoss = "l1"
     pixel_weight: float = 1.0
     map_weight: float = 5e-3
@@ -213,14 +226,15 @@ class Recipe:
         _check_choice("preset", self.preset, list(PRESETS))
         if not self.sources or not self.stages:
             raise RecipeError("a recipe needs sources and stages")
-        for name in ("steps", "warm_up", "seed"):
+        for name in ("warm_up", "seed"):
             _check(name, getattr(self, name), whole=True)
-        _check("accumulate", self.accumulate, 1, whole=True)
+        for name in ("steps", "accumulate"):
+            _check(name, getattr(self, name), 1, whole=True)
         for name in ("pixel_weight", "map_weight", "gamma", "weight_decay"):
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
-        for name in ("camera_share", "jpeg_share", "clean_share", "ema"):
+        for name in ("camera_share", "jpeg_share", "clean_share", "grey_share", "ema"):
             _check(name, getattr(self, name), 0, 1)
         for share in self.drops:
             _check("drops", share, 0, 1)
@@ -255,7 +269,9 @@ class Recipe:
             raise RecipeError("needs at least one level", "noise")
         for level in self.noise:
             _check("noise", level, 0, 255)
-        if self.noise_range:
+        if self.noise_range is not None:
+            if len(self.noise_range) != 2:
+                raise RecipeError("must be two levels, the lowest and the highest", "noise_range")
             low, high = self.noise_range
             _check("noise_range", low, 0, 255)
             _check("noise_range", high, low, 255)
@@ -307,20 +323,21 @@ class Recipe:
             raise RecipeError(f"unknown entry {unknown[0]!r}")
         values = dict(values)
         try:
-            values["sources"] = {k: SourceRecipe(**v) for k, v in values["sources"].items()}
+            if "sources" in values:
+                tables = _table("sources", values["sources"])
+                values["sources"] = {k: _entry(SourceRecipe, k, v) for k, v in tables.items()}
             if "stages" in values:
-                values["stages"] = tuple(Stage(**v) for v in values["stages"])
+                stages = _listed("stages", values["stages"])
+                values["stages"] = tuple(_entry(Stage, "a stage", v) for v in stages)
             for name in ("noise", "noise_range", "drops"):
                 if values.get(name) is not None:
-                    values[name] = tuple(map(_number, _listed(name, values[name])))
+                    values[name] = tuple(_number(name, v) for v in _listed(name, values[name]))
             for name in ("losses", "frozen"):
                 if name in values:
                     values[name] = tuple(_listed(name, values[name]))
             return cls(**values)
-        except RecipeError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise RecipeError(f"wrong or missing entry: {error}") from None
+        except (TypeError, OverflowError) as error:
+            raise RecipeError(f"wrong entry: {error}") from None
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -376,11 +393,28 @@ def _listed(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _number(value: Any) -> float:
-    """A number of a list; ValueError for what only becomes one, as true does."""
+def _number(name: str, value: Any) -> float:
+    """A number of a list; not what only becomes one, as true does."""
     if type(value) not in (int, float):
-        raise ValueError(f"{value!r} is no number")
+        raise RecipeError(f"must be a list of numbers, and {value!r} is none", name)
     return float(value)
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RecipeError(f"must be a table, not {value!r}", name)
+    return value
+
+
+def _entry(kind: type[Entry], name: str, value: Any) -> Entry:
+    """A table as what it stands for."""
+    table = _table(name, value)
+    known = {f.name: f.default is MISSING for f in fields(kind)}
+    if unknown := [key for key in table if key not in known]:
+        raise RecipeError(f"has no {unknown[0]!r}; there are {', '.join(known)}", name)
+    if missing := [key for key, needed in known.items() if needed and key not in table]:
+        raise RecipeError(f"needs {' and '.join(missing)}", name)
+    return kind(**table)
 
 
 def read_values(path: Path) -> dict[str, Any]:

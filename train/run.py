@@ -14,8 +14,11 @@ from train.recipe import Recipe
 Entry = dict[str, Any]
 """One line of the log: a step and what was measured there."""
 
-OWN = ("recipe.json", "log.jsonl", "checkpoints", "samples", "curves.png", "weights.safetensors")
-"""What a run writes into its folder, and all that overwriting one removes."""
+OWN = (
+    *("weights.safetensors", "checkpoints", "samples", "curves.png", "events.out.tfevents.*"),
+    *("log.jsonl", "recipe.json"),
+)
+"""What a run writes into its folder, and all that overwriting one removes, in this order."""
 
 
 class RunError(ValueError):
@@ -41,12 +44,12 @@ class Run:
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder")
-        there = [self.path / name for name in OWN if (self.path / name).exists()]
+        there = [path for name in OWN for path in self.path.glob(name)]
         if there and not overwrite:
             way = "--resume goes on, " if self.last_checkpoint() else ""
             raise RunError(f"{self.path} holds a run: {way}--overwrite begins anew")
         for path in there:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _remove(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
 
@@ -72,18 +75,31 @@ class Run:
             file.write(json.dumps(entry) + "\n")
 
     def entries(self) -> list[Entry]:
-        """The log so far; a line that a kill cut short is left out."""
+        """The log so far; a line that is no entry, as one that a kill cut short, is left out."""
         path = self.path / "log.jsonl"
         entries = []
         for line in path.read_text("utf-8").splitlines() if path.exists() else []:
             try:
-                entries.append(json.loads(line))
+                entry = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                entries.append(entry)
         return entries
 
     def _write_recipe(self, recipe: Recipe) -> None:
         _replace(self.recipe_file, json.dumps(recipe.to_dict(), indent=1) + "\n")
+
+
+def _remove(path: Path) -> None:
+    """A file, or a folder; one that a link leads to, on another disk maybe, is emptied."""
+    if not path.is_dir():
+        path.unlink()
+    elif path.is_symlink():
+        for inside in path.iterdir():
+            _remove(inside)
+    else:
+        shutil.rmtree(path)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -50,6 +50,7 @@ from train.parts import (
     in_words,
 )
 from train.recipe import Recipe
+from train.variety import one_colour
 
 BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
@@ -67,6 +68,7 @@ class SourceOptions:
         jpeg_share: how often a synthesised photograph has been a JPEG since it was degraded; blur
             that is deconvolved has a share of its own.
         clean_share: share of synthesised training pairs that stay undegraded.
+        grey_share: share of all training pairs that are of one colour.
         paired_share: by source, how often a pair of the official folders is drawn where it can
             be synthesised too. Without an entry always, but half of the time where folders of
             clean photographs are given.
@@ -83,6 +85,7 @@ class SourceOptions:
     camera_share: float = 0.0
     jpeg_share: float = 0.0
     clean_share: float = 0.08
+    grey_share: float = 0.0
     paired_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
     deblurred: bool = False
@@ -93,6 +96,7 @@ class SourceOptions:
     def __post_init__(self) -> None:
         shares = {
             "clean": self.clean_share,
+            "grey": self.grey_share,
             "camera": self.camera_share,
             "jpeg": self.jpeg_share,
             **self.paired_share,
@@ -119,6 +123,7 @@ def options_of(recipe: Recipe) -> SourceOptions:
         camera_share=recipe.camera_share,
         jpeg_share=recipe.jpeg_share,
         clean_share=recipe.clean_share,
+        grey_share=recipe.grey_share,
         paired_share=recipe.paired_shares(),
         variety={name: source.variety for name, source in recipe.sources.items()},
         deblurred=recipe.config().deconvolve,
@@ -131,10 +136,12 @@ class Source:
 
     Attributes:
         parts: its origins, each with the share of samples it gives; the shares add up to 1.
+        grey_share: share of its pairs that are of one colour (:func:`train.variety.one_colour`).
     """
 
     name: str
     parts: tuple[tuple[float, Part], ...]
+    grey_share: float = 0.0
 
     @property
     def count(self) -> int:
@@ -169,7 +176,10 @@ class Source:
         which = 0
         if len(self.parts) > 1:
             which = int(rng.choice(len(self.parts), p=[share for share, _ in self.parts]))
-        return self.parts[which][1].draw(rng, window, images)
+        pair = self.parts[which][1].draw(rng, window, images)
+        if self.grey_share and rng.random() < self.grey_share:
+            pair = pair.through(one_colour(rng))
+        return pair
 
 
 @dataclass(frozen=True)
@@ -212,7 +222,9 @@ def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
     for name in names:
         key = plain(name)
         if level := re.fullmatch(r"denoise(\d+(?:\.\d+)?)", key):
-            levels[float(level[1])] = None
+            if (sigma := float(level[1])) > 255:
+                raise SourceError(f"{name}: a noise level is from 0 to 255")
+            levels[sigma] = None
             key = "denoise"
         elif key not in TASKS:
             raise SourceError(f"no source {name!r}; there are {', '.join(TASKS)}, denoise_SIGMA")
@@ -255,6 +267,8 @@ def gather(
     found = photographs(folders)
     where = ", ".join(map(str, {os.path.realpath(f): f for f in folders}.values()))
     sources = [_source(name, data, bool(clean), found, where, options) for name in wanted]
+    if options.split == "train":
+        sources = [replace(source, grey_share=options.grey_share) for source in sources]
     return _split(sources, options) if options.holdout else sources
 
 

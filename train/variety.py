@@ -10,6 +10,8 @@ from train.images import Pixels
 
 AS_IT_IS = 0.25
 """Share of the photographs that keep their tone."""
+TONED = 0.3
+"""Share of the photographs of one colour that are not grey."""
 CONTRAST = 0.1
 """Mean logarithm of the contrast added: photographs of today have more than BSDS's."""
 
@@ -49,6 +51,19 @@ def vary_exposure(
     tint = _tint(rng, 0.03 * amount)
     after = degradations.floating(target)
     return degradations.quantise(exposed * tint), degradations.quantise(after * tint)
+
+
+def one_colour(rng: np.random.Generator) -> Image:
+    """A filter of all photographs to black and white, or to the tone of an old print, ``(3, 3)``.
+
+    A pixel is multiplied with it. How much it sees of each channel is drawn, mostly one alone, so
+    that noise becomes the same in all channels and no weaker.
+    """
+    seen = rng.dirichlet((0.3, 0.3, 0.3))
+    shown = np.ones(3)
+    if rng.random() < TONED:  # mostly warm
+        shown = np.exp(np.sort(rng.normal(0, 0.12, 3))[::-1])
+    return np.outer(seen, shown / shown.max()).astype(np.float32)
 
 
 def _tint(rng: np.random.Generator, deviation: float) -> Image:

@@ -105,11 +105,14 @@ def degrade(
 
 
 def _name(source: Path, inputs: Sequence[Path]) -> str:
-    """A photograph's name, with the folders below the one that was given."""
-    for given in inputs:
-        if given != source and source.is_relative_to(given):
-            return source.relative_to(given).as_posix()
-    return source.name
+    """A photograph's name, with the folders below the one that was given: the nearest of them."""
+    if source in inputs:
+        return source.name
+    return min(
+        (source.relative_to(given).as_posix() for given in inputs if source.is_relative_to(given)),
+        key=len,
+        default=source.name,
+    )
 
 
 def _generator(seed: int, name: str) -> Generator:

@@ -26,8 +26,8 @@ WHAT, REPORT = "What is measured", "Reports"
 _ENGINE = {"--weights", "--device", "--precision", "--tile", "--overlap"}
 TAKES: dict[str, set[str]] = {
     "--bench": {"--data", "--sets", "--metrics", "--save", "--allow-missing", *_ENGINE},
-    "--input": {"--metrics", "--save", "--allow-missing", *_ENGINE},
-    "--restored": {"--metrics", "--save", "--allow-missing"},
+    "--input": {"--target", "--metrics", "--save", "--allow-missing", *_ENGINE},
+    "--restored": {"--target", "--metrics", "--save", "--allow-missing"},
     "--compare": {"--allow-missing"},
     "--complexity": {"--weights", "--device", "--precision"},
     "--list": {"--data"},
@@ -152,12 +152,15 @@ def evaluate(
     modes = {
         "--bench": bench is not None,
         "--list": show_list,
-        "--input": input is not None or (target is not None and restored is None),
+        "--input": input is not None,
         "--restored": restored is not None,
         "--compare": compare is not None,
         "--complexity": complexity,
     }
+    # By itself, a folder of targets says that images are to be held against it.
+    modes["--input"] |= target is not None and not any(modes.values())
     given = {
+        "--target": target is not None,
         "--data": data is not None,
         "--sets": bool(sets),
         "--metrics": bool(metrics),

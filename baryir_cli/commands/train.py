@@ -283,11 +283,13 @@ def train(
     )
     if single and "single" not in plan.sources:
         raise UsageError("--single is the folder of --sources single, which is not trained on")
+    # Of pairs of one's own, what is missing is said better where they are looked for.
+    dispensable = bool(clean or single) or list(plan.sources) == ["single"]
     conduct(
         Request(
             recipe=plan,
             epochs=epochs,
-            data=data or _official_folder(bool(clean or single)),
+            data=data or _official_folder(dispensable),
             clean=tuple(clean or ()),
             single=single,
             init=init,

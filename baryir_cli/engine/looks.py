@@ -7,6 +7,7 @@ itself is taken away first, as long as it is much; then the judge sees what is l
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from baryir_cli.engine.tiles import Box
@@ -22,6 +23,11 @@ SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
 doubtful where there is much to correct without. In noise and rain the judge is heeded where it is
 certain, before the looks without it and after them. In doubt one look has to do, at which the
 network sees noise, rain and tone at once."""
+COLOURLESS = 0.04
+"""Mean saturation, (max - min) / max, below which a photograph is taken for black and white."""
+PRINT = (0.93, 1.0, 1.1)
+"""Tint in which one is judged a second time. A judge that has seen few of them takes every fifth
+clean one for hazy or dark, of prints in this tone hardly any, and still finds those that are."""
 SIDE = 128
 """Pixels of a sample's side."""
 
@@ -52,6 +58,18 @@ def is_slight(change: float) -> bool:
 def is_doubtful(change: float) -> bool:
     """Whether a tone that changes a photograph by so much may be right or wrong."""
     return DOUBTFUL <= change < CERTAIN
+
+
+def is_colourless(picture: Tensor) -> bool:
+    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white, or nearly so."""
+    high, low = picture.amax(1), picture.amin(1)
+    return bool((high - low).sum() < COLOURLESS * high.sum())
+
+
+def as_print(picture: Tensor) -> Tensor:
+    """The picture of a black and white photograph, toned like a print."""
+    tint = torch.tensor(PRINT, device=picture.device).view(1, 3, 1, 1)
+    return (picture.mean(1, keepdim=True) * tint).clamp(max=1)
 
 
 def change_by(tone: Tensor, picture: Tensor) -> float:

@@ -86,6 +86,7 @@ class Tiling:
     Attributes:
         tile: side of a tile that was asked for; 0 for the whole image, None for what fits.
         overlap: pixels that neighbours share; None for :data:`OVERLAP`, and less in small tiles.
+            Where the tile is what fits, half of it at the most.
         multiple: pixels of the grid that the network's resampling has.
         margin: pixels that the network sees beyond the image.
     """
@@ -111,8 +112,7 @@ class Tiling:
         largest = largest_tile()
         if self._seen(height) * self._seen(width) <= self._seen(largest) ** 2:
             return whole
-        overlap = self._overlap(largest)
-        largest = max(largest, 2 * overlap)
+        overlap = min(self._overlap(largest), largest // 2)
         return (
             even_axis(height, largest, overlap, self.multiple),
             even_axis(width, largest, overlap, self.multiple),

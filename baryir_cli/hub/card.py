@@ -9,8 +9,9 @@ from huggingface_hub import ModelCardData
 
 from baryir_cli import provenance
 from baryir_cli.console import printable
-from baryir_cli.figures import titled
+from baryir_cli.figures import cell, titled
 from baryir_cli.hub.reference import HubReference
+from baryir_cli.metrics import METRICS
 from models.weights import Weights
 
 MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
@@ -60,16 +61,16 @@ def _metadata(licence: str | None) -> str:
 
 def _figures(weights: Weights) -> list[str]:
     figures = provenance.figures(weights.provenance)
-    metrics = list(dict.fromkeys(metric for row in figures.values() for metric in row))
-    if not metrics:
+    columns: dict[str, str] = {}
+    for name, metric in METRICS.items():
+        columns |= {f"input_{name}": f"{metric.label} of the input", name: metric.label}
+    columns = {c: label for c, label in columns.items() if any(c in r for r in figures.values())}
+    if not columns:
         return []
-    rows = [
-        [titled(name, row), *(f"{row[metric]:.4g}" if metric in row else "-" for metric in metrics)]
-        for name, row in figures.items()
-    ]
+    rows = [[titled(name, row), *(cell(c, row) for c in columns)] for name, row in figures.items()]
     return [
         "## Figures\n\nAs the file's own metadata states them.",
-        _table(["set", *metrics], rows),
+        _table(["set", *columns.values()], rows),
     ]
 
 
@@ -78,7 +79,10 @@ def _origin(weights: Weights, licence: str | None) -> str:
     rows = [["licence", licence or "not stated"]]
     if sources := provenance.sources(known):
         rows.append(["trained on", ", ".join(sources)])
-    rows += [[name, _listed(known[name])] for name in ("data", "steps", "date") if name in known]
+    rows += [[name, _listed(known[name])] for name in ("data", "date") if name in known]
+    if "steps" in known:
+        before = len(provenance.runs(known)) - 1
+        rows.append(["steps", f"{known['steps']}{f', after {before} earlier runs' * (before > 0)}"])
     return _table(["", ""], rows)
 
 

@@ -46,8 +46,12 @@ def test_the_same_whatever_the_order_and_company(baryir: Run, photos: Path, tmp_
     assert baryir("degrade", photos, tmp_path / "all", "-r", *arguments) == 0
     assert baryir("degrade", photos / "c.png", tmp_path / "one", *arguments) == 0
     assert baryir("degrade", photos / "c.png", tmp_path / "two", "--type", "rain,noise") == 0
+    folders = [photos / "c.png", photos, photos / "b"]
+    assert baryir("degrade", *folders, tmp_path / "several", "-r", *arguments) == 0
+    several = [pixels(path) for path in sorted((tmp_path / "several").iterdir()) if path.is_file()]
     together, alone = tmp_path / "all" / "c.png", tmp_path / "one" / "c.png"
     assert together.read_bytes() == alone.read_bytes()
+    assert any(np.array_equal(pixels(alone), one) for one in several)
     assert not np.array_equal(pixels(alone), pixels(tmp_path / "two" / "c.png")), "the seed"
     assert not np.array_equal(pixels(together), pixels(tmp_path / "all" / "a.png")), "the name"
     deep = tmp_path / "all" / "b" / "a.png"

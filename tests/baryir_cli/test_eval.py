@@ -636,6 +636,7 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--input", ".", "--data", "test"], "--data does not go with --input"),
         (["--target", "."], "--input or --restored"),
         (["--input", ".", "--restored", "."], "give one of them"),
+        (["--bench", "5d", "--target", "."], "--target does not go with --bench"),
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
         (["--list", "--json", "r.json"], "--json is not for this"),
         (["--list", "--save", "r"], "--save does not go with --list"),

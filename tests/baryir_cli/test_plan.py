@@ -264,6 +264,9 @@ def test_output_names_that_cannot_be_kept(
         (["in"], "-", "one input file"),
         (["in"], "in/a.jpg", "is a file"),
         (["-", "in"], "out", "only input"),
+        (["-"], "in/a.jpg/out", "a.jpg is a file, not a folder"),
+        (["in/a.jpg"], "in/notes.txt/x.png", "notes.txt is a file, not a folder"),
+        (["in/a.jpg"], "in/notes.txt/deep/", "notes.txt is a file, not a folder"),
     ],
 )
 def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> None:
@@ -272,6 +275,23 @@ def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> N
     paths = [STANDARD if i == "-" else tree / i for i in inputs]
     with pytest.raises(UsageError, match=message):
         plan(paths, STANDARD if output == "-" else tree / output, Naming())
+
+
+def test_results_of_another_format_are_not_laid_among_their_inputs(tree: Path) -> None:
+    """The next run would take them for inputs; by a suffix it knows them."""
+    folder = tree / "in"
+    with pytest.raises(UsageError, match="would be inputs of the next run"):
+        plan([folder], folder, Naming(format="tiff"))
+    with pytest.raises(UsageError, match="would be inputs of the next run"):
+        plan([folder], folder, Naming(format="png", in_place=True))
+    wanted = [("in/a.jpg", "in/a_new.tif"), ("in/b.png", "in/b_new.tif")]
+    for _ in range(2):
+        jobs = plan([folder], folder, Naming(format="tiff", suffix="_new"))
+        assert names(jobs, tree) == wanted
+        for job in jobs:
+            job.target.touch()
+    (job,) = plan([folder / "a.jpg"], folder, Naming(format="tiff"))
+    assert job.target == folder / "a.tif"
 
 
 def test_standard_input_and_output() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.console import Console
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
 from baryir_cli.patience import patience
+from baryir_cli.references import find_weights
 from baryir_cli.training import LOSSES, TrainingDisplay
 from models.weights import read_weights
 from tests.conftest import Run
@@ -129,7 +131,7 @@ def test_a_part_is_frozen_as_something(
         ("stages = [3]", "stages must be a list of tables"),
         ("network = [1]", "sources and network must be tables"),
         ('noise = "25"', "noise must be a list, not '25'"),
-        ("noise = [true]", "True is no number"),
+        ("noise = [true]", "noise must be a list of numbers, and True is none"),
         ('noise_range = "15"', "noise_range must be a list"),
         ('drops = "01"', "drops must be a list"),
         ("losses = { mwb = 1 }", "losses must be a list"),
@@ -169,10 +171,13 @@ def test_noise_levels_are_all_the_noise_there_is(baryir: Run, clean: Path, tmp_p
 def test_who_is_blamed_for_a_noise_level(
     baryir: Run, clean: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    for option in (("--sources", "denoise_300"), ("--sources", "denoise", "--noise", 300)):
+    for option, blamed in {
+        ("--sources", "denoise_300"): "denoise_300: a noise level is from 0 to 255",
+        ("--sources", "denoise", "--noise", 300): "--noise must be a number from 0 to 255",
+    }.items():
         assert baryir("train", *option, "--clean", clean) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"{option[-2]} must be a number from 0 to 255" in line
+        assert blamed in line
 
 
 def test_init_is_for_a_beginning(
@@ -211,6 +216,8 @@ def test_without_data(
     monkeypatch.chdir(tmp_path)
     assert baryir("train") == 2
     assert "give --data FOLDER, laid out like it, or --clean" in capsys.readouterr().err
+    assert baryir("train", "--sources", "single") == 2
+    assert "say --single, the folder of its pairs" in capsys.readouterr().err
 
 
 def test_other_images_are_noticed(
@@ -229,6 +236,35 @@ def test_other_images_are_noticed(
     write(clean / "late.png", 9)
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
     assert "not as the run was begun: images of denoise 4 -> 5\n" in capsys.readouterr().err
+
+
+def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (elsewhere / "00000007").mkdir(parents=True)
+    run.mkdir()
+    (run / "checkpoints").symlink_to(elsewhere)
+    for own in ("recipe.json", "events.out.tfevents.1"):
+        (run / own).write_text("old")
+    (run / "mine.txt").write_text("stays")
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
+    assert baryir(*asked) == 2
+    assert baryir(*asked, "--overwrite") == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["00000001"]
+    assert recipe_of(run)["steps"] == 1
+    assert not (run / "events.out.tfevents.1").exists()
+    assert (run / "mine.txt").read_text() == "stays"
+
+
+def test_a_checkpoint_of_parts_that_do_not_belong_together(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
+    assert baryir(*asked, "--steps", 1) == 0
+    file = tmp_path / "run/checkpoints/00000001/average.safetensors"
+    shutil.copy(find_weights("small").path, file)
+    assert baryir(*asked, "--steps", 2, "--resume") == 1
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.endswith("average.safetensors: of another network than state.pt")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

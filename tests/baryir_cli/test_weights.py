@@ -122,6 +122,8 @@ def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) 
     assert "as asked for" in capsys.readouterr().out
     assert baryir("weights", "verify", tiny_weights, "--sha256", "0" * 64) == 1
     assert f"its SHA-256 is {sha}, not 000" in capsys.readouterr().err
+    assert baryir("weights", "verify", tiny_weights, "--sha256", sha[:8]) == 2
+    assert "a whole hash is 64 hexadecimal digits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

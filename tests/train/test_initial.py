@@ -12,7 +12,7 @@ from models.config import NetworkConfig
 from models.network import BaryIR, build
 from models.presets import preset
 from models.weights import Weights, WeightsError, read_weights, save_weights
-from train.initial import start_from
+from train.initial import ancestry, start_from
 
 RESIDUAL = replace(preset("tiny"), block="residual", blocks=(1, 2, 1, 1))
 OFFICIAL = replace(preset("tiny"), conditioning="official")
@@ -71,3 +71,13 @@ def test_weights_of_another_network(
     weights = weights_of(shaken(RESIDUAL), tmp_path)
     with pytest.raises(WeightsError, match=message):
         start_from(build(replace(RESIDUAL, **change)), weights)  # type: ignore[arg-type]
+
+
+def test_who_weights_descend_from(tmp_path: Path) -> None:
+    """All that they say themselves, the means that they are among it."""
+    path = tmp_path / "w.safetensors"
+    network = build(preset("tiny"))
+    said = {"name": "a", "steps": 3, "rest": [{"share": 0.5}], "start": {"name": "b"}}
+    save_weights(path, network.config, network.state_dict(), said | {"figures": {}})
+    weights = read_weights(path)
+    assert ancestry(weights) == {"sha256": weights.sha256, **said}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.variety import vary_exposure, vary_tone
+from train.variety import one_colour, vary_exposure, vary_tone
 
 
 def gradient() -> np.ndarray:
@@ -35,6 +35,16 @@ def test_more_variety_is_farther_from_the_photograph() -> None:
         return float(np.mean([np.abs(v.astype(int) - gradient()).mean() for v in varied]))
 
     assert 1 < distance(0.3) < 0.6 * distance(1)
+
+
+def test_filters_to_one_colour() -> None:
+    filters = [one_colour(np.random.default_rng(seed)) for seed in range(60)]
+    assert all(np.linalg.matrix_rank(f, tol=1e-4) == 1 for f in filters)
+    # White stays as bright as it was in one channel, and becomes no brighter in any.
+    np.testing.assert_allclose([f.sum(0).max() for f in filters], 1, atol=1e-5)
+    grey = [bool(np.ptp(f.sum(0)) < 1e-5) for f in filters]
+    assert 30 <= sum(grey) <= 52
+    assert all(np.all(np.diff(f.sum(0)) <= 1e-5) for f in filters)  # never cold
 
 
 def test_a_pair_is_exposed_on_one_side_and_tinted_on_both() -> None:

@@ -111,6 +111,28 @@ def test_slight_tones_are_left_out(steps: int, colour: Colour, wanted: Colour) -
     np.testing.assert_allclose(restored, plain((40, 60), wanted), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("colour", "heeded"),
+    [
+        ((0.3, 0.3, 0.3), False),  # grey, and only there is something found
+        ((0.31, 0.3, 0.3), False),  # nearly so, as scans are
+        ((0.33, 0.3, 0.3), True),  # a colour: it is not asked twice
+    ],
+)
+def test_what_is_found_in_grey_must_be_found_in_a_print(colour: Colour, heeded: bool) -> None:
+    """A print is blue; of this one the judge says nothing."""
+    engine = Engine(Peels(lambda _, blue: blue < 0.32), precision="fp32")  # type: ignore[arg-type]
+    restored, _ = engine.restore(plain((40, 60), colour))
+    added = 0.2 * heeded
+    np.testing.assert_allclose(restored, plain((40, 60), colour) + added, atol=1e-5)
+
+
+def test_grey_that_is_dark_in_a_print_too() -> None:
+    engine = Engine(Peels(lambda _, blue: blue < 0.45), precision="fp32")  # type: ignore[arg-type]
+    restored, _ = engine.restore(plain((40, 60), (0.3, 0.3, 0.3)))
+    np.testing.assert_allclose(restored, plain((40, 60), (0.5, 0.5, 0.5)), atol=1e-5)
+
+
 def test_strength_is_of_all_looks_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
     half, _ = engine.restore(plain((40, 60), (0.9, 0.5, 0.3)), strength=0.5)

@@ -99,6 +99,13 @@ def test_margins_count_for_how_large_an_image_is() -> None:
         assert len(tiling.axes(128, 512, lambda: 256)[1].starts) == tiles
 
 
+def test_no_overlap_makes_tiles_larger_than_what_fits() -> None:
+    for overlap in (100, 1000, 5000):
+        for axis in Tiling(None, overlap, multiple=8, margin=0).axes(2000, 2000, lambda: 256):
+            assert axis.tile <= 256
+            assert axis.overlap == min(overlap, 128)
+
+
 @pytest.mark.parametrize("tile", [64, 80, 256, 1024])
 def test_tiles_always_overlap(tile: int) -> None:
     for axis in Tiling(tile, None, multiple=8, margin=0).axes(2000, 2000, lambda: 64):
