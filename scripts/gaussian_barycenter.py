@@ -11,11 +11,16 @@ without congruence, where it must fail. Needs the ``test`` extra.
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 import torch
 
-from tests.train.gaussians import Gaussians, Incongruent, Report, solve
 from train.objective import PaperObjective
+
+# The tests are no part of what is installed.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.train.gaussians import Gaussians, Incongruent, Report, solve
 
 WEIGHTS = (0.5, 0.3, 0.2)
 HEADINGS = ("dimension", "sampling", "congruence", "UVP % of each source", "mean", "covariance %")
