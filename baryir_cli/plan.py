@@ -126,13 +126,14 @@ def plan(
         raise UsageError("-: standard output takes one image; give one input file")
     if output.is_file() or _names_a_file(output, naming):
         raise UsageError(f"{output} is a file, or named like one; these images need a folder")
-    if naming.format and not naming.suffix and any(_same(p, output) for p in inputs):
+    found = _without_results(found, output, naming)
+    targets = [output / name for name in _names(found, naming)]
+    changed = any(f.path.suffix != t.suffix for f, t in zip(found, targets, strict=True))
+    if changed and not naming.suffix and any(_same(path, output) for path in inputs):
         raise UsageError(
             f"{output} holds the inputs, and in another format the results would be inputs of the "
             "next run; choose another output folder, or add --suffix"
         )
-    found = _without_results(found, output, naming)
-    targets = [output / name for name in _names(found, naming)]
     jobs = [
         Job(f.path, t, _comparison(t, naming), f.problem)
         for f, t in zip(found, targets, strict=True)

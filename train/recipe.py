@@ -136,8 +136,8 @@ def _five() -> dict[str, SourceRecipe]:
 class Recipe:
     """An objective of DESIGN section 3 with everything that it leaves open.
 
-    What a file leaves out is as in ``paper.toml``; the sources it leaves out are not trained on,
-    unless it names none.
+    What a file leaves out is as in ``paper.toml``; of its sources, where it has a table of them,
+    those it leaves out are not trained on.
 
     Attributes:
         objective: ``paper`` (congruent potentials by construction) or ``reference`` (what the

@@ -93,13 +93,9 @@ class Run:
 
 def _remove(path: Path) -> None:
     """A file, or a folder; one that a link leads to, on another disk maybe, is emptied."""
-    if not path.is_dir():
-        path.unlink()
-    elif path.is_symlink():
-        for inside in path.iterdir():
-            _remove(inside)
-    else:
-        shutil.rmtree(path)
+    linked = path.is_dir() and path.is_symlink()
+    for one in list(path.iterdir()) if linked else [path]:
+        shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -61,7 +61,7 @@ def one_colour(rng: np.random.Generator) -> Image:
     """
     seen = rng.dirichlet((0.3, 0.3, 0.3))
     shown = np.ones(3)
-    if rng.random() < TONED:  # mostly warm
+    if rng.random() < TONED:  # warm
         shown = np.exp(np.sort(rng.normal(0, 0.12, 3))[::-1])
     return np.outer(seen, shown / shown.max()).astype(np.float32)
 

@@ -23,8 +23,11 @@ SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
 doubtful where there is much to correct without. In noise and rain the judge is heeded where it is
 certain, before the looks without it and after them. In doubt one look has to do, at which the
 network sees noise, rain and tone at once."""
-COLOURLESS = 0.04
-"""Mean saturation, (max - min) / max, below which a photograph is taken for black and white."""
+COLOURLESS = 0.02
+"""What colours may differ by, over what brightness does, in a photograph of one colour. Not their
+saturation, which haze takes away."""
+FLAT = 1 / 255
+"""Deviation of a picture that shows nothing to tell colours by."""
 PRINT = (0.93, 1.0, 1.1)
 """Tint in which one is judged a second time. A judge that has seen few of them takes every fifth
 clean one for hazy or dark, of prints in this tone hardly any, and still finds those that are."""
@@ -61,9 +64,9 @@ def is_doubtful(change: float) -> bool:
 
 
 def is_colourless(picture: Tensor) -> bool:
-    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white, or nearly so."""
-    high, low = picture.amax(1), picture.amin(1)
-    return bool((high - low).sum() < COLOURLESS * high.sum())
+    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white, or toned alike."""
+    *others, main = torch.linalg.eigvalsh(torch.cov(picture[0].flatten(1).double())).clamp(min=0)
+    return bool(main > FLAT**2 and sum(others) < COLOURLESS**2 * main)
 
 
 def as_print(picture: Tensor) -> Tensor:

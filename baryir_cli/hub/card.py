@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import ModelCardData
@@ -61,17 +61,25 @@ def _metadata(licence: str | None) -> str:
 
 def _figures(weights: Weights) -> list[str]:
     figures = provenance.figures(weights.provenance)
-    columns: dict[str, str] = {}
+    columns = {"images": "images"}
     for name, metric in METRICS.items():
         columns |= {f"input_{name}": f"{metric.label} of the input", name: metric.label}
     columns = {c: label for c, label in columns.items() if any(c in r for r in figures.values())}
-    if not columns:
+    if not columns.keys() - {"images"}:
         return []
-    rows = [[titled(name, row), *(cell(c, row) for c in columns)] for name, row in figures.items()]
+    rows = [
+        [titled(name, row), *(_figure(c, row) for c in columns)] for name, row in figures.items()
+    ]
     return [
         "## Figures\n\nAs the file's own metadata states them.",
         _table(["set", *columns.values()], rows),
     ]
+
+
+def _figure(column: str, row: Mapping[str, float]) -> str:
+    if column == "images":
+        return f"{row[column]:.0f}" if column in row else "-"
+    return cell(column, row)
 
 
 def _origin(weights: Weights, licence: str | None) -> str:
@@ -82,7 +90,8 @@ def _origin(weights: Weights, licence: str | None) -> str:
     rows += [[name, _listed(known[name])] for name in ("data", "date") if name in known]
     if "steps" in known:
         before = len(provenance.runs(known)) - 1
-        rows.append(["steps", f"{known['steps']}{f', after {before} earlier runs' * (before > 0)}"])
+        runs = f", after {before} earlier run{'s' * (before > 1)}" if before > 0 else ""
+        rows.append(["steps", f"{known['steps']}{runs}"])
     return _table(["", ""], rows)
 
 

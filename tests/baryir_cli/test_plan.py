@@ -284,6 +284,10 @@ def test_results_of_another_format_are_not_laid_among_their_inputs(tree: Path) -
         plan([folder], folder, Naming(format="tiff"))
     with pytest.raises(UsageError, match="would be inputs of the next run"):
         plan([folder], folder, Naming(format="png", in_place=True))
+    (folder / "a.jpg").rename(tree / "a.jpg")
+    (job,) = plan([folder], folder, Naming(format="png", in_place=True))
+    assert job.source == job.target == folder / "b.png"
+    (tree / "a.jpg").rename(folder / "a.jpg")
     wanted = [("in/a.jpg", "in/a_new.tif"), ("in/b.png", "in/b_new.tif")]
     for _ in range(2):
         jobs = plan([folder], folder, Naming(format="tiff", suffix="_new"))

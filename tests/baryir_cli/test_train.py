@@ -243,6 +243,9 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     (elsewhere / "00000007").mkdir(parents=True)
     run.mkdir()
     (run / "checkpoints").symlink_to(elsewhere)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "theirs.txt").write_text("stays")
+    (elsewhere / "others").symlink_to(tmp_path / "others")
     for own in ("recipe.json", "events.out.tfevents.1"):
         (run / own).write_text("old")
     (run / "mine.txt").write_text("stays")
@@ -253,6 +256,7 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     assert recipe_of(run)["steps"] == 1
     assert not (run / "events.out.tfevents.1").exists()
     assert (run / "mine.txt").read_text() == "stays"
+    assert (tmp_path / "others" / "theirs.txt").read_text() == "stays"
 
 
 def test_a_checkpoint_of_parts_that_do_not_belong_together(

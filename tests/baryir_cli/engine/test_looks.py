@@ -111,26 +111,45 @@ def test_slight_tones_are_left_out(steps: int, colour: Colour, wanted: Colour) -
     np.testing.assert_allclose(restored, plain((40, 60), wanted), atol=1e-5)
 
 
+def textured(colour: Colour, variety: Colour) -> np.ndarray:
+    """Noise of one colour over ``colour``, and of each channel by itself."""
+    rng = np.random.default_rng(0)
+    shared, own = rng.uniform(-0.1, 0.1, (40, 60, 1)), rng.uniform(-1, 1, (40, 60, 3))
+    return np.float32(np.array(colour) * (1 + shared) + own * np.array(variety))
+
+
 @pytest.mark.parametrize(
-    ("colour", "heeded"),
+    ("colour", "variety", "heeded"),
     [
-        ((0.3, 0.3, 0.3), False),  # grey, and only there is something found
-        ((0.31, 0.3, 0.3), False),  # nearly so, as scans are
-        ((0.33, 0.3, 0.3), True),  # a colour: it is not asked twice
+        ((0.3, 0.3, 0.3), (0, 0, 0), False),  # grey, and only there is something found
+        ((0.31, 0.3, 0.28), (0, 0, 0), False),  # toned
+        ((0.3, 0.3, 0.3), (0.0003, 0, 0.0003), False),  # nearly so, as scans are
+        ((0.3, 0.3, 0.3), (0.02, 0.02, 0.02), True),  # colours, though pale: not asked twice
     ],
 )
-def test_what_is_found_in_grey_must_be_found_in_a_print(colour: Colour, heeded: bool) -> None:
+def test_what_is_found_in_grey_must_be_found_in_a_print(
+    colour: Colour, variety: Colour, heeded: bool
+) -> None:
     """A print is blue; of this one the judge says nothing."""
+    pixels = textured(colour, variety)
     engine = Engine(Peels(lambda _, blue: blue < 0.32), precision="fp32")  # type: ignore[arg-type]
-    restored, _ = engine.restore(plain((40, 60), colour))
-    added = 0.2 * heeded
-    np.testing.assert_allclose(restored, plain((40, 60), colour) + added, atol=1e-5)
+    restored, _ = engine.restore(pixels)
+    np.testing.assert_allclose(restored, pixels + 0.2 * heeded, atol=1e-5)
 
 
 def test_grey_that_is_dark_in_a_print_too() -> None:
+    pixels = textured((0.3, 0.3, 0.3), (0, 0, 0))
     engine = Engine(Peels(lambda _, blue: blue < 0.45), precision="fp32")  # type: ignore[arg-type]
-    restored, _ = engine.restore(plain((40, 60), (0.3, 0.3, 0.3)))
-    np.testing.assert_allclose(restored, plain((40, 60), (0.5, 0.5, 0.5)), atol=1e-5)
+    restored, _ = engine.restore(pixels)
+    np.testing.assert_allclose(restored, pixels + 0.2, atol=1e-5)
+
+
+def test_haze_does_not_make_black_and_white() -> None:
+    """It takes away saturation, of colours and brightness alike."""
+    colours = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert not looks.is_colourless(0.05 * colours + 0.8)
+    assert looks.is_colourless(0.05 * colours.mean(1, keepdim=True).expand(-1, 3, -1, -1) + 0.8)
+    assert not looks.is_colourless(torch.full((1, 3, 64, 64), 0.5))
 
 
 def test_strength_is_of_all_looks_together() -> None:

@@ -29,7 +29,7 @@ PROVENANCE = {
     "start": {"recipe": {}, "steps": 10},
     "recipe": {},
     "figures": {
-        "Rain100L": {"psnr": 29.5551, "ssim": 0.8831},
+        "Rain100L": {"images": 100, "psnr": 29.5551, "ssim": 0.8831},
         "bsd68 | 25": {"input_psnr": 20.5, "psnr": 28.65},
     },
 }
@@ -83,10 +83,10 @@ def test_card(hub: Hub, weights: Path, baryir: Run) -> None:
     assert head["library_name"] == "baryir"
     assert "baryir" in head["tags"]
     assert "\n    baryir restore in/ out/ --weights hf:me/net\n" in text
-    assert "| set | PSNR of the input | PSNR | SSIM |" in text
-    assert "| Rain100L | - | 29.56 | 0.8831 |" in text
-    assert "| steps | 20, after 1 earlier runs |" in text
-    assert r"| bsd68 \| 25 | 20.50 | 28.65 | - |" in text
+    assert "| set | images | PSNR of the input | PSNR | SSIM |" in text
+    assert "| Rain100L | 100 | - | 29.56 | 0.8831 |" in text
+    assert "| steps | 20, after 1 earlier run |" in text
+    assert r"| bsd68 \| 25 | - | 20.50 | 28.65 | - |" in text
     assert "| trained on | denoise, derain |" in text
     assert "| data | 3 pairs in Derain; 5 photographs in Denoise |" in text
     assert "| width | 8 |" in text
@@ -157,7 +157,7 @@ def test_dry_run_asks_nobody(
     assert baryir("weights", "push", weights, "me/net", "--dry-run") == 0
     said = capsys.readouterr()
     assert hub.requests == []
-    assert "| Rain100L | - | 29.56 | 0.8831 |" in said.out
+    assert "| Rain100L | 100 | - | 29.56 | 0.8831 |" in said.out
     assert f"would send {weights} (1.3 MB) to hf:me/net" in said.err
     assert "nothing was sent" in said.err
 
