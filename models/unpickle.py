@@ -9,6 +9,7 @@ checkpoint needs, and those that would change a class or a function, are refused
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NoReturn
@@ -63,7 +64,9 @@ def unpickle(stream: BinaryIO, find: Find, persist: Persist) -> Any:
     operations = pickletools.genops(stream)
     while True:
         try:
-            opcode, argument, _ = next(operations)
+            with warnings.catch_warnings():  # of texts with escapes that Python does not know
+                warnings.simplefilter("ignore", DeprecationWarning)
+                opcode, argument, _ = next(operations)
         except (ValueError, StopIteration) as error:
             raise WeightsError(f"damaged pickle: {quoted(str(error))}") from None
         machine.spend(1)

@@ -522,9 +522,9 @@ def test_output_that_cannot_be_made_is_one_line(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (photos.parent / "file").touch()
-    assert restore(photos, photos.parent / "file" / "out") == 1
+    assert restore(photos, photos.parent / "file" / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "file" in line
+    assert "file is a file, not a folder" in line
 
 
 def test_full_disk_fails_by_name_and_leaves_nothing(
