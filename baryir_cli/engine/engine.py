@@ -25,7 +25,7 @@ from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
 from models.light import Image, full_scale
 from models.network import BaryIR
-from models.scene import FIELDS, SHADES, considered, picture_of
+from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
 
 SMALLEST_ASKED = 32
@@ -244,18 +244,12 @@ class Engine:
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
 
-        What is said of a black and white one, but not of a print of it, counts as slight.
         Judged on the CPU and in float32 whatever the tiles are restored on: it is little and
         decides much.
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
-        tone = considered(judge, picture)
-        change = looks.change_by(tone, picture)
-        if not looks.is_slight(change) and looks.is_colourless(picture):
-            toned = looks.as_print(picture)
-            as_print = looks.change_by(considered(judge, toned), toned)
-            change = as_print if looks.is_slight(as_print) else change
+        tone, change = looks.judged(judge, picture)
         return tone.to(self.device), change
 
     def _shake(self, pixels: Pixels, report: Report) -> Image | None:

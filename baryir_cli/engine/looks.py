@@ -8,10 +8,10 @@ itself is taken away first, as long as it is much; then the judge sees what is l
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baryir_cli.engine.tiles import Box
-from models.scene import tone_change, whole_place
+from models.scene import considered, tone_change, whole_place
 
 MOST = 2
 """Looks without the judge, before that with it."""
@@ -65,14 +65,34 @@ def is_doubtful(change: float) -> bool:
 
 def is_colourless(picture: Tensor) -> bool:
     """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white, or toned alike."""
-    *others, main = torch.linalg.eigvalsh(torch.cov(picture[0].flatten(1).double())).clamp(min=0)
+    *others, main = torch.linalg.eigvalsh(torch.cov(picture[0].flatten(1).double()))
     return bool(main > FLAT**2 and sum(others) < COLOURLESS**2 * main)
 
 
 def as_print(picture: Tensor) -> Tensor:
     """The picture of a black and white photograph, toned like a print."""
-    tint = torch.tensor(PRINT, device=picture.device).view(1, 3, 1, 1)
+    tint = picture.new_tensor(PRINT).view(1, 3, 1, 1)
     return (picture.mean(1, keepdim=True) * tint).clamp(max=1)
+
+
+def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
+    """The tone of a photograph's picture, and by how much it changes it (:func:`change_by`).
+
+    What is said of a black and white one, but not of a print of it, counts as slight.
+
+    Args:
+        picture: ``(1, 3, S, S)`` in [0, 1].
+
+    Returns:
+        The tone as of :func:`models.scene.considered`.
+    """
+    tone = considered(judge, picture)
+    change = change_by(tone, picture)
+    if not is_slight(change) and is_colourless(picture):
+        toned = as_print(picture)
+        of_print = change_by(considered(judge, toned), toned)
+        change = of_print if is_slight(of_print) else change
+    return tone, change
 
 
 def change_by(tone: Tensor, picture: Tensor) -> float:
