@@ -60,13 +60,16 @@ def unpickle(stream: BinaryIO, find: Find, persist: Persist) -> Any:
     Raises:
         WeightsError: the pickle is damaged, too large, or asks for more than data.
     """
-    machine = _Machine(find, persist)
+    with warnings.catch_warnings():  # of texts with escapes that Python does not know
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _run(_Machine(find, persist), stream)
+
+
+def _run(machine: _Machine, stream: BinaryIO) -> Any:
     operations = pickletools.genops(stream)
     while True:
         try:
-            with warnings.catch_warnings():  # of texts with escapes that Python does not know
-                warnings.simplefilter("ignore", DeprecationWarning)
-                opcode, argument, _ = next(operations)
+            opcode, argument, _ = next(operations)
         except (ValueError, StopIteration) as error:
             raise WeightsError(f"damaged pickle: {quoted(str(error))}") from None
         machine.spend(1)
