@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     def through(self, colours: Floats) -> Pair:
         """All of it behind a filter, ``(3, 3)``: what a pixel is multiplied with."""
         degraded, target = (
-            np.rint(patch @ colours).clip(0, 255).astype(np.uint8)
+            degradations.quantise(degradations.floating(patch) @ colours)
             for patch in (self.degraded, self.target)
         )
         scene, scene_target = self.scene @ colours, self.scene_target @ colours

@@ -15,8 +15,13 @@ Entry = dict[str, Any]
 """One line of the log: a step and what was measured there."""
 
 OWN = (
-    *("weights.safetensors", "checkpoints", "samples", "curves.png", "events.out.tfevents.*"),
-    *("log.jsonl", "recipe.json"),
+    "weights.safetensors",
+    "checkpoints",
+    "samples",
+    "curves.png",
+    "events.out.tfevents.*",
+    "log.jsonl",
+    "recipe.json",
 )
 """What a run writes into its folder, and all that overwriting one removes, in this order."""
 

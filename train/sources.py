@@ -112,8 +112,8 @@ class SourceOptions:
             raise SourceError("nothing is held out, so there is nothing to validate with")
 
     def variety_of(self, name: str) -> float:
-        """That of a source; what is validated with stays as it is."""
-        return self.variety.get(name, 0.0) if self.split == "train" else 0.0
+        """That of a source."""
+        return self.variety.get(name, 0.0)
 
 
 def options_of(recipe: Recipe) -> SourceOptions:
@@ -258,6 +258,8 @@ def gather(
     wanted, levels = canonical(names)
     if levels:
         options = replace(options, noise=NoiseLevels(levels))
+    if options.split == "validation":  # every pair is degraded, of photographs as they are
+        options = replace(options, clean_share=0.0, grey_share=0.0, variety={})
     if data is not None and not data.is_dir():
         raise SourceError(f"{data}: no such folder")
     folders = list(clean)
@@ -267,8 +269,6 @@ def gather(
     found = photographs(folders)
     where = ", ".join(map(str, {os.path.realpath(f): f for f in folders}.values()))
     sources = [_source(name, data, bool(clean), found, where, options) for name in wanted]
-    if options.split == "train":
-        sources = [replace(source, grey_share=options.grey_share) for source in sources]
     return _split(sources, options) if options.holdout else sources
 
 
@@ -285,19 +285,23 @@ def _source(
     degrade = _model(name, options)
     synthesised = None
     if degrade is not None and clean:
-        share = options.clean_share if options.split == "train" else 0.0
         origin = ", ".join(filter(None, (f"photographs in {where}", in_words(degrade))))
         synthesised = Synthesised(
-            tuple(clean), degrade, task.margin, share, origin, options.variety_of(name)
+            tuple(clean),
+            degrade,
+            task.margin,
+            options.clean_share,
+            origin,
+            options.variety_of(name),
         )
     share = options.paired_share.get(name, 0.5 if mixes else 1.0)
     paired = _paired(name, data, options) if share > 0 else None
     if paired is not None and synthesised is not None and share < 1:
-        return Source(name, ((share, paired), (1 - share, synthesised)))
+        return Source(name, ((share, paired), (1 - share, synthesised)), options.grey_share)
     part = paired or synthesised
     if part is None:
         raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
-    return Source(name, ((1.0, part),))
+    return Source(name, ((1.0, part),), options.grey_share)
 
 
 def _model(name: str, options: SourceOptions) -> Degrade | None:
