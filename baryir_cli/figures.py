@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from baryir_cli.metrics import METRICS
+from baryir_cli.metrics import METRICS, Metric
 
 Figures = Mapping[str, Mapping[str, float]]
 """By test set: ``images``, and each metric of the restored images and, as ``input_...``, before."""
+COUNT, BEFORE = "images", "input_"
 
 
 def figures_table(figures: Figures, title: str, metrics: Sequence[str] = tuple(METRICS)) -> Table:
@@ -19,26 +20,22 @@ def figures_table(figures: Figures, title: str, metrics: Sequence[str] = tuple(M
     Args:
         title: heading of the sets' names.
     """
-    rows = figures.values()
-    columns = [
-        (name, heading)
-        for metric in metrics
-        for name, heading in ((f"input_{metric}", "input"), (metric, "restored"))
-        if any(name in row for row in rows)
-    ]
+    names = columns_of(figures, metrics)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(escape(title), overflow="fold")
-    counted = any("images" in row for row in rows)
-    if counted:
-        table.add_column("images", justify="right")
-    for name, heading in columns:
-        label = METRICS[name.removeprefix("input_")].label
-        table.add_column(f"{label}\n{heading}", justify="right")
+    for name in names:
+        when = "input" if name.startswith(BEFORE) else "restored"
+        lines = name if name == COUNT else f"{_metric(name).label}\n{when}"
+        table.add_column(lines, justify="right")
     for set_name, row in figures.items():
-        cells = [escape(titled(set_name, row))]
-        cells += [f"{row['images']:.0f}" if "images" in row else "-"] if counted else []
-        table.add_row(*cells, *(cell(name, row) for name, _ in columns))
+        table.add_row(escape(titled(set_name, row)), *(cell(name, row) for name in names))
     return table
+
+
+def columns_of(figures: Figures, metrics: Sequence[str] = tuple(METRICS)) -> list[str]:
+    """What any of the sets says: images, and each of the metrics, before and after."""
+    known = [COUNT, *(name for metric in metrics for name in (f"{BEFORE}{metric}", metric))]
+    return [name for name in known if any(name in row for row in figures.values())]
 
 
 def titled(name: str, row: Mapping[str, float]) -> str:
@@ -46,7 +43,19 @@ def titled(name: str, row: Mapping[str, float]) -> str:
     return f"{name} (clean input)" if row.get("input_ssim") == 1 else name
 
 
+def heading(name: str) -> str:
+    """A column's heading in one line."""
+    if name == COUNT:
+        return name
+    return f"{_metric(name).label}{' of the input' * name.startswith(BEFORE)}"
+
+
 def cell(name: str, row: Mapping[str, float]) -> str:
     """A figure as it is shown, with its metric's digits; a dash where there is none."""
-    digits = METRICS[name.removeprefix("input_")].digits
-    return f"{row[name]:.{digits}f}" if name in row else "-"
+    if name not in row:
+        return "-"
+    return f"{row[name]:.{0 if name == COUNT else _metric(name).digits}f}"
+
+
+def _metric(name: str) -> Metric:
+    return METRICS[name.removeprefix(BEFORE)]

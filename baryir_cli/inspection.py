@@ -90,16 +90,9 @@ class Inspection:
         elsewhere = ("figures", "licence", "recipe", "start")
         return {
             "licence": provenance.licence(known) or "not stated",
-            **{name: _share(value) for name, value in known.items() if name not in elsewhere},
+            **{name: value for name, value in known.items() if name not in elsewhere},
+            **provenance.means(known),
         }
-
-
-def _share(value: Any) -> Any:
-    """Of the weights that some are the mean of, what tells them apart."""
-    if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-        names = ("share", "name", "steps", "date", "sha256")
-        return ["  ".join(str(v[name]) for name in names if name in v) for v in value]
-    return value
 
 
 def _section(console: Console, title: str, rows: dict[str, Any]) -> None:

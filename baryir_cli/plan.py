@@ -124,7 +124,7 @@ def plan(
         return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
     if output == STANDARD:
         raise UsageError("-: standard output takes one image; give one input file")
-    if output.is_file() or _names_a_file(output, naming):
+    if _names_a_file(output, naming):
         raise UsageError(f"{output} is a file, or named like one; these images need a folder")
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]

@@ -29,6 +29,17 @@ def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
+    """By part of the network, ``judges`` and ``rest``, what it is the mean of: a line each."""
+    told = ("share", "name", "steps", "date", "sha256")
+    return {
+        part: ["  ".join(str(w[name]) for name in told if name in w) for w in found]
+        for part in ("judges", "rest")
+        if isinstance(found := provenance.get(part), list)
+        and all(isinstance(w, dict) for w in found)
+    }
+
+
 def figures(provenance: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Figures by test set and by metric: ``{"Rain100L": {"psnr": 29.6, "ssim": 0.88}}``."""
     found = provenance.get("figures")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from huggingface_hub import ModelCardData
 
 from baryir_cli import provenance
 from baryir_cli.console import printable
-from baryir_cli.figures import cell, titled
+from baryir_cli.figures import COUNT, cell, columns_of, heading, titled
 from baryir_cli.hub.reference import HubReference
-from baryir_cli.metrics import METRICS
 from models.weights import Weights
 
 MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
@@ -61,25 +60,14 @@ def _metadata(licence: str | None) -> str:
 
 def _figures(weights: Weights) -> list[str]:
     figures = provenance.figures(weights.provenance)
-    columns = {"images": "images"}
-    for name, metric in METRICS.items():
-        columns |= {f"input_{name}": f"{metric.label} of the input", name: metric.label}
-    columns = {c: label for c, label in columns.items() if any(c in r for r in figures.values())}
-    if not columns.keys() - {"images"}:
+    columns = columns_of(figures)
+    if columns in ([], [COUNT]):
         return []
-    rows = [
-        [titled(name, row), *(_figure(c, row) for c in columns)] for name, row in figures.items()
-    ]
+    rows = [[titled(name, row), *(cell(c, row) for c in columns)] for name, row in figures.items()]
     return [
         "## Figures\n\nAs the file's own metadata states them.",
-        _table(["set", *columns.values()], rows),
+        _table(["set", *map(heading, columns)], rows),
     ]
-
-
-def _figure(column: str, row: Mapping[str, float]) -> str:
-    if column == "images":
-        return f"{row[column]:.0f}" if column in row else "-"
-    return cell(column, row)
 
 
 def _origin(weights: Weights, licence: str | None) -> str:
