@@ -51,10 +51,6 @@ def restore(baryir: Run, tiny_weights: Path) -> Run:
     return call
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def tool(*arguments: object, **settings: object) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "baryir_cli", *map(str, arguments)],
@@ -62,8 +58,6 @@ def tool(*arguments: object, **settings: object) -> subprocess.Popen:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A test run in the background of a script ignores interrupts, and so would its children.
-        preexec_fn=_heed_interrupts if os.name == "posix" else None,
         **settings,  # type: ignore[call-overload]
     )
 
