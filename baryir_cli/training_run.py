@@ -22,8 +22,9 @@ from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
 from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
-from train.loop import DivergedError, Rhythm, Watch, train
+from train.loop import train
 from train.recipe import Recipe, RecipeError
+from train.record import DivergedError, Rhythm, Watch
 from train.run import Entry, Run, RunError
 from train.sources import Source, SourceError, gather, options_of
 from train.trainer import Trainer

@@ -42,10 +42,12 @@ class RecipeError(ValueError):
     Args:
         problem: what is wrong; with an entry, what follows its name.
         entry: the one that is wrong, if it is one.
+        table: where that stands, if not in the recipe itself.
     """
 
-    def __init__(self, problem: str, entry: str = "") -> None:
-        super().__init__(f"{entry} {problem}" if entry else problem)
+    def __init__(self, problem: str, entry: str = "", table: str = "") -> None:
+        where = f"{table}: " if table else ""
+        super().__init__(where + (f"{entry} {problem}" if entry else problem))
         self.problem = problem
         self.entry = entry
 
@@ -414,7 +416,10 @@ def _entry(kind: type[Entry], name: str, value: Any) -> Entry:
         raise RecipeError(f"has no {unknown[0]!r}; there are {', '.join(known)}", name)
     if missing := [key for key, needed in known.items() if needed and key not in table]:
         raise RecipeError(f"needs {' and '.join(missing)}", name)
-    return kind(**table)
+    try:
+        return kind(**table)
+    except RecipeError as error:
+        raise RecipeError(error.problem, error.entry, name) from None
 
 
 def read_values(path: Path) -> dict[str, Any]:

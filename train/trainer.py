@@ -20,8 +20,8 @@ from train import losses
 from train.distributed import Team
 from train.initial import ancestry, start_from
 from train.muon import Muon
-from train.objective import OBJECTIVES, Terms, barycenter_weights
-from train.recipe import Precision, Recipe, RecipeError
+from train.objective import OBJECTIVES, Objective, Terms, barycenter_weights
+from train.recipe import Precision, Recipe, RecipeError, SourceRecipe
 from train.sources import Batch, Source
 
 SCENE_BLOCK = 4
@@ -57,42 +57,44 @@ class Trainer:
         self.step = 0
         self.start = ancestry(start) if start else None
         torch.manual_seed(recipe.seed)
-        config = recipe.config()
-        self.network: BaryIR = build(config, self.device)
-        if start:
-            start_from(self.network, start)
-        if config.fed == "source" and not recipe.losses:
-            # No loss reaches T then, and DDP waits for the gradient of whatever wants one.
-            self.network.stage.map.requires_grad_(False)
-        self._freeze(recipe.frozen)
-        latent_channels = config.channels(config.levels - 1)
-        potentials = Potentials(latent_channels, len(sources)).to(self.device)
-        self.average = build(config, self.device).requires_grad_(False)
+        self.network = self._build(start)
+        self._weigh([recipe.sources[source.name] for source in sources])
+        self.objective = self._objective()
+        self.average = build(self.network.config, self.device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
-        settings = [recipe.sources[name] for name in self.images]
-        q = torch.tensor([s.probability for s in settings], device=self.device)
-        self.probabilities = q / q.sum()
-        self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
-        self.toneless = torch.tensor([s.toneless for s in settings], device=self.device)
-        self.all_heeded = not self.toneless.any()
-        counts = torch.tensor(list(map(float, self.images.values())), device=self.device)
-        weights = barycenter_weights(recipe.weights, counts, self.probabilities)
-        kind = OBJECTIVES[recipe.objective]
-        self.objective = kind(recipe, potentials, weights, self.probabilities, team)
         self.optimiser = _optimiser(recipe, self.network)
         self.precision = _at_best(recipe.precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         forward: Any = torch.compile(self.network) if recipe.compile else self.network
         self.shared_network = team.wrap(forward, self.device)
 
-    def _freeze(self, names: Sequence[str]) -> None:
-        for name in names:
-            part: nn.Module | None = getattr(self.network, name)
-            if part is None:
-                raise RecipeError(f"{name} cannot be frozen: this network has none")
-            part.requires_grad_(False)
-        if not any(p.requires_grad for p in self.network.parameters()):
-            raise RecipeError("nothing is left to learn: all parts are frozen")
+    def _build(self, start: Weights | None) -> BaryIR:
+        config = self.recipe.config()
+        network = build(config, self.device)
+        if start:
+            start_from(network, start)
+        if config.fed == "source" and not self.recipe.losses:
+            # No loss reaches T then, and DDP waits for the gradient of whatever wants one.
+            network.stage.map.requires_grad_(False)
+        _freeze(network, self.recipe.frozen)
+        return network
+
+    def _weigh(self, settings: Sequence[SourceRecipe]) -> None:
+        """What the recipe says of each source, as tensors ``(K,)``."""
+        q = torch.tensor([s.probability for s in settings], device=self.device)
+        self.probabilities = q / q.sum()
+        self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
+        self.toneless = torch.tensor([s.toneless for s in settings], device=self.device)
+        self.all_heeded = not self.toneless.any()
+
+    def _objective(self) -> Objective:
+        recipe, config = self.recipe, self.network.config
+        latent_channels = config.channels(config.levels - 1)
+        potentials = Potentials(latent_channels, len(self.images)).to(self.device)
+        counts = torch.tensor(list(map(float, self.images.values())), device=self.device)
+        weights = barycenter_weights(recipe.weights, counts, self.probabilities)
+        kind = OBJECTIVES[recipe.objective]
+        return kind(recipe, potentials, weights, self.probabilities, self.team)
 
     def train_step(self, batches: Sequence[Batch]) -> Terms:
         """One step of the network on ``batches``, then one of the potentials.
@@ -260,6 +262,16 @@ def average_into(average: nn.Module, network: nn.Module, ema: float, step: int) 
     means: list[Tensor] = list(average.parameters())
     values: list[Tensor] = list(network.parameters())
     torch._foreach_lerp_(means, values, 1 - decay)
+
+
+def _freeze(network: BaryIR, names: Sequence[str]) -> None:
+    for name in names:
+        part: nn.Module | None = getattr(network, name)
+        if part is None:
+            raise RecipeError(f"{name} cannot be frozen: this network has none")
+        part.requires_grad_(False)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise RecipeError("nothing is left to learn: all parts are frozen")
 
 
 def _check_batches(recipe: Recipe, team: Team) -> None:

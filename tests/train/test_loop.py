@@ -13,9 +13,9 @@ import torch
 
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
-from train.loop import DivergedError, Rhythm
 from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
+from train.record import DivergedError, Rhythm
 from train.run import Run, RunError
 from train.sources import Batch, Patches, Source, SourceOptions, gather
 from train.trainer import Trainer
