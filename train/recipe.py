@@ -349,7 +349,7 @@ class Recipe:
             RecipeError: it is not there, not TOML or not a recipe.
         """
         try:
-            return cls.from_dict(read_values(path))
+            return cls.from_dict(_read(path))
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
 
@@ -422,7 +422,7 @@ def _entry(kind: type[Entry], name: str, value: Any) -> Entry:
         raise RecipeError(error.problem, error.entry, name) from None
 
 
-def read_values(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """The values of a recipe file, unchecked: TOML, or JSON as a run's folder holds it.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -359,25 +358,26 @@ def _recipe(
         sources: the only ones to train on, if any are given.
         network: fields of the network's configuration.
     """
-    from train.recipe import Recipe, RecipeError, read_values
+    from train.recipe import Recipe, RecipeError
 
     given = {name: _option(name) for name in [*entries, *stage, *(["network"] if network else [])]}
     try:
-        values = read_values(path)
-        _check_tables(values)
-        if sources:
-            chosen = _chosen(values.get("sources", {}), sources, "noise" in entries)
-            given |= {"noise": "--sources"} if "noise" in chosen else {}
-            values |= chosen
-        # The recipe's changes to its own preset mean nothing to another.
-        values["network"] = {} if "preset" in entries else values.get("network", {})
-        values["network"] |= network
-        if "noise" in given:
-            values["noise_range"] = None
-        if entries.get("losses") == ["none"]:
-            entries["losses"] = []
-        stages = values.get("stages", [asdict(usual) for usual in Recipe.stages])
-        values["stages"] = [old | stage for old in stages]
+        values = Recipe.load(path).to_dict()
+    except RecipeError as error:
+        raise UsageError(str(error)) from None
+    _check_names(path, list(values["sources"]))
+    if sources:
+        chosen = _chosen(values["sources"], sources, "noise" in entries)
+        given |= {"noise": "--sources"} if "noise" in chosen else {}
+        values |= chosen
+    # The recipe's changes to its own preset mean nothing to another.
+    values["network"] = ({} if "preset" in entries else values["network"]) | network
+    if "noise" in given:
+        values["noise_range"] = None
+    if entries.get("losses") == ["none"]:
+        entries["losses"] = []
+    values["stages"] = [old | stage for old in values["stages"]]
+    try:
         return Recipe.from_dict(values | entries)
     except RecipeError as error:
         if error.entry in given:
@@ -385,26 +385,18 @@ def _recipe(
         raise UsageError(f"{path}: {error}") from None
 
 
-def _check_tables(values: dict[str, Any]) -> None:
-    """Refuses what is not of the shape that options can be laid over.
-
-    Raises:
-        RecipeError: naming the entry.
-    """
-    from train.recipe import RecipeError
+def _check_names(path: Path, names: list[str]) -> None:
+    """Refuses sources of a recipe that are none, or that carry noise levels in their names."""
     from train.sources import SourceError, canonical
 
-    stages, tables = values.get("stages", []), [values.get(n, {}) for n in ("sources", "network")]
-    if not isinstance(stages, list) or not all(isinstance(s, dict) for s in stages):
-        raise RecipeError("must be a list of tables", "stages")
-    if not all(isinstance(table, dict) for table in tables):
-        raise RecipeError("sources and network must be tables")
     try:
-        names, levels = canonical(list(tables[0]))
+        known, levels = canonical(names)
     except SourceError as error:
-        raise RecipeError(f"sources: {error}") from None
-    if levels or names != list(tables[0]):
-        raise RecipeError(f"sources are called {', '.join(names)}; their levels stand in noise")
+        raise UsageError(f"{path}: sources: {error}") from None
+    if levels or known != names:
+        raise UsageError(
+            f"{path}: sources are called {', '.join(known)}; their levels stand in noise"
+        )
 
 
 def _option(entry: str) -> str:

@@ -127,9 +127,9 @@ def test_a_part_is_frozen_as_something(
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ('stages = "x"', "stages must be a list of tables"),
-        ("stages = [3]", "stages must be a list of tables"),
-        ("network = [1]", "sources and network must be tables"),
+        ('stages = "x"', "stages must be a list, not 'x'"),
+        ("stages = [3]", "a stage must be a table, not 3"),
+        ("network = [1]", "network must be a table"),
         ('noise = "25"', "noise must be a list, not '25'"),
         ("noise = [true]", "noise must be a list of numbers, and True is none"),
         ('noise_range = "15"', "noise_range must be a list"),
