@@ -1,10 +1,11 @@
 """Peak memory and time of ``baryir restore`` on large images.
 
-    python scripts/measure_memory.py --megapixels 1 24 100 [--weights small] [--tile N]
+    python scripts/measure_memory.py --megapixels 1 24 100 [--shaken PHOTO] [--weights small]
 
-Makes a photograph-like image of each size, restores it in a process of its own and prints that
-process's peak resident memory beside the decoded image's size. The difference between sizes is
-what an image costs; the promise is 1.5 GiB above the decoded image's own size at 100 megapixels.
+Makes a photograph-like image of each size, or a sharp PHOTO mirrored over and over and shaken,
+restores it in a process of its own and prints that process's peak resident memory beside the
+decoded image's size. The difference between sizes is what an image costs; the promise is 1.5 GiB
+above the decoded image's own size at 100 megapixels.
 """
 
 from __future__ import annotations
@@ -20,20 +21,44 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from train.degradations import floating, quantise
+from train.degradations.shake import motion_blur, shake_kernel
 
 
-def make_image(path: Path, megapixels: float) -> None:
+def make_image(path: Path, megapixels: float, photo: Path | None) -> None:
     side = max(8, round((megapixels * 1e6) ** 0.5))
+    image = smooth(side) if photo is None else shaken(photo, side)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def smooth(side: int) -> NDArray[np.uint8]:
     coarse = np.random.default_rng(0).integers(
         0, 256, (side // 64 + 2, side // 64 + 2, 3), np.uint8
     )
-    image = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def shaken(photo: Path, side: int) -> NDArray[np.uint8]:
+    """A sharp photograph beside and below its mirror images, all shaken alike."""
+    image = cv2.imread(str(photo))
+    if image is None:
+        raise SystemExit(f"{photo} cannot be read")
+    block = np.concatenate([image, image[:, ::-1]], 1)
+    block = np.concatenate([block, block[::-1]], 0)
+    reach = 32
+    around = np.pad(block, [(reach, reach), (reach, reach), (0, 0)], "wrap")
+    kernel = shake_kernel(np.random.default_rng(0), extent=16)
+    block = quantise(motion_blur(floating(around), kernel))[reach:-reach, reach:-reach]
+    times = [-(-side // length) for length in block.shape[:2]]
+    return np.tile(block, (*times, 1))[:side, :side]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 24, 100])
+    parser.add_argument("--shaken", type=Path, metavar="PHOTO")
     parser.add_argument("--weights", default="small")
     parser.add_argument("--tile")
     parser.add_argument("--device", default="auto")
@@ -41,12 +66,12 @@ def main() -> None:
     options = ["--weights", args.weights, "--device", args.device]
     if args.tile is not None:
         options += ["--tile", args.tile]
-    print("| megapixels | decoded, MiB | peak, MiB | above it, MiB | tile | tiles | s | s wall |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| megapixels | decoded, MiB | peak | above it | tile | tiles | shake | s | s wall |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for megapixels in args.megapixels:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "in.png"
-            make_image(source, megapixels)
+            make_image(source, megapixels, args.shaken)
             print(row(source, Path(folder) / "out.png", options), flush=True)
 
 
@@ -68,7 +93,7 @@ def row(source: Path, target: Path, options: list[str]) -> str:
     tile = f"{line['tile'][0]} x {line['tile'][1]}"
     return (
         f"| {size:.1f} | {decoded:.0f} | {peak:.0f} | {peak - decoded:.0f} | {tile} "
-        f"| {line['tiles']} | {line['seconds']:.1f} | {wall:.1f} |"
+        f"| {line['tiles']} | {line['shake']:.1f} | {line['seconds']:.1f} | {wall:.1f} |"
     )
 
 
