@@ -312,6 +312,7 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
             typer.echo(json.dumps(line))
         else:
             what = "skip" if job in present else verb
-            typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}")
+            doubt = f" ({job.problem})" if job.problem else ""
+            typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}{doubt}")
     counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"
     typer.echo(counts, err=batch.as_json)

@@ -287,13 +287,18 @@ def _comparison(target: Path, naming: Naming) -> Path | None:
 
 
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
-    """Refuses outputs inside files, outputs that are inputs, and outputs that would meet.
+    """Refuses outputs that are inputs, that would meet, or lie in files or behind broken links.
 
     Raises:
         UsageError: naming the first of them.
     """
     for folder in {path.parent for job in jobs for path in job.outputs}:
         for above in (folder, *folder.parents):
+            if os.path.islink(above) and not os.path.exists(above):
+                aim = os.readlink(above)
+                raise UsageError(
+                    f"{above} is a link to {aim}, which is not there; mount or make it"
+                )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
     sources = {_identity(j.source) for j in jobs if j.source != STANDARD}

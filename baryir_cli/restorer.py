@@ -117,7 +117,8 @@ class Restorer:
             elif working == "RGB":
                 restored = restored.convert(image.mode)
         else:
-            way = "convert the image to RGB or RGBA"
+            # The only one that Pillow converts La to.
+            way = f"convert the image to {'LA' if image.mode == 'La' else 'RGB or RGBA'}"
             if image.mode in ("I", "F"):  # which that conversion clips at 255
                 way = "make an array of uint16 or of floats in [0, 1] of it"
             raise ValueError(f"cannot restore mode {image.mode}; {way} first")

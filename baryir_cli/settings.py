@@ -41,11 +41,31 @@ class Value:
     origin: str
 
 
+class NoHomeError(UserError):
+    """The system knows no home folder of this user."""
+
+
+def home() -> Path:
+    """The user's home folder.
+
+    Raises:
+        NoHomeError: there is none, as of users that a container made up.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NoHomeError("this user has no home folder: set HOME to one") from None
+
+
 def config_file() -> Path:
-    """The file, in the folder that the system keeps for settings; it need not be there."""
+    """The file, in the folder that the system keeps for settings; it need not be there.
+
+    Raises:
+        NoHomeError: the system keeps none for this user.
+    """
     folder = Path(typer.get_app_dir("baryir"))
     if not folder.is_absolute():  # of an empty XDG_CONFIG_HOME, which counts as none
-        folder = Path.home() / ".config" / "baryir"
+        folder = home() / ".config" / "baryir"
     return folder / "config.toml"
 
 
@@ -67,13 +87,15 @@ def stored() -> dict[str, str]:
     """What the file says; empty where there is none.
 
     Raises:
-        UsageError: it is no TOML, or says something else than settings.
+        UsageError: it is no TOML, cannot be read, or says something else than settings.
     """
-    path = config_file()
     try:
+        path = config_file()
         values = tomllib.loads(path.read_text("utf-8-sig"))  # Windows editors mark UTF-8
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, NoHomeError):
         return {}
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; make it readable, or set HOME") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not TOML ({error}); mend or delete it") from None
     for name, value in values.items():

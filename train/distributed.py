@@ -7,7 +7,6 @@ losses and gradients are those of one process with the whole batch.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 
 class _AllGather(torch.autograd.Function):
@@ -57,14 +55,20 @@ class Team:
         if self.size > 1:
             dist.barrier()
 
-    def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """The module, its gradients averaged over the team."""
+    def average_gradients(self, module: nn.Module) -> None:
+        """Gradients of one process with the whole batch, in every process.
+
+        All at once and in one order: DDP sums in another after its first step, so that a run would
+        depend on how often it was interrupted.
+        """
         if self.size == 1:
-            return module
-        # Strides of 1x1 convolutions differ in name only: their memory is laid out alike.
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
-        devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=devices)
+            return
+        found = [p.grad for p in module.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in found])
+        dist.all_reduce(flat)
+        parts = flat.div_(self.size).split([gradient.numel() for gradient in found])
+        for gradient, part in zip(found, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The whole batch of a tensor, differentiable, rank by rank."""

@@ -39,7 +39,6 @@ class Objective(ABC):
         self.weights = weights
         self.probabilities = probabilities
         self.team = team
-        self.shared_potentials = team.wrap(potentials, weights.device)
         self.optimiser = torch.optim.RMSprop(potentials.parameters(), recipe.potentials_rate)
 
     @abstractmethod
@@ -70,6 +69,7 @@ class Objective(ABC):
             group["lr"] = self.recipe.potentials_rate * factor
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
+        self.team.average_gradients(self.potentials)
         self.optimiser.step()
         return loss.detach()
 
@@ -92,7 +92,7 @@ class PaperObjective(Objective):
         return terms
 
     def potentials_step(self, barycenter: Tensor, source: Tensor, factor: float) -> Terms:
-        potentials = self.centred(self.shared_potentials(barycenter))
+        potentials = self.centred(self.potentials(barycenter))
         loss = losses.potentials_objective(potentials, source, self._importance(source))
         return {"potentials": self._descend(loss, factor)}
 
@@ -125,10 +125,10 @@ class ReferenceObjective(Objective):
         return terms | {"map": (self.weights[source] * each).mean()}
 
     def potentials_step(self, barycenter: Tensor, source: Tensor, factor: float) -> Terms:
-        own = losses.own(self.shared_potentials(barycenter), source)
+        own = losses.own(self.potentials(barycenter), source)
         ascent = self._descend((self.weights[source] * own).mean(), factor)
         last = self.team.gather(barycenter)[-1:]
-        penalty = losses.reference_congruence(self.shared_potentials(last), self.weights)
+        penalty = losses.reference_congruence(self.potentials(last), self.weights)
         return {"potentials": ascent, "congruence": self._descend(penalty, factor)}
 
 

@@ -22,6 +22,8 @@ else:
 
 SAMPLES_A_STEP = 4096
 """Sample numbers that a step owns, and so the largest batch."""
+LARGEST = 1e9
+"""Of the numbers that are no counts, so that sums and squares of them stay finite in float32."""
 
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
@@ -64,6 +66,8 @@ def _check(
     """Holds a number to ``low <= value <= high``, and ``value > above``; NaN never passes."""
     kinds = (int,) if whole else (int, float)
     if type(value) in kinds and low <= value <= high and above < value < math.inf:
+        if not whole and value > LARGEST:
+            raise RecipeError("is out of range", name)
         return
     limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
     if above > -math.inf:
@@ -429,12 +433,14 @@ def _read(path: Path) -> dict[str, Any]:
         RecipeError: it is not there, or neither.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise RecipeError(f"{error.strerror}") from None
     except ValueError as error:  # of either kind, or not UTF-8
         raise RecipeError(str(error)) from None
+    except RecursionError:
+        raise RecipeError("nested too deeply") from None
     if not isinstance(values, dict):
         raise RecipeError("no table of entries")
     return values

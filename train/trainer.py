@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from models.barycenter import Latents
 from models.hardware import multiplies_bf16
@@ -65,17 +63,12 @@ class Trainer:
         self.optimiser = _optimiser(recipe, self.network)
         self.precision = _at_best(recipe.precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        forward: Any = torch.compile(self.network) if recipe.compile else self.network
-        self.shared_network = team.wrap(forward, self.device)
+        self.forward: Any = torch.compile(self.network) if recipe.compile else self.network
 
     def _build(self, start: Weights | None) -> BaryIR:
-        config = self.recipe.config()
-        network = build(config, self.device)
+        network = build(self.recipe.config(), self.device)
         if start:
             start_from(network, start)
-        if config.fed == "source" and not self.recipe.losses:
-            # No loss reaches T then, and DDP waits for the gradient of whatever wants one.
-            network.stage.map.requires_grad_(False)
         _freeze(network, self.recipe.frozen)
         return network
 
@@ -108,12 +101,12 @@ class Trainer:
         self.optimiser.zero_grad()
         found: list[Terms] = []
         embedded: list[Tensor] = []
-        for i, batch in enumerate(batches):
-            with self._syncing(last=i == len(batches) - 1):
-                terms, barycenter = self._loss(batch)
-                torch.autograd.backward(self.scaler.scale(terms["total"]) / len(batches))
+        for batch in batches:
+            terms, barycenter = self._loss(batch)
+            torch.autograd.backward(self.scaler.scale(terms["total"]) / len(batches))
             found.append({name: value.detach() for name, value in terms.items()})
             embedded.append(barycenter.detach())
+        self.team.average_gradients(self.network)
         self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.scaler.step(self.optimiser)
@@ -161,7 +154,7 @@ class Trainer:
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
             heeded = self._heeded(batch.source)
-            correction, latents, tone = self.shared_network(batch.degraded, scene, heeded)
+            correction, latents, tone = self.forward(batch.degraded, scene, heeded)
         return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
 
     def _heeded(self, source: Tensor) -> Tensor | None:
@@ -178,12 +171,6 @@ class Trainer:
     @torch.no_grad()
     def _embed(self, batch: Batch) -> Tensor:
         return self._forward(batch).latents.barycenter
-
-    def _syncing(self, *, last: bool) -> AbstractContextManager[None]:
-        """Gradients are averaged over the team once a step, with the last batch."""
-        if last or not isinstance(self.shared_network, DistributedDataParallel):
-            return nullcontext()
-        return self.shared_network.no_sync()
 
     def is_finite(self) -> bool:
         """Whether all learned values are; a NaN gradient shows here before it does in a loss."""

@@ -13,7 +13,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
-from baryir_cli.evaluation.results import ImageScores, SetScores
+from baryir_cli.evaluation.results import ImageScores, Scores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
 from baryir_cli.overlap import overlap
 
@@ -149,9 +149,11 @@ class Evaluator:
         there = {kind: image for kind, image in images.items() if image is not None}
         failures: dict[str, str] = {}
         restored = scorers.scores(pixels, loaded.target, known.restored, failures)
-        before = {}
+        before: Scores = {}
         if loaded.degraded is not None:
-            before = scorers.scores(loaded.degraded, loaded.target, known.input, failures)
+            of_input: dict[str, str] = {}
+            before = scorers.scores(loaded.degraded, loaded.target, known.input, of_input)
+            failures = {m: f"of the input, {why}" for m, why in of_input.items()} | failures
         wanted = there if loaded.target is not None else {}
         features = {kind: scorers.features(image, failures) for kind, image in wanted.items()}
         sums = {**known.crc32, "restored": checksum(pixels)}

@@ -42,7 +42,7 @@ class Line:
     paper: float | None = None
     """What the paper says of its own network on this set."""
     computed: bool = True
-    """False where the metric is not to be had."""
+    """False where the metric of what is restored is not to be had."""
 
     @property
     def difference(self) -> float | None:
@@ -126,15 +126,18 @@ def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Itera
         metric = METRICS[name]
         values = scores.values("restored", name) if scores.averaged else []
         names = [image.name for image in scores.images]
+        restored = scores.mean("restored", name)
+        failed = name in run.unavailable or name in scores.not_computed
         yield Line(
             scores.label,
             count(scores),
             metric,
             scores.mean("input", name),
-            scores.mean("restored", name),
+            restored,
             mean_interval(values, names),
             _paper_figure(which, scores, name) if which else None,
-            name not in run.unavailable and name not in scores.not_computed,
+            # Where only an input fails, as what is too dark for NIQE, there is a mean.
+            restored is not None or not failed,
         )
 
 

@@ -74,6 +74,8 @@ def reason(error: BaseException) -> str:
         return _one_line(error)
     if isinstance(error, (ValueError, KeyError)):
         return f"{hub} gave an answer that makes no sense ({_one_line(error)}): check HF_ENDPOINT"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return "this user has no home folder for the cache: set HF_HOME to a folder"
     return f"{_one_line(error)}; try again"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 _log = logging.getLogger(__name__)
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SUB_DIRECTORIES = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
@@ -253,18 +254,21 @@ def exif_orientation(exif: bytes | None) -> int | None:
     return number if 1 <= number <= 8 else None
 
 
-def upright_exif(exif: bytes, width: int, height: int) -> bytes:
+def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = False) -> bytes:
     """An EXIF block for the upright, restored image of ``width`` x ``height``.
 
     Patched in place, since maker notes hold offsets that break when a block is written anew:
-    orientation becomes 1, sizes are set, the thumbnail (of the image before) is cut out. A block
-    that cannot be read comes back as it is.
+    orientation becomes 1, sizes are set, across and down are exchanged in the resolution of an
+    image that lay ``on_its_side``, the thumbnail (of the image before) is cut out. A block that
+    cannot be read comes back as it is.
     """
     patched = bytearray(exif)
     try:
         reader = _Reader(io.BytesIO(exif))
         entries = reader.entries(reader.first)
         _patch(patched, reader, entries, {ORIENTATION: 1, WIDTH: width, HEIGHT: height})
+        if on_its_side:
+            _exchange(patched, entries, X_RESOLUTION, Y_RESOLUTION)
         for entry in entries:
             if entry.tag == EXIF_IFD:
                 below = reader.entries(reader.value(entry).numbers()[0])
@@ -293,6 +297,14 @@ def _patch(
             if entry.kind == LONG or number <= 0xFFFF:
                 layout = reader.order + ("H" if entry.kind == SHORT else "I")
                 struct.pack_into(layout, block, entry.at, number)
+
+
+def _exchange(block: bytearray, entries: list[_Entry], one: int, other: int) -> None:
+    """Exchanges two single RATIONAL values of ``entries`` in ``block``."""
+    single = {e.tag: e.at for e in entries if e.kind == RATIONAL and e.count == 1}
+    if one in single and other in single:
+        a, b = (slice(single[tag], single[tag] + 8) for tag in (one, other))
+        block[a], block[b] = block[b], block[a]
 
 
 def _cut_thumbnail(block: bytearray, reader: _Reader, link: int) -> None:

@@ -38,7 +38,9 @@ _FORMAT_OF_SUFFIX: dict[str, str] = {
 
 READABLE_SUFFIXES: frozenset[str] = frozenset(_FORMAT_OF_SUFFIX)
 
-_PHONES_AND_STUDIOS = ".heic .heif .avif .jxl .jp2 .psd .exr .hdr"
+_PHONES_AND_STUDIOS = (
+    ".heic .heics .heif .hif .avif .jxl .jp2 .j2k .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
+)
 _RAW = (
     ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .orf .raf .rw2 .pef .srw .3fr .fff .iiq .x3f .rwl"
     " .gpr .erf .kdc .dcr .mrw .mef .mos"

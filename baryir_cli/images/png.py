@@ -73,6 +73,15 @@ class PngFile:
         return total
 
     @property
+    def clear_grey(self) -> int | None:
+        """The 8-bit grey that is transparent, of 2 or 4 bits: Pillow scales the samples alone."""
+        key = self.single.get(b"tRNS", b"")
+        if self.colour_type or self.depth not in (2, 4) or len(key) != 2:
+            return None
+        top = (1 << self.depth) - 1
+        return (int.from_bytes(key, "big") & top) * 255 // top
+
+    @property
     def frames(self) -> int:
         control = self.single.get(b"acTL", b"")
         return int(struct.unpack(">I", control[:4])[0]) if len(control) >= 4 else 1
@@ -120,6 +129,17 @@ class PngFile:
         """The chunks to write back as they are: colour space first, then text."""
         texts = [text for text in self.texts if text[1].partition(b"\0")[0] not in _STALE_TEXT]
         return (*self.colour_space, *texts)
+
+
+def has_text(chunks: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether text is among the chunks that a PNG keeps."""
+    return any(kind in _TEXT for kind, _ in chunks)
+
+
+def has_other_colours(chunks: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether they say, other than by a profile, that its colours are not sRGB."""
+    kinds = {kind for kind, _ in chunks} & _COLOUR_SPACE
+    return bool(kinds) and b"sRGB" not in kinds
 
 
 def scan(stream: BinaryIO) -> PngFile:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -37,6 +39,11 @@ from baryir_cli.images.photo import (
 )
 from baryir_cli.images.planes import decoded, planes_of, unlimited
 
+_log = logging.getLogger(__name__)
+
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+# The end mark, maybe some filling, and the box that an MP4 begins with.
+_VIDEO = re.compile(rb"\xff\xd9.{0,64}?\0\0\0[\x10-\x40]ftyp", re.DOTALL)
 # BMP without its file header, as .dib may have it, begins with the length of its info header.
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
@@ -110,14 +117,24 @@ def _check_frames(count: int, what: str) -> None:
         )
 
 
-def _described(photo: Photo, *, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Photo:
+def _described(
+    photo: Photo,
+    orientation: int,
+    *,
+    icc: bytes | None,
+    exif: bytes | None,
+    xmp: bytes | None,
+    dpi: tuple[float, float] | None = None,
+) -> Photo:
     """The photo with its metadata, made to fit the upright image."""
     height, width = photo.pixels.shape[:2]
+    on_its_side = orientation >= 5
     return replace(
         photo,
         icc=icc or None,
-        exif=upright_exif(exif, width, height) if exif else None,
+        exif=upright_exif(exif, width, height, on_its_side=on_its_side) if exif else None,
         xmp=upright_xmp(xmp) if xmp else None,
+        dpi=dpi[::-1] if dpi and on_its_side else dpi,
     )
 
 
@@ -148,10 +165,13 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
     if file.depth == 16:
         photo = _read_deep_png(stream, file, orientation)
     else:
-        bare = png.bare(stream, file, transparency=True)
+        clear = file.clear_grey
+        bare = png.bare(stream, file, transparency=clear is None)
         photo = decoded(PngImagePlugin.PngImageFile(bare), "png", orientation)
-    photo = _described(photo, icc=file.icc, exif=exif, xmp=xmp)
-    return replace(photo, dpi=file.dpi, chunks=file.kept)
+        if clear is not None:
+            photo.alpha = np.where(photo.pixels[..., 0] == clear, np.uint8(0), np.uint8(255))
+    photo = _described(photo, orientation, icc=file.icc, exif=exif, xmp=xmp, dpi=file.dpi)
+    return replace(photo, chunks=file.kept)
 
 
 def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Photo:
@@ -174,8 +194,11 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     image = JpegImagePlugin.JpegImageFile(stream)
     _check_size(*image.size, limit)
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-    photo = decoded(image, "jpeg", _orientation(exif, xmp))
-    photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
+    orientation = _orientation(exif, xmp)
+    photo = decoded(image, "jpeg", orientation)
+    icc, dpi = image.info.get("icc_profile"), _dpi(image.info.get("dpi"))
+    photo = _described(photo, orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi)
+    _tell_what_is_left_out(image, stream)
     resources = b"".join(
         data.removeprefix(PHOTOSHOP_HEADER)
         for name, data in image.applist
@@ -185,11 +208,35 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     return replace(
         photo,
         photoshop=without_thumbnail(resources) or None,
-        dpi=_dpi(image.info.get("dpi")),
         comment=image.info.get("comment") or None,
         subsampling=sampling if sampling >= 0 else None,
         progressive=bool(image.info.get("progressive")),
     )
+
+
+def _tell_what_is_left_out(image: JpegImagePlugin.JpegImageFile, stream: BinaryIO) -> None:
+    """Logs what a JPEG file holds beside its picture and will not be written."""
+    segments = image.applist
+    left_out = {
+        "further comments": sum(name == "COM" for name, _ in segments) > 1,
+        "the further pictures (a gain map, a depth map, a preview)": any(
+            name == "APP2" and data.startswith(b"MPF\0") for name, data in segments
+        ),
+        "the part of XMP that is too long for one segment": any(
+            name == "APP1" and data.startswith(_EXTENDED_XMP) for name, data in segments
+        ),
+        "the content credentials (JUMBF)": any(name == "APP11" for name, _ in segments),
+        "the video of a motion photo": _ends_with_a_video(stream),
+    }
+    for what, there in left_out.items():
+        if there:
+            _log.warning("%s in the JPEG cannot be kept", what)
+
+
+def _ends_with_a_video(stream: BinaryIO) -> bool:
+    """Whether an MP4 stands behind the picture's end mark, as phones put it there."""
+    stream.seek(0)
+    return _VIDEO.search(stream.read()) is not None
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -239,8 +286,9 @@ def _read_webp(stream: BinaryIO, limit: float) -> Photo:
         _check_size(*image.size, limit)
         _check_frames(getattr(image, "n_frames", 1), "frames")
         exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-        photo = decoded(image, "webp", _orientation(exif, xmp))
-    photo = _described(photo, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
+        orientation = _orientation(exif, xmp)
+        photo = decoded(image, "webp", orientation)
+    photo = _described(photo, orientation, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
     return replace(photo, lossless=lossless)
 
 
@@ -252,10 +300,11 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
     _check_samples(file)
     photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
-    photo = _described(photo, icc=file.icc, exif=file.exif, xmp=file.xmp)
-    photoshop = without_thumbnail(file.photoshop or b"") or None
+    orientation = file.orientation or xmp_orientation(file.xmp) or 1
     # Not Pillow's, which is 1 where there is none.
-    return replace(photo, photoshop=photoshop, dpi=_dpi(file.dpi))
+    dpi = _dpi(file.dpi)
+    photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp, dpi=dpi)
+    return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
 
 
 def _check_samples(file: tiff.TiffFile) -> None:

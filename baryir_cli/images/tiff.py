@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
-_X_DPI, _Y_DPI, _DPI_UNIT, _COLOUR_MAP, _SUB_IMAGES = 282, 283, 296, 320, 330
+_COLOUR_MAP, _SUB_IMAGES = 320, 330
 _EXTRA, _SAMPLE_FORMAT = 338, 339
 _XMP, _PHOTOSHOP, _ICC = 700, 34377, 34675
 
@@ -60,8 +60,7 @@ class TiffFile:
     reduced: bool = False
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        value = self.tags.get(tag)
-        return value.numbers() if isinstance(value, Value) and value.count else default
+        return _numbers(self.tags, tag, default)
 
     def data(self, tag: int) -> bytes | None:
         value = self.tags.get(tag)
@@ -95,13 +94,7 @@ class TiffFile:
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Pixels an inch, across and down, where it gives both."""
-        found = [self.tags.get(tag) for tag in (_X_DPI, _Y_DPI)]
-        per_inch = _INCHES.get(self.numbers(_DPI_UNIT, (2,))[0])
-        values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
-        if per_inch is None or len(values) < 2:
-            return None
-        return values[0] * per_inch, values[1] * per_inch
+        return _dpi_of(self.tags)
 
     @property
     def photometric(self) -> int:
@@ -349,7 +342,7 @@ def _layout_tags(samples: Samples, predict: bool) -> Directory:
 
 
 def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Directory:
-    """An EXIF block's tags that a TIFF's own directory takes; ``dpi`` where they give none."""
+    """An EXIF block's tags that a TIFF's own directory takes, and ``dpi`` instead of theirs."""
     tags: Directory = {}
     if exif:
         try:
@@ -357,12 +350,28 @@ def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Di
         except (ValueError, IndexError):
             first = {}
         tags = {tag: first[tag] for tag in _DESCRIPTIVE & set(first)}
-    if dpi and _X_DPI not in tags:
-        for tag, value in zip((_X_DPI, _Y_DPI), dpi, strict=True):
+    # What a TIFF gave stays as it was, in centimetres maybe.
+    if dpi and dpi != _dpi_of(tags):
+        for tag, value in zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), dpi, strict=True):
             fraction = struct.pack("<II", min(round(value * 1000), _LARGEST_OFFSET), 1000)
             tags[tag] = Value(ifd.RATIONAL, 1, fraction)
-        tags[_DPI_UNIT] = _shorts(2)
+        tags[ifd.RESOLUTION_UNIT] = _shorts(2)
     return tags
+
+
+def _dpi_of(tags: Directory) -> tuple[float, float] | None:
+    """Pixels an inch, across and down, where the tags give both."""
+    found = [tags.get(tag) for tag in (ifd.X_RESOLUTION, ifd.Y_RESOLUTION)]
+    per_inch = _INCHES.get(_numbers(tags, ifd.RESOLUTION_UNIT, (2,))[0])
+    values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
+    if per_inch is None or len(values) < 2:
+        return None
+    return values[0] * per_inch, values[1] * per_inch
+
+
+def _numbers(tags: Directory, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    value = tags.get(tag)
+    return value.numbers() if isinstance(value, Value) and value.count else default
 
 
 def _shorts(*numbers: int) -> Value:

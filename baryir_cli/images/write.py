@@ -26,21 +26,28 @@ _EXIF_HEADER = b"Exif\0\0"
 
 @dataclass(frozen=True)
 class _Capability:
-    """What a format can hold: layouts, those of them with alpha, 16 bits."""
+    """What a format can hold: layouts, those of them with alpha, metadata, 16 bits."""
 
     layouts: frozenset[Layout]
     alpha: frozenset[Layout]
+    metadata: frozenset[str] = frozenset()
     deep: bool = False
 
 
 _GREY_AND_RGB: frozenset[Layout] = frozenset({"grey", "rgb"})
+_USUAL = frozenset({"profile", "EXIF", "XMP"})
 _CAPABILITIES = {
     "png": _Capability(
-        _GREY_AND_RGB | {"palette", "bilevel"}, _GREY_AND_RGB | {"palette"}, deep=True
+        _GREY_AND_RGB | {"palette", "bilevel"},
+        _GREY_AND_RGB | {"palette"},
+        _USUAL | {"PNG text", "PNG colour space"},
+        deep=True,
     ),
-    "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset()),
-    "webp": _Capability(frozenset({"rgb"}), frozenset({"rgb"})),
-    "tiff": _Capability(_GREY_AND_RGB | {"palette", "bilevel", "cmyk"}, _GREY_AND_RGB, deep=True),
+    "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset(), _USUAL | {"IPTC", "comment"}),
+    "webp": _Capability(frozenset({"rgb"}), frozenset({"rgb"}), _USUAL),
+    "tiff": _Capability(
+        _GREY_AND_RGB | {"palette", "bilevel", "cmyk"}, _GREY_AND_RGB, _USUAL | {"IPTC"}, deep=True
+    ),
     "bmp": _Capability(_GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"})),
 }
 
@@ -53,8 +60,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
     WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
     alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata but its
-    resolution. A profile
-    of another colour space than what is written is left out.
+    resolution. A profile of another colour space than what is written is left out. Metadata that
+    are lost are logged.
 
     ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
     JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,
@@ -66,7 +73,25 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     if target not in FORMATS:
         raise ValueError(f"no such format: {target}")
     with failures_as_image_errors(f"cannot be written as {target.upper()}"):
-        return _ENCODERS[target](_fitted(photo, _CAPABILITIES[target]), quality)
+        capability = _CAPABILITIES[target]
+        fitted = _fitted(photo, capability)
+        if lost := [what for what in _metadata(fitted) if what not in capability.metadata]:
+            _log.warning("%s cannot be kept in %s", ", ".join(lost), target.upper())
+        return _ENCODERS[target](fitted, quality)
+
+
+def _metadata(photo: Photo) -> list[str]:
+    """What of metadata a photo has, but for its resolution."""
+    there = {
+        "profile": photo.icc,
+        "EXIF": photo.exif,
+        "XMP": photo.xmp,
+        "IPTC": photo.photoshop,
+        "comment": photo.comment,
+        "PNG text": png.has_text(photo.chunks),
+        "PNG colour space": png.has_other_colours(photo.chunks),
+    }
+    return [name for name, data in there.items() if data]
 
 
 def _fitted(photo: Photo, capability: _Capability) -> Photo:

@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from baryir_cli.settings import home
 from models.digest import CHUNK, hexdigest
 
 TIMEOUT = 30.0
@@ -52,7 +53,7 @@ def cache_folder() -> Path:
     if own := os.environ.get("BARYIR_CACHE"):
         return Path(os.path.expanduser(own))
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "baryir"
+    return (Path(base) if base else home() / ".cache") / "baryir"
 
 
 def is_offline() -> bool:

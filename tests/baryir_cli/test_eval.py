@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -338,6 +339,23 @@ def test_image_too_small_for_a_metric(
     out = capsys.readouterr().out
     assert "SSIM is not computed: 2:" in out
     assert out.count("not computed") == 2
+
+
+def test_a_metric_that_only_an_input_lacks(
+    evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    put(tmp_path / "in" / "dark.png", 1)
+
+    def niqe(image: np.ndarray, _target: object) -> float:
+        if np.array_equal(image, pixels(tmp_path / "in" / "dark.png")):
+            raise ValueError("no structure")
+        return 7.25
+
+    monkeypatch.setattr(score, "scorer", lambda *_, **__: niqe)
+    assert evaluate("--input", tmp_path / "in", "--metrics", "niqe") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"NIQE +- +7\.25", out)
+    assert "NIQE is not computed: dark: of the input, no structure" in " ".join(out.split())
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[int]:

@@ -325,6 +325,22 @@ def test_sixteen_bit_png(channels: int) -> None:
     assert again.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
+@pytest.mark.parametrize("depth", [2, 4])
+def test_the_transparent_grey_of_a_png_of_few_bits_becomes_alpha(depth: int) -> None:
+    levels = np.random.default_rng(3).integers(0, 1 << depth, (8, 16))
+    bits = (levels[..., None] >> np.arange(depth)[::-1] & 1).reshape(8, -1).astype(np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
+    header = struct.pack(">IIBBBBB", 16, 8, depth, 0, 0, 0, 0)
+    chunks = {b"IHDR": header, b"tRNS": b"\0\x02", b"IDAT": zlib.compress(rows), b"IEND": b""}
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
+    photo = read_photo(data)
+    np.testing.assert_array_equal(photo.pixels[..., 0], levels * (255 // ((1 << depth) - 1)))
+    np.testing.assert_array_equal(photo.alpha, np.where(levels == 2, 0, 255))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_transparent_colour_of_a_sixteen_bit_png_becomes_alpha(channels: int) -> None:
     data = noise(channels=channels, bits=16)
@@ -597,6 +613,31 @@ def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
         np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
 
 
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "tiff"])
+def test_the_resolution_is_turned_with_the_pixels(format_name: str) -> None:
+    exif = Image.Exif()
+    exif[274], exif[282], exif[283], exif[296] = 6, 204.0, 98.0, 2
+    out = io.BytesIO()
+    Image.fromarray(smooth(24, 40)).save(out, format_name, exif=exif.tobytes(), dpi=(204, 98))
+    photo = read_photo(out.getvalue())
+    assert photo.dpi == pytest.approx((98, 204), abs=0.1)
+    again = opened(encode_photo(photo))
+    assert again.info["dpi"] == pytest.approx((98, 204), abs=0.1)
+    if format_name != "tiff":
+        assert (again.getexif()[282], again.getexif()[283]) == (98, 204)
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png"])
+def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 72.0, 72.0, 2
+    out = io.BytesIO()
+    Image.fromarray(smooth()).save(out, format_name, exif=exif.tobytes(), dpi=(300, 300))
+    for target in ("jpeg", "png", "tiff"):
+        again = opened(encode_photo(read_photo(out.getvalue()), target))
+        assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
 def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
     """As some phones write them, beside those of the EXIF directory."""
     size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
@@ -737,7 +778,43 @@ def test_metadata_too_long_for_a_jpeg_are_left_out_with_a_word(
     assert "XMP of" in caplog.text
 
 
+def test_what_else_a_jpeg_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    def segment(kind: int, body: bytes) -> bytes:
+        return b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
+
+    plain = pil_bytes(Image.fromarray(smooth()), "jpeg", comment=b"hello")
+    read_photo(plain)
+    assert not caplog.messages
+    more = (
+        segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)),
+        segment(0xE2, b"MPF\0" + bytes(40)),
+        segment(0xEB, b"JP" + bytes(40)),
+        segment(0xFE, b"another"),
+    )
+    video = b"\0\0\0\x18ftypmp42" + bytes(500)
+    read_photo(plain[:2] + b"".join(more) + plain[2:] + video)
+    assert len(caplog.messages) == 5
+    for word in ("comments", "gain map", "XMP", "credentials", "video"):
+        assert word in caplog.text
+
+
 # From one format to another
+
+
+def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", icc_profile=srgb_profile()))
+    encode_photo(photo, "webp")
+    assert not caplog.messages
+    photo.comment, photo.photoshop = b"hello", b"8BIM"
+    photo.chunks = ((b"sRGB", b"\0"), (b"tEXt", b"Title\0Owl"))
+    encode_photo(photo, "bmp")
+    encode_photo(photo, "tiff")
+    assert caplog.messages == [
+        "profile, IPTC, comment, PNG text cannot be kept in BMP",
+        "comment, PNG text cannot be kept in TIFF",
+    ]
 
 
 SOURCES = {

@@ -265,6 +265,7 @@ def test_output_names_that_cannot_be_kept(
         (["in"], "in/a.jpg", "is a file"),
         (["-", "in"], "out", "only input"),
         (["-"], "in/a.jpg/out", "a.jpg is a file, not a folder"),
+        (["in"], "unmounted/deep", "unmounted is a link to .*, which is not there"),
         (["in/a.jpg"], "in/notes.txt/x.png", "notes.txt is a file, not a folder"),
         (["in/a.jpg"], "in/notes.txt/deep/", "notes.txt is a file, not a folder"),
     ],
@@ -272,6 +273,7 @@ def test_output_names_that_cannot_be_kept(
 def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> None:
     (tree / "empty").mkdir()
     (tree / "nested" / "more").mkdir(parents=True)
+    (tree / "unmounted").symlink_to(tree / "disk")
     paths = [STANDARD if i == "-" else tree / i for i in inputs]
     with pytest.raises(UsageError, match=message):
         plan(paths, STANDARD if output == "-" else tree / output, Naming())

@@ -98,6 +98,25 @@ def test_damaged_file(
     assert "mend or delete it" in line
 
 
+def test_without_a_home_there_are_no_settings(
+    baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("typer.get_app_dir", lambda _: "~/.config/baryir")
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert value_of("weights").origin == "default"
+    assert baryir("config", "path") == 1
+    assert capsys.readouterr().err == "baryir: this user has no home folder: set HOME to one\n"
+
+
+def test_a_home_that_is_no_folder(folder: Path) -> None:
+    """As of service accounts, whose home is /dev/null."""
+    folder.parent.touch()
+    assert value_of("weights").origin == "default"
+
+
 def test_full_disk_leaves_the_old_file(
     baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

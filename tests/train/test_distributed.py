@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +77,7 @@ def test_the_same_samples_go_without_a_judge(data: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_map_that_no_loss_reaches(data: Path, tmp_path: Path) -> None:
-    """DDP would wait for its gradients."""
+    """It has no gradients to share."""
     plain = ("--network", "fed=source", "--losses", "none", "--steps", 3)
     assert len(run(data, tmp_path / "two", 2, *plain)) == 3
 
@@ -99,6 +101,18 @@ def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) ->
     parts = run(data, tmp_path / "parts", 1, "--steps", 4, "--schedule", "constant", "--resume")
     assert [e["step"] for e in parts if "rate" in e] == [1, 2, 3, 4]
     assert parts[-1]["total"] == pytest.approx(whole[-1]["total"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_three_processes_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    """Of two, any order of sums is the same."""
+    asked = ("--batch", 6, "--schedule", "constant")
+    run(data, tmp_path / "whole", 3, *asked, "--steps", 5)
+    run(data, tmp_path / "parts", 3, *asked, "--steps", 2)
+    run(data, tmp_path / "parts", 3, *asked, "--steps", 5, "--resume")
+    last = Path("checkpoints", "00000005", "network.safetensors")
+    whole, parts = (load_file(tmp_path / name / last) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sources": {"denoise": {"probability": 0}}}, "^denoise: probability must be .* above 0"),
     ({"sources": {"denoise": {"weight": 2}}}, "denoise has no 'weight'; there are probability, "),
     ({"sources": {"denoise": {"probability": 1, "paired_share": 2}}}, "^denoise: paired_share"),
+    ({"sources": {"denoise": {"probability": 10**400}}}, "^denoise: probability is out of range"),
+    ({"stages": [{"share": 1e308, "patch": 64, "batch": 1}]}, "^a stage: share is out of range"),
     ({"stages": []}, "needs sources and stages"),
     ({"stages": [{"share": 1}]}, "a stage needs patch and batch"),
     ({"stages": {"share": 1}}, "stages must be a list"),
@@ -83,7 +85,10 @@ def test_wrong_entries(values: dict[str, Any], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [b"steps = ", b"\xff\xfe", b"[sources]"])
+DEEP = b"a = " + b"[" * 9999
+
+
+@pytest.mark.parametrize("text", [b"steps = ", b"\xff\xfe", b"[sources]", DEEP])
 def test_files(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "r.toml"
     with pytest.raises(RecipeError, match="No such file"):
@@ -91,6 +96,12 @@ def test_files(tmp_path: Path, text: bytes) -> None:
     path.write_bytes(text)
     with pytest.raises(RecipeError, match="r.toml: "):
         Recipe.load(path)
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("steps = 3", "utf-8-sig")
+    assert Recipe.load(path).steps == 3
 
 
 RATES = {
