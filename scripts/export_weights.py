@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from baryir_cli.provenance import runs
 from models.presets import preset
 from models.weights import read_weights, save_weights
 from train.initial import ancestry
@@ -32,6 +33,8 @@ DATA = (
     "camera's), rain, haze, blur and darkness synthesised, a third of them JPEGs since, and of "
     "late a fifth black and white"
 )
+
+BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
 
 
 def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
@@ -52,9 +55,13 @@ def share_of(text: str) -> tuple[float, Path]:
 
 
 def mean_of(
-    wanted: list[tuple[float, Path]], *, judge: bool
+    wanted: list[tuple[float, Path]], told: set[str], *, judge: bool
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    """The mean by their shares of the judges, or of all but them, and what they were."""
+    """The mean by their shares of the judges, or of all but them, and what they were.
+
+    Args:
+        told: hashes of weights whose recipes stand in the provenance anyway.
+    """
     mean: dict[str, torch.Tensor] = {}
     origins = []
     for share, path in wanted:
@@ -64,9 +71,11 @@ def mean_of(
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:
                 mean[name] = mean.get(name, 0) + share * tensor.float()
+        own = ancestry(weights)
         # What they began with in turn is told once, of the first.
-        own = {name: value for name, value in ancestry(weights).items() if name != "start"}
-        origins.append({"share": share, **own})
+        left_out = BEGINNINGS if own["sha256"] in told else ("start",)
+        kept = {name: value for name, value in own.items() if name not in left_out}
+        origins.append({"share": share, **kept})
     return mean, origins
 
 
@@ -86,11 +95,12 @@ def main() -> None:
         "figures": means(args.figures),
     }
     state = weights.state
+    earlier = {run["sha256"] for run in runs(weights.provenance)[1:]}
     for what, wanted in (("judges", args.judges), ("rest", args.rest)):
         if wanted:
             if abs(sum(share for share, _ in wanted) - 1) > 1e-6:
                 parser.error(f"the shares of --{what} must add up to 1")
-            part, notes[what] = mean_of(wanted, judge=what == "judges")
+            part, notes[what] = mean_of(wanted, {weights.sha256, *earlier}, judge=what == "judges")
             state = state | part
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)

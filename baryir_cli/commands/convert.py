@@ -63,14 +63,17 @@ def convert(
     try:
         with console.status("reading"):
             found = read(source, entry=entry, partial=partial)
-        for line in _report(found):
-            console.print(line, markup=False)
-        provenance = {"name": target.stem, **_provenance(found, source.name, name, licence)}
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stored = torch.float16 if dtype is Dtype.fp16 else torch.float32
-        save_weights(target, found.config, found.state, provenance, stored)
     except WeightsError as error:
         raise UserError(str(error)) from None
+    for line in _report(found):
+        console.print(line, markup=False)
+    provenance = {"name": target.stem, **_provenance(found, source.name, name, licence)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stored = torch.float16 if dtype is Dtype.fp16 else torch.float32
+    try:
+        save_weights(target, found.config, found.state, provenance, stored)
+    except WeightsError as error:
+        raise UserError(f"{source}: {error}") from None
     size = target.stat().st_size / 1e6
     console.print(f"wrote    {shown(target)} ({size:.1f} MB, {dtype.value})", markup=False)
     if "licence" not in provenance:

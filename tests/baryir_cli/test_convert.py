@@ -194,7 +194,7 @@ def test_values_that_fit_no_half(convert: Run, tmp_path: Path, capsys: Said) -> 
     source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
     source.write_bytes(saved(state))
     assert convert(source, target, "--dtype", "fp16") == 1
-    assert "stage.norm.bias holds NaN or infinite values as float16" in lines(capsys)[-1]
+    assert ".pt: stage.norm.bias holds NaN or infinite values as float16" in lines(capsys)[-1]
     assert not target.exists()
 
 
