@@ -337,14 +337,6 @@ def test_a_full_disk_under_the_state(
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
-def test_a_map_that_no_loss_reaches_wants_no_gradient(data: Path) -> None:
-    fed: dict[str, Any] = {"network": {"fed": "source"}}
-    for changes, learns in [(fed, True), (fed | {"losses": ()}, False), ({"losses": ()}, True)]:
-        recipe = replace(RECIPE, **changes)
-        network = Trainer(recipe, sources_of(recipe, data)).network
-        assert {p.requires_grad for p in network.stage.map.parameters()} == {learns}
-
-
 JUDGED = replace(
     RECIPE,
     preset="small",
