@@ -40,7 +40,7 @@ def columns_of(figures: Figures, metrics: Sequence[str] = tuple(METRICS)) -> lis
 
 def titled(name: str, row: Mapping[str, float]) -> str:
     """A test set's name; one that was not degraded says so."""
-    return f"{name} (clean input)" if row.get("input_ssim") == 1 else name
+    return f"{name} (clean input)" if row.get(f"{BEFORE}ssim") == 1 else name
 
 
 def heading(name: str) -> str:

@@ -117,10 +117,10 @@ class Restorer:
             elif working == "RGB":
                 restored = restored.convert(image.mode)
         else:
-            # The only one that Pillow converts La to.
-            way = f"convert the image to {'LA' if image.mode == 'La' else 'RGB or RGBA'}"
-            if image.mode in ("I", "F"):  # which that conversion clips at 255
-                way = "make an array of uint16 or of floats in [0, 1] of it"
+            # Pillow converts La to nothing but LA, and clips I and F at 255.
+            clipped = "make an array of uint16 or of floats in [0, 1] of it"
+            ways = {"La": "convert the image to LA", "I": clipped, "F": clipped}
+            way = ways.get(image.mode, "convert the image to RGB or RGBA")
             raise ValueError(f"cannot restore mode {image.mode}; {way} first")
         # A transparent colour's number means nothing in another palette.
         restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}

@@ -35,6 +35,7 @@ DATA = (
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
+"""What weights say of how they were made."""
 
 
 def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
@@ -95,12 +96,13 @@ def main() -> None:
         "figures": means(args.figures),
     }
     state = weights.state
-    earlier = {run["sha256"] for run in runs(weights.provenance)[1:]}
+    earlier = (run["sha256"] for run in runs(weights.provenance)[1:])
+    told = {weights.sha256, *earlier}
     for what, wanted in (("judges", args.judges), ("rest", args.rest)):
         if wanted:
             if abs(sum(share for share, _ in wanted) - 1) > 1e-6:
                 parser.error(f"the shares of --{what} must add up to 1")
-            part, notes[what] = mean_of(wanted, {weights.sha256, *earlier}, judge=what == "judges")
+            part, notes[what] = mean_of(wanted, told, judge=what == "judges")
             state = state | part
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)
