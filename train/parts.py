@@ -126,6 +126,10 @@ class NoiseLevels:
         return f"sigma {', '.join(f'{level:g}' for level in self.levels)}"
 
 
+BESIDES = NoiseRange(2, 25)
+"""Noise of what is degraded otherwise, too: weaker than where it is all that is wrong."""
+
+
 @dataclass(frozen=True)
 class Noise:
     """The model of ``denoise``: white noise, and in a share of the pairs a camera's."""
@@ -158,6 +162,25 @@ class LowLight:
 
 
 @dataclass(frozen=True)
+class Noisy:
+    """A model of which a share of the photographs are noisy besides (:data:`BESIDES`)."""
+
+    degrade: Degrade
+    share: float
+    camera_share: float = 0.0
+
+    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
+        degraded = self.degrade(image, rng)
+        if rng.random() >= self.share:
+            return degraded
+        return Noise(BESIDES, self.camera_share)(np.clip(degraded, 0, 1), rng)
+
+    def __str__(self) -> str:
+        noise = f"noise in {self.share:.0%} ({Noise(BESIDES, self.camera_share)})"
+        return ", ".join(filter(None, (in_words(self.degrade), noise)))
+
+
+@dataclass(frozen=True)
 class Stored:
     """A model of which a share of the photographs have been JPEGs since."""
 
@@ -178,7 +201,7 @@ def _camera(share: float) -> str:
 
 def in_words(degrade: Degrade) -> str:
     """How a model draws what it draws, where that can be chosen."""
-    return str(degrade) if isinstance(degrade, Noise | LowLight | Stored) else ""
+    return str(degrade) if isinstance(degrade, Noise | LowLight | Noisy | Stored) else ""
 
 
 class Part(Protocol):

@@ -112,7 +112,9 @@ class SourceRecipe:
     the degraded halves of its pairs were exposed, which suits ``lowlight`` alone
     (:mod:`train.variety`); 1 is about as photographs differ. ``toneless`` is the share of patches
     that are restored without what a scene judge says, as what is noisy or rainy is in use
-    (docs/networks.md, "Several looks"); not for what only a judge can tell.
+    (docs/networks.md, "Several looks"); not for what only a judge can tell. ``noise_share`` is the
+    share of its degraded synthesised pairs that are noisy on top of it, as haze and darkness often
+    are (:class:`train.parts.Noisy`).
     """
 
     probability: float = 1.0
@@ -121,6 +123,7 @@ class SourceRecipe:
     zoom: float = 1.0
     variety: float = 0.0
     toneless: float = 0.0
+    noise_share: float = 0.0
 
     def __post_init__(self) -> None:
         _check("probability", self.probability, above=0)
@@ -128,6 +131,7 @@ class SourceRecipe:
         _check("zoom", self.zoom, 1, 64)
         _check("variety", self.variety, 0, 4)
         _check("toneless", self.toneless, 0, 1)
+        _check("noise_share", self.noise_share, 0, 1)
         if self.paired_share is not None:
             _check("paired_share", self.paired_share, 0, 1)
 

@@ -41,6 +41,7 @@ from train.parts import (
     Noise,
     NoiseLevels,
     NoiseRange,
+    Noisy,
     Pair,
     Paired,
     Part,
@@ -72,6 +73,8 @@ class SourceOptions:
         paired_share: by source, how often a pair of the official folders is drawn where it can
             be synthesised too. Without an entry always, but half of the time where folders of
             clean photographs are given.
+        noise_share: by source, how often noise is added to what is degraded; never to blur that
+            is deconvolved, which it would ruin, nor to what has levels.
         variety: by source, how much the tones of its photographs, and the exposures of its pairs,
             are varied; 0 without an entry.
         deblurred: whether blurred patches are deconvolved (:mod:`train.deblurred`).
@@ -87,6 +90,7 @@ class SourceOptions:
     clean_share: float = 0.08
     grey_share: float = 0.0
     paired_share: Mapping[str, float] = field(default_factory=dict)
+    noise_share: Mapping[str, float] = field(default_factory=dict)
     variety: Mapping[str, float] = field(default_factory=dict)
     deblurred: bool = False
     single: PairOfFolders | None = None
@@ -100,6 +104,7 @@ class SourceOptions:
             "camera": self.camera_share,
             "jpeg": self.jpeg_share,
             **self.paired_share,
+            **self.noise_share,
         }
         for name, share in shares.items():
             if not 0 <= share <= 1:
@@ -125,6 +130,7 @@ def options_of(recipe: Recipe) -> SourceOptions:
         clean_share=recipe.clean_share,
         grey_share=recipe.grey_share,
         paired_share=recipe.paired_shares(),
+        noise_share={name: source.noise_share for name, source in recipe.sources.items()},
         variety={name: source.variety for name, source in recipe.sources.items()},
         deblurred=recipe.config().deconvolve,
     )
@@ -315,6 +321,8 @@ def _model(name: str, options: SourceOptions) -> Degrade | None:
         "lowlight": LowLight(options.camera_share),
     }
     degrade = shaped.get(name, TASKS[name].degrade)
+    if degrade and (share := options.noise_share.get(name, 0.0)):
+        degrade = Noisy(degrade, share, options.camera_share)
     return Stored(degrade, options.jpeg_share) if degrade and options.jpeg_share else degrade
 
 

@@ -208,6 +208,19 @@ def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
+def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
+    options = SourceOptions(holdout=0, clean_share=0, noise_share={"dehaze": 0.5})
+    (source,) = gather(["dehaze"], data, options=options)
+    assert source.origin.endswith("noise in 50% (sigma 2 to 25)")
+    grey = np.full((64, 64, 3), 0.5, np.float32)
+    rough = []
+    for seed in range(60):
+        hazy = source.parts[0][1].degrade(grey, np.random.default_rng(seed))  # type: ignore[attr-defined]
+        rough.append(np.abs(np.diff(hazy, axis=1)).mean() * 255)
+    assert 0.3 < np.mean(np.array(rough) > 1) < 0.7
+    assert max(rough) < 30
+
+
 def test_noise_levels(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
         part = source.parts[0][1]
@@ -236,6 +249,7 @@ def test_noise_levels(data: Path) -> None:
         lambda: SourceOptions(holdout=1),
         lambda: SourceOptions(clean_share=1.1),
         lambda: SourceOptions(paired_share={"derain": -0.1}),
+        lambda: SourceOptions(noise_share={"derain": 1.1}),
         lambda: SourceOptions(holdout=0, split="validation"),
     ],
 )
