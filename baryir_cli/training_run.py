@@ -159,10 +159,10 @@ def _follow(
     validation: Validation | None,
     run: Run,
 ) -> None:
-    rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep, request.workers)
+    rhythm = Rhythm(request.log_every, request.checkpoint_every, request.keep)
     if not trainer.team.leads:
         with patience() as stop:
-            train(trainer, sources, None, run, rhythm, stop=stop)
+            train(trainer, sources, None, run, rhythm, stop=stop, workers=request.workers)
         return
     console = messages()
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
@@ -175,7 +175,7 @@ def _follow(
     said = "stopping after this step; again: at once" if trainer.team.size == 1 else "asked to stop"
     held = patience(lambda: console.print(said))
     with display, held as stop:
-        train(trainer, sources, validation, run, rhythm, watch, stop)
+        train(trainer, sources, validation, run, rhythm, watch, stop, workers=request.workers)
     if display.skipped:
         console.print(f"{display.skipped} unusable images were skipped")
 

@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from train.run import Run
+
 RECIPE = """
 preset = "small"
 network = {{ width = 16 }}
@@ -84,7 +86,7 @@ def figures(args: argparse.Namespace, name: str, seed: int) -> Figures:
     if not (run / "weights.safetensors").exists():
         recipe = run.with_suffix(".toml")
         recipe.write_text(RECIPE.format(**OBJECTIVES[name]))
-        how = "--resume" if (run / "checkpoints").exists() else "--overwrite"
+        how = "--resume" if Run(run).last_checkpoint() else "--overwrite"
         baryir(
             *("train", "--config", recipe, how, "--steps", args.steps, "--seed", seed),
             *("--data", args.train, "--holdout", 0, "--out", run),

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 from torch.profiler import profile
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import default_collate
 
 from baryir_cli.references import find_weights, load
-from train.loop import patches_of
+from train.loop import loader_of, patches_of
 from train.recipe import Recipe, Stage, shipped
 from train.sources import Batch, Patches, Source, gather, options_of
 from train.trainer import Trainer
@@ -56,7 +56,7 @@ def main() -> None:
         if "profile" in options.parts:
             print(profiled(network_step(sized, sources, patches, options.device), options.device))
         if "loader" in options.parts:
-            rate = loader_rate(patches, batch, options.workers)
+            rate = loader_rate(patches, batch, options.workers, options.device)
             print(f"{size}: loader {rate:.0f} patches/s", flush=True)
 
 
@@ -90,19 +90,12 @@ def profiled(step: Callable[[], int], device: str) -> str:
     return str(found.key_averages().table(sort_by=f"self_{kind}_time_total", row_limit=25))
 
 
-def loader_rate(patches: Patches, batch: int, workers: int) -> float:
+def loader_rate(patches: Patches, batch: int, workers: int, device: str) -> float:
     def numbers() -> Iterator[list[int]]:
         for first in range(0, 1 << 30, batch):
             yield list(range(first, first + batch))
 
-    loader = DataLoader(
-        patches,
-        batch_sampler=numbers(),  # type: ignore[arg-type]
-        num_workers=workers,
-        prefetch_factor=8 if workers else None,
-        pin_memory=torch.cuda.is_available(),
-    )
-    batches = iter(loader)
+    batches = iter(loader_of(patches, numbers(), workers, torch.device(device)))
     return per_second(lambda: len(next(batches).source))
 
 

@@ -35,7 +35,8 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
     folder = run / "checkpoints"
     target = folder / f"{trainer.step:08d}"
     temporary = folder / f"{target.name}.part"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for unfinished in folder.glob("*.part"):  # of a run that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         for name, network in {"network": trainer.network, "average": trainer.average}.items():

@@ -137,7 +137,6 @@ class Skipped:
         self._numbers = {path: number for number, path in enumerate(dict.fromkeys(paths))}
         self._paths = list(self._numbers)
         self._marks = torch.zeros(max(len(self._paths), 1), dtype=torch.uint8).share_memory_()
-        self._told: set[Path] = set()
 
     def add(self, error: UnusableError) -> None:
         """Notes an image, from whatever process."""
@@ -153,11 +152,9 @@ class Skipped:
             for number in self._marks.nonzero().flatten().tolist()
         }
 
-    def news(self) -> list[str]:
-        """A line for every image skipped since the last call."""
-        fresh = {path: why for path, why in self.reasons().items() if path not in self._told}
-        self._told |= set(fresh)
-        return [f"{path} {why}" for path, why in fresh.items()]
+    def lines(self) -> list[str]:
+        """The same, a line for each."""
+        return [f"{path} {why}" for path, why in self.reasons().items()]
 
 
 def crop(

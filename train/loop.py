@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader
 
 from train.images import Skipped
 from train.parts import Window
-from train.recipe import SAMPLES_A_STEP, Recipe, Stage
+from train.recipe import SAMPLES_A_BATCH, Recipe, Stage
 from train.record import Record, Rhythm, Watch
 from train.run import Run
 from train.sources import Batch, Patches, Source, skipped_of
@@ -28,12 +28,15 @@ def train(
     rhythm: Rhythm,
     watch: Watch = lambda _, __: None,
     stop: Callable[[], bool] = lambda: False,
+    *,
+    workers: int = 1,
 ) -> None:
     """Follows the trainer's recipe from where it stands to its end.
 
     Args:
         stop: asked after every step whether to write a checkpoint and end; a team ends together,
             after the step in which the first of its processes is to stop.
+        workers: processes that make patches.
 
     Raises:
         KeyboardInterrupt: it was to stop.
@@ -44,7 +47,7 @@ def train(
     skipped = skipped_of(sources)
     record = Record(trainer, run, rhythm, validation, skipped, watch)
     while trainer.step < trainer.recipe.steps:
-        for batches in _steps(trainer, sources, rhythm.workers, skipped):
+        for batches in _steps(trainer, sources, workers, skipped):
             record.add(batches, trainer.train_step(batches))
             if trainer.team.any(stop()):
                 record.stop()
@@ -62,26 +65,32 @@ def _steps(
     patches = patches_of(recipe, stage, sources, skipped)
     # A fixed stride between batches: sample numbers do not depend on the stages before.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
-    indices = [
-        [number * SAMPLES_A_STEP + i for i in trainer.team.share(stage.batch)]
+    numbers = (
+        [number * SAMPLES_A_BATCH + i for i in trainer.team.share(stage.batch)]
         for number in range(first, last)
-    ]
-    loader: DataLoader[Any] = DataLoader(
-        patches,
-        batch_sampler=indices,
-        num_workers=workers,
-        prefetch_factor=8 if workers else None,
-        worker_init_fn=_leave_signals_to_the_owner,
-        pin_memory=trainer.device.type == "cuda",
-        # Not the global generator, which would then depend on how often the run was interrupted.
-        generator=torch.Generator(),
     )
     batches: list[Batch] = []
-    for drawn in loader:
+    for drawn in loader_of(patches, numbers, workers, trainer.device):
         batches.append(drawn.ready(trainer.device))
         if len(batches) == recipe.accumulate:
             yield batches
             batches = []
+
+
+def loader_of(
+    patches: Patches, numbers: Iterable[list[int]], workers: int, device: torch.device
+) -> Iterable[Batch]:
+    """Batches of the samples of these numbers, by so many processes, on their way to a device."""
+    return DataLoader(
+        patches,
+        batch_sampler=cast(Any, numbers),  # typed as what has a length, which nobody asks for
+        num_workers=workers,
+        prefetch_factor=8 if workers else None,
+        worker_init_fn=_leave_signals_to_the_owner,
+        pin_memory=device.type == "cuda",
+        # Not the global generator, which would then depend on how often the run was interrupted.
+        generator=torch.Generator(),
+    )
 
 
 def patches_of(

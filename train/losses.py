@@ -90,7 +90,7 @@ def irc(residual: Tensor, source: Tensor, temperature: float = TEMPERATURE) -> T
     never = torch.finfo(similarity.dtype).min
     similarity = similarity.masked_fill(itself, never)
     positive = (source[:, None] == source[None]) & ~itself
-    # Those that are left out contrast with themselves, which is 0: to select would keep a GPU
+    # Those without a partner are told against all, by all, which is 0: to select would keep a GPU
     # waiting for how many there are.
     left_out = ~positive.any(1, keepdim=True)
     matched = similarity.masked_fill(~(positive | left_out), never)

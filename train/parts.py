@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +12,10 @@ import numpy as np
 from models.scene import picture_of
 from train import degradations
 from train.degradations import Image as Floats
-from train.folders import PairOfFiles, SourceError
+from train.folders import PairOfFiles
 from train.images import ImageCache, Pixels, Reason, UnusableError, crop
+from train.mixtures import Degrade
 from train.variety import vary_exposure, vary_tone
-
-Degrade = Callable[[Floats, np.random.Generator], Floats]
 
 
 class Pair(NamedTuple):
@@ -89,119 +87,6 @@ class Window:
 
     def _picture(self, square: Pixels) -> Floats:
         return picture_of(square, self.picture) if self.picture else np.zeros((0, 0, 3), np.float32)
-
-
-@dataclass(frozen=True)
-class NoiseRange:
-    """Noise levels drawn evenly between two, in 8-bit steps."""
-
-    low: float = 15.0
-    high: float = 50.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high < math.inf:
-            raise SourceError(f"no range of noise levels: {self.low} to {self.high}")
-
-    def draw(self, rng: np.random.Generator) -> float:
-        return rng.uniform(self.low, self.high)
-
-    def __str__(self) -> str:
-        return f"sigma {self.low:g} to {self.high:g}"
-
-
-@dataclass(frozen=True)
-class NoiseLevels:
-    """Noise of a few levels, each as often as the others: one source (DESIGN section 3)."""
-
-    levels: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not self.levels or not all(0 <= level < math.inf for level in self.levels):
-            raise SourceError(f"no noise levels: {', '.join(map(str, self.levels)) or 'none'}")
-
-    def draw(self, rng: np.random.Generator) -> float:
-        return self.levels[int(rng.integers(len(self.levels)))]
-
-    def __str__(self) -> str:
-        return f"sigma {', '.join(f'{level:g}' for level in self.levels)}"
-
-
-BESIDES = NoiseRange(2, 25)
-"""Noise of what is degraded otherwise, too: weaker than where it is all that is wrong."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The model of ``denoise``: white noise, and in a share of the pairs a camera's."""
-
-    levels: NoiseRange | NoiseLevels
-    camera_share: float = 0.0
-
-    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
-        if self.camera_share and rng.random() < self.camera_share:
-            return degradations.random_camera_noise(image, rng)
-        return degradations.gaussian_noise(image, rng, self.levels.draw(rng))
-
-    def __str__(self) -> str:
-        return ", ".join(filter(None, (str(self.levels), _camera(self.camera_share))))
-
-
-@dataclass(frozen=True)
-class LowLight:
-    """The model of ``lowlight``: white noise in the dark, in a share of the pairs a camera's."""
-
-    camera_share: float = 0.0
-
-    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
-        if self.camera_share and rng.random() < self.camera_share:
-            return degradations.random_night(image, rng)
-        return degradations.random_low_light(image, rng)
-
-    def __str__(self) -> str:
-        return _camera(self.camera_share)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A model of which a share of the photographs are noisy besides (:data:`BESIDES`)."""
-
-    degrade: Degrade
-    share: float
-    camera_share: float = 0.0
-
-    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
-        degraded = self.degrade(image, rng)
-        if rng.random() >= self.share:
-            return degraded
-        return Noise(BESIDES, self.camera_share)(np.clip(degraded, 0, 1), rng)
-
-    def __str__(self) -> str:
-        noise = f"noise in {self.share:.0%} ({Noise(BESIDES, self.camera_share)})"
-        return ", ".join(filter(None, (in_words(self.degrade), noise)))
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A model of which a share of the photographs have been JPEGs since."""
-
-    degrade: Degrade
-    share: float
-
-    def __call__(self, image: Floats, rng: np.random.Generator) -> Floats:
-        degraded = self.degrade(image, rng)
-        return degradations.stored_jpeg(degraded, rng) if rng.random() < self.share else degraded
-
-    def __str__(self) -> str:
-        return ", ".join(filter(None, (in_words(self.degrade), f"JPEGs in {self.share:.0%}")))
-
-
-def _camera(share: float) -> str:
-    return f"a camera's noise in {share:.0%}" if share else ""
-
-
-def in_words(degrade: Degrade) -> str:
-    """How a model draws what it draws, where that can be chosen."""
-    return str(degrade) if isinstance(degrade, Noise | LowLight | Noisy | Stored) else ""
 
 
 class Part(Protocol):

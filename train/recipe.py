@@ -20,8 +20,8 @@ else:
     import tomli as tomllib
 
 
-SAMPLES_A_STEP = 4096
-"""Sample numbers that a step owns, and so the largest batch."""
+SAMPLES_A_BATCH = 4096
+"""Sample numbers that a batch owns, and so the largest one."""
 LARGEST = 1e9
 """Of the numbers that are no counts, so that sums and squares of them stay finite in float32."""
 
@@ -97,7 +97,7 @@ class Stage:
     def __post_init__(self) -> None:
         _check("share", self.share, above=0)
         _check("patch", self.patch, 8, 4096, whole=True)
-        _check("batch", self.batch, 1, SAMPLES_A_STEP, whole=True)
+        _check("batch", self.batch, 1, SAMPLES_A_BATCH, whole=True)
         _check("scene", self.scene, 0, 4096, whole=True)
 
 
@@ -113,8 +113,8 @@ class SourceRecipe:
     (:mod:`train.variety`); 1 is about as photographs differ. ``toneless`` is the share of patches
     that are restored without what a scene judge says, as what is noisy or rainy is in use
     (docs/networks.md, "Several looks"); not for what only a judge can tell. ``noise_share`` is the
-    share of its degraded synthesised pairs that are noisy on top of it, as haze and darkness often
-    are (:class:`train.parts.Noisy`).
+    share of its degraded synthesised pairs that are noisy besides, as haze and darkness often are;
+    not for ``denoise``, nor for blur that the network deconvolves, which noise would ruin.
     """
 
     probability: float = 1.0
@@ -159,10 +159,11 @@ class Recipe:
         stages: patch and batch sizes, in order.
         noise: noise levels of ``denoise`` in 8-bit steps.
         noise_range: lowest and highest level, any between them instead of those of ``noise``.
-        camera_share: share of ``denoise``'s pairs, if their noise has a range, and of
-            ``lowlight``'s synthetic ones, with a camera's noise instead of white noise.
-        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; none where
-            ``denoise`` has levels, and of deblurred ones a quarter in any case.
+        camera_share: share of ``denoise``'s pairs, if their noise has a range, of ``lowlight``'s
+            synthetic ones, and of those noisy by a ``noise_share``, with a camera's noise instead
+            of white noise.
+        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; of ``denoise``
+            none where it has levels, and of deblurred ones a quarter in any case.
         clean_share: share of synthetic pairs that stay undegraded.
         grey_share: share of all pairs that are of one colour, degraded and target alike
             (:func:`train.variety.one_colour`).
@@ -252,11 +253,12 @@ class Recipe:
             _check_choice(name, getattr(self, name), [False, True])
         self._check_choices()
         self._check_noise()
-        if (self.steps + 1) * SAMPLES_A_STEP > 2**62:
+        if (self.steps + 1) * self.accumulate * SAMPLES_A_BATCH > 2**62:
             raise RecipeError("is out of range", "steps")
         if self.seed >= 2**63:
             raise RecipeError("is out of range", "seed")
         self._check_patches()
+        self._check_noisy_sources()
 
     def _check_choices(self) -> None:
         for name, kind in {
@@ -285,6 +287,14 @@ class Recipe:
             low, high = self.noise_range
             _check("noise_range", low, 0, 255)
             _check("noise_range", high, low, 255)
+
+    def _check_noisy_sources(self) -> None:
+        without = {"denoise": "what is noise anyway"}
+        if self.config().deconvolve:
+            without["deblur"] = "blur that the network deconvolves"
+        for name, source in self.sources.items():
+            if source.noise_share and name in without:
+                raise RecipeError(f"is not for {without[name]}", "noise_share", name)
 
     def _check_patches(self) -> None:
         multiple = self.config().multiple

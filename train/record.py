@@ -30,17 +30,11 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often things happen, in steps; how many checkpoints stay, and who makes the patches.
-
-    Attributes:
-        keep: checkpoints, the newest.
-        workers: processes that make patches.
-    """
+    """How often things are written, in steps; ``keep`` of the checkpoints stay, the newest."""
 
     log: int = 50
     checkpoint: int = 500
     keep: int = 3
-    workers: int = 1
 
     def due(self, step: int, steps: int) -> tuple[bool, bool]:
         """Whether the log and a checkpoint are written after this step; both after the last."""
@@ -201,7 +195,7 @@ class News:
 
     def gather(self) -> list[str]:
         """What is new since the last call; every process of a team has to take part."""
-        found = dict.fromkeys(self.team.gather_lines(self.skipped.news()))
+        found = dict.fromkeys(self.team.gather_lines(self.skipped.lines()))
         lines = [line for line in found if line not in self.named]
         self.named.update(lines)
         return lines

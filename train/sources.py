@@ -35,24 +35,21 @@ from train.folders import (
 )
 from train.folders import SourceError as SourceError
 from train.images import ImageCache, Pixels, Skipped, UnusableError
-from train.parts import (
+from train.mixtures import (
+    Besides,
     Degrade,
-    LowLight,
-    Noise,
+    Instead,
     NoiseLevels,
     NoiseRange,
-    Noisy,
-    Pair,
-    Paired,
-    Part,
-    Stored,
-    Synthesised,
-    Window,
+    WhiteNoise,
     in_words,
 )
+from train.parts import Pair, Paired, Part, Synthesised, Window
 from train.recipe import Recipe
 from train.variety import one_colour
 
+BESIDES = NoiseRange(2, 25)
+"""White noise of what is degraded otherwise, too: weaker than where it is all that is wrong."""
 BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
 RETRIES = 100
@@ -99,16 +96,16 @@ class SourceOptions:
 
     def __post_init__(self) -> None:
         shares = {
-            "clean": self.clean_share,
-            "grey": self.grey_share,
-            "camera": self.camera_share,
-            "jpeg": self.jpeg_share,
-            **self.paired_share,
-            **self.noise_share,
+            "clean_share": self.clean_share,
+            "grey_share": self.grey_share,
+            "camera_share": self.camera_share,
+            "jpeg_share": self.jpeg_share,
+            **{f"paired_share of {name}": share for name, share in self.paired_share.items()},
+            **{f"noise_share of {name}": share for name, share in self.noise_share.items()},
         }
         for name, share in shares.items():
             if not 0 <= share <= 1:
-                raise SourceError(f"the share of {name} must be from 0 to 1, not {share}")
+                raise SourceError(f"{name} must be from 0 to 1, not {share}")
         if not all(0 <= variety < math.inf for variety in self.variety.values()):
             raise SourceError(f"variety must be at least 0, not {min(self.variety.values())}")
         if not 0 <= self.holdout < 1:
@@ -314,16 +311,26 @@ def _model(name: str, options: SourceOptions) -> Degrade | None:
     """What degrades a source's clean photographs; None where there are pairs alone."""
     if name == "deblur" and options.deblurred:
         return random_deblurred
+    white = WhiteNoise(options.noise)
     if name == "denoise" and isinstance(options.noise, NoiseLevels):
-        return Noise(options.noise)
-    shaped: dict[str, Degrade] = {
-        "denoise": Noise(options.noise, options.camera_share),
-        "lowlight": LowLight(options.camera_share),
+        return white
+    shaped = {
+        "denoise": _or_camera(white, degradations.random_camera_noise, options),
+        "lowlight": _or_camera(degradations.random_low_light, degradations.random_night, options),
     }
     degrade = shaped.get(name, TASKS[name].degrade)
     if degrade and (share := options.noise_share.get(name, 0.0)):
-        degrade = Noisy(degrade, share, options.camera_share)
-    return Stored(degrade, options.jpeg_share) if degrade and options.jpeg_share else degrade
+        noise = _or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, options)
+        degrade = Besides(degrade, noise, share, f"noise ({in_words(noise)})")
+    if degrade and options.jpeg_share:
+        degrade = Besides(degrade, degradations.stored_jpeg, options.jpeg_share, "JPEGs")
+    return degrade
+
+
+def _or_camera(usual: Degrade, noisy: Degrade, options: SourceOptions) -> Degrade:
+    """A model, and in ``camera_share`` of the photographs one with a camera's noise."""
+    share = options.camera_share
+    return Instead(usual, noisy, share, "a camera's noise") if share else usual
 
 
 def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | None:

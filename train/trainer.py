@@ -101,8 +101,9 @@ class Trainer:
         self.optimiser.zero_grad()
         found: list[Terms] = []
         embedded: list[Tensor] = []
-        for batch in batches:
-            terms, barycenter = self._loss(batch)
+        heeded = [self._heeded(batch.source) for batch in batches]
+        for batch, tones in zip(batches, heeded, strict=True):
+            terms, barycenter = self._loss(batch, tones)
             torch.autograd.backward(self.scaler.scale(terms["total"]) / len(batches))
             found.append({name: value.detach() for name, value in terms.items()})
             embedded.append(barycenter.detach())
@@ -114,16 +115,16 @@ class Trainer:
         result = _joined(found)
         if "mwb" in self.recipe.losses:
             if self.recipe.fresh_latents:
-                embedded = [self._embed(batch) for batch in batches]
+                embedded = list(map(self._embed, batches, heeded))
             source = torch.cat([batch.source for batch in batches])
             result |= self.objective.potentials_step(torch.cat(embedded), source, factor)
         average_into(self.average, self.network, self.recipe.ema, self.step)
         self.step += 1
         return result
 
-    def _loss(self, batch: Batch) -> tuple[Terms, Tensor]:
+    def _loss(self, batch: Batch, heeded: Tensor | None) -> tuple[Terms, Tensor]:
         """The loss terms of one batch, and its barycenter embeddings."""
-        correction, latents, tone = self._forward(batch)
+        correction, latents, tone = self._forward(batch, heeded)
         difference = batch.degraded + correction - batch.target
         error = difference.abs().flatten(1).mean(1)
         weights = self.loss_weights[batch.source]
@@ -148,12 +149,11 @@ class Trainer:
         # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
         return difference.square().mean()
 
-    def _forward(self, batch: Batch) -> Restoration:
+    def _forward(self, batch: Batch, heeded: Tensor | None) -> Restoration:
         """The network in the run's precision; what the losses are made of in float32."""
         half = _HALF.get(self.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
-            heeded = self._heeded(batch.source)
             correction, latents, tone = self.forward(batch.degraded, scene, heeded)
         return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
 
@@ -169,8 +169,8 @@ class Trainer:
         return (drawn >= self.toneless[source]).float()
 
     @torch.no_grad()
-    def _embed(self, batch: Batch) -> Tensor:
-        return self._forward(batch).latents.barycenter
+    def _embed(self, batch: Batch, heeded: Tensor | None) -> Tensor:
+        return self._forward(batch, heeded).latents.barycenter
 
     def is_finite(self) -> bool:
         """Whether all learned values are; a NaN gradient shows here before it does in a loss."""

@@ -46,7 +46,7 @@ class Validation:
             with suppress(SourceError):  # of unusable images alone, which are named
                 drawn = [patches[i] for i in range(each)]
                 self.patches[source.name] = Batch(*map(torch.stack, zip(*drawn, strict=True)))
-        self.skipped = notes.news()
+        self.skipped = notes.lines()
         self.inputs = {
             name: _mean_psnr(batch.degraded, batch.target) for name, batch in self.patches.items()
         }

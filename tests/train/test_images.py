@@ -101,7 +101,6 @@ def test_what_is_skipped(tmp_path: Path) -> None:
     for _ in range(2):
         skipped.add(UnusableError(paths[2], images.Reason.CUT_OFF))
     assert len(skipped) == 1
-    assert skipped.news() == [f"{paths[2]} is cut off"]
+    assert skipped.lines() == [f"{paths[2]} is cut off"]
     skipped.add(UnusableError(paths[0], images.Reason.UNOPENED))
-    assert skipped.news() == [f"{paths[0]} cannot be opened"]
     assert skipped.reasons() == {paths[0]: "cannot be opened", paths[2]: "is cut off"}

@@ -30,7 +30,7 @@ RECIPE = Recipe(
     stages=(Stage(0.7, 16, 4), Stage(0.3, 24, 2)),
     warm_up=2,
 )
-RHYTHM = Rhythm(log=5, checkpoint=500, keep=3, workers=0)
+RHYTHM = Rhythm(log=5, checkpoint=500, keep=3)
 
 
 class Stop(Exception):  # noqa: N818 (not an error: the run is interrupted)
@@ -53,7 +53,7 @@ def follow(
         changes = checkpoint.load(last, trainer)
         run.go_on(recipe, trainer.step, changes)
     validation = Validation(sources, recipe.config(), size=32, each=2) if validate else None
-    loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm))
+    loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm), workers=0)
     return trainer
 
 
@@ -249,6 +249,13 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
+def test_what_a_killed_run_left_half_written_goes(data: Path, tmp_path: Path) -> None:
+    left = tmp_path / "run" / "checkpoints" / "00000099.part"
+    left.mkdir(parents=True)
+    follow(data, tmp_path / "run", replace(RECIPE, steps=1))
+    assert [path.name for path in left.parent.iterdir()] == ["00000001"]
+
+
 @pytest.mark.parametrize("name", ["state.pt", "network.safetensors", "average.safetensors"])
 def test_damaged_checkpoint(data: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
@@ -389,6 +396,23 @@ def drawn(recipe: Recipe, data: Path) -> Batch:
     patches = Patches(sources, [1.0] * len(sources), Window(16, scene=32, picture=32), seed=3)
     batch = Batch(*map(torch.stack, zip(*(patches[i] for i in range(8)), strict=True)))
     return batch.ready(torch.device("cpu"))
+
+
+def test_fresh_latents_are_of_what_the_loss_was_of(data: Path) -> None:
+    half = {name: replace(source, toneless=0.5) for name, source in JUDGED.sources.items()}
+    recipe = replace(JUDGED, sources=half, fresh_latents=True, accumulate=2)
+    trainer = Trainer(recipe, sources_of(recipe, data))
+    genuine, heeded = trainer.forward, []
+
+    def forward(*arguments: Any) -> Any:
+        heeded.append(arguments[-1])
+        return genuine(*arguments)
+
+    trainer.forward = forward
+    trainer.train_step([drawn(recipe, data)] * 2)
+    first, second, *again = heeded
+    assert not torch.equal(first, second)
+    assert_equal(again, [first, second])
 
 
 def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> None:

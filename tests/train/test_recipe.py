@@ -59,6 +59,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pixel_loss": "l2"}, "pixel_loss must be one of l1, psnr, not 'l2'"),
     ({"sources": {"denoise": {"variety": -1}}}, "variety must be a number from 0 to 4"),
     ({"sources": {"denoise": {"toneless": 2}}}, "toneless must be a number from 0 to 1"),
+    ({"sources": {"denoise": {"noise_share": 0.1}}}, "^denoise: noise_share is not for what is"),
+    (
+        {"preset": "small", "sources": {"deblur": {"noise_share": 0.1}}},
+        "^deblur: noise_share is not for blur that the network deconvolves",
+    ),
     ({"weights": 3}, "weights must be one of"),
     ({"schedule": "linear"}, "schedule must be one of"),
     ({"drops": [0.5, 1.5]}, "drops must be"),

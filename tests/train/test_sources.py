@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from tests.train.conftest import write
 from train.images import ImageCache
-from train.parts import NoiseLevels, NoiseRange, Window
+from train.mixtures import NoiseLevels, NoiseRange
+from train.parts import Window
 from train.sources import (
     Batch,
     Patches,
@@ -211,7 +212,7 @@ def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
 def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
     options = SourceOptions(holdout=0, clean_share=0, noise_share={"dehaze": 0.5})
     (source,) = gather(["dehaze"], data, options=options)
-    assert source.origin.endswith("noise in 50% (sigma 2 to 25)")
+    assert source.origin.endswith("noise (sigma 2 to 25) in 50%")
     grey = np.full((64, 64, 3), 0.5, np.float32)
     rough = []
     for seed in range(60):
@@ -248,7 +249,7 @@ def test_noise_levels(data: Path) -> None:
         lambda: NoiseLevels((-1,)),
         lambda: SourceOptions(holdout=1),
         lambda: SourceOptions(clean_share=1.1),
-        lambda: SourceOptions(paired_share={"derain": -0.1}),
+        lambda: SourceOptions(paired_share={"derain": -0.1}, noise_share={"derain": 0}),
         lambda: SourceOptions(noise_share={"derain": 1.1}),
         lambda: SourceOptions(holdout=0, split="validation"),
     ],
@@ -487,8 +488,7 @@ def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
         assert samples[i][2] == other[2]
     assert len(first.skipped) == 1
     assert first.skipped.reasons() == {bad: "is not an image that can be decoded"}
-    assert first.skipped.news() == [f"{bad} is not an image that can be decoded"]
-    assert first.skipped.news() == []
+    assert first.skipped.lines() == [f"{bad} is not an image that can be decoded"]
 
 
 def test_only_samples_of_the_bad_image_change(data: Path) -> None:

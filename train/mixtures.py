@@ -1,0 +1,106 @@
+"""Models of degradation that are drawn: one or another, and one more besides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from train import degradations
+from train.degradations import Image
+from train.folders import SourceError
+
+Degrade = Callable[[Image, np.random.Generator], Image]
+"""From values in [0, 1] to what may lie a little outside."""
+
+
+@dataclass(frozen=True)
+class NoiseRange:
+    """Noise levels drawn evenly between two, in 8-bit steps."""
+
+    low: float = 15.0
+    high: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high < math.inf:
+            raise SourceError(f"no range of noise levels: {self.low} to {self.high}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return rng.uniform(self.low, self.high)
+
+    def __str__(self) -> str:
+        return f"sigma {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class NoiseLevels:
+    """Noise of a few levels, each as often as the others: one source (DESIGN section 3)."""
+
+    levels: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.levels or not all(0 <= level < math.inf for level in self.levels):
+            raise SourceError(f"no noise levels: {', '.join(map(str, self.levels)) or 'none'}")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        return self.levels[int(rng.integers(len(self.levels)))]
+
+    def __str__(self) -> str:
+        return f"sigma {', '.join(f'{level:g}' for level in self.levels)}"
+
+
+@dataclass(frozen=True)
+class WhiteNoise:
+    """Gaussian noise of a level that is drawn."""
+
+    levels: NoiseRange | NoiseLevels
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return degradations.gaussian_noise(image, rng, self.levels.draw(rng))
+
+    def __str__(self) -> str:
+        return str(self.levels)
+
+
+@dataclass(frozen=True)
+class Instead:
+    """A model, and in a share of the photographs another one; ``what`` names that."""
+
+    usual: Degrade
+    other: Degrade
+    share: float
+    what: str
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return (self.other if rng.random() < self.share else self.usual)(image, rng)
+
+    def __str__(self) -> str:
+        return _with(self.usual, f"{self.what} in {self.share:.0%}")
+
+
+@dataclass(frozen=True)
+class Besides:
+    """A model, and in a share of the photographs one more after it; ``what`` names that."""
+
+    first: Degrade
+    more: Degrade
+    share: float
+    what: str
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        degraded = self.first(image, rng)
+        return self.more(np.clip(degraded, 0, 1), rng) if rng.random() < self.share else degraded
+
+    def __str__(self) -> str:
+        return _with(self.first, f"{self.what} in {self.share:.0%}")
+
+
+def in_words(degrade: Degrade) -> str:
+    """How a model draws what it draws, where that can be chosen; else nothing."""
+    return str(degrade) if isinstance(degrade, WhiteNoise | Instead | Besides) else ""
+
+
+def _with(degrade: Degrade, more: str) -> str:
+    return ", ".join(filter(None, (in_words(degrade), more)))
