@@ -99,11 +99,11 @@ class _Reader:
         self.first = self.unpack("Q", 8)[0] if self.big else self.unpack("I", 4)[0]
 
     def bytes_at(self, offset: int, length: int) -> bytes:
-        self.stream.seek(offset)
-        data = self.stream.read(length)
-        if len(data) != length:
+        # Before it is sought: an offset of 64 bits may be more than a stream can take.
+        if offset + length > self.size:
             raise ValueError("the directory of tags is cut off")
-        return data
+        self.stream.seek(offset)
+        return self.stream.read(length)
 
     def unpack(self, layout: str, offset: int) -> tuple[int, ...]:
         layout = self.order + layout
@@ -300,11 +300,13 @@ def _patch(
 
 
 def _exchange(block: bytearray, entries: list[_Entry], one: int, other: int) -> None:
-    """Exchanges two single RATIONAL values of ``entries`` in ``block``."""
+    """Exchanges two single RATIONAL values of ``entries`` in ``block``, if it holds both whole."""
     single = {e.tag: e.at for e in entries if e.kind == RATIONAL and e.count == 1}
     if one in single and other in single:
-        a, b = (slice(single[tag], single[tag] + 8) for tag in (one, other))
-        block[a], block[b] = block[b], block[a]
+        low, high = sorted((single[one], single[other]))
+        if low + 8 <= high <= len(block) - 8:
+            a, b = slice(low, low + 8), slice(high, high + 8)
+            block[a], block[b] = block[b], block[a]
 
 
 def _cut_thumbnail(block: bytearray, reader: _Reader, link: int) -> None:

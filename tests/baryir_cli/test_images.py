@@ -685,11 +685,23 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
 
 
 def test_damaged_exif_does_no_harm() -> None:
-    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40]):
+    far_away = b"II+\0\x08\0\0\0" + b"\xff" * 8
+    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40], far_away):
         photo = read_photo(with_exif(smooth(), "png", exif))
         assert photo.pixels.shape == (33, 47, 3)
         for format_name in FORMATS:
             encode_photo(photo, format_name)
+
+
+@pytest.mark.parametrize("shift", [4, 100_000], ids=["overlapping", "beyond the end"])
+def test_a_resolution_that_is_not_there_is_not_turned(shift: int) -> None:
+    ratios = (ifd.Value(ifd.RATIONAL, 1, struct.pack("<II", number, 1)) for number in (204, 98))
+    exif = ifd.exif_block(dict(zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), ratios, strict=True)))
+    assert exif is not None
+    damaged = bytearray(exif)
+    # The second entry's offset, of which the first one's is 38.
+    struct.pack_into("<I", damaged, 30, 38 + shift)
+    assert ifd.upright_exif(bytes(damaged), 9, 9, on_its_side=True) == damaged
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
