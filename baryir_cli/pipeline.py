@@ -193,9 +193,10 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return lost
-    write_atomically(job.target, data)
     if photo is not None and job.comparison is not None:
         write_atomically(job.comparison, _side_by_side(photo, changed))
+    # Last: what --skip-existing finds was done to the end.
+    write_atomically(job.target, data)
     return lost
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from baryir_cli.console import pixels
+from baryir_cli.images import Photo
 from tests.conftest import Run
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -213,6 +214,20 @@ def test_an_output_without_its_comparison_is_left(
     assert "a.png.compare.jpg is there already (1 of 2 outputs are)" in capsys.readouterr().err
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert (out / "a.png").exists()
+
+
+def test_a_run_that_broke_off_before_a_comparison_makes_it_again(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(photo: Photo, changed: Photo) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    out = photos.parent / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("baryir_cli.pipeline._side_by_side", full)
+        assert restore(photos / "a.png", out, "--compare") == 1
+    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("JPG", ".jpg"), ("jpeg", ".jpg"), ("tif", ".tif")])
