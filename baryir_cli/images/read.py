@@ -121,14 +121,15 @@ def _described(
     photo: Photo,
     orientation: int,
     *,
-    icc: bytes | None,
-    exif: bytes | None,
-    xmp: bytes | None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> Photo:
     """The photo with its metadata, made to fit the upright image."""
     height, width = photo.pixels.shape[:2]
     on_its_side = orientation >= 5
+    dpi = _dpi(dpi)
     return replace(
         photo,
         icc=icc or None,
@@ -196,7 +197,7 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
     orientation = _orientation(exif, xmp)
     photo = decoded(image, "jpeg", orientation)
-    icc, dpi = image.info.get("icc_profile"), _dpi(image.info.get("dpi"))
+    icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
     photo = _described(photo, orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi)
     _tell_what_is_left_out(image, stream)
     resources = b"".join(
@@ -302,7 +303,7 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
     # Not Pillow's, which is 1 where there is none.
-    dpi = _dpi(file.dpi)
+    dpi = file.dpi
     photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp, dpi=dpi)
     return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
 
@@ -347,4 +348,4 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
     _check_size(*image.size, limit)
-    return replace(decoded(image, "bmp", 1), dpi=_dpi(image.info.get("dpi")))
+    return _described(decoded(image, "bmp", 1), 1, dpi=image.info.get("dpi"))

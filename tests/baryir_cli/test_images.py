@@ -638,6 +638,15 @@ def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
         assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
+@pytest.mark.parametrize("number", [0, 0xFFFFFFFF])
+def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
+    resolution = struct.pack(">IIB", number, number, 1)
+    photo = read_photo(shallow_png(20, (b"pHYs", resolution)))
+    assert photo.dpi is None
+    for format_name in FORMATS:
+        encode_photo(photo, format_name)
+
+
 def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
     """As some phones write them, beside those of the EXIF directory."""
     size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
