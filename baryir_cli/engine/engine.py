@@ -109,6 +109,7 @@ class Engine:
             NotFiniteError: the network's answer is NaN or infinite even in float32.
             UserError: not even the smallest tile fits into memory.
         """
+        before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
@@ -122,13 +123,21 @@ class Engine:
                     raise
                 failure = str(error) or "out of memory"
             # Outside of the handler, whose traceback would keep the tensors alive.
-            self._step_down(tile, failure)
+            if not self._step_down(tile):
+                # It was not the tiles that were too large, so the next images keep theirs.
+                self.tiling, self.corrector = before
+                raise UserError(
+                    f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})"
+                )
 
-    def _step_down(self, tile: int, failure: str) -> None:
+    def _step_down(self, tile: int) -> bool:
         """Smaller tiles after running out of memory, then the CPU; each said once.
 
         Args:
             tile: side of the largest of those that were too large; 0 if there was no memory at all.
+
+        Returns:
+            Whether there was a step left.
         """
         multiple = self.tiling.multiple
         smaller = tile // 2 // multiple * multiple
@@ -146,7 +155,8 @@ class Engine:
             self.tiling = replace(self.tiling, tile=None)
             torch.cuda.empty_cache()
         else:
-            raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
+            return False
+        return True
 
     @torch.inference_mode()
     def _restored(
