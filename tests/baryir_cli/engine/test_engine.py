@@ -424,6 +424,8 @@ def test_progress_reaches_the_end() -> None:
         ({"device": "cuda:99"}, "--device cuda:99"),
         ({"device": "cpu:1"}, "--device"),
         ({"device": "cuda:²"}, "--device"),
+        ({"device": "cpu:"}, "--device cpu:: use auto"),
+        ({"device": "cuda:"}, "--device cuda:: use auto"),
         ({"precision": "fp8"}, "--precision fp8"),
         ({"tile": -1}, "--tile"),
         ({"tile": 32, "overlap": 17}, "--overlap"),
