@@ -14,6 +14,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -906,6 +907,16 @@ def test_a_size_that_a_format_cannot_hold_is_an_error() -> None:
         encode_photo(photo, "webp")
     with pytest.raises(ValueError, match="gif"):
         encode_photo(photo, "gif")
+
+
+def test_a_tiff_beyond_its_offsets_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Long(io.BytesIO):
+        def tell(self) -> int:
+            return super().tell() + (1 << 32)
+
+    monkeypatch.setattr("baryir_cli.images.tiff.io", SimpleNamespace(BytesIO=Long))
+    with pytest.raises(ImageError, match="larger than 4 GiB"):
+        encode_photo(Photo(noise(), None, "tiff", "rgb"))
 
 
 def test_other_pixels_must_be_alike() -> None:
