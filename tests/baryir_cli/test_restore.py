@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from baryir_cli.console import pixels
-from baryir_cli.images import Photo
+from baryir_cli.images import Photo, encode_photo
+from baryir_cli.images.photo import Layout
+from tests.baryir_cli.test_images import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -180,6 +182,31 @@ def test_a_wide_comparison_is_made_smaller(restore: Run, tmp_path: Path) -> None
     assert restore(tmp_path / "wide.png", tmp_path / "out", "--compare", "--tile", "64") == 0
     assert opened(tmp_path / "out" / "wide.png").size == (33_000, 4)
     assert opened(tmp_path / "out" / "wide.png.compare.jpg").size[0] == 65_500
+
+
+@pytest.mark.parametrize(
+    ("layout", "icc", "kept"),
+    [
+        ("palette", srgb_profile(), True),
+        ("grey", grey_profile(), True),
+        ("cmyk", cmyk_profile(), False),
+    ],
+)
+def test_a_comparison_keeps_the_profile_of_its_colours(
+    restore: Run, tmp_path: Path, layout: Layout, icc: bytes, kept: bool
+) -> None:
+    photo = Photo(np.asarray(picture()), None, "tiff", layout, icc=icc)
+    (tmp_path / "a.tif").write_bytes(encode_photo(photo))
+    assert restore(tmp_path / "a.tif", tmp_path / "out", "--compare") == 0
+    shown = opened(tmp_path / "out" / "a.tif.compare.jpg")
+    assert shown.info.get("icc_profile") == (icc if kept else None)
+    assert shown.mode == ("L" if layout == "grey" else "RGB")
+
+
+def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
+    Image.new("RGBA", (32, 24)).save(tmp_path / "a.png")
+    assert restore(tmp_path / "a.png", tmp_path / "out", "--compare") == 0
+    assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
 
 
 def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
