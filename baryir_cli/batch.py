@@ -307,8 +307,12 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
     verb = batch.verb
     for job in jobs:
         if batch.as_json:
-            status = "skipped" if job in present else "planned"
-            line = {"status": status, "input": str(job.source), "output": str(job.target)}
+            line = {
+                "status": "skipped" if job in present else "planned",
+                "input": str(job.source),
+                "output": str(job.target),
+                "error": job.problem or None,
+            }
             typer.echo(json.dumps(line))
         else:
             what = "skip" if job in present else verb

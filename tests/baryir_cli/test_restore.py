@@ -580,10 +580,21 @@ def test_full_disk_fails_by_name_and_leaves_nothing(
 
 
 def test_a_dry_run_as_json_is_json(
-    baryir: Run, photos: Path, capsys: pytest.CaptureFixture
+    baryir: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    assert baryir("restore", photos, photos.parent / "out", "--dry-run", "--json") == 0
+    listing = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    (photos / "locked").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert baryir("restore", photos, photos.parent / "out", "-r", "--dry-run", "--json") == 0
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert {line["status"] for line in lines} == {"planned"}
+    errors = {Path(line["input"]).name: line["error"] for line in lines if line["error"]}
+    assert errors == {"locked": "Permission denied"}
     assert "nothing was done" in said.err
