@@ -37,7 +37,7 @@ from baryir_cli.images.photo import (
     Photo,
     failures_as_image_errors,
 )
-from baryir_cli.images.planes import decoded, planes_of, unlimited
+from baryir_cli.images.planes import decoded, unlimited, upright_planes
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Pho
         clear = (colour == np.frombuffer(key, ">u2")).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     grey = file.colour_type in (0, 4)
-    pixels, alpha = planes_of(colour, alpha, orientation)
+    pixels, alpha = upright_planes(colour, alpha, orientation)
     return Photo(pixels, alpha, "png", "grey" if grey else "rgb")
 
 
@@ -337,7 +337,7 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
 def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     colour, alpha = tiff.read_sixteen(stream, file)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
-    pixels, alpha = planes_of(colour, alpha, orientation)
+    pixels, alpha = upright_planes(colour, alpha, orientation)
     return Photo(pixels, alpha, "tiff", "grey" if file.colours == 1 else "rgb")
 
 
