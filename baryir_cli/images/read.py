@@ -300,8 +300,11 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     if file.reduced:
         raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
     _check_samples(file)
-    photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
+    if 16 in file.bits:
+        photo = _read_deep_tiff(stream, file, orientation)
+    else:
+        photo = _read_plain_tiff(stream, file)
     # Not Pillow's, which is 1 where there is none.
     dpi = file.dpi
     photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp, dpi=dpi)
@@ -334,9 +337,8 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
         return decoded(image, "tiff", 1)
 
 
-def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
+def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile, orientation: int) -> Photo:
     colour, alpha = tiff.read_sixteen(stream, file)
-    orientation = file.orientation or xmp_orientation(file.xmp) or 1
     pixels, alpha = upright_planes(colour, alpha, orientation)
     return Photo(pixels, alpha, "tiff", "grey" if file.colours == 1 else "rgb")
 
