@@ -46,9 +46,9 @@ Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[st
 class Options:
     """What holds for every image of a run."""
 
-    format: str | None = None
-    quality: int | None = None
-    max_megapixels: float = 512
+    format: str | None
+    quality: int | None
+    max_megapixels: float
 
 
 @dataclass

@@ -49,7 +49,7 @@ class ReportFiles:
 
     def write(self, **contents: Callable[[], str]) -> None:
         """Writes those asked for, each made only if it is, and says so."""
-        from baryir_cli.console import messages, shown
+        from baryir_cli.console import messages, printable
         from baryir_cli.images import ImageError, write_atomically
 
         for kind, content in contents.items():
@@ -62,7 +62,7 @@ class ReportFiles:
                 write_atomically(path, data)
             except ImageError as error:
                 raise UserError(f"--{kind} {path}: {error}") from None
-            messages().print(f"wrote {shown(path)}", markup=False)
+            messages().print(f"wrote {printable(path)}", markup=False)
 
 
 def _check_place(said: str, path: Path) -> None:

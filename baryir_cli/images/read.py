@@ -38,6 +38,7 @@ from baryir_cli.images.photo import (
     failures_as_image_errors,
 )
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
+from baryir_cli.limits import MAX_MEGAPIXELS
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ _VIDEO = re.compile(rb"\xff\xd9.{0,64}?\0\0\0[\x10-\x40]ftyp", re.DOTALL)
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
-def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
+def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
     """Decodes a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
 
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
