@@ -322,7 +322,7 @@ def test_an_image_that_nothing_helps_leaves_the_others_their_tiles(
 
     engine = Engine(Shift(), device="cpu", tile=256, notify=lambda _text: None)  # type: ignore[arg-type]
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "_shake", lack)
+        patched.setattr(engine, "_restored", lack)
         with pytest.raises(UserError, match="Unable to allocate"):
             engine.restore(photo(300, 300))
     assert engine.restore(photo(300, 300))[1].tile == (256, 256)
