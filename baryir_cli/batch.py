@@ -287,7 +287,7 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         raise UsageError(
             f"{there[0]} is there already ({len(there)} of {outputs} outputs are); say {choices}"
         )
-    # Among the inputs it was taken for the result of an earlier run, which only its name says.
+    # It was left out of the inputs as a result of an earlier run, for no reason but its name.
     given = {os.path.abspath(path) for path in batch.inputs}
     for path in there:
         if os.path.abspath(path) in given:

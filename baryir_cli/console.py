@@ -106,7 +106,7 @@ class Tally:
     pixels: int = 0
     """Of the images that are done."""
     seconds: float = 0.0
-    """Of the work on all that was tried."""
+    """Of the work on them."""
 
     @property
     def images(self) -> int:
@@ -120,8 +120,9 @@ class Tally:
     def add(self, result: Result) -> None:
         """One more image."""
         self.counts[result.status] += 1
-        self.pixels += result.width * result.height if result.status == "done" else 0
-        self.seconds += result.seconds
+        if result.status == "done":
+            self.pixels += result.width * result.height
+            self.seconds += result.seconds
 
     def summary(self, seconds: float) -> str:
         """One line: done, skipped, failed, and how fast, of ``seconds`` altogether."""

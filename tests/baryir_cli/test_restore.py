@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baryir_cli.console import pixels
+from baryir_cli.console import Tally, pixels
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
+from baryir_cli.pipeline import Result
+from baryir_cli.plan import Job
 from tests.baryir_cli.test_images import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
@@ -352,6 +354,14 @@ def test_unknown_suffix_of_one_output(
 )
 def test_pixels_in_a_unit_that_suits_them(number: int, text: str) -> None:
     assert pixels(number) == text
+
+
+def test_the_rate_is_of_what_is_done() -> None:
+    """Work whose result could not be written counts neither pixels nor seconds."""
+    tally, job = Tally(), Job(Path("a.png"), Path("b.png"))
+    tally.add(Result(job, "done", 1000, 1000, 1.0))
+    tally.add(Result(job, "failed", 1000, 1000, 1.0))
+    assert tally.rate == "1.00 MP/s"
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
