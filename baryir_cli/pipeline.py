@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Photo,
@@ -21,7 +22,6 @@ from baryir_cli.images import (
     losses,
     read_photo,
     with_pixels,
-    write_atomically,
 )
 from baryir_cli.images.colour import on_white
 from baryir_cli.memory import return_freed_memory
