@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,7 @@ from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
     from baryir_cli.pipeline import Result, Work
-    from baryir_cli.plan import Job
+    from baryir_cli.plan import Job, Naming
 
 
 class Format(str, Enum):
@@ -34,7 +34,6 @@ class Format(str, Enum):
     bmp = "bmp"
 
 
-CANONICAL = {"jpg": "jpeg", "tif": "tiff"}
 FILES, SHOW = "Files", "What is shown"
 
 Inputs = Annotated[
@@ -140,31 +139,46 @@ class Batch:
 
     Attributes:
         verb: the work, in one word.
-        verbose: show the traceback of a failure that nobody foresaw.
         facts: entries of a line of ``--json`` that the work did not get to.
+        verbose: show the traceback of a failure that nobody foresaw.
     """
 
     verb: str
     inputs: list[Path]
     output: str
-    recursive: bool = False
-    format: Format | None = None
-    quality: int | None = None
-    suffix: str = ""
-    skip_existing: bool = False
-    overwrite: bool = False
-    in_place: bool = False
-    compare: bool = False
-    max_megapixels: float = 512
-    dry_run: bool = False
-    as_json: bool = False
+    recursive: bool
+    format: Format | None
+    quality: int | None
+    suffix: str
+    skip_existing: bool
+    overwrite: bool
+    in_place: bool
+    compare: bool
+    max_megapixels: float
+    dry_run: bool
+    as_json: bool
+    facts: Mapping[str, Any]
     verbose: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.skip_existing and (self.overwrite or self.in_place):
             other = "--overwrite" if self.overwrite else "--in-place"
             raise UsageError(f"--skip-existing and {other} exclude each other")
+
+    @property
+    def naming(self) -> Naming:
+        """How the outputs are named."""
+        from baryir_cli.images.photo import FORMAT_OF_SUFFIX
+        from baryir_cli.plan import Naming
+
+        return Naming(
+            format=FORMAT_OF_SUFFIX[f".{self.format.value}"] if self.format else None,
+            suffix=self.suffix,
+            recursive=self.recursive,
+            compare=self.compare,
+            in_place=self.in_place,
+            folder=self.output.endswith(("/", os.sep)),
+        )
 
 
 def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:
@@ -179,12 +193,9 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some files failed, or all.
     """
-    from baryir_cli.plan import Naming, plan
+    from baryir_cli.plan import plan
 
-    name = CANONICAL.get(batch.format.value, batch.format.value) if batch.format else None
-    folder = batch.output.endswith(("/", os.sep))
-    naming = Naming(name, batch.suffix, batch.recursive, batch.compare, batch.in_place, folder)
-    jobs = plan(batch.inputs, Path(batch.output), naming, _note)
+    jobs = plan(batch.inputs, Path(batch.output), batch.naming, _note)
     _check_standard_streams(jobs, batch.as_json)
     present = _present(jobs, batch)
     if batch.dry_run:
@@ -192,7 +203,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         return
 
     try:
-        tally = _work_through(jobs, present, naming.format, batch, prepare())
+        tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
         replaces = batch.overwrite or batch.in_place
         way = "" if replaces else ", --skip-existing continues the run"
@@ -202,11 +213,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
 
 
 def _work_through(
-    jobs: list[Job],
-    present: set[Job],
-    format: str | None,
-    batch: Batch,
-    begin: Callable[[Display], Work],
+    jobs: list[Job], present: set[Job], batch: Batch, begin: Callable[[Display], Work]
 ) -> Tally:
     """Does the jobs, shows each, and sums up."""
     from baryir_cli.console import Display, messages
@@ -216,7 +223,7 @@ def _work_through(
         work = begin(display)
         _make_folders(jobs)
         started = time.perf_counter()
-        for result in _results(jobs, present, work, format, batch, display):
+        for result in _results(jobs, present, work, batch, display):
             display.add(result)
             if batch.as_json:
                 sys.stdout.write(json.dumps(result.to_dict(batch.facts)) + "\n")
@@ -234,19 +241,14 @@ def _note(text: str) -> None:
 
 
 def _results(
-    jobs: list[Job],
-    present: set[Job],
-    work: Work,
-    format: str | None,
-    batch: Batch,
-    display: Display,
+    jobs: list[Job], present: set[Job], work: Work, batch: Batch, display: Display
 ) -> Iterator[Result]:
     from baryir_cli.pipeline import Options, Result, run
 
     for job in jobs:
         if job in present:
             yield Result(job, "skipped")
-    options = Options(format, batch.quality, batch.max_megapixels)
+    options = Options(batch.naming.format, batch.quality, batch.max_megapixels)
     yield from run([j for j in jobs if j not in present], work, options, display.working)
 
 
@@ -285,7 +287,7 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         raise UsageError(
             f"{there[0]} is there already ({len(there)} of {outputs} outputs are); say {choices}"
         )
-    # Among the inputs it was taken for the result of an earlier run, which only its name says.
+    # It was left out of the inputs as a result of an earlier run, for no reason but its name.
     given = {os.path.abspath(path) for path in batch.inputs}
     for path in there:
         if os.path.abspath(path) in given:
@@ -302,17 +304,22 @@ def _make_folders(jobs: list[Job]) -> None:
 
 
 def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
-    from baryir_cli.console import shown
+    from baryir_cli.console import printable
 
     verb = batch.verb
     for job in jobs:
         if batch.as_json:
-            status = "skipped" if job in present else "planned"
-            line = {"status": status, "input": str(job.source), "output": str(job.target)}
+            line = {
+                "status": "skipped" if job in present else "planned",
+                "input": str(job.source),
+                "output": str(job.target),
+                "error": job.problem or None,
+            }
             typer.echo(json.dumps(line))
         else:
             what = "skip" if job in present else verb
             doubt = f" ({job.problem})" if job.problem else ""
-            typer.echo(f"{what:{len(verb)}} {shown(job.source)} -> {shown(job.target)}{doubt}")
+            way = f"{printable(job.source)} -> {printable(job.target)}"
+            typer.echo(f"{what:{len(verb)}} {way}{doubt}")
     counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"
     typer.echo(counts, err=batch.as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,11 +43,6 @@ def answers(*, wide: bool = False) -> Console:
 def printable(text: object) -> str:
     """Text from outside for people: it must not be able to end the line or colour the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
-def shown(path: Path) -> str:
-    """A path for people."""
-    return printable(path)
 
 
 def label_column(width: int | None = None) -> TextColumn:
@@ -112,7 +106,7 @@ class Tally:
     pixels: int = 0
     """Of the images that are done."""
     seconds: float = 0.0
-    """Of the work on all that was tried."""
+    """Of the work on them."""
 
     @property
     def images(self) -> int:
@@ -126,8 +120,9 @@ class Tally:
     def add(self, result: Result) -> None:
         """One more image."""
         self.counts[result.status] += 1
-        self.pixels += result.width * result.height if result.status == "done" else 0
-        self.seconds += result.seconds
+        if result.status == "done":
+            self.pixels += result.width * result.height
+            self.seconds += result.seconds
 
     def summary(self, seconds: float) -> str:
         """One line: done, skipped, failed, and how fast, of ``seconds`` altogether."""
@@ -165,19 +160,19 @@ class Display(BarDisplay):
         self.bar.update(
             self.task,
             completed=self.tally.images + share,
-            description=shown(Path(job.source.name)),
+            description=printable(job.source.name),
         )
 
     def add(self, result: Result) -> None:
         """An image is written, skipped or failed."""
         self.tally.add(result)
         self.bar.update(self.task, completed=self.tally.images, rate=self.tally.rate)
-        source = escape(shown(result.job.source))
+        source = escape(printable(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
         elif not self.live and not self.quiet and result.status == "done":
-            target = escape(shown(result.job.target))
+            target = escape(printable(result.job.target))
             size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
             self.console.print(f"done    {source} -> {target} ({size})")
         for line in result.lost:
-            self.note(f"{shown(result.job.source)}: {line}")
+            self.note(f"{printable(result.job.source)}: {line}")

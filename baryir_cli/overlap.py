@@ -50,8 +50,9 @@ def overlap(
                 yield from _finished(finishing, ahead())
             yield from _finished(finishing, 0)
         finally:
-            before.shutdown(wait=False, cancel_futures=True)
-            behind.shutdown(wait=True, cancel_futures=True)
+            # What has not begun is dropped; what has is waited for as the pools are left.
+            for pool in (before, behind):
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _finished(finishing: deque[Future[Done]], at_most: int) -> Iterator[Done]:

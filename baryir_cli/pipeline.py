@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Photo,
@@ -21,8 +22,8 @@ from baryir_cli.images import (
     losses,
     read_photo,
     with_pixels,
-    write_atomically,
 )
+from baryir_cli.images.colour import on_white
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job
@@ -45,9 +46,9 @@ Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[st
 class Options:
     """What holds for every image of a run."""
 
-    format: str | None = None
-    quality: int | None = None
-    max_megapixels: float = 512
+    format: str | None
+    quality: int | None
+    max_megapixels: float
 
 
 @dataclass
@@ -193,22 +194,26 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return lost
-    write_atomically(job.target, data)
     if photo is not None and job.comparison is not None:
         write_atomically(job.comparison, _side_by_side(photo, changed))
+    # Last: what --skip-existing finds was done to the end.
+    write_atomically(job.target, data)
     return lost
 
 
 def _side_by_side(photo: Photo, changed: Photo) -> bytes:
-    """Input left, output right, as a JPEG; smaller where that could not hold it."""
+    """Input left, output right, on white, as a JPEG; smaller where that could not hold it."""
     import cv2
 
-    kind = photo.pixels.dtype
-    gap = np.full((photo.pixels.shape[0], 8, 3), np.iinfo(kind).max, kind)
-    both = np.concatenate([photo.pixels, gap, changed.pixels], 1)
+    left, right = (
+        shown.pixels if shown.alpha is None else on_white(shown.pixels, shown.alpha)
+        for shown in (photo, changed)
+    )
+    gap = np.full((left.shape[0], 8, 3), np.iinfo(left.dtype).max, left.dtype)
+    both = np.concatenate([left, gap, right], 1)
     if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]
         both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
     # CMYK was turned into sRGB, which its profile does not describe.
-    icc = photo.icc if photo.layout == "rgb" else None
-    return encode_photo(Photo(both, None, "jpeg", "rgb", icc=icc), "jpeg", 92)
+    layout, icc = ("rgb", None) if photo.layout == "cmyk" else (photo.layout, photo.icc)
+    return encode_photo(Photo(both, None, "jpeg", layout, icc=icc), "jpeg", 92)

@@ -104,10 +104,27 @@ def plan(
     if STANDARD in inputs:
         if len(inputs) > 1:
             raise UsageError("-: standard input is one image, so it must be the only input")
-        _check_suffix(output, naming)
-        inside = output / f"stdin{_extension(None, naming)}"
-        target = output if _names_a_file(output, naming) else inside
-        return _checked([Job(STANDARD, target, _comparison(target, naming))], naming)
+        name = Path(f"stdin{_extension(None, naming)}")
+        return _checked([_alone(STANDARD, name, output, naming)], naming)
+    found = _gathered(inputs, output, naming, note)
+    if len(inputs) == 1 and inputs[0].is_file():
+        (name,) = _names(found, naming)
+        return _checked([_alone(inputs[0], name, output, naming)], naming)
+    if output == STANDARD:
+        raise UsageError("-: standard output takes one image; give one input file")
+    if _names_a_file(output, naming):
+        raise UsageError(f"{output} is a file, or named like one; these images need a folder")
+    return _checked(_into_folder(found, inputs, output, naming), naming)
+
+
+def _gathered(
+    inputs: Sequence[Path], output: Path, naming: Naming, note: Callable[[str], None]
+) -> list[_Found]:
+    """The images among the inputs and in them, each once.
+
+    Raises:
+        UsageError: an input is missing, or there are no images.
+    """
     found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
     foreign = Counter(f.path.suffix.lower() for f in found if f.foreign)
     found = [f for f in found if not f.foreign]
@@ -117,15 +134,24 @@ def plan(
         raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint}")
     if foreign:
         note(f"left alone: {others}; {EXPORT_FIRST}")
-    single = len(inputs) == 1 and inputs[0].is_file()
-    if single:
-        _check_suffix(output, naming)
-    if single and _names_a_file(output, naming):
-        return _checked([Job(found[0].path, output, _comparison(output, naming))], naming)
-    if output == STANDARD:
-        raise UsageError("-: standard output takes one image; give one input file")
-    if _names_a_file(output, naming):
-        raise UsageError(f"{output} is a file, or named like one; these images need a folder")
+    return found
+
+
+def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
+    """The job of an only image: it becomes ``output``, or has its ``name`` in that folder."""
+    _check_suffix(output, naming)
+    target = output if _names_a_file(output, naming) else output / name
+    return Job(source, target, _comparison(target, naming))
+
+
+def _into_folder(
+    found: list[_Found], inputs: Sequence[Path], output: Path, naming: Naming
+) -> list[Job]:
+    """The jobs of images that go into a folder.
+
+    Raises:
+        UsageError: they would be inputs of the next run.
+    """
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
     changed = any(f.path.suffix != t.suffix for f, t in zip(found, targets, strict=True))
@@ -134,11 +160,10 @@ def plan(
             f"{output} holds the inputs, and in another format the results would be inputs of the "
             "next run; choose another output folder, or add --suffix"
         )
-    jobs = [
+    return [
         Job(f.path, t, _comparison(t, naming), f.problem)
         for f, t in zip(found, targets, strict=True)
     ]
-    return _checked(jobs, naming)
 
 
 def _hint(inputs: Sequence[Path], naming: Naming) -> str:

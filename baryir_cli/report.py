@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class Report:
-    """How an image was restored; as it begins, of one that was not."""
+    """How an image was restored; the defaults say that it was not."""
 
     tiles: int = 0
     tile: tuple[int, int] = (0, 0)

@@ -79,7 +79,7 @@ class Restorer:
                 and what has a transparent colour, comes back with an alpha channel); an array
                 ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
                 ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16 or floating in [0, 1], a
-                half beyond which is borne. Alpha passes through unchanged.
+                half beyond which is borne. Alpha, and the X of RGBX, pass through unchanged.
             strength: share of the correction that is applied, 0 to 1.
 
         Raises:
@@ -116,6 +116,8 @@ class Restorer:
                 restored = palette_image(np.ascontiguousarray(array[..., :3]), alpha)
             elif working == "RGB":
                 restored = restored.convert(image.mode)
+            if restored.mode == "RGBX":
+                restored = Image.merge("RGBX", [*restored.split()[:3], image.getchannel("X")])
         else:
             # Pillow converts La to nothing but LA, and clips I and F at 255.
             clipped = "make an array of uint16 or of floats in [0, 1] of it"
@@ -176,5 +178,6 @@ class Restorer:
             return colour.mean(2, keepdims=True).astype(image.dtype)
         restored = self.engine.restore(np.ascontiguousarray(pixels[..., :3]), strength=strength)[0]
         if image.shape[2] == 4:
-            restored = np.concatenate([restored, pixels[..., 3:]], 2)
-        return restored.astype(image.dtype)
+            # Not that of the pixels, which are float32.
+            restored = np.concatenate([restored.astype(image.dtype), image[..., 3:]], 2)
+        return restored.astype(image.dtype, copy=False)

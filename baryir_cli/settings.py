@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UsageError, UserError
 
 if sys.version_info >= (3, 11):
@@ -111,8 +112,6 @@ def store(name: str, text: str | None) -> None:
         UsageError: no such setting, a value of several lines, or the file is damaged.
         UserError: the file cannot be written.
     """
-    from baryir_cli.images import ImageError, write_atomically
-
     _known(name)
     if text is not None and not (text and text.isprintable()):
         raise UsageError(f"{name}: the value must be one line of printable text")
@@ -127,7 +126,7 @@ def store(name: str, text: str | None) -> None:
     path = config_file()
     try:
         write_atomically(path, "".join(lines).encode())
-    except ImageError as error:
+    except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 

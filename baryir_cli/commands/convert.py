@@ -55,7 +55,7 @@ def convert(
 
     import torch
 
-    from baryir_cli.console import messages, shown
+    from baryir_cli.console import messages, printable
     from models.convert import convert as read
     from models.weights import WeightsError, save_weights
 
@@ -75,7 +75,7 @@ def convert(
     except WeightsError as error:
         raise UserError(f"{source}: {error}") from None
     size = target.stat().st_size / 1e6
-    console.print(f"wrote    {shown(target)} ({size:.1f} MB, {dtype.value})", markup=False)
+    console.print(f"wrote    {printable(target)} ({size:.1f} MB, {dtype.value})", markup=False)
     if "licence" not in provenance:
         console.print("licence  not stated; find out before you publish them", markup=False)
 

@@ -10,6 +10,7 @@ import typer
 
 from baryir_cli import batch
 from baryir_cli.errors import UsageError
+from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def degrade(
     overwrite: batch.Overwrite = False,
     in_place: batch.InPlace = False,
     compare: batch.Compare = False,
-    max_megapixels: batch.MaxMegapixels = 512,
+    max_megapixels: batch.MaxMegapixels = MAX_MEGAPIXELS,
     dry_run: batch.DryRun = False,
     as_json: batch.AsJson = False,
 ) -> None:

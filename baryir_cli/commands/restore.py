@@ -17,6 +17,7 @@ from baryir_cli.engine_options import (
     PrecisionOption,
     TileOption,
 )
+from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.report import Report
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def restore(
     overwrite: batch.Overwrite = False,
     in_place: batch.InPlace = False,
     compare: batch.Compare = False,
-    max_megapixels: batch.MaxMegapixels = 512,
+    max_megapixels: batch.MaxMegapixels = MAX_MEGAPIXELS,
     weights: Annotated[
         str | None,
         typer.Option(

@@ -13,7 +13,7 @@ SMALLEST_TILE = 64
 LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 384 << 20
-"""Bytes that a forward pass may take on a CPU, however much is free."""
+"""Bytes that a forward pass may take on a CPU, or on MPS, however much is free."""
 CPU_TILE = 256
 """Side of a tile for which it may take more: smaller ones would mostly be overlap."""
 GPU_SHARE = 0.7

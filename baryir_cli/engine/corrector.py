@@ -38,9 +38,9 @@ class Places:
     size: tuple[int, int]
     tone: Tensor
 
-    def chosen(self, tiles: Tensor) -> Places:
-        """Those of some tiles, by a mask."""
-        chosen = zip(self.boxes, tiles.tolist(), strict=True)
+    def chosen(self, mask: Tensor) -> Places:
+        """Those of the tiles where ``mask``, ``(N,)`` of booleans, is true."""
+        chosen = zip(self.boxes, mask.tolist(), strict=True)
         return replace(self, boxes=tuple(box for box, wanted in chosen if wanted))
 
     def of_padded(self, vertical: Ends, horizontal: Ends) -> Tensor:

@@ -62,8 +62,8 @@ class Course:
         """Restores band by band; only one band of tiles is ever held in float32.
 
         Args:
-            result: where to, turned as the image is; may be the image itself, since no band is read
-                after it has been written.
+            result: where to, turned as the image is; may be the image itself if there is no shake,
+                since no band is read after it has been written. A shake's parts reach beyond.
             progress: called with the share of the image that is done.
         """
         along = self.along

@@ -23,7 +23,7 @@ from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
-from models.light import Image, full_scale
+from models.light import full_scale
 from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
@@ -109,6 +109,7 @@ class Engine:
             NotFiniteError: the network's answer is NaN or infinite even in float32.
             UserError: not even the smallest tile fits into memory.
         """
+        before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
@@ -122,13 +123,21 @@ class Engine:
                     raise
                 failure = str(error) or "out of memory"
             # Outside of the handler, whose traceback would keep the tensors alive.
-            self._step_down(tile, failure)
+            if not self._step_down(tile):
+                # It was not the tiles that were too large, so the next images keep theirs.
+                self.tiling, self.corrector = before
+                raise UserError(
+                    f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})"
+                )
 
-    def _step_down(self, tile: int, failure: str) -> None:
+    def _step_down(self, tile: int) -> bool:
         """Smaller tiles after running out of memory, then the CPU; each said once.
 
         Args:
             tile: side of the largest of those that were too large; 0 if there was no memory at all.
+
+        Returns:
+            Whether there was a step left.
         """
         multiple = self.tiling.multiple
         smaller = tile // 2 // multiple * multiple
@@ -146,7 +155,8 @@ class Engine:
             self.tiling = replace(self.tiling, tile=None)
             torch.cuda.empty_cache()
         else:
-            raise UserError(f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})")
+            return False
+        return True
 
     @torch.inference_mode()
     def _restored(
@@ -157,11 +167,14 @@ class Engine:
         strength: float,
         progress: Callable[[float], None],
     ) -> tuple[Pixels, Report]:
+        # Taken out for networks that are spared it.
+        shake = find_shake(pixels) if self.network.config.deconvolve else None
         report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
             precision=self.precision,
             device=str(self.device),
+            shake=0.0 if shake is None else radius(shake),
         )
         redone = self.corrector.redone
         course = Course(
@@ -169,7 +182,7 @@ class Engine:
             vertical,
             horizontal,
             overview=self._overview(pixels, report.tiles),
-            shake=self._shake(pixels, report),
+            shake=shake,
         ).across_the_shorter()
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored.swapaxes(0, 1) if course.turned else restored
@@ -198,26 +211,33 @@ class Engine:
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=self.device)
         tone, change = self._judged(judge, course.upright)
         slight = looks.is_slight(change)
-        course, done = replace(course, tone=neutral), 0.0
-        # Where the judge is not heeded a look without it comes anyway, and shows what was wrong.
-        more = slight or (
-            not looks.is_doubtful(change) and self._much_is_wrong(course.upright, neutral)
-        )
         # What is left of a shake takes one look.
-        while more and report.looks < looks.MOST and course.shake is None:
+        if course.shake is not None or self._is_heeded(change, course.upright, neutral):
+            self._look(replace(course, tone=neutral if slight else tone), result, report, progress)
+            return
+        course, done = replace(course, tone=neutral), 0.0
+        for number in range(looks.MOST):
+            # Where the judge finds nothing a look comes anyway, and itself shows what was wrong.
+            came_anyway = slight and number == 0
             # How many more there will be shows only afterwards.
-            upto = 0.9 if slight and not done else (done + 1) / 2
+            upto = 0.9 if came_anyway else (done + 1) / 2
             self._look(course, result, report, _part(progress, done, upto))
             before, course, done = course.upright, replace(course, pixels=result), upto
-            came_anyway = slight and report.looks == 1
             enough = came_anyway and not self._was_much(before, course.upright)
-            more = not enough and self._much_is_wrong(course.upright, neutral)
-        if report.looks and change >= looks.CERTAIN:
+            if enough or not self._much_is_wrong(course.upright, neutral):
+                break
+        if change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
-        if not report.looks or change >= looks.CERTAIN:
-            course = course if slight else replace(course, tone=tone)
-            self._look(course, result, report, _part(progress, done, 1))
+            if change >= looks.CERTAIN:
+                last = replace(course, tone=tone)
+                self._look(last, result, report, _part(progress, done, 1))
         progress(1.0)
+
+    def _is_heeded(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
+        """Whether the first look is with the judge, whose tone changes an image by ``change``."""
+        if looks.is_slight(change):
+            return False
+        return looks.is_doubtful(change) or not self._much_is_wrong(pixels, neutral)
 
     def _look(
         self, course: Course, result: Pixels, report: Report, progress: Callable[[float], None]
@@ -251,14 +271,6 @@ class Engine:
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
         tone, change = looks.judged(judge, picture)
         return tone.to(self.device), change
-
-    def _shake(self, pixels: Pixels, report: Report) -> Image | None:
-        """The kernel of the image's shake, for a network that is spared it."""
-        if not self.network.config.deconvolve:
-            return None
-        shake = find_shake(pixels)
-        report.shake = 0.0 if shake is None else radius(shake)
-        return shake
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
         """What the network makes of the whole image, made as small as a tile; None for one tile."""

@@ -45,7 +45,7 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
 
 
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
-    """Leaves of what was done to an image so much: 0 is the image again, 1 changes nothing."""
+    """Blends ``restored``, in place, with the image it was: all of that at a ``strength`` of 0."""
     for top in range(0, len(pixels), STRIP):
         rows = slice(top, top + STRIP)
         before, after = (image_of(part[rows], device) for part in (pixels, restored))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UsageError, UserError
 
 
@@ -49,8 +50,7 @@ class ReportFiles:
 
     def write(self, **contents: Callable[[], str]) -> None:
         """Writes those asked for, each made only if it is, and says so."""
-        from baryir_cli.console import messages, shown
-        from baryir_cli.images import ImageError, write_atomically
+        from baryir_cli.console import messages, printable
 
         for kind, content in contents.items():
             path = getattr(self, kind)
@@ -60,9 +60,9 @@ class ReportFiles:
             data = content().encode(errors="backslashreplace")
             try:
                 write_atomically(path, data)
-            except ImageError as error:
+            except UserError as error:
                 raise UserError(f"--{kind} {path}: {error}") from None
-            messages().print(f"wrote {shown(path)}", markup=False)
+            messages().print(f"wrote {printable(path)}", markup=False)
 
 
 def _check_place(said: str, path: Path) -> None:

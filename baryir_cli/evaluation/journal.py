@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from baryir_cli.atomic import write_atomically
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import ImageScores
-from baryir_cli.images import ImageError, Photo, encode_photo, read_photo, write_atomically
+from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
 
 
 class Journal:
@@ -64,7 +65,7 @@ class Journal:
         data = encode_photo(Photo(restored, None, "png", "rgb"))
         try:
             write_atomically(path, data)
-        except ImageError as error:
+        except UserError as error:
             raise OSError(None, str(error), str(path)) from None
 
     def save_scores(self, group: str, scores: ImageScores) -> None:
@@ -84,7 +85,7 @@ class Journal:
                 raise UsageError(f"--save {self.folder}: not empty, and no run of this program")
             try:
                 write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
-            except ImageError as error:
+            except UserError as error:
                 raise UserError(f"--save {self.folder}: {error}") from None
             return
         try:

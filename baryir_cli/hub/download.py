@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from rich.console import Console
 
-from baryir_cli.console import shown
+from baryir_cli.console import printable
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, download_bar, visit
@@ -73,7 +73,7 @@ def _blob(link: Path, repo: Path, reference: HubReference) -> Path:
     link.unlink()
     raise UserError(
         f"{reference}: {constants.ENDPOINT} had the file written outside of the cache, to"
-        f" {shown(blob)}: delete it, and check HF_ENDPOINT"
+        f" {printable(blob)}: delete it, and check HF_ENDPOINT"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from baryir_cli.images.atomic import write_atomically
 from baryir_cli.images.losses import losses
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
@@ -29,5 +28,4 @@ __all__ = [
     "losses",
     "read_photo",
     "with_pixels",
-    "write_atomically",
 ]

@@ -21,8 +21,9 @@ _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_AT, _THUMBNAIL_LENGTH = 513, 514
 
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
+# Bytes of an item, by its type; those of BigTIFF come last.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_BIG_SIZES = {16: 8, 17: 8, 18: 8}
+_SIZES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
 # What a hostile file can make this read, in all; honest ones stay far below. Layers and other
 # private data run to hundreds of megabytes, but no tag wanted here does.
@@ -64,12 +65,17 @@ Directory = dict[int, Union[Value, "Directory"]]
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a tag's value lies in the stream."""
+    """Where a tag's value, of a known type, lies in the stream."""
 
     tag: int
     kind: int
     count: int
     at: int
+
+    @property
+    def length(self) -> int:
+        """Bytes of the value."""
+        return _SIZES[self.kind] * self.count
 
 
 class _Reader:
@@ -99,11 +105,11 @@ class _Reader:
         self.first = self.unpack("Q", 8)[0] if self.big else self.unpack("I", 4)[0]
 
     def bytes_at(self, offset: int, length: int) -> bytes:
-        self.stream.seek(offset)
-        data = self.stream.read(length)
-        if len(data) != length:
+        # Before it is sought: an offset of 64 bits may be more than a stream can take.
+        if offset + length > self.size:
             raise ValueError("the directory of tags is cut off")
-        return data
+        self.stream.seek(offset)
+        return self.stream.read(length)
 
     def unpack(self, layout: str, offset: int) -> tuple[int, ...]:
         layout = self.order + layout
@@ -123,7 +129,7 @@ class _Reader:
         layout = struct.Struct(f"{self.order}{row}{'Q' if self.big else 'I'}")
         found = []
         for number, (tag, kind, count, pointer) in enumerate(layout.iter_unpack(table)):
-            length = self._size(kind) * count
+            length = _SIZES.get(kind, 0) * count
             if length:
                 inline = offset + head + (number + 1) * size - room
                 found.append(_Entry(tag, kind, count, pointer if length > room else inline))
@@ -137,17 +143,14 @@ class _Reader:
     def pointer(self, at: int) -> int:
         return self.unpack("Q" if self.big else "I", at)[0]
 
-    def _size(self, kind: int) -> int:
-        return _SIZES.get(kind) or _BIG_SIZES.get(kind, 0)
-
     def value(self, entry: _Entry) -> Value:
-        length = self._size(entry.kind) * entry.count
+        length = entry.length
         if length > self.bytes_left:
             self._complain(f"tag {entry.tag} of {length} bytes is too long and left out")
             raise ValueError("a tag is too long")
         self.bytes_left -= length
         data = self.bytes_at(entry.at, length)
-        unit = 4 if entry.kind in _RATIONALS else self._size(entry.kind)
+        unit = 4 if entry.kind in _RATIONALS else _SIZES[entry.kind]
         if self.order == ">" and unit > 1:
             data = np.frombuffer(data, f">u{unit}").astype(f"<u{unit}").tobytes()
         return Value(entry.kind, entry.count, data)
@@ -184,8 +187,8 @@ class _Reader:
 
     def _check_overlap(self, entries: list[_Entry]) -> None:
         """HostileTagsError for values that are longer, together, than the file they lie in."""
-        lengths = (self._size(entry.kind) * entry.count for entry in entries)
-        if sum(length for length in lengths if length <= self.size) > self.size + _MOST_OVERLAP:
+        lengths = [entry.length for entry in entries if entry.length <= self.size]
+        if sum(lengths) > self.size + _MOST_OVERLAP:
             raise HostileTagsError("its tags overlap")
 
 
@@ -300,11 +303,13 @@ def _patch(
 
 
 def _exchange(block: bytearray, entries: list[_Entry], one: int, other: int) -> None:
-    """Exchanges two single RATIONAL values of ``entries`` in ``block``."""
+    """Exchanges two single RATIONAL values of ``entries`` in ``block``, if it holds both whole."""
     single = {e.tag: e.at for e in entries if e.kind == RATIONAL and e.count == 1}
     if one in single and other in single:
-        a, b = (slice(single[tag], single[tag] + 8) for tag in (one, other))
-        block[a], block[b] = block[b], block[a]
+        low, high = sorted((single[one], single[other]))
+        if low + 8 <= high <= len(block) - 8:
+            a, b = slice(low, low + 8), slice(high, high + 8)
+            block[a], block[b] = block[b], block[a]
 
 
 def _cut_thumbnail(block: bytearray, reader: _Reader, link: int) -> None:

@@ -22,7 +22,7 @@ FORMATS: dict[str, str] = {
     "bmp": ".bmp",
 }
 
-_FORMAT_OF_SUFFIX: dict[str, str] = {
+FORMAT_OF_SUFFIX: dict[str, str] = {
     ".png": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
@@ -36,7 +36,7 @@ _FORMAT_OF_SUFFIX: dict[str, str] = {
     ".dib": "bmp",
 }
 
-READABLE_SUFFIXES: frozenset[str] = frozenset(_FORMAT_OF_SUFFIX)
+READABLE_SUFFIXES: frozenset[str] = frozenset(FORMAT_OF_SUFFIX)
 
 _PHONES_AND_STUDIOS = (
     ".heic .heics .heif .hif .avif .jxl .jp2 .j2k .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
@@ -71,7 +71,7 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
 
 def format_of(path: Path) -> str | None:
     """Name of the output format that a path's suffix stands for; None for any other suffix."""
-    return _FORMAT_OF_SUFFIX.get(path.suffix.lower())
+    return FORMAT_OF_SUFFIX.get(path.suffix.lower())
 
 
 @dataclass

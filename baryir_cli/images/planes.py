@@ -21,9 +21,6 @@ _LAYOUTS: dict[str, Layout] = {
     "PA": "palette",
     "RGB": "rgb",
     "RGBA": "rgb",
-    "RGBa": "rgb",
-    # A fourth channel that a TIFF does not explain: carried like alpha.
-    "RGBX": "rgb",
     "YCbCr": "rgb",
     "CMYK": "cmyk",
 }
@@ -67,14 +64,14 @@ def unlimited(pixels: int) -> AbstractContextManager[None]:
     return _PILLOW_LIMIT.lifted_for(pixels)
 
 
-def _planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _image_planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
     """RGB ``(H, W, 3)`` and alpha ``(H, W)`` or None, upright uint8, of a loaded Pillow image."""
     transforms = cmyk_transforms(image.info.get("icc_profile")) if image.mode == "CMYK" else None
     mode = _target_mode(image)
     width, height = image.size
     shape = (width, height) if orientation >= 5 else (height, width)
     pixels = np.empty((*shape, 3), np.uint8)
-    alpha = np.empty(shape, np.uint8) if mode in ("LA", "RGBA", "RGBX") else None
+    alpha = np.empty(shape, np.uint8) if mode in ("LA", "RGBA") else None
     stored = as_stored(pixels, orientation)
     for rows in bands(height, width):
         band = image.crop((0, rows.start, width, rows.stop))
@@ -99,15 +96,13 @@ def samples_of(band: Image.Image, mode: str) -> np.ndarray:
 
 def _target_mode(image: Image.Image) -> str:
     """The Pillow mode, of 8 bits a channel, that shows an image and its transparency."""
-    if image.mode == "RGBX":
-        return "RGBX"
     grey = _LAYOUTS[image.mode] in ("grey", "bilevel")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.has_transparency_data:
         return "LA" if grey else "RGBA"
     return "L" if grey else "RGB"
 
 
-def planes_of(
+def upright_planes(
     colour: np.ndarray, alpha: np.ndarray | None, orientation: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """RGB ``(H, W, 3)`` and alpha, upright, of colour ``(H, W, 1 or 3)`` and alpha as stored."""
@@ -130,7 +125,7 @@ def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
         raise ImageError(f"has pixels of a kind that is not supported (Pillow mode {image.mode})")
     with unlimited(image.width * image.height):
         image.load()
-        pixels, alpha = _planes(image, orientation)
+        pixels, alpha = _image_planes(image, orientation)
     layout = _LAYOUTS[image.mode]
     if layout == "bilevel" and alpha is not None:
         layout = "grey"

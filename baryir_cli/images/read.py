@@ -37,7 +37,8 @@ from baryir_cli.images.photo import (
     Photo,
     failures_as_image_errors,
 )
-from baryir_cli.images.planes import decoded, planes_of, unlimited
+from baryir_cli.images.planes import decoded, unlimited, upright_planes
+from baryir_cli.limits import MAX_MEGAPIXELS
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ _VIDEO = re.compile(rb"\xff\xd9.{0,64}?\0\0\0[\x10-\x40]ftyp", re.DOTALL)
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
-def read_photo(source: Path | bytes, *, max_megapixels: float = 512) -> Photo:
+def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
     """Decodes a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
 
     What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
@@ -121,14 +122,15 @@ def _described(
     photo: Photo,
     orientation: int,
     *,
-    icc: bytes | None,
-    exif: bytes | None,
-    xmp: bytes | None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> Photo:
     """The photo with its metadata, made to fit the upright image."""
     height, width = photo.pixels.shape[:2]
     on_its_side = orientation >= 5
+    dpi = _dpi(dpi)
     return replace(
         photo,
         icc=icc or None,
@@ -184,7 +186,7 @@ def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Pho
         clear = (colour == np.frombuffer(key, ">u2")).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     grey = file.colour_type in (0, 4)
-    pixels, alpha = planes_of(colour, alpha, orientation)
+    pixels, alpha = upright_planes(colour, alpha, orientation)
     return Photo(pixels, alpha, "png", "grey" if grey else "rgb")
 
 
@@ -196,7 +198,7 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
     orientation = _orientation(exif, xmp)
     photo = decoded(image, "jpeg", orientation)
-    icc, dpi = image.info.get("icc_profile"), _dpi(image.info.get("dpi"))
+    icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
     photo = _described(photo, orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi)
     _tell_what_is_left_out(image, stream)
     resources = b"".join(
@@ -299,10 +301,13 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     if file.reduced:
         raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
     _check_samples(file)
-    photo = _read_deep_tiff(stream, file) if 16 in file.bits else _read_plain_tiff(stream, file)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
+    if 16 in file.bits:
+        photo = _read_deep_tiff(stream, file, orientation)
+    else:
+        photo = _read_plain_tiff(stream, file)
     # Not Pillow's, which is 1 where there is none.
-    dpi = _dpi(file.dpi)
+    dpi = file.dpi
     photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp, dpi=dpi)
     return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
 
@@ -333,10 +338,9 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
         return decoded(image, "tiff", 1)
 
 
-def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
+def _read_deep_tiff(stream: BinaryIO, file: tiff.TiffFile, orientation: int) -> Photo:
     colour, alpha = tiff.read_sixteen(stream, file)
-    orientation = file.orientation or xmp_orientation(file.xmp) or 1
-    pixels, alpha = planes_of(colour, alpha, orientation)
+    pixels, alpha = upright_planes(colour, alpha, orientation)
     return Photo(pixels, alpha, "tiff", "grey" if file.colours == 1 else "rgb")
 
 
@@ -347,4 +351,4 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
     _check_size(*image.size, limit)
-    return replace(decoded(image, "bmp", 1), dpi=_dpi(image.info.get("dpi")))
+    return _described(decoded(image, "bmp", 1), 1, dpi=image.info.get("dpi"))

@@ -290,6 +290,7 @@ def encode(
         offsets.append(out.tell())
         lengths.append(len(strip))
         out.write(strip)
+        _check_length(out.tell())
     start = out.tell() + out.tell() % 2
     tags = _descriptive_tags(exif, dpi)
     for tag, data in ((_ICC, icc), (_XMP, xmp), (_PHOTOSHOP, photoshop)):
@@ -299,13 +300,18 @@ def encode(
     tags |= {_STRIPS: _longs(*offsets), _STRIP_BYTES: _longs(*lengths)}
     tags[_ROWS] = _longs(strips[0].stop)
     directory = ifd.serialise(tags, start)
-    if start + len(directory) > _LARGEST_OFFSET:
-        raise ValueError("a TIFF cannot be larger than 4 GiB")
+    _check_length(start + len(directory))
     out.seek(start)
     out.write(directory)
     out.seek(4)
     out.write(struct.pack("<I", start))
     return out.getvalue()
+
+
+def _check_length(length: int) -> None:
+    """ValueError for more bytes than the offsets of a classic TIFF reach."""
+    if length > _LARGEST_OFFSET:
+        raise ValueError("a TIFF cannot be larger than 4 GiB")
 
 
 def _packed(rows: np.ndarray, predict: bool) -> bytes:

@@ -152,7 +152,7 @@ def _white(photo: Photo) -> np.ndarray:
     return colour.grey_of(photo.pixels) >= 128
 
 
-def _encode_png(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+def _encode_png(photo: Photo) -> bytes:
     if photo.pixels.dtype == np.uint16:
         height, width, channels, samples = _interleaved(photo)
         data = png.encode_sixteen(height, width, channels, samples)
@@ -238,7 +238,7 @@ def _encode_webp(photo: Photo, quality: int | None) -> bytes:
     return out.getvalue()
 
 
-def _encode_tiff(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+def _encode_tiff(photo: Photo) -> bytes:
     return tiff.encode(
         _tiff_samples(photo),
         icc=photo.icc,
@@ -265,7 +265,7 @@ def _tiff_samples(photo: Photo) -> tiff.Samples:
     return tiff.plain(height, width, channels, bits, samples, alpha=photo.alpha is not None)
 
 
-def _encode_bmp(photo: Photo, quality: int | None) -> bytes:  # noqa: ARG001 (lossless)
+def _encode_bmp(photo: Photo) -> bytes:
     if photo.alpha is not None:
         return _bmp_with_alpha(photo.pixels, photo.alpha, photo.dpi)
     out = io.BytesIO()
@@ -293,9 +293,9 @@ def _bmp_with_alpha(
 
 
 _ENCODERS: dict[str, Callable[[Photo, int | None], bytes]] = {
-    "png": _encode_png,
+    "png": lambda photo, _quality: _encode_png(photo),
     "jpeg": _encode_jpeg,
     "webp": _encode_webp,
-    "tiff": _encode_tiff,
-    "bmp": _encode_bmp,
+    "tiff": lambda photo, _quality: _encode_tiff(photo),
+    "bmp": lambda photo, _quality: _encode_bmp(photo),
 }

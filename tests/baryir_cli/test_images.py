@@ -14,6 +14,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -28,13 +29,11 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     ImageError,
     Photo,
-    atomic,
     encode_photo,
     format_of,
     ifd,
     read_photo,
     with_pixels,
-    write_atomically,
 )
 
 LOSSLESS = ["png", "webp", "tiff", "bmp"]
@@ -638,6 +637,15 @@ def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
         assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
+@pytest.mark.parametrize("number", [0, 0xFFFFFFFF])
+def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
+    resolution = struct.pack(">IIB", number, number, 1)
+    photo = read_photo(shallow_png(20, (b"pHYs", resolution)))
+    assert photo.dpi is None
+    for format_name in FORMATS:
+        encode_photo(photo, format_name)
+
+
 def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
     """As some phones write them, beside those of the EXIF directory."""
     size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
@@ -685,11 +693,23 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
 
 
 def test_damaged_exif_does_no_harm() -> None:
-    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40]):
+    far_away = b"II+\0\x08\0\0\0" + b"\xff" * 8
+    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40], far_away):
         photo = read_photo(with_exif(smooth(), "png", exif))
         assert photo.pixels.shape == (33, 47, 3)
         for format_name in FORMATS:
             encode_photo(photo, format_name)
+
+
+@pytest.mark.parametrize("shift", [4, 100_000], ids=["overlapping", "beyond the end"])
+def test_a_resolution_that_is_not_there_is_not_turned(shift: int) -> None:
+    ratios = (ifd.Value(ifd.RATIONAL, 1, struct.pack("<II", number, 1)) for number in (204, 98))
+    exif = ifd.exif_block(dict(zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), ratios, strict=True)))
+    assert exif is not None
+    damaged = bytearray(exif)
+    # The second entry's offset, of which the first one's is 38.
+    struct.pack_into("<I", damaged, 30, 38 + shift)
+    assert ifd.upright_exif(bytes(damaged), 9, 9, on_its_side=True) == damaged
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
@@ -885,6 +905,16 @@ def test_a_size_that_a_format_cannot_hold_is_an_error() -> None:
         encode_photo(photo, "webp")
     with pytest.raises(ValueError, match="gif"):
         encode_photo(photo, "gif")
+
+
+def test_a_tiff_beyond_its_offsets_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Long(io.BytesIO):
+        def tell(self) -> int:
+            return super().tell() + (1 << 32)
+
+    monkeypatch.setattr("baryir_cli.images.tiff.io", SimpleNamespace(BytesIO=Long))
+    with pytest.raises(ImageError, match="larger than 4 GiB"):
+        encode_photo(Photo(noise(), None, "tiff", "rgb"))
 
 
 def test_other_pixels_must_be_alike() -> None:
@@ -1309,7 +1339,7 @@ def test_channels_that_would_be_lost_are_refused() -> None:
 def test_names_beyond_ascii(tmp_path: Path, name: str) -> None:
     for source, dtype in (("rgb", np.uint8), ("rgb16+alpha", np.uint16)):
         path = tmp_path / name
-        write_atomically(path, SOURCES[source]())
+        path.write_bytes(SOURCES[source]())
         assert read_photo(path).pixels.dtype == dtype
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
@@ -1329,69 +1359,6 @@ def test_pillows_limit_comes_back_after_threads(monkeypatch: pytest.MonkeyPatch)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read_photo, [large, small] * 40))
     assert Image.MAX_IMAGE_PIXELS == 1000
-
-
-def test_writing_makes_folders_and_replaces(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "out.png"
-    write_atomically(path, b"one")
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert [entry.name for entry in path.parent.iterdir()] == ["out.png"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
-def test_permissions_are_those_that_open_gives(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write_atomically(tmp_path / "new.png", b"x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "new.png").stat().st_mode & 0o777 == 0o640
-    (tmp_path / "old.png").write_bytes(b"x")
-    (tmp_path / "old.png").chmod(0o604)
-    write_atomically(tmp_path / "old.png", b"y")
-    assert (tmp_path / "old.png").stat().st_mode & 0o777 == 0o604
-
-
-@pytest.mark.skipif(os.name == "nt", reason="links need rights under Windows")
-def test_a_link_is_written_through(tmp_path: Path) -> None:
-    (tmp_path / "real.png").write_bytes(b"x")
-    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
-    write_atomically(tmp_path / "link.png", b"y")
-    assert (tmp_path / "link.png").is_symlink()
-    assert (tmp_path / "real.png").read_bytes() == b"y"
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
-    """As /dev/null, which root could replace."""
-    os.mkfifo(tmp_path / "pipe")
-    with ThreadPoolExecutor(1) as pool:
-        read = pool.submit((tmp_path / "pipe").read_bytes)
-        write_atomically(tmp_path / "pipe", b"report")
-        assert read.result() == b"report"
-    assert not (tmp_path / "pipe").is_file()
-    with pytest.raises(ImageError, match="cannot be written: Is a directory"):
-        write_atomically(tmp_path, b"x")
-
-
-@pytest.mark.parametrize("moment", ["fsync", "replace"])
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_nothing_is_left_after_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, failure: BaseException
-) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-
-    def fail(*arguments: object) -> None:
-        raise failure
-
-    monkeypatch.setattr(atomic.os, moment, fail)
-    expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else ImageError
-    with pytest.raises(expected, match="No space left" if expected is ImageError else None):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

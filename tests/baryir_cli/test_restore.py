@@ -15,7 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baryir_cli.console import pixels
+from baryir_cli.console import Tally, pixels
+from baryir_cli.images import Photo, encode_photo
+from baryir_cli.images.photo import Layout
+from baryir_cli.pipeline import Result
+from baryir_cli.plan import Job
+from tests.baryir_cli.test_images import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -181,6 +186,31 @@ def test_a_wide_comparison_is_made_smaller(restore: Run, tmp_path: Path) -> None
     assert opened(tmp_path / "out" / "wide.png.compare.jpg").size[0] == 65_500
 
 
+@pytest.mark.parametrize(
+    ("layout", "icc", "kept"),
+    [
+        ("palette", srgb_profile(), True),
+        ("grey", grey_profile(), True),
+        ("cmyk", cmyk_profile(), False),
+    ],
+)
+def test_a_comparison_keeps_the_profile_of_its_colours(
+    restore: Run, tmp_path: Path, layout: Layout, icc: bytes, kept: bool
+) -> None:
+    photo = Photo(np.asarray(picture()), None, "tiff", layout, icc=icc)
+    (tmp_path / "a.tif").write_bytes(encode_photo(photo))
+    assert restore(tmp_path / "a.tif", tmp_path / "out", "--compare") == 0
+    shown = opened(tmp_path / "out" / "a.tif.compare.jpg")
+    assert shown.info.get("icc_profile") == (icc if kept else None)
+    assert shown.mode == ("L" if layout == "grey" else "RGB")
+
+
+def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
+    Image.new("RGBA", (32, 24)).save(tmp_path / "a.png")
+    assert restore(tmp_path / "a.png", tmp_path / "out", "--compare") == 0
+    assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
+
+
 def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
     assert restore(photos, photos.parent / "out", "--tile", "128", "--overlap", "500") == 2
     assert not (photos.parent / "out").exists()
@@ -213,6 +243,20 @@ def test_an_output_without_its_comparison_is_left(
     assert "a.png.compare.jpg is there already (1 of 2 outputs are)" in capsys.readouterr().err
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert (out / "a.png").exists()
+
+
+def test_a_run_that_broke_off_before_a_comparison_makes_it_again(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(photo: Photo, changed: Photo) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    out = photos.parent / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("baryir_cli.pipeline._side_by_side", full)
+        assert restore(photos / "a.png", out, "--compare") == 1
+    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("JPG", ".jpg"), ("jpeg", ".jpg"), ("tif", ".tif")])
@@ -310,6 +354,14 @@ def test_unknown_suffix_of_one_output(
 )
 def test_pixels_in_a_unit_that_suits_them(number: int, text: str) -> None:
     assert pixels(number) == text
+
+
+def test_the_rate_is_of_what_is_done() -> None:
+    """Work whose result could not be written counts neither pixels nor seconds."""
+    tally, job = Tally(), Job(Path("a.png"), Path("b.png"))
+    tally.add(Result(job, "done", 1000, 1000, 1.0))
+    tally.add(Result(job, "failed", 1000, 1000, 1.0))
+    assert tally.rate == "1.00 MP/s"
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -538,10 +590,21 @@ def test_full_disk_fails_by_name_and_leaves_nothing(
 
 
 def test_a_dry_run_as_json_is_json(
-    baryir: Run, photos: Path, capsys: pytest.CaptureFixture
+    baryir: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    assert baryir("restore", photos, photos.parent / "out", "--dry-run", "--json") == 0
+    listing = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    (photos / "locked").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert baryir("restore", photos, photos.parent / "out", "-r", "--dry-run", "--json") == 0
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert {line["status"] for line in lines} == {"planned"}
+    errors = {Path(line["input"]).name: line["error"] for line in lines if line["error"]}
+    assert errors == {"locked": "Permission denied"}
     assert "nothing was done" in said.err

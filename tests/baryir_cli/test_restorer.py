@@ -64,6 +64,19 @@ def test_pillow_alpha_passes_through(restorer: Restorer) -> None:
     assert np.any(np.asarray(restored)[..., :3] != np.asarray(image)[..., :3])
 
 
+def test_the_fourth_channel_of_rgbx_passes_through(restorer: Restorer) -> None:
+    planes = [Image.fromarray(plane) for plane in values(4, 20, 30)]
+    image = Image.merge("RGBX", planes)
+    restored = restorer.restore(image)
+    assert restored.mode == "RGBX"
+    np.testing.assert_array_equal(restored.getchannel("X"), planes[3])
+
+
+def test_alpha_of_an_array_is_not_rounded(restorer: Restorer) -> None:
+    array = np.random.default_rng(0).random((20, 30, 4))
+    np.testing.assert_array_equal(restorer.restore(array)[..., 3], array[..., 3])
+
+
 def test_inks_are_those_of_a_file(restorer: Restorer) -> None:
     """Black stays in its own plate."""
     image = Image.new("CMYK", (24, 16), (0, 0, 0, 200))
@@ -92,7 +105,7 @@ def test_a_transparent_colour_of_black_and_white_becomes_alpha(
     np.testing.assert_array_equal(alpha, np.where(white == bool(clear), 0, 255))
 
 
-@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (20, 30, 4)])
 def test_the_order_of_bytes_does_not_matter(restorer: Restorer, shape: tuple[int, ...]) -> None:
     array = values(*shape).astype(np.uint16) * 257
     swapped = restorer.restore(array.astype(">u2"))

@@ -314,6 +314,20 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
         engine.restore(photo(100, 100))
 
 
+def test_an_image_that_nothing_helps_leaves_the_others_their_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lack(*_arguments: object) -> object:
+        raise MemoryError("Unable to allocate 30 GiB")
+
+    engine = Engine(Shift(), device="cpu", tile=256, notify=lambda _text: None)  # type: ignore[arg-type]
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_restored", lack)
+        with pytest.raises(UserError, match="Unable to allocate"):
+            engine.restore(photo(300, 300))
+    assert engine.restore(photo(300, 300))[1].tile == (256, 256)
+
+
 MEMORY_SCRIPT = """
 import sys
 import numpy as np
@@ -410,6 +424,8 @@ def test_progress_reaches_the_end() -> None:
         ({"device": "cuda:99"}, "--device cuda:99"),
         ({"device": "cpu:1"}, "--device"),
         ({"device": "cuda:²"}, "--device"),
+        ({"device": "cpu:"}, "--device cpu:: use auto"),
+        ({"device": "cuda:"}, "--device cuda:: use auto"),
         ({"precision": "fp8"}, "--precision fp8"),
         ({"tile": -1}, "--tile"),
         ({"tile": 32, "overlap": 17}, "--overlap"),

@@ -1,11 +1,11 @@
-"""Image files that are whole or absent."""
+"""Results that are whole or absent."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from baryir_cli.images.photo import ImageError
+from baryir_cli.errors import UserError
 from models.files import replacing
 
 
@@ -13,7 +13,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes ``data`` to ``path`` so that a crash leaves the file as it was, or whole.
 
     Makes missing parent folders. A symbolic link is written through, and so is what is no file, as
-    /dev/null. Raises ImageError with the system's reason; nothing is left behind then, nor after
+    /dev/null. Raises UserError with the system's reason; nothing is left behind then, nor after
     Ctrl-C.
     """
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
@@ -26,4 +26,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         with replacing(target) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise ImageError(f"cannot be written: {error.strerror or error}") from error
+        raise UserError(f"cannot be written: {error.strerror or error}") from error
