@@ -25,17 +25,6 @@ MAX_PROMPTS = 64
 SCENE_MULTIPLE = 16
 """What the scene judge folds and shrinks by."""
 MAX_SCENE = 1024
-INTEGERS = (
-    "width",
-    "refinement_blocks",
-    "map_blocks",
-    "prompts",
-    "prompt_size",
-    "unshuffle",
-    "resample_kernel",
-    "margin",
-    "scene",
-)
 
 
 class ConfigError(ValueError):
@@ -100,7 +89,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
         object.__setattr__(self, "heads", _integers("heads", self.heads))
-        for name in INTEGERS:
+        for name in (field.name for field in fields(self) if field.type == "int"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
                 raise ConfigError(f"{name} must be a whole number up to 4096, not {_shown(value)}")
@@ -177,6 +166,17 @@ class NetworkConfig:
     def channels(self, level: int) -> int:
         """Channels of a level, counted from 0 at the finest."""
         return int(self.width * 2**level)
+
+    def difference(self, other: NetworkConfig) -> tuple[str, Any, Any] | None:
+        """The first field in which two networks differ, and its values: this one's, the other's.
+
+        Not ``margin``: how edges are shown to a network is no part of its training.
+        """
+        ours, theirs = self.to_dict(), other.to_dict()
+        for name, value in ours.items():
+            if name != "margin" and theirs[name] != value:
+                return name, value, theirs[name]
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, as JSON holds them."""

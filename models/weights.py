@@ -91,7 +91,7 @@ def save_weights(
     if dtype not in DTYPES.values():
         raise WeightsError(f"weights are not stored as {dtype}")
     check_shapes({name: tuple(t.shape) for name, t in state.items()}, expected_shapes(config))
-    tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in state.items()}
+    tensors = _apart({name: t.detach().cpu().to(dtype).contiguous() for name, t in state.items()})
     _check_finite(tensors, f" as {str(dtype).removeprefix('torch.')}")
     try:
         entry = json.dumps(
@@ -102,6 +102,16 @@ def save_weights(
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
     _write(Path(path), tensors, {"baryir": entry})
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that share no memory, which safetensors does not store: tied ones are copied."""
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        if tensor.data_ptr() in taken:
+            tensors[name] = tensor.clone()
+        taken.add(tensor.data_ptr())
+    return tensors
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -138,10 +148,10 @@ def read_weights(path: Path) -> Weights:
     return Weights(header.config, header.provenance, state, sha256)
 
 
-def load_network(weights: Weights, device: str | torch.device = "cpu") -> BaryIR:
-    """The network of some weights, ready to restore: float32, channels-last, no gradients."""
+def load_network(weights: Weights) -> BaryIR:
+    """The network of some weights, to restore with: float32, on the CPU, without gradients."""
     network = skeleton(weights.config)
-    state = {name: t.to(device, torch.float32) for name, t in weights.state.items()}
+    state = {name: t.float() for name, t in weights.state.items()}
     network.load_state_dict(state, assign=True)
     return channels_last(network).eval().requires_grad_(False)
 

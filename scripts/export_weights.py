@@ -31,7 +31,7 @@ DATA = (
     "1,231 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22; "
     "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs; noise (white and a "
     "camera's), rain, haze, blur and darkness synthesised, a third of them JPEGs since, and of "
-    "late a fifth black and white"
+    "late a fifth black and white, half of the haze noisy"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
@@ -65,9 +65,10 @@ def mean_of(
     """
     mean: dict[str, torch.Tensor] = {}
     origins = []
+    config = read_weights(wanted[0][1]).config
     for share, path in wanted:
         weights = read_weights(path)
-        if mean and not mean.keys() <= weights.state.keys():
+        if weights.config.difference(config):
             raise SystemExit(f"{path}: of another network than the others")
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:
@@ -107,10 +108,9 @@ def main() -> None:
     provenance = weights.provenance | notes
     shipped = preset(args.target.stem)
     # Residual blocks have no use for heads.
-    config = replace(weights.config, margin=shipped.margin, heads=shipped.heads)
-    if config != shipped:
+    if replace(weights.config, heads=shipped.heads).difference(shipped):
         parser.error(f"{args.weights} is of another network than preset {args.target.stem}")
-    save_weights(args.target, config, state, provenance, torch.float16)
+    save_weights(args.target, shipped, state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +80,7 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
         config = Recipe.from_dict(state["recipe"]).config()
         for name, weights in {"network": network, "average": average}.items():
-            # How edges are shown to the network is no part of its training.
-            if replace(weights.config, margin=config.margin) != config:
+            if weights.config.difference(config):
                 raise WeightsError(f"{path / name}.safetensors: of another network than state.pt")
         return trainer.load_state(state, network.state, average.state)
     except (RecipeError, MemoryError, torch.OutOfMemoryError):

@@ -21,14 +21,11 @@ def start_from(network: BaryIR, weights: Weights) -> None:
         WeightsError: they are of another network; the first difference in config is named.
     """
     config, built = weights.config, network.config
-    # How edges are shown to the network is no part of its training.
-    config = replace(config, margin=built.margin)
     if _is_deeper(built, config):
         config = replace(config, blocks=built.blocks)
-    ours, theirs = built.to_dict(), config.to_dict()
-    for name, value in ours.items():
-        if theirs[name] != value:
-            raise WeightsError(f"weights of another network: {name} {theirs[name]}, not {value}")
+    if difference := config.difference(built):
+        name, theirs, ours = difference
+        raise WeightsError(f"weights of another network: {name} {theirs}, not {ours}")
     for name, module in network.named_modules():
         new = not any(tensor.startswith(f"{name}.") for tensor in weights.state)
         if new and isinstance(module, ResidualBlock | TransformerBlock):

@@ -205,14 +205,13 @@ class Trainer:
             RecipeError: the state is of another network, of other sources or another optimiser.
         """
         began = Recipe.from_dict(state["recipe"])
-        then, now = began.config().to_dict(), self.recipe.config().to_dict()
-        for what, before, after in [
-            *((f"network: {name}", then[name], now[name]) for name in then),
-            ("list of sources", *map(list, (began.sources, self.recipe.sources))),
-            ("optimiser", began.optimiser, self.recipe.optimiser),
-        ]:
-            if before != after:
-                raise RecipeError(f"the run was begun with another {what} {before}, not {after}")
+        if difference := began.config().difference(self.recipe.config()):
+            name, before, after = difference
+            raise _another(f"network: {name}", before, after)
+        if list(began.sources) != list(self.recipe.sources):
+            raise _another("list of sources", list(began.sources), list(self.recipe.sources))
+        if began.optimiser != self.recipe.optimiser:
+            raise _another("optimiser", began.optimiser, self.recipe.optimiser)
         self.step = state["step"]
         self.start = state["start"]
         self.network.load_state_dict(network)
@@ -236,6 +235,10 @@ class Trainer:
         has = self.images[name]
         what = f" {had} -> {has}" if had != has else ", not the same"
         return f"images of {name}{what}"
+
+
+def _another(what: str, before: object, after: object) -> RecipeError:
+    return RecipeError(f"the run was begun with another {what} {before}, not {after}")
 
 
 @torch.no_grad()

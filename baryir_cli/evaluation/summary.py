@@ -155,11 +155,15 @@ def _paper_results(which: Bench) -> dict[str, dict[str, float]]:
 
 def _average(run: Evaluation, which: Bench) -> list[Line]:
     """Means over the sets, if all of the bench are there, whole and official, by one metric."""
-    if len(run.sets) < max(len(which.sets), 2):
-        return []
-    if any(s.partial or not s.comparable for s in run.sets):
+    if not _is_whole(run, which):
         return []
     return [line for name in run.metrics if (line := _average_line(run, which, name))]
+
+
+def _is_whole(run: Evaluation, which: Bench) -> bool:
+    """Whether there is every set of a bench of several, whole and official."""
+    everything = len(run.sets) >= max(len(which.sets), 2)
+    return everything and all(s.comparable and not s.partial for s in run.sets)
 
 
 def _average_line(run: Evaluation, which: Bench, metric: str) -> Line | None:
@@ -227,8 +231,10 @@ def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str
         yield f"{METRICS[name].label} is not computed: {reason}"
     if which is None:
         return
-    if not averaged:
+    if not _is_whole(run, which):
         yield "no average: it needs every set of the bench, whole and official"
+    elif not averaged:
+        yield "no average: no metric is there of every set"
     if any(s.comparable and which.paper_names.get(s.id) for s in run.sets):
         yield f'"paper" is its {which.ours}, as published'
     if which.note:

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from huggingface_hub import CommitOperationAdd, HfApi
-from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils import (
     are_progress_bars_disabled,
     disable_progress_bars,
@@ -76,11 +81,17 @@ def publish(publication: Publication, console: Console) -> Published:
 
 def _card_is_ours(hub: HfApi, target: HubReference) -> bool:
     """Whether the page may be written: there is none, or one that was written here."""
-    try:
-        path = hub.hf_hub_download(target.repo, CARD, revision=target.revision)
-    except (EntryNotFoundError, RevisionNotFoundError):
-        return True
-    return MARK in Path(path).read_text("utf-8", errors="replace")
+    # Of no cache, which may hold what the page was before somebody wrote it anew.
+    with TemporaryDirectory() as folder:
+        try:
+            path = hub.hf_hub_download(
+                target.repo, CARD, revision=target.revision, cache_dir=folder
+            )
+        except LocalEntryNotFoundError:  # the Hub did not answer
+            raise
+        except (EntryNotFoundError, RevisionNotFoundError):
+            return True
+        return MARK in Path(path).read_text("utf-8", errors="replace")
 
 
 @contextmanager

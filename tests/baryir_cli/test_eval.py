@@ -154,6 +154,23 @@ def test_whole_bench_is_averaged(
     assert "no average" not in capsys.readouterr().out
 
 
+def test_whole_bench_of_other_metrics_in_each_set(
+    evaluate: Run, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from dataclasses import replace
+
+    from baryir_cli.benches import bench
+
+    which = bench("levels")
+    one, two, *_ = (replace(s, official=3) for s in which.sets if s.id.startswith("bsd68"))
+    without = replace(two, clean=None, reference=False)
+    other = replace(which, sets=(one, without), metrics=("psnr", "niqe"))
+    monkeypatch.setattr("baryir_cli.benches.bench", lambda _name: other)
+    monkeypatch.setattr("baryir_cli.evaluation.summary.bench", lambda _name: other)
+    assert evaluate("--bench", "levels", "--data", data) == 0
+    assert "no average: no metric is there of every set" in capsys.readouterr().out
+
+
 def test_restored_as_restore_does_it(
     evaluate: Run, baryir: Run, tiny_weights: Path, data: Path, tmp_path: Path
 ) -> None:

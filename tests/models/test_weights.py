@@ -110,6 +110,16 @@ def test_half_loads_as_float32(tmp_path: Path, state: dict[str, Tensor]) -> None
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
+def test_tensors_of_one_memory_are_stored_apart(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "tied.safetensors"
+    one = next(name for name in state if name.endswith("norm1.weight"))
+    other = one.replace("norm1", "norm2")
+    tied = state | {other: state[one]}
+    save_weights(path, CONFIG, tied, {})
+    found = read_weights(path).state
+    assert all(torch.equal(found[name], tied[name]) for name in tied)
+
+
 def test_equal_contents_make_equal_files(good: Path, state: dict[str, Tensor]) -> None:
     again = good.with_name("again.safetensors")
     save_weights(again, CONFIG, state, {"steps": 7, "name": "good"})

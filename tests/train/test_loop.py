@@ -237,6 +237,12 @@ def test_other_run_in_the_folder(data: Path, tmp_path: Path) -> None:
             follow(data, tmp_path / "run", recipe)
 
 
+def test_how_edges_are_shown_may_change(data: Path, tmp_path: Path) -> None:
+    follow(data, tmp_path / "run", replace(RECIPE, steps=1))
+    wider = replace(RECIPE, steps=2, network={"margin": RECIPE.config().margin + 8})
+    assert follow(data, tmp_path / "run", wider).step == 2
+
+
 def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     (tmp_path / "run" / "notes.txt").touch()

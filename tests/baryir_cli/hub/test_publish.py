@@ -151,6 +151,20 @@ def test_card_written_by_hand_stays(
     assert "written by hand" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("logged_in")
+def test_card_written_by_hand_stays_though_it_cannot_be_seen(
+    hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
+    assert baryir("weights", "push", weights, "me/net") == 0
+    commits = len(hub.repos["me/net"].commits)
+    hub.update("me/net", {"README.md": b"# Mine\n"})
+    where = "HEAD /me/net/resolve/main/README.md"
+    hub.fail(where, lambda handler: handler.refuse(503, "", "out of order"), 99)
+    assert baryir("weights", "push", weights, "me/net") == 1
+    assert len(hub.repos["me/net"].commits) == commits + 1
+    assert card_of(hub) == "# Mine\n"
+
+
 def test_dry_run_asks_nobody(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:

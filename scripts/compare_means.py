@@ -1,0 +1,129 @@
+"""Which mean of weights to embed: figures of several, on small parts of the test sets.
+
+    git show REVISION:models/embedded/small.safetensors > old.safetensors
+    python scripts/compare_means.py ../shared/data/test \\
+        --mean 0.6:runs/new/weights.safetensors 0.4:old.safetensors --mean 1:old.safetensors
+
+A mean is of all but the scene judge, which is that of ``--judge``. PSNR in dB, bfloat16 where the
+processor has it, one column a set; four to eight minutes a mean on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from export_weights import mean_of, share_of
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from baryir_cli.engine import Engine
+from baryir_cli.references import find_weights
+from models.weights import load_network, read_weights
+from train import degradations
+from train.folders import images_below, match_pairs
+from train.images import ImageCache, Pixels
+
+CLEAN = "denoise/bsd68"
+IMAGES = ImageCache()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One of ``every`` so many pairs of a set; ``folders`` are those of inputs and targets."""
+
+    name: str
+    every: int
+    folder: str
+    folders: tuple[str, str] = ("input", "target")
+
+    def pairs(self, data: Path) -> Iterator[tuple[Pixels, Pixels]]:
+        """Degraded photographs and their targets."""
+        degraded, target = (data / self.folder / name for name in self.folders)
+        for pair in match_pairs(degraded, target)[:: self.every]:
+            yield IMAGES.read(pair[0]), IMAGES.read(pair[1])
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """One of ``every`` so many clean photographs, degraded; clean itself without ``steps``.
+
+    ``grey`` ones are black and white, with one noise in all channels.
+    """
+
+    name: str
+    every: int
+    steps: str = ""
+    grey: bool = False
+
+    def pairs(self, data: Path) -> Iterator[tuple[Pixels, Pixels]]:
+        """Degraded photographs and their targets."""
+        steps = degradations.parse(self.steps) if self.steps else []
+        for number, path in enumerate(images_below(data / CLEAN)[:: self.every]):
+            target = IMAGES.read(path)
+            if self.grey:
+                target = np.asarray(Image.fromarray(target).convert("L"))[..., None]
+            values = degradations.floating(target)
+            values = degradations.degrade(values, steps, np.random.default_rng(number))
+            degraded = degradations.quantise(values)
+            repeats = 3 // target.shape[2]
+            yield np.repeat(degraded, repeats, 2), np.repeat(target, repeats, 2)
+
+
+PROBES = (
+    Degraded("15", 4, "noise:15"),
+    Degraded("25", 4, "noise:25"),
+    Degraded("50", 4, "noise:50"),
+    Degraded("25, JPEG 85", 4, "noise:25,jpeg:85"),
+    Degraded("camera", 4, "camera"),
+    Degraded("clean", 4),
+    Paired("rain", 5, "derain/Rain100L"),
+    Paired("dark", 1, "lowlight", ("low", "high")),
+    Paired("haze", 1, "dehaze"),
+    Paired("UIEB", 1, "underwater"),
+    Degraded("haze, 5", 4, "haze,noise:5"),
+    Degraded("haze, 10", 4, "haze,noise:10"),
+    Degraded("haze, camera", 4, "haze,camera"),
+    Degraded("dark, 10", 4, "lowlight:3,noise:10"),
+    Degraded("rain, 15", 4, "rain,noise:15"),
+    Degraded("grey 25", 4, "noise:25", grey=True),
+    Degraded("grey 50", 4, "noise:50", grey=True),
+    Degraded("grey", 4, grey=True),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--judge", default="small", metavar="WEIGHTS")
+    parser.add_argument(
+        "--mean",
+        dest="means",
+        type=share_of,
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="SHARE:WEIGHTS",
+    )
+    args = parser.parse_args()
+    judge = read_weights(find_weights(args.judge).path)
+    print(f"| the rest | {' | '.join(probe.name for probe in PROBES)} |")
+    print("|---" * (len(PROBES) + 1) + "|")
+    for wanted in args.means:
+        rest, _ = mean_of(wanted, set(), judge=False)
+        engine = Engine(load_network(replace(judge, state=judge.state | rest)), tile=0)
+        cells = [" + ".join(f"{share:g} {path}" for share, path in wanted)]
+        for probe in PROBES:
+            psnr = [
+                peak_signal_noise_ratio(target, engine.restore(degraded)[0])
+                for degraded, target in probe.pairs(args.data)
+            ]
+            cells.append(f"{np.mean(psnr):.2f}")
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
