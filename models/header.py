@@ -86,7 +86,7 @@ def describe(path: Path) -> Header:
         with open(path, "rb") as file:
             return read_header(file)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from None
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
     except (WeightsError, ConfigError) as error:
         raise WeightsError(f"{path}: {error}") from None
 

@@ -139,7 +139,7 @@ def read_weights(path: Path) -> Weights:
         state = safetensors.torch.load(data)
         _check_finite(state)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from None
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
     except (WeightsError, ConfigError) as error:
         raise WeightsError(f"{path}: {error}") from None
     except SafetensorError as error:

@@ -2,9 +2,9 @@
 
     python scripts/gaussian_barycenter.py [--dimensions 2 8 32] [--steps 6000]
 
-Three Gaussian sources with l = .5 .3 .2 whose supports hardly meet; one shared map, the potentials
-and the update code of the product (``train.objective``); the barycenter itself is POT's
-(``ot.gaussian.bures_wasserstein_barycenter``). Balanced and proportional sampling; at the end
+Three Gaussian sources with l = .5 .3 .2 whose supports hardly meet; one shared map; the losses, the
+potentials' step and the averaging of the product, in a loop of vectors; the barycenter itself is
+POT's (``ot.gaussian.bures_wasserstein_barycenter``). Balanced and proportional sampling; at the end
 without congruence, where it must fail. Needs the ``test`` extra.
 """
 

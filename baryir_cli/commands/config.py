@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from baryir_cli.errors import UsageError
 from baryir_cli.settings import SETTINGS, config_file, store, value_of
 from baryir_cli.syntax import Tool
 
@@ -55,13 +52,9 @@ def show_path() -> None:
 def _weights(reference: str) -> str:
     """A reference that means the same in every folder."""
     from baryir_cli.hub.reference import PREFIX, HubReference
-    from baryir_cli.references import embedded
+    from baryir_cli.references import find_weights
 
-    if reference in embedded():
-        return reference
     if reference.startswith(PREFIX):
         return str(HubReference.parse(reference))
-    path = Path(os.path.expanduser(reference)).resolve()
-    if not path.is_file():
-        raise UsageError(f"no weights {reference!r}; see `baryir weights list`")
-    return str(path)
+    found = find_weights(reference)
+    return reference if found.origin == "embedded" else str(found.path.resolve())

@@ -67,10 +67,10 @@ def show(sheet: Sheet, *, wide: bool = True) -> None:
 
 def markdown(sheet: Sheet) -> str:
     """A sheet as Markdown."""
-    parts = [f"## {_plain(sheet.title)}" if sheet.title else "", _plain(sheet.subtitle)]
+    parts = [f"## {as_markdown(sheet.title)}" if sheet.title else "", as_markdown(sheet.subtitle)]
     for table in sheet.tables:
-        parts += [f"### {_plain(table.title)}" if table.title else "", _markdown(table)]
-    parts.append("\n".join(f"- {_plain(note)}" for note in sheet.notes))
+        parts += [f"### {as_markdown(table.title)}" if table.title else "", _markdown(table)]
+    parts.append("\n".join(f"- {as_markdown(note)}" for note in sheet.notes))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -99,11 +99,11 @@ def _rich(table: Table) -> RichTable:
 
 def _markdown(table: Table) -> str:
     rule = ["---:" if n >= table.numbers_from else "---" for n in range(len(table.headings))]
-    rows = [
-        [f"**{_plain(cell)}**" if cell and table.is_ours(n) else _plain(cell) for cell in row]
-        for n, row in enumerate(table.rows)
-    ]
-    lines = [list(map(_plain, table.headings)), rule, *rows]
+    rows = [list(map(as_markdown, row)) for row in table.rows]
+    for number, row in enumerate(rows):
+        if table.is_ours(number):
+            row[:] = (f"**{cell}**" if cell else "" for cell in row)
+    lines = [list(map(as_markdown, table.headings)), rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -111,6 +111,6 @@ def _for_rich(text: str) -> str:
     return escape(printable(text))
 
 
-def _plain(text: str) -> str:
+def as_markdown(text: str) -> str:
     """Text that Markdown shows as it is; an underscore within a word is harmless there."""
     return re.sub(r"[\\`*<\[|]|\b_|_\b", r"\\\g<0>", printable(text))

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from baryir_cli import provenance
-from baryir_cli.console import printable
+from baryir_cli.evaluation.sheet import as_markdown
 from baryir_cli.figures import COUNT, cell, columns_of, heading, titled
 from baryir_cli.hub.reference import HubReference
 from models.weights import Weights
@@ -89,8 +89,4 @@ def _listed(value: Any) -> Any:
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return printable(value).replace("|", "\\|").replace("<", "&lt;")
+    return "\n".join(f"| {' | '.join(map(as_markdown, map(str, line)))} |" for line in lines)

@@ -85,9 +85,10 @@ def play(
     batch: int,
     learning_rate: float,
 ) -> nn.Module:
-    """The max-min loop of the product on vectors: latents are ``(N, d, 1, 1)``.
+    """The max-min game on vectors, by the product's objective: latents are ``(N, d, 1, 1)``.
 
-    The map's side of ``objective`` and its potentials' side take one step each in turn.
+    As :meth:`train.trainer.Trainer.train_step` plays it on images: the map's side of ``objective``
+    and its potentials' side take one step each in turn.
 
     Returns:
         The network with averaged weights, which is what a run exports.
