@@ -167,10 +167,7 @@ def _beside(name: str, place: str) -> str:
 
 
 def _file_name(name: str, official: bool) -> str:
-    try:
-        return official_name(name) if official else name
-    except KeyError:
-        return name
+    return official_name(name) if official else name
 
 
 def _refuse_partial(report: Report) -> None:
