@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.config import NetworkConfig
 from models.files import replacing
-from models.header import FORMAT, naming, quoted, read_header
+from models.header import FORMAT, naming, quoted, read_header, read_metadata
 
 # By this name it is part of what this module offers.
 from models.header import WeightsError as WeightsError
@@ -85,7 +85,8 @@ def save_weights(
         dtype: of :data:`DTYPES`, what the tensors are stored as.
 
     Raises:
-        WeightsError: the state does not fit the config, or is not finite in ``dtype``.
+        WeightsError: the state does not fit the config, or is not finite in ``dtype``; or the
+            provenance is nothing that a reader takes, such as one of too many runs.
         OSError: the file cannot be written.
     """
     if dtype not in DTYPES.values():
@@ -101,7 +102,9 @@ def save_weights(
         )
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
-    _write(Path(path), tensors, {"baryir": entry})
+    metadata = {"baryir": entry}
+    read_metadata(metadata)  # what could not be read again is not written
+    _write(Path(path), tensors, metadata)
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

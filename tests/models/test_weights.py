@@ -348,6 +348,11 @@ def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
     for provenance in ({"psnr": math.nan}, {"path": path}):
         with pytest.raises(WeightsError, match="JSON values"):
             save_weights(path, CONFIG, state, provenance)
+    history: dict[str, Any] = {}
+    for _ in range(80):
+        history = {"start": history}
+    with pytest.raises(WeightsError, match="lists within lists"):
+        save_weights(path, CONFIG, state, history)
     assert not list(tmp_path.iterdir())
 
 
