@@ -13,7 +13,7 @@ from baryir_cli import provenance
 from baryir_cli.console import answers
 from baryir_cli.figures import figures_table
 from baryir_cli.references import embedded
-from models.header import Header, describe
+from models.header import Header, header_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Listed:
 def embedded_weights() -> list[Listed]:
     """Those that ship with the package."""
     return [
-        Listed(name, "embedded", path.stat().st_size, None, *_said(describe(path)))
+        Listed(name, "embedded", path.stat().st_size, None, *_said(header_of(path)))
         for name, path in embedded().items()
     ]
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from baryir_cli import provenance
 from baryir_cli.console import answers, printable
 from baryir_cli.figures import figures_table
-from baryir_cli.references import WeightsFile, describe_file
+from baryir_cli.references import WeightsFile, load_header
 from models.digest import hexdigest
 from models.header import Header
 
@@ -39,7 +39,7 @@ class Inspection:
         Raises:
             baryir_cli.errors.UserError: the file does not hold weights of ours.
         """
-        header = describe_file(file)
+        header = load_header(file)
         with open(file.path, "rb") as opened:
             return cls(file, header, hexdigest(opened))
 

@@ -108,16 +108,16 @@ def _from_hub(reference: HubReference) -> WeightsFile:
     return WeightsFile(str(reference), found.path, "hub", found.pinned, found.etag)
 
 
-def describe_file(file: WeightsFile) -> Header:
+def load_header(file: WeightsFile) -> Header:
     """What a file says of itself, without reading its tensors and without torch.
 
     Raises:
         UserError: it does not hold weights of ours, or is cut short.
     """
-    from models.header import WeightsError, describe
+    from models.header import WeightsError, header_of
 
     try:
-        return describe(file.path)
+        return header_of(file.path)
     except WeightsError as error:
         raise UserError(str(error)) from None
 

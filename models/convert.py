@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from models.architecture import STEM, read_config
-from models.config import ConfigError, NetworkConfig
+from models.config import NetworkConfig
 from models.content import Content, open_content
 from models.digest import hexdigest
-from models.header import quoted
+from models.header import naming, quoted
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
@@ -80,13 +80,8 @@ def convert(path: Path, *, entry: str | None = None, partial: bool = False) -> C
     Raises:
         WeightsError: no network can be made of the file; one line that begins with its name.
     """
-    try:
-        with open_content(path) as content:
-            return _convert(content, path, entry, partial)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}") from None
-    except (WeightsError, ConfigError) as error:
-        raise WeightsError(f"{path}: {error}") from None
+    with naming(path), open_content(path) as content:
+        return _convert(content, path, entry, partial)
 
 
 def _convert(content: Content, path: Path, entry: str | None, partial: bool) -> Conversion:
@@ -167,10 +162,7 @@ def _beside(name: str, place: str) -> str:
 
 
 def _file_name(name: str, official: bool) -> str:
-    try:
-        return official_name(name) if official else name
-    except KeyError:
-        return name
+    return official_name(name) if official else name
 
 
 def _refuse_partial(report: Report) -> None:

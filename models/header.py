@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -76,26 +78,36 @@ class Header:
         return sum(entry.values for entry in self.tensors.values())
 
 
-def describe(path: Path) -> Header:
-    """The header of a weights file.
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A stretch of work with a file, whose name its failures begin with.
 
     Raises:
-        WeightsError: the file is missing, damaged, no weights of ours or too new for us.
+        WeightsError: the file cannot be read, or something is wrong with what it holds.
     """
     try:
-        with open(path, "rb") as file:
-            return read_header(file)
+        yield
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     except (WeightsError, ConfigError) as error:
         raise WeightsError(f"{path}: {error}") from None
 
 
+def header_of(path: Path) -> Header:
+    """The header of a weights file.
+
+    Raises:
+        WeightsError: the file is missing, damaged, no weights of ours or too new for us.
+    """
+    with naming(path), open(path, "rb") as file:
+        return read_header(file)
+
+
 def read_header(file: BinaryIO) -> Header:
     """The header of a file of ours, from its start.
 
     Raises:
-        WeightsError, ConfigError: as :func:`describe`, without the file's name.
+        WeightsError, ConfigError: as :func:`header_of`, without the file's name.
     """
     tensors, metadata = read_entries(file)
     config, provenance = read_metadata(metadata)

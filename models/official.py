@@ -69,42 +69,32 @@ def _modules() -> dict[str, str]:
 
 
 _MODULES = _modules()
-_THEIR_MODULES = {theirs: ours for ours, theirs in _MODULES.items()}
+_OUR_MODULES = {theirs: ours for ours, theirs in _MODULES.items()}
+_OUR_BLOCK_PARTS = {theirs: ours for ours, theirs in _BLOCK_PARTS.items()}
 
 
 def official_name(name: str) -> str:
     """What the authors' state dict calls a tensor of ours, e.g. ``latent.0.attn.qkv.weight``.
 
-    Raises:
-        KeyError: ``name`` is no tensor of the ``official`` preset's.
+    A name in no module of the ``official`` preset's stays as it is.
     """
-    # The longest module that fits: mix.0 is a block by itself, blocks.0 one of a run.
-    module = max((m for m in _MODULES if name.startswith(m + ".")), key=len, default=None)
-    if module is None:
-        raise KeyError(name)
-    theirs, rest = _MODULES[module], name.removeprefix(module)
-    for part, their_part in _BLOCK_PARTS.items():
-        head, found, tail = rest.partition(f".{part}")
-        if found:
-            return f"{theirs}{head}.{their_part}{tail}"
-    return theirs + rest
+    return _renamed(name, _MODULES, _BLOCK_PARTS)
 
 
 def our_name(official: str) -> str:
-    """The inverse of :func:`official_name`, for any number of blocks.
+    """The inverse of :func:`official_name`, for any number of blocks."""
+    return _renamed(official, _OUR_MODULES, _OUR_BLOCK_PARTS)
 
-    Raises:
-        KeyError: ``official`` lies in no module of theirs that we know.
-    """
-    module = max((m for m in _THEIR_MODULES if official.startswith(m + ".")), key=len, default=None)
+
+def _renamed(name: str, modules: Mapping[str, str], parts: Mapping[str, str]) -> str:
+    # The longest module that fits: mix.0 is a block by itself, blocks.0 one of a run.
+    module = max((m for m in modules if name.startswith(m + ".")), key=len, default=None)
     if module is None:
-        raise KeyError(official)
-    ours, rest = _THEIR_MODULES[module], official.removeprefix(module)
-    for part, their_part in _BLOCK_PARTS.items():
-        head, found, tail = f"{rest}.".partition(f".{their_part}.")
-        if found:
-            return f"{ours}{head}.{part}.{tail}".removesuffix(".")
-    return ours + rest
+        return name
+    rest = name.removeprefix(module) + "."
+    for part, renamed in parts.items():
+        rest = rest.replace(f".{part}.", f".{renamed}.")
+    return modules[module] + rest.removesuffix(".")
 
 
 def is_unused(official: str) -> bool:
@@ -118,11 +108,4 @@ def from_official(state: Mapping[str, T]) -> dict[str, T]:
     Names without a counterpart stay as they are, and missing ones are left out, for
     :func:`models.weights.check_shapes` to name both.
     """
-    return {_our_name_or_theirs(key): value for key, value in state.items() if not is_unused(key)}
-
-
-def _our_name_or_theirs(official: str) -> str:
-    try:
-        return our_name(official)
-    except KeyError:
-        return official
+    return {our_name(key): value for key, value in state.items() if not is_unused(key)}

@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from models.config import ConfigError, NetworkConfig
+from models.config import NetworkConfig
 from models.files import replacing
-from models.header import FORMAT, quoted, read_header
+from models.header import FORMAT, naming, quoted, read_header, read_metadata
 
 # By this name it is part of what this module offers.
 from models.header import WeightsError as WeightsError
@@ -85,7 +85,8 @@ def save_weights(
         dtype: of :data:`DTYPES`, what the tensors are stored as.
 
     Raises:
-        WeightsError: the state does not fit the config, or is not finite in ``dtype``.
+        WeightsError: the state does not fit the config, or is not finite in ``dtype``; or the
+            provenance is nothing that a reader takes, such as one of too many runs.
         OSError: the file cannot be written.
     """
     if dtype not in DTYPES.values():
@@ -101,16 +102,19 @@ def save_weights(
         )
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
-    _write(Path(path), tensors, {"baryir": entry})
+    metadata = {"baryir": entry}
+    read_metadata(metadata)  # what could not be read again is not written
+    _write(Path(path), tensors, metadata)
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that share no memory, which safetensors does not store: tied ones are copied."""
+    """Tensors that share no memory, as safetensors wants them; copied is only what does share."""
     taken: set[int] = set()
     for name, tensor in tensors.items():
-        if tensor.data_ptr() in taken:
+        storage = tensor.untyped_storage().data_ptr()
+        if storage in taken:
             tensors[name] = tensor.clone()
-        taken.add(tensor.data_ptr())
+        taken.add(storage)
     return tensors
 
 
@@ -129,21 +133,17 @@ def read_weights(path: Path) -> Weights:
     Raises:
         WeightsError: the file is missing, damaged, no weights of ours or too new for us.
     """
-    try:
-        with open(path, "rb") as file:
-            header = read_header(file)
-            shapes = {name: entry.shape for name, entry in header.tensors.items()}
-            check_shapes(shapes, expected_shapes(header.config))
-            file.seek(0)
-            data = file.read()
-        state = safetensors.torch.load(data)
+    with naming(path), open(path, "rb") as file:
+        header = read_header(file)
+        shapes = {name: entry.shape for name, entry in header.tensors.items()}
+        check_shapes(shapes, expected_shapes(header.config))
+        file.seek(0)
+        data = file.read()
+        try:
+            state = safetensors.torch.load(data)
+        except SafetensorError as error:
+            raise WeightsError(f"damaged safetensors file: {error}") from None
         _check_finite(state)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}") from None
-    except (WeightsError, ConfigError) as error:
-        raise WeightsError(f"{path}: {error}") from None
-    except SafetensorError as error:
-        raise WeightsError(f"{path}: damaged safetensors file: {error}") from None
     sha256 = hashlib.sha256(data).hexdigest()
     return Weights(header.config, header.provenance, state, sha256)
 

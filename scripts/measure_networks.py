@@ -23,7 +23,6 @@ from models.config import NetworkConfig
 from models.maps import MAPS, SelfAttention
 from models.network import build, parameter_count
 from models.presets import PRESETS
-from models.weights import skeleton
 
 TIMED = 128
 """Side of the image that is timed."""
@@ -31,7 +30,7 @@ TIMED = 128
 
 def multiplications(config: NetworkConfig) -> float:
     """10^9 multiply-adds of one pass over an image of 256 pixels squared."""
-    return multiply_accumulates(skeleton(config)) / 1e9
+    return multiply_accumulates(config) / 1e9
 
 
 def seconds(module: nn.Module, shape: tuple[int, ...], repeat: int) -> float:

@@ -55,7 +55,7 @@ class BenchSet:
     def answers_to(self, name: str) -> bool:
         """Whether a user who says ``name`` means this set, among others perhaps."""
         names = {self.id, self.label, *(folder.split("/")[-1] for folder in self.folders)}
-        return plain(name) in {plain(n) for n in names}
+        return _folded(name) in {_folded(n) for n in names}
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,6 @@ class Bench:
     paper_names: dict[str, str]
     """The paper's name of each set, by our id; empty where the paper has no row for it."""
     note: str = ""
-
-
-def plain(name: str) -> str:
-    """A name without what users write differently."""
-    return re.sub(r"[-_\s]", "", name.lower())
 
 
 def bench_sets() -> dict[str, BenchSet]:
@@ -145,3 +140,8 @@ def _bench_set(name: str, entry: dict[str, Any], layouts: tuple[tuple[str, str],
 
 def _data(name: str) -> str:
     return files("baryir_cli.benches").joinpath(name).read_text("utf-8")
+
+
+def _folded(name: str) -> str:
+    """A name without what users write differently."""
+    return re.sub(r"[-_\s]", "", name.lower())

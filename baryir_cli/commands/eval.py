@@ -248,14 +248,14 @@ def _run(session: Session, reports: ReportFiles) -> None:
     keep_freed_memory()
     with session.stoppable():
         run, evaluator = session.run()
-        summary, settings = summarise(run), settings_line(run.settings)
-        answer = sheet(summary, settings)
+        summary = summarise(run)
+        answer = sheet(summary, settings_line(run.settings))
         show(answer)
         reports.write(
             json=lambda: to_json(run, summary),
             csv=lambda: to_csv(run),
             markdown=lambda: markdown(answer),
-            html=lambda: page(run, summary, examples(run, session.sets, evaluator), settings),
+            html=lambda: page(run, summary, examples(run, session.sets, evaluator), answer),
         )
     if not any(scores.images for scores in run.sets):
         raise typer.Exit(ExitCode.FAILED)

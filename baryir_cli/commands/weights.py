@@ -64,10 +64,10 @@ def info(
 def pull(ref: Reference) -> None:
     """Fetch weights into the Hub's cache; prints the file's path."""
     from baryir_cli.console import messages
-    from baryir_cli.references import describe_file, find_weights
+    from baryir_cli.references import find_weights, load_header
 
     file = find_weights(ref)
-    describe_file(file)
+    load_header(file)
     messages().print(f"{file.pinned} ({file.origin})", markup=False)
     typer.echo(file.path)
 

@@ -14,6 +14,7 @@ from baryir_cli.device import DTYPES, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError
 from baryir_cli.evaluation.sheet import Sheet, Table
 from baryir_cli.references import embedded, network_of
+from models.config import NetworkConfig
 from models.network import BaryIR, build, channels_last, parameter_count
 from models.presets import PRESETS, preset
 from models.weights import skeleton
@@ -84,7 +85,7 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
     kind = resolve_precision(precision, where)
     image = torch.rand(1, 3, SIDE, SIDE)
     parameters = parameter_count(network)
-    macs = multiply_accumulates(network)
+    macs = multiply_accumulates(network.config)
     network = channels_last(network.to(where, DTYPES[kind]))
     times = _times(network, image.to(where, DTYPES[kind], memory_format=torch.channels_last))
     return Complexity(
@@ -92,16 +93,16 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
     )
 
 
-def multiply_accumulates(network: BaryIR) -> int:
+def multiply_accumulates(config: NetworkConfig) -> int:
     """Of the convolutions and matrix products of one forward pass of 256 x 256 pixels.
 
     Counted on shapes alone: nothing is computed.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    shapes = skeleton(network.config)
+    network = skeleton(config)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shapes(torch.empty(1, 3, SIDE, SIDE, device="meta"))
+        network(torch.empty(1, 3, SIDE, SIDE, device="meta"))
     return counter.get_total_flops() // 2
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from baryir_cli.atomic import write_atomically
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.errors import UsageError, UserError
-from baryir_cli.evaluation.results import ImageScores
+from baryir_cli.evaluation.results import MALFORMED, ImageScores
 from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
 
 
@@ -112,7 +112,7 @@ class Journal:
                 group = entry.pop("set")
                 scores = ImageScores.from_dict(entry)
                 known[group, scores.name] = scores
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except MALFORMED:
                 continue  # cut short when the run was killed, or damaged since
         if lines[-1]:
             # What follows must not be glued to the torn line.

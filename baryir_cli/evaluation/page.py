@@ -19,8 +19,8 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
 from baryir_cli.evaluation.run import Evaluator
-from baryir_cli.evaluation.sheet import without_repeats
-from baryir_cli.evaluation.summary import HEADINGS, Summary, count
+from baryir_cli.evaluation.sheet import Sheet, Table
+from baryir_cli.evaluation.summary import Summary, count
 from baryir_cli.metrics import METRICS, Metric
 
 LARGEST = 1024
@@ -51,18 +51,17 @@ def examples(
     return [list(_examples(scores, by_id[scores.id], evaluator)) for scores in run.sets]
 
 
-def page(run: Evaluation, summary: Summary, shown: list[list[Example]], settings: str) -> str:
-    """The whole page."""
+def page(run: Evaluation, summary: Summary, shown: list[list[Example]], sheet: Sheet) -> str:
+    """The whole page: the sheet that the terminal shows, then every set's plots and images."""
     sections = [
         _section(run, scores, summary, pictures)
         for scores, pictures in zip(run.sets, shown, strict=True)
     ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
     body = [
-        f'<h1>{escape(summary.title)}</h1><p class="faint">{escape(settings)}, '
+        f'<h1>{escape(sheet.title)}</h1><p class="faint">{escape(sheet.subtitle)}, '
         f"{escape(run.settings['date'])}</p>",
-        _main_table(summary),
-        _paper_table(summary),
+        *map(_table, sheet.tables),
         f"<ul>{notes}</ul>" if notes else "",
         *sections,
     ]
@@ -70,7 +69,7 @@ def page(run: Evaluation, summary: Summary, shown: list[list[Example]], settings
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{escape(summary.title)}</title>\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(sheet.title)}</title>\n'
         f"<style>\n{_asset('page.css')}</style></head>\n<body>\n"
         + "\n".join(filter(None, body))
         + f"\n<script>\n{_asset('page.js')}</script>\n</body></html>\n"
@@ -178,40 +177,33 @@ def _data(pixels: Pixels) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _main_table(summary: Summary) -> str:
+def _table(table: Table) -> str:
+    columns = [
+        ["number"] * (n >= table.numbers_from) + ["restored"] * (heading == "restored")
+        for n, heading in enumerate(table.headings)
+    ]
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        return "".join(
+            f"<{tag}{_class(kinds)}>{escape(cell)}</{tag}>"
+            for kinds, cell in zip(columns, cells, strict=True)
+        )
+
     rows = []
-    for cells in without_repeats([line.cells() for line in summary.lines], 2):
-        kind = ' class="first"' if cells[0] else ""
-        rows.append(f"<tr{kind}>{_cells(cells, 3, 4)}</tr>")
-    return _table(HEADINGS, rows, 3)
-
-
-def _paper_table(summary: Summary) -> str:
-    if not summary.paper:
-        return ""
-    headings, *methods, ours = summary.paper
-    rows = [f"<tr>{_cells(row, 1)}</tr>" for row in methods]
-    rows.append(f'<tr class="ours first">{_cells(ours, 1)}</tr>')
-    return "<h3>The paper's table</h3>" + _table(headings, rows, 1)
-
-
-def _table(headings: Sequence[str], rows: list[str], numbers_from: int) -> str:
-    head = "".join(
-        f'<th class="number">{escape(h)}</th>' if n >= numbers_from else f"<th>{escape(h)}</th>"
-        for n, h in enumerate(headings)
-    )
+    for number, cells in enumerate(table.rows):
+        ours = table.is_ours(number)
+        # A line above what begins a set, or above the row in bold.
+        first = ours if table.ours is not None else bool(cells[0])
+        rows.append(f"<tr{_class(['ours'] * ours + ['first'] * first)}>{row('td', cells)}</tr>")
+    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'{title}<div class="scroll"><table><thead><tr>{row("th", table.headings)}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _cells(cells: Sequence[str], numbers_from: int, restored: int | None = None) -> str:
-    def kind(number: int) -> str:
-        names = ["number"] * (number >= numbers_from) + ["restored"] * (number == restored)
-        return f' class="{" ".join(names)}"' if names else ""
-
-    return "".join(f"<td{kind(n)}>{escape(cell)}</td>" for n, cell in enumerate(cells))
+def _class(names: Sequence[str]) -> str:
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def _asset(name: str) -> str:

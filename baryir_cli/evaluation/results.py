@@ -18,6 +18,8 @@ FORMAT = 1
 
 Scores = dict[str, float]
 """By metric."""
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What comes of reading JSON that is of another form."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ class ImageScores(Report):
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> ImageScores:
-        """Of what :meth:`to_dict` gave; TypeError, KeyError or ValueError for anything else."""
+        """Of what :meth:`to_dict` gave; one of :data:`MALFORMED` for anything else."""
         known = {
             **entry,
             "input": _with_infinite(entry["input"]),
@@ -170,7 +172,7 @@ class Evaluation:
                 entry["missing"],
                 entry["unavailable"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except MALFORMED:
             raise UserError(f"{path}: no evaluation; --compare takes what --json wrote") from None
 
 

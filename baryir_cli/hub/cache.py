@@ -13,7 +13,7 @@ from huggingface_hub.utils import CachedRevisionInfo, HFCacheInfo
 from baryir_cli.console import printable
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
-from models.header import Header, WeightsError, describe
+from models.header import Header, WeightsError, header_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _weights_of(repo: str, revision: CachedRevisionInfo) -> Iterator[CachedWeigh
     for file in sorted(revision.files, key=lambda f: f.file_path):
         name = file.file_path.relative_to(revision.snapshot_path).as_posix()
         try:
-            header = describe(file.file_path)
+            header = header_of(file.file_path)
         except WeightsError:
             continue
         reference = HubReference(repo, revision.commit_hash, name)

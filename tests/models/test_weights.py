@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models import weights as module
-from models.header import MAX_HEADER, describe
+from models.header import MAX_HEADER, header_of, naming
 from models.network import build
 from models.presets import preset
 from models.weights import (
@@ -114,10 +114,12 @@ def test_tensors_of_one_memory_are_stored_apart(tmp_path: Path, state: dict[str,
     path = tmp_path / "tied.safetensors"
     one = next(name for name in state if name.endswith("norm1.weight"))
     other = one.replace("norm1", "norm2")
-    tied = state | {other: state[one]}
-    save_weights(path, CONFIG, tied, {})
-    found = read_weights(path).state
-    assert all(torch.equal(found[name], tied[name]) for name in tied)
+    long = torch.arange(state[one].numel() + 1.0)
+    for shared in ({other: state[one]}, {one: long[1:], other: long[:-1]}):
+        tied = state | shared
+        save_weights(path, CONFIG, tied, {})
+        found = read_weights(path).state
+        assert all(torch.equal(found[name], tied[name]) for name in tied)
 
 
 def test_equal_contents_make_equal_files(good: Path, state: dict[str, Tensor]) -> None:
@@ -316,8 +318,14 @@ def test_huge_header_is_not_read(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
+def test_failures_name_the_file(tmp_path: Path) -> None:
+    refused(tmp_path, "Is a directory")
+    with pytest.raises(WeightsError, match="^a file: of no number$"), naming(Path("a file")):
+        raise OSError("of no number")
+
+
 def test_header_is_read_without_tensors(good: Path, state: dict[str, Tensor]) -> None:
-    header = describe(good)
+    header = header_of(good)
     assert (header.config, header.provenance) == (CONFIG, {"name": "good", "steps": 7})
     assert {n: e.shape for n, e in header.tensors.items()} == {
         n: tuple(t.shape) for n, t in state.items()
@@ -340,6 +348,11 @@ def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
     for provenance in ({"psnr": math.nan}, {"path": path}):
         with pytest.raises(WeightsError, match="JSON values"):
             save_weights(path, CONFIG, state, provenance)
+    history: dict[str, Any] = {}
+    for _ in range(80):
+        history = {"start": history}
+    with pytest.raises(WeightsError, match="lists within lists"):
+        save_weights(path, CONFIG, state, history)
     assert not list(tmp_path.iterdir())
 
 
