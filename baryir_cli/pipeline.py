@@ -191,14 +191,20 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
     with losses() as lost:
         data = encode_photo(changed, name, options.quality)
     if job.target == STANDARD:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _to_standard_output(data)
         return lost
     if photo is not None and job.comparison is not None:
         write_atomically(job.comparison, _side_by_side(photo, changed))
     # Last: what --skip-existing finds was done to the end.
     write_atomically(job.target, data)
     return lost
+
+
+def _to_standard_output(data: bytes) -> None:
+    left = memoryview(data)
+    while left:  # unbuffered (PYTHONUNBUFFERED), it takes what fits and says how much that was
+        left = left[sys.stdout.buffer.write(left) :]
+    sys.stdout.buffer.flush()
 
 
 def _side_by_side(photo: Photo, changed: Photo) -> bytes:

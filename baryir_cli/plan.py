@@ -16,11 +16,10 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     format_of,
 )
+from train.folders import COMPARISON
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
-COMPARISON = ".compare.jpg"
-"""What the pictures of input and output side by side end with."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+COMPARISON = ".compare.jpg"
+"""What ``--compare`` adds to a name: two pictures side by side, which are no photograph."""
 
 RAIN = r"^(no)?rain-"
 """What Rain100L puts before the numbers of its pairs."""
@@ -84,7 +86,9 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+    if name.startswith(".") or name.endswith(COMPARISON):
+        return False
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def find_folder(root: Path, *names: str) -> Path | None:

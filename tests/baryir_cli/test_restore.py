@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -608,3 +610,19 @@ def test_a_dry_run_as_json_is_json(
     errors = {Path(line["input"]).name: line["error"] for line in lines if line["error"]}
     assert errors == {"locked": "Permission denied"}
     assert "nothing was done" in said.err
+
+
+def test_standard_output_that_takes_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an unbuffered one does."""
+    from baryir_cli import pipeline
+
+    got = bytearray()
+
+    class Narrow(io.RawIOBase):
+        def write(self, data: Any) -> int:
+            got.extend(data[:7])
+            return min(len(data), 7)
+
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Narrow()))
+    pipeline._to_standard_output(bytes(range(100)))
+    assert got == bytes(range(100))

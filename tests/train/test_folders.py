@@ -87,6 +87,12 @@ def test_hidden_and_other_files_are_no_images(tmp_path: Path) -> None:
     assert [p.name for p in image_files(tmp_path)] == ["a.JPG", "b.png"]
 
 
+def test_pictures_side_by_side_are_no_photographs(tmp_path: Path) -> None:
+    for name in ("a.png", "a.png.compare.jpg"):
+        (tmp_path / name).touch()
+    assert images_below(tmp_path) == [tmp_path / "a.png"]
+
+
 def test_what_a_training_run_drew_is_no_photograph(tmp_path: Path) -> None:
     for run in (tmp_path, tmp_path / "run"):
         (run / "samples").mkdir(parents=True)
