@@ -16,7 +16,7 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     format_of,
 )
-from train.folders import COMPARISON
+from train.folders import COMPARISON, is_left_out
 
 STANDARD = Path("-")
 """Standard input, or standard output."""
@@ -214,7 +214,7 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in sorted(names):
-            if name.startswith(".") or name.endswith(COMPARISON):
+            if is_left_out(name):
                 continue
             suffix = Path(name).suffix.lower()
             foreign = suffix in FOREIGN_SUFFIXES

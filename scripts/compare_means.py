@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from export_weights import mean_of, share_of
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio
 
 from baryir_cli.engine import Engine
+from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import find_weights
 from models.weights import load_network, read_weights
 from train import degradations
@@ -117,11 +117,11 @@ def main() -> None:
         engine = Engine(load_network(replace(judge, state=judge.state | rest)), tile=0)
         cells = [" + ".join(f"{share:g} {path}" for share, path in wanted)]
         for probe in PROBES:
-            psnr = [
-                peak_signal_noise_ratio(target, engine.restore(degraded)[0])
+            found = [
+                psnr(engine.restore(degraded)[0], target)
                 for degraded, target in probe.pairs(args.data)
             ]
-            cells.append(f"{np.mean(psnr):.2f}")
+            cells.append(f"{np.mean(found):.2f}")
         print(f"| {' | '.join(cells)} |", flush=True)
 
 

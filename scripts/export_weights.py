@@ -65,10 +65,9 @@ def mean_of(
     """
     mean: dict[str, torch.Tensor] = {}
     origins = []
-    config = read_weights(wanted[0][1]).config
-    for share, path in wanted:
-        weights = read_weights(path)
-        if weights.config.difference(config):
+    files = [read_weights(path) for _, path in wanted]
+    for (share, path), weights in zip(wanted, files, strict=True):
+        if weights.config.difference(files[0].config):
             raise SystemExit(f"{path}: of another network than the others")
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:

@@ -13,9 +13,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio
 
 from baryir_cli.engine import Engine, looks
+from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
 from train import degradations
 from train.folders import images_below
@@ -68,8 +68,8 @@ def main() -> None:
             degraded = degradations.quantise(image)
             one = at_one_look(engine, degraded)
             several, report = engine.restore(degraded)
-            psnr = (peak_signal_noise_ratio(clean, found) for found in (degraded, one, several))
-            rows.append((*psnr, report.looks))
+            found = (psnr(image, clean) for image in (degraded, one, several))
+            rows.append((*found, report.looks))
         means = " | ".join(f"{mean:.2f}" for mean in np.mean(rows, 0)[:3])
         print(f"| {mixture} | {means} | {np.mean(rows, 0)[3]:.1f} |", flush=True)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio
 
 from baryir_cli.benches import bench
 from baryir_cli.engine import Engine
 from baryir_cli.evaluation.load import load
 from baryir_cli.evaluation.session import find_sets
+from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
 from models.network import BaryIR
 
@@ -58,13 +58,13 @@ def main() -> None:
     print("| set | images | whole | tiles |\n|---|---|---|---|")
     for label, pairs in sets(args.data, args.images):
         means = [
-            mean(peak_signal_noise_ratio(y, engine.restore(x)[0]) for x, y in pairs)
+            mean(psnr(engine.restore(x)[0], y) for x, y in pairs)
             for engine in engines(network, args.tile)
         ]
         print(f"| {label} | {len(pairs)} | " + " | ".join(f"{m:.2f}" for m in means) + " |")
     image = gradient()
     whole, tiled = (engine.restore(image)[0] for engine in engines(network, None))
-    print(f"| gradient, against the whole | 1 | - | {peak_signal_noise_ratio(whole, tiled):.2f} |")
+    print(f"| gradient, against the whole | 1 | - | {psnr(tiled, whole):.2f} |")
 
 
 if __name__ == "__main__":

@@ -86,9 +86,12 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _is_image(name: str) -> bool:
-    if name.startswith(".") or name.endswith(COMPARISON):
-        return False
-    return Path(name).suffix.lower() in SUFFIXES
+    return not is_left_out(name) and Path(name).suffix.lower() in SUFFIXES
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file is no photograph of its folder, by its name: hidden, or a comparison."""
+    return name.startswith(".") or name.endswith(COMPARISON)
 
 
 def find_folder(root: Path, *names: str) -> Path | None:

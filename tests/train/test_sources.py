@@ -15,9 +15,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from tests.train.conftest import write
+from train.degradations import Image as Floats
 from train.images import ImageCache
 from train.mixtures import NoiseLevels, NoiseRange
-from train.parts import Window
+from train.parts import Synthesised, Window
 from train.sources import (
     Batch,
     Patches,
@@ -197,14 +198,21 @@ def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
     assert "JPEGs" not in told["deblur"]
 
 
+def made_of_grey(source: Source, value: float, count: int) -> list[Floats]:
+    """What a source's model makes of an even grey, by as many generators."""
+    part = source.parts[0][1]
+    assert isinstance(part, Synthesised)
+    grey = np.full((64, 64, 3), value, np.float32)
+    return [part.degrade(grey, np.random.default_rng(seed)) for seed in range(count)]
+
+
 def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
     options = SourceOptions(holdout=0, camera_share=0.5, paired_share={"lowlight": 0})
     (source,) = gather(["lowlight"], data, options=options)
     assert source.origin.endswith("a camera's noise in 50%")
-    grey = np.full((64, 64, 3), 0.6, np.float32)
     correlated = []
-    for seed in range(60):
-        noise = source.parts[0][1].degrade(grey, np.random.default_rng(seed))[..., 1]  # type: ignore[attr-defined]
+    for dark in made_of_grey(source, 0.6, 60):
+        noise = dark[..., 1]
         correlated.append(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
@@ -213,21 +221,15 @@ def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
     options = SourceOptions(holdout=0, clean_share=0, noise_share={"dehaze": 0.5})
     (source,) = gather(["dehaze"], data, options=options)
     assert source.origin.endswith("noise (sigma 2 to 25) in 50%")
-    grey = np.full((64, 64, 3), 0.5, np.float32)
-    rough = []
-    for seed in range(60):
-        hazy = source.parts[0][1].degrade(grey, np.random.default_rng(seed))  # type: ignore[attr-defined]
-        rough.append(np.abs(np.diff(hazy, axis=1)).mean() * 255)
+    hazy = made_of_grey(source, 0.5, 60)
+    rough = [np.abs(np.diff(image, axis=1)).mean() * 255 for image in hazy]
     assert 0.3 < np.mean(np.array(rough) > 1) < 0.7
     assert max(rough) < 30
 
 
 def test_noise_levels(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
-        part = source.parts[0][1]
-        grey = np.full((64, 64, 3), 0.5, np.float32)
-        draws = [part.degrade(grey, np.random.default_rng(s)) for s in range(12)]  # type: ignore[attr-defined]
-        return {round(float((d - grey).std() * 255)) for d in draws}
+        return {round(float((d - 0.5).std() * 255)) for d in made_of_grey(source, 0.5, 12)}
 
     listed = SourceOptions(holdout=0, noise=NoiseLevels((15, 50)))
     assert sigmas(gather(["denoise"], data, options=listed)[0]) == {15, 50}
