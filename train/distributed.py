@@ -117,6 +117,10 @@ def team(device: torch.device) -> Iterator[Team]:
     if size == 1:
         yield Team()
         return
+    # An optimiser imports it. Where there is a group by then, it keeps it: its threads then outlive
+    # the interpreter, and now and then abort a process that has done its work.
+    import torch._dynamo
+
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")

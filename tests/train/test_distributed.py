@@ -138,6 +138,28 @@ def endless(asked: list[str], out: Path) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(job.pid, signal.SIGKILL)
 
 
+THREADS = """
+import torch
+from pathlib import Path
+from train.distributed import team
+
+with team(torch.device("cpu")) as one:
+    torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+    one.wait()
+names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+assert not [name for name in names if "gloo" in name], names
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+def test_no_thread_outlives_the_team(tmp_path: Path) -> None:
+    """It could abort a process that has done its work, and with it the run."""
+    (tmp_path / "threads.py").write_text(THREADS)
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
+    subprocess.run([*launcher, "threads.py"], cwd=tmp_path, env=environment(), check=True)
+
+
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
