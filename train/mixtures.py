@@ -14,6 +14,8 @@ from train.folders import SourceError
 
 Degrade = Callable[[Image, np.random.Generator], Image]
 """From values in [0, 1] to what may lie a little outside."""
+BRIGHT = 0.45
+"""Mean value of a photograph that is not dark."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,23 @@ class WhiteNoise:
 
 
 @dataclass(frozen=True)
+class Dimmed:
+    """Noise that is weaker where a picture is dark, by the root of its light, as shot noise is.
+
+    Else what is left of a photograph after five stops would drown in it.
+    """
+
+    noise: Degrade
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        factor = np.sqrt(np.minimum(image.mean() / BRIGHT, 1))
+        return image + factor * (self.noise(image, rng) - image)
+
+    def __str__(self) -> str:
+        return in_words(self.noise)
+
+
+@dataclass(frozen=True)
 class Instead:
     """A model, and in a share of the photographs another one; ``what`` names that."""
 
@@ -99,7 +118,7 @@ class Besides:
 
 def in_words(degrade: Degrade) -> str:
     """How a model draws what it draws, where that can be chosen; else nothing."""
-    return str(degrade) if isinstance(degrade, WhiteNoise | Instead | Besides) else ""
+    return str(degrade) if isinstance(degrade, WhiteNoise | Dimmed | Instead | Besides) else ""
 
 
 def _with(degrade: Degrade, more: str) -> str:

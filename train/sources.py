@@ -38,6 +38,7 @@ from train.images import ImageCache, Pixels, Skipped, UnusableError
 from train.mixtures import (
     Besides,
     Degrade,
+    Dimmed,
     Instead,
     NoiseLevels,
     NoiseRange,
@@ -320,7 +321,7 @@ def _model(name: str, options: SourceOptions) -> Degrade | None:
     }
     degrade = shaped.get(name, TASKS[name].degrade)
     if degrade and (share := options.noise_share.get(name, 0.0)):
-        noise = _or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, options)
+        noise = Dimmed(_or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, options))
         degrade = Besides(degrade, noise, share, f"noise ({in_words(noise)})")
     if degrade and options.jpeg_share:
         degrade = Besides(degrade, degradations.stored_jpeg, options.jpeg_share, "JPEGs")

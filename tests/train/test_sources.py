@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from tests.train.conftest import write
 from train.degradations import Image as Floats
 from train.images import ImageCache
-from train.mixtures import NoiseLevels, NoiseRange
+from train.mixtures import Dimmed, NoiseLevels, NoiseRange, WhiteNoise
 from train.parts import Synthesised, Window
 from train.sources import (
     Batch,
@@ -225,6 +225,23 @@ def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
     rough = [np.abs(np.diff(image, axis=1)).mean() * 255 for image in hazy]
     assert 0.3 < np.mean(np.array(rough) > 1) < 0.7
     assert max(rough) < 30
+
+
+@pytest.mark.parametrize(("value", "sigma"), [(0.9, 18), (0.45, 18), (0.05, 6)])
+def test_noise_besides_is_weaker_in_the_dark(value: float, sigma: float) -> None:
+    grey = np.full((96, 96, 3), value, np.float32)
+    noisy = Dimmed(WhiteNoise(NoiseRange(18, 18)))(grey, np.random.default_rng(2))
+    assert (noisy - grey).std() * 255 == pytest.approx(sigma, rel=0.02)
+    assert noisy.dtype == np.float32
+
+
+def test_what_is_dark_does_not_drown_in_noise(data: Path) -> None:
+    options = SourceOptions(
+        holdout=0, clean_share=0, noise_share={"lowlight": 1}, paired_share={"lowlight": 0}
+    )
+    (source,) = gather(["lowlight"], data, options=options)
+    drowned = [dark.std() > dark.mean() for dark in made_of_grey(source, 0.5, 60)]
+    assert np.mean(drowned) < 0.1
 
 
 def test_noise_levels(data: Path) -> None:
