@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.engine import Engine
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
