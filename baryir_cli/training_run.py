@@ -148,7 +148,9 @@ def _conduct(request: Request, device: str, together: Team) -> None:
 def _last_checkpoint(run: Run) -> Path:
     last = run.last_checkpoint()
     if last is None:
-        raise RunError(f"{run.path} has no checkpoint to resume from")
+        raise RunError(
+            f"{run.path} has no checkpoint to resume from; without --resume a run begins there"
+        )
     return last
 
 

@@ -246,8 +246,8 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "theirs.txt").write_text("stays")
     (elsewhere / "others").symlink_to(tmp_path / "others")
-    for own in ("recipe.json", "events.out.tfevents.1"):
-        (run / own).write_text("old")
+    (run / "events.out.tfevents.1").write_text("old")
+    (run / "recipe.json").write_text('{"objective": "paper"}')
     (run / "mine.txt").write_text("stays")
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
     assert baryir(*asked) == 2
@@ -257,6 +257,38 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     assert not (run / "events.out.tfevents.1").exists()
     assert (run / "mine.txt").read_text() == "stays"
     assert (tmp_path / "others" / "theirs.txt").read_text() == "stays"
+
+
+@pytest.mark.parametrize("mark", [None, "for bread", '["flour"]'])
+def test_a_folder_of_anybody_is_not_overwritten(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, mark: str | None
+) -> None:
+    folder = tmp_path / "project"
+    (folder / "samples").mkdir(parents=True)
+    if mark:
+        (folder / "recipe.json").write_text(mark)
+    before = sorted(folder.iterdir())
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", folder)
+    for options in ((), ("--overwrite",)):
+        assert baryir("train", *asked, *options) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{folder} is no run's folder" in line
+        assert "samples in it would be overwritten" in line
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_run_stopped_before_its_first_step_begins_again(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Patches, "__getitem__", interrupted)
+        assert baryir(*asked, "--holdout", 0, "--out", tmp_path / "run") == 130
+    assert (tmp_path / "run" / "recipe.json").exists()
+    assert baryir(*asked, "--out", tmp_path / "run") == 0
 
 
 def test_a_checkpoint_of_parts_that_do_not_belong_together(
