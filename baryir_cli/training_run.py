@@ -141,8 +141,17 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     _follow(request, trainer, sources, validation, run)
     if together.leads:
         target = run.path / "weights.safetensors"
-        export_weights(trainer, target, {"data": [s.origin for s in sources]})
+        export_weights(trainer, target, {"data": _data(request, sources)})
         console.print(f"wrote {target}", markup=False)
+
+
+def _data(request: Request, sources: list[Source]) -> list[str]:
+    """Origins of the sources, for strangers: without what is above the folders that were given."""
+    given = {str(f): f.name for f in (request.data, request.single, *request.clean) if f and f.name}
+    origins = [source.origin for source in sources]
+    for path in sorted(given, key=len, reverse=True):  # one may lie in another
+        origins = [origin.replace(path, given[path]) for origin in origins]
+    return origins
 
 
 def _last_checkpoint(run: Run) -> Path:

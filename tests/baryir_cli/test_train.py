@@ -81,7 +81,10 @@ def test_run_resume_restore(
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 2, 3]
     assert log[2] == {"step": 2, "changes": ["steps 2 -> 3"]}
-    assert read_weights(run / "weights.safetensors").provenance["steps"] == 3
+    provenance = read_weights(run / "weights.safetensors").provenance
+    assert provenance["steps"] == 3
+    assert provenance["data"][1].startswith("3 photographs in photos, sigma 15, 50")
+    assert str(tmp_path) not in json.dumps(provenance), "nobody's folders are published"
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is at step 3 already, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
