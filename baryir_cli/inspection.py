@@ -88,7 +88,9 @@ class Inspection:
     def _origin(self) -> dict[str, Any]:
         known = self.header.provenance
         elsewhere = ("figures", "licence", "recipe", "start")
+        caution = provenance.caution(known)
         return {
+            **({"caution": caution} if caution else {}),
             "licence": provenance.licence(known) or "not stated",
             **{name: value for name, value in known.items() if name not in elsewhere},
             **provenance.means(known),

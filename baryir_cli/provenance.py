@@ -6,6 +6,9 @@ from typing import Any
 
 from baryir_cli.console import printable
 
+LACKS = ("missing", "unknown")
+"""Tensors that a conversion counts, if there are any."""
+
 
 def sources(provenance: dict[str, Any]) -> list[str]:
     """Degradations that the weights were trained on."""
@@ -17,6 +20,16 @@ def licence(provenance: dict[str, Any]) -> str | None:
     """The licence's name; None where nothing is said."""
     found = provenance.get("licence")
     return printable(found) if isinstance(found, str) and found else None
+
+
+def caution(provenance: dict[str, Any]) -> str | None:
+    """What is wrong with weights that ``weights convert --partial`` made; None of all others."""
+    found = provenance.get("converted")
+    counts = {what: found.get(what) for what in LACKS} if isinstance(found, dict) else {}
+    told = [f"{n} tensors {what}" for what, n in counts.items() if type(n) is int and n > 0]
+    if not told:
+        return None
+    return f"converted from part of a network ({', '.join(told)}): a start for training, no more"
 
 
 def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
