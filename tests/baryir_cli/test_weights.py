@@ -177,6 +177,9 @@ def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixt
 
 def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert baryir("weights", "info", tmp_path) == 2
+    assert f"{tmp_path} is a folder; give a file of weights" in capsys.readouterr().err
+    (tmp_path / "weights.safetensors").touch()
+    assert baryir("weights", "info", tmp_path) == 2
     assert f"a run's weights are {tmp_path}/weights.safetensors" in capsys.readouterr().err
 
 
