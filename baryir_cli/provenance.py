@@ -44,13 +44,19 @@ def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
 
 def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
     """By part of the network, ``judges`` and ``rest``, what it is the mean of: a line each."""
-    told = ("share", "name", "steps", "date", "sha256")
     return {
-        part: ["  ".join(str(w[name]) for name in told if name in w) for w in found]
+        part: list(map(_share, found))
         for part in ("judges", "rest")
         if isinstance(found := provenance.get(part), list)
         and all(isinstance(w, dict) for w in found)
     }
+
+
+def _share(weights: dict[str, Any]) -> str:
+    """Weights that are part of a mean: ``0.6 of r23, 3000 steps, ...``, as far as it is told."""
+    forms = {"steps": "{} steps", "date": "{}", "sha256": "SHA-256 {:.12}"}
+    told = [form.format(str(weights[name])) for name, form in forms.items() if name in weights]
+    return ", ".join([f"{weights.get('share', '?')} of {weights.get('name', '?')}", *told])
 
 
 def figures(provenance: dict[str, Any]) -> dict[str, dict[str, float]]:
