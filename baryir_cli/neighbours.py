@@ -11,10 +11,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-_OWN = Path(__file__).resolve().parents[1] / "models" / "__init__.py"
+_OWN = Path(__file__).resolve().parents[1] / "models"
 _FOUND = find_spec("models")
 
-if _FOUND and _FOUND.origin and Path(_FOUND.origin).resolve() != _OWN:
+if _FOUND and _FOUND.origin and Path(_FOUND.origin).resolve().parent != _OWN:
     raise ImportError(
         f"{_FOUND.origin} stands in the way of baryir's own package 'models': rename yours, or "
         "keep its folder out of sys.path",
