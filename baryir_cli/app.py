@@ -15,7 +15,7 @@ from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
-from baryir_cli.errors import ExitCode, UserError
+from baryir_cli.errors import ExitCode, UserError, told_by_system
 from baryir_cli.options import SpreadCommand
 from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_help
 
@@ -71,8 +71,7 @@ def run() -> int:
         _say(str(error))
         return error.exit_code
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _say(f"{place}{error.strerror or error}")
+        _say(told_by_system(error))
         return ExitCode.FAILED
     except MemoryError:
         _say("not enough memory")

@@ -63,9 +63,12 @@ class EngineOptions:
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
         """The engine for the weights that :attr:`weights` refers to, once they are read."""
+        from baryir_cli import provenance
         from baryir_cli.engine import Engine
         from models.weights import load_network
 
+        if caution := provenance.caution(weights.provenance):
+            notify(caution)
         return Engine(
             load_network(weights),
             device=self.device,

@@ -31,3 +31,9 @@ class StoppedError(UserError):
     """Stopped by the user, in a command that has more to say of it than that."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def told_by_system(error: OSError) -> str:
+    """An error of the system in words, with the file if it names one."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"

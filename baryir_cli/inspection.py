@@ -21,7 +21,7 @@ from models.digest import hexdigest
 from models.header import Header
 
 WIDTH = 80
-"""Columns that texts are broken to."""
+"""Columns that texts are broken to, at most."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Inspection:
         }
 
     def show(self, *, every_tensor: bool = False) -> None:
-        """The same for people, in 80 columns; of recipes the main entries only."""
+        """The same for people, in 80 columns or fewer; of recipes the main entries only."""
         console = answers()
         header = self.header
         types = Counter(entry.dtype for entry in header.tensors.values())
@@ -87,11 +87,14 @@ class Inspection:
 
     def _origin(self) -> dict[str, Any]:
         known = self.header.provenance
-        elsewhere = ("figures", "licence", "recipe", "start")
+        means = provenance.means(known)
+        elsewhere = ("figures", "licence", "recipe", "start", *means)
+        caution = provenance.caution(known)
         return {
+            **({"caution": caution} if caution else {}),
             "licence": provenance.licence(known) or "not stated",
             **{name: value for name, value in known.items() if name not in elsewhere},
-            **provenance.means(known),
+            **{f"{part}, mean of": weights for part, weights in means.items()},
         }
 
 
@@ -101,13 +104,14 @@ def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
         console.print(f"\n[bold]{title}[/]")
     margin = "  " if title else ""
     names = [printable(name) for name in rows]
-    width = min(max(map(len, names), default=0), WIDTH // 2)
+    columns = min(WIDTH, console.width)
+    width = min(max(map(len, names), default=0), columns // 2)
     for name, value in zip(names, rows.values(), strict=True):
         head = f"{margin}{name:{width}}  "
         for line in _plain(value):
             lines = textwrap.wrap(
                 printable(line),
-                max(WIDTH - len(head), WIDTH // 4),
+                max(columns - len(head), columns // 4),
                 break_long_words=False,
                 break_on_hyphens=False,
             )

@@ -6,6 +6,9 @@ from typing import Any
 
 from baryir_cli.console import printable
 
+LACKS = ("missing", "unknown")
+"""Tensors that a conversion counts, if there are any."""
+
 
 def sources(provenance: dict[str, Any]) -> list[str]:
     """Degradations that the weights were trained on."""
@@ -17,6 +20,16 @@ def licence(provenance: dict[str, Any]) -> str | None:
     """The licence's name; None where nothing is said."""
     found = provenance.get("licence")
     return printable(found) if isinstance(found, str) and found else None
+
+
+def caution(provenance: dict[str, Any]) -> str | None:
+    """What is wrong with weights that ``weights convert --partial`` made; None of all others."""
+    found = provenance.get("converted")
+    counts = {what: found.get(what) for what in LACKS} if isinstance(found, dict) else {}
+    told = [f"{n} tensors {what}" for what, n in counts.items() if type(n) is int and n > 0]
+    if not told:
+        return None
+    return f"converted from part of a network ({', '.join(told)}): a start for training, no more"
 
 
 def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
@@ -31,13 +44,19 @@ def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
 
 def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
     """By part of the network, ``judges`` and ``rest``, what it is the mean of: a line each."""
-    told = ("share", "name", "steps", "date", "sha256")
     return {
-        part: ["  ".join(str(w[name]) for name in told if name in w) for w in found]
+        part: list(map(_share, found))
         for part in ("judges", "rest")
         if isinstance(found := provenance.get(part), list)
         and all(isinstance(w, dict) for w in found)
     }
+
+
+def _share(weights: dict[str, Any]) -> str:
+    """Weights that are part of a mean: ``0.6 of r23, 3000 steps, ...``, as far as it is told."""
+    forms = {"steps": "{} steps", "date": "{}", "sha256": "SHA-256 {:.12}"}
+    told = [form.format(str(weights[name])) for name, form in forms.items() if name in weights]
+    return ", ".join([f"{weights.get('share', '?')} of {weights.get('name', '?')}", *told])
 
 
 def figures(provenance: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -93,7 +93,9 @@ def _find(reference: str) -> WeightsFile:
     if path.is_file():
         return WeightsFile(reference, path, "file")
     if reference and path.is_dir():
-        raise UsageError(f"{path} is a folder; a run's weights are {path / 'weights.safetensors'}")
+        inside = path / "weights.safetensors"
+        said = f"a run's weights are {inside}" if inside.is_file() else "give a file of weights"
+        raise UsageError(f"{path} is a folder; {said}")
     names = ", ".join(known) or "none"
     raise UsageError(
         f"no weights {reference!r}: neither an embedded name ({names}) nor a file nor {FORM}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.engine import Engine
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
@@ -76,7 +77,8 @@ class Restorer:
 
         Args:
             image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr or I;16 (PA,
-                and what has a transparent colour, comes back with an alpha channel); an array
+                and what has a transparent colour, comes back with an alpha channel), not turned by
+                its EXIF orientation, which ``PIL.ImageOps.exif_transpose`` does; an array
                 ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
                 ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16 or floating in [0, 1], a
                 half beyond which is borne. Alpha, and the X of RGBX, pass through unchanged.
@@ -90,13 +92,18 @@ class Restorer:
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
+        if not isinstance(image, Image.Image | Tensor | np.ndarray):
+            named = isinstance(image, str | os.PathLike)
+            way = ", the name of a file: give what PIL.Image.open makes of it" if named else ""
+            raise TypeError(f"cannot restore a {type(image).__name__}{way}")
+        shape = image.size if isinstance(image, Image.Image) else tuple(image.shape)
+        if 0 in shape[-3:]:
+            raise ValueError(f"an image of {' x '.join(map(str, shape))} has no pixels")
         if isinstance(image, Image.Image):
             return self._pillow(image, strength)
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
-        if isinstance(image, np.ndarray):
-            return self._array(image, strength)
-        raise TypeError(f"cannot restore a {type(image).__name__}")
+        return self._array(image, strength)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         if image.mode.startswith("I;16"):
@@ -144,14 +151,14 @@ class Restorer:
         return cmyk_image(self._array(np.asarray(rgb), strength), profile)
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
+        shape = tuple(image.shape)
+        if image.ndim not in (3, 4) or shape[-3] not in (1, 3):
+            wanted = "(C, H, W) or (N, C, H, W) with C of 1 or 3"
+            raise ValueError(f"a tensor must be {wanted}, not {shape}")
         if image.ndim == 4:
             if not len(image):
                 return image.clone()
             return torch.stack([self._tensor(one, strength) for one in image])
-        if image.ndim != 3 or image.shape[0] not in (1, 3):
-            raise ValueError(
-                f"a tensor must be (C, H, W) with C of 1 or 3, not {tuple(image.shape)}"
-            )
         pixels = image.detach().cpu().permute(1, 2, 0)
         if pixels.is_floating_point():
             pixels = pixels.float()
@@ -159,18 +166,19 @@ class Restorer:
         return torch.from_numpy(array).permute(2, 0, 1).to(image.device, image.dtype)
 
     def _array(self, image: Array, strength: float) -> Array:
+        if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)):
+            wanted = "(H, W) or (H, W, C) with C of 1, 3 or 4"
+            raise ValueError(f"an array must be {wanted}, not {image.shape}")
         if image.dtype.kind == "f":
             pixels = image.astype(np.float32)
             if not -0.5 <= pixels.min(initial=0) <= pixels.max(initial=0) <= 1.5:
-                raise ValueError("a floating array must hold values from 0 to 1")
+                raise ValueError("floating values must be from 0 to 1")
         elif image.dtype in (np.uint8, np.uint16, np.dtype(">u2")):
             pixels = image.astype(image.dtype.newbyteorder("="), copy=False)
         else:
-            raise ValueError(f"an array must be uint8, uint16 or floating, not {image.dtype}")
+            raise ValueError(f"values must be uint8, uint16 or floating, not {image.dtype}")
         if image.ndim == 2:
             return self._array(image[..., None], strength)[..., 0]
-        if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
-            raise ValueError(f"an array must be (H, W), (H, W, 3) or (H, W, 4), not {image.shape}")
         if image.shape[2] == 1:
             colour = self.engine.restore(np.repeat(pixels, 3, 2), strength=strength)[0]
             if image.dtype.kind == "u":

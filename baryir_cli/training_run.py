@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from baryir_cli.console import messages
 from baryir_cli.device import out_of_memory, resolve_device
-from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
+from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError, told_by_system
 from baryir_cli.memory import keep_freed_memory
 from baryir_cli.patience import patience
 from baryir_cli.references import find_weights, load
@@ -72,7 +72,7 @@ def conduct(request: Request) -> None:
         raise UsageError(str(error)) from None
     except TeamError as error:
         raise UserError(f"{error}; {_left(request.out)}") from None
-    except (SourceError, DivergedError, CheckpointError, WeightsError) as error:
+    except (SourceError, DivergedError, WeightsError) as error:
         raise UserError(str(error)) from None
     except RuntimeError as error:
         if out_of_memory(error):
@@ -101,6 +101,17 @@ def _left(out: Path) -> str:
     return f"--resume goes on from {last}" if last else "there is no checkpoint to go on from yet"
 
 
+@contextmanager
+def _saying_what_is_left(out: Path) -> Iterator[None]:
+    """For what cannot be written, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{told_by_system(error)}; {_left(out)}") from None
+    except CheckpointError as error:
+        raise UserError(f"{error}; {_left(out)}") from None
+
+
 def _conduct(request: Request, device: str, together: Team) -> None:
     console = messages()
     sources = _sources(request, "train")
@@ -119,7 +130,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
         raise RecipeError(
             f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
         )
-    changes = checkpoint.load(last, trainer) if last else []
+    changes = _go_on_from(last, trainer, run) if last else []
     if trainer.step > recipe.steps:
         raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
     validation = None
@@ -138,18 +149,41 @@ def _conduct(request: Request, device: str, together: Team) -> None:
             console.print("--init is for a run's beginning; this one goes on", markup=False)
         for note in _notes(trainer, changes):
             console.print(note, markup=False)
-    _follow(request, trainer, sources, validation, run)
-    if together.leads:
-        target = run.path / "weights.safetensors"
-        export_weights(trainer, target, {"data": [s.origin for s in sources]})
-        console.print(f"wrote {target}", markup=False)
+    with _saying_what_is_left(run.path):
+        _follow(request, trainer, sources, validation, run)
+        if together.leads:
+            target = run.path / "weights.safetensors"
+            export_weights(trainer, target, {"data": _data(request, sources)})
+            console.print(f"wrote {target}", markup=False)
+
+
+def _data(request: Request, sources: list[Source]) -> list[str]:
+    """Origins of the sources, for strangers: without what is above the folders that were given."""
+    given = {str(f): f.name for f in (request.data, request.single, *request.clean) if f and f.name}
+    origins = [source.origin for source in sources]
+    for path in sorted(given, key=len, reverse=True):  # one may lie in another
+        origins = [origin.replace(path, given[path]) for origin in origins]
+    return origins
 
 
 def _last_checkpoint(run: Run) -> Path:
     last = run.last_checkpoint()
     if last is None:
-        raise RunError(f"{run.path} has no checkpoint to resume from")
+        raise RunError(
+            f"{run.path} has no checkpoint to resume from; without --resume a run begins there"
+        )
     return last
+
+
+def _go_on_from(last: Path, trainer: Trainer, run: Run) -> list[str]:
+    """Loads a run's last checkpoint; returns what is otherwise now, in words."""
+    try:
+        return checkpoint.load(last, trainer)
+    except CheckpointError as error:
+        way = "there is no other checkpoint"
+        if before := checkpoint.checkpoints(run.path)[:-1]:
+            way = f"remove {last}, and --resume goes on from {before[-1]}"
+        raise UserError(f"{error}; {way}") from None
 
 
 def _follow(

@@ -184,7 +184,7 @@ def hold_out(names: Sequence[str], share: float) -> set[str]:
     """
     if len(set(names)) < 2:
         raise SourceError(
-            "one photograph is too few to hold any out for validation; 0 trains on all"
+            "one photograph is too few to hold any out for validation; --holdout 0 trains on it"
         )
     place = {name: _place(name) for name in names}
     return {name for name in names if place[name] < share} or {min(names, key=place.__getitem__)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,13 @@ from train.recipe import Recipe
 Entry = dict[str, Any]
 """One line of the log: a step and what was measured there."""
 
-OWN = (
-    "weights.safetensors",
-    "checkpoints",
-    "samples",
-    "curves.png",
-    "events.out.tfevents.*",
-    "log.jsonl",
-    "recipe.json",
-)
-"""What a run writes into its folder, and all that overwriting one removes, in this order."""
+OF_STEPS = ("weights.safetensors", "checkpoints", "samples", "curves.png", "log.jsonl")
+"""What a run's steps leave in its folder."""
+OF_BEGINNING = ("events.out.tfevents.*", "recipe.json")
+"""What is there before the first step; by the last, its mark, a folder is known to be a run's.
+
+Overwriting a run removes all of either, in this order.
+"""
 
 
 class RunError(ValueError):
@@ -45,12 +43,19 @@ class Run:
         """Makes the folder ready for a new run.
 
         Raises:
-            RunError: there is a run already, and it is not to be overwritten, or a file.
+            RunError: there is a run already, of at least a step, and it is not to be overwritten;
+                or something else is there.
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder")
-        there = [path for name in OWN for path in self.path.glob(name)]
-        if there and not overwrite:
+        of_steps, of_beginning = map(self._found, (OF_STEPS, OF_BEGINNING))
+        there = of_steps + of_beginning
+        if there and not self._is_marked():
+            raise RunError(
+                f"{self.path} is no run's folder, there is no recipe.json of one, and"
+                f" {there[0].name} in it would be overwritten; choose another"
+            )
+        if of_steps and not overwrite:
             way = "--resume goes on, " if self.last_checkpoint() else ""
             raise RunError(f"{self.path} holds a run: {way}--overwrite begins anew")
         for path in there:
@@ -91,6 +96,17 @@ class Run:
             if isinstance(entry, dict) and isinstance(entry.get("step"), int):
                 entries.append(entry)
         return entries
+
+    def _is_marked(self) -> bool:
+        """Whether there is the recipe of a run, of whatever version of this program."""
+        try:
+            recipe = json.loads(self.recipe_file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(recipe, dict) and "objective" in recipe
+
+    def _found(self, names: Sequence[str]) -> list[Path]:
+        return [path for name in names for path in self.path.glob(name)]
 
     def _write_recipe(self, recipe: Recipe) -> None:
         _replace(self.recipe_file, json.dumps(recipe.to_dict(), indent=1) + "\n")

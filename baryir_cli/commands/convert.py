@@ -140,11 +140,15 @@ def _provenance(found: Conversion, file: str, name: str | None, licence: str | N
     """Where the weights come from: what the file says of itself, and which file it was."""
     from datetime import date
 
+    from baryir_cli.provenance import LACKS
+
     known = found.facts if found.provenance is None else found.provenance
     today = date.today().isoformat()
     converted: Provenance = {"file": file, "sha256": found.sha256, "date": today}
     if found.report.missing or found.report.unknown:
         converted |= {"missing": len(found.report.missing), "unknown": len(found.report.unknown)}
+    elif isinstance(earlier := known.get("converted"), dict):
+        converted |= {what: earlier[what] for what in LACKS if what in earlier}
     return {
         "date": today,
         **known,

@@ -144,6 +144,10 @@ def evaluate(
             rich_help_panel=REPORT,
         ),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace reports that are there.", rich_help_panel=REPORT),
+    ] = False,
 ) -> None:
     """Measure restoration: the paper's benchmarks, or any folders.
 
@@ -177,7 +181,7 @@ def evaluate(
 
     from baryir_cli.evaluation.files import ReportFiles
 
-    reports = ReportFiles(json, csv, markdown, html)
+    reports = ReportFiles(json, csv, markdown, html, overwrite)
     if show_list:
         return _list(data, reports)
     if compare is not None:

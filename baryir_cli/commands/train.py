@@ -116,7 +116,7 @@ def train(
     network: Annotated[
         list[str] | None,
         option(
-            "Fields of its configuration: map_blocks=4 width=32 ... (x=1 says which there are.)",
+            "Fields of its configuration: width=32 'heads=\\[1,2]' ... (x=1 says which there are.)",
             NETWORK,
         ),
     ] = None,
@@ -246,8 +246,10 @@ def train(
     """
     from baryir_cli.training_run import Request, conduct
 
-    if epochs is not None and (steps or not 0 < epochs < float("inf")):
-        raise UsageError("--epochs must be a number above 0, and stands instead of --steps")
+    if epochs is not None and steps is not None:
+        raise UsageError("--epochs and --steps both say how long; give one of them")
+    if epochs is not None and not 0 < epochs < float("inf"):
+        raise UsageError(f"--epochs must be a number above 0, not {epochs:g}")
     if resume and overwrite:
         raise UsageError("--resume goes on, --overwrite begins anew; give one of them")
     entries = {
@@ -410,6 +412,9 @@ def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, A
     """The sources asked for; ``denoise_15`` and the like are one (DESIGN section 3)."""
     from train.sources import SourceError, canonical
 
+    if any("," in name for name in names):
+        apart = " ".join(names).replace(",", " ").split()
+        raise UsageError(f"--sources are set apart by spaces: --sources {' '.join(apart)}")
     try:
         chosen, levels = canonical(names)
     except SourceError as error:

@@ -80,11 +80,16 @@ def verify(
     ] = None,
 ) -> None:
     """Check hash, header, values and config, and run the network once."""
-    from baryir_cli.references import find_weights
+    from baryir_cli import provenance
+    from baryir_cli.console import messages, note
+    from baryir_cli.references import find_weights, load_header
     from baryir_cli.verify import verify as checks
 
-    for name, found in checks(find_weights(ref), sha256):
+    file = find_weights(ref)
+    for name, found in checks(file, sha256):
         typer.echo(f"ok  {name:8} {found}")
+    if caution := provenance.caution(load_header(file).provenance):
+        note(messages(), caution)
 
 
 @weights.command()
@@ -124,6 +129,8 @@ def push(
     licence = licence or provenance.licence(loaded.provenance)
     card = model_card(target, loaded, licence)
     console = messages()
+    if caution := provenance.caution(loaded.provenance):
+        note(console, caution)
     if licence is None:
         note(console, "no licence is stated; --licence puts one on the card")
     what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UsageError, UserError
 
+KINDS = ("json", "csv", "markdown", "html")
+
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where each kind of report goes; None for those not asked for."""
+    """Where each kind of report goes; None for those not asked for.
+
+    Attributes:
+        overwrite: files that are there may be replaced.
+    """
 
     json: Path | None = None
     csv: Path | None = None
     markdown: Path | None = None
     html: Path | None = None
+    overwrite: bool = False
 
     def check(self, *kinds: str, inputs: Iterable[Path] = ()) -> None:
         """Makes their folders, before anything is computed.
@@ -29,24 +36,26 @@ class ReportFiles:
 
         Raises:
             UsageError: a kind that is asked for is none of these, two go to one file, or one to an
-                input.
+                input or to a file that is there; or nothing is asked for that could overwrite.
             UserError: a file cannot be written there.
         """
+        asked = {kind: path for kind in KINDS if (path := getattr(self, kind)) is not None}
+        if self.overwrite and not asked:
+            raise UsageError(f"--overwrite replaces reports: --{', --'.join(kinds or KINDS)}")
         taken: dict[str, str] = {}
         read = {os.path.realpath(path) for path in inputs}
-        for field in fields(self):
-            path = getattr(self, field.name)
-            if path is None:
-                continue
-            if field.name not in kinds:
+        for kind, path in asked.items():
+            if kind not in kinds:
                 there = f"; there are {', '.join(kinds)}" if kinds else ""
-                raise UsageError(f"--{field.name} is not for this{there}")
-            other = taken.setdefault(os.path.realpath(path), field.name)
-            if other != field.name:
-                raise UsageError(f"--{other} and --{field.name} name one file, {path}")
+                raise UsageError(f"--{kind} is not for this{there}")
+            other = taken.setdefault(os.path.realpath(path), kind)
+            if other != kind:
+                raise UsageError(f"--{other} and --{kind} name one file, {path}")
             if os.path.realpath(path) in read:
-                raise UsageError(f"--{field.name} {path} is an input and would be overwritten")
-            _check_place(f"--{field.name} {path}", path)
+                raise UsageError(f"--{kind} {path} is an input and would be overwritten")
+            if path.is_file() and not self.overwrite:
+                raise UsageError(f"--{kind} {path} is there already; say --overwrite to replace it")
+            _check_place(f"--{kind} {path}", path)
 
     def write(self, **contents: Callable[[], str]) -> None:
         """Writes those asked for, each made only if it is, and says so."""

@@ -1,10 +1,10 @@
 """A run's folder: restored images and their scores, from which a stopped run goes on.
 
 ``run.json`` holds what makes two runs the same: the hash of the weights, the version of this
-program, precision, tile and overlap as asked for. ``scores.jsonl`` has a line for every image that
-is done, ``SET/NAME.png`` the image. A line counts only if the pixels that went in (noise included)
-and the saved pixels have the checksums it names; images of another set or bench may come to the
-same folder.
+program, precision, tile and overlap as asked for, and an ``--input``'s folder. ``scores.jsonl`` has
+a line for every image that is done, ``SET/NAME.png`` the image. A line counts only if the pixels
+that went in (noise included) and the saved pixels have the checksums it names; images of another
+set or bench may come to the same folder.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ class Journal:
             raise UsageError(f"--save {self.folder}: run.json is damaged") from None
         if different:
             key = min(different)
+            there, asked = (run.get(key, "of a bench") for run in (stored, identity))
             raise UsageError(
-                f"--save {self.folder}: holds a run with {key} {stored.get(key)}, not "
-                f"{identity.get(key)}; take another folder"
+                f"--save {self.folder}: holds a run with {key} {there}, not {asked};"
+                " take another folder"
             )
 
     def _read(self) -> dict[tuple[str, str], ImageScores]:

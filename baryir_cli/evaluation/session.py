@@ -158,6 +158,9 @@ class Session:
         if "weights" not in settings:
             raise UsageError("--save is for images that this run restores; these are there already")
         identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
+        if self.bench is None:
+            # Sets of benches go by their names, folders may be called alike.
+            identity["input"] = str(self.sets[0].folder.resolve())
         return Journal(self.save, {"weights": settings["weights"]["sha256"], **identity})
 
 

@@ -196,6 +196,16 @@ def test_folders_of_the_user_do_not_disturb(tmp_path: Path) -> None:
         assert "nowhere.toml" in done.stderr
 
 
+@pytest.mark.parametrize("place", ["models.py", "models/__init__.py"])
+def test_a_module_beside_a_script_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
+    script = tmp_path / "script.py"
+    script.write_text("from baryir_cli import Restorer")
+    last = python(str(script), cwd=tmp_path).stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {tmp_path / place} stands in the way")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(tmp_path: Path, shell: str) -> None:
     # Otherwise Typer looks which shell runs it, and a test runner is none.

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from models.presets import preset
 from models.weights import load_network, read_weights
@@ -137,6 +138,29 @@ def test_partial(convert: Run, tmp_path: Path, capsys: Said) -> None:
     assert any(line.startswith("caution  ") for line in said)
     converted = read_weights(target).provenance["converted"]
     assert (converted["missing"], converted["unknown"]) == (1, 1)
+
+
+def test_whoever_uses_part_of_a_network_is_told(
+    convert: Run, baryir: Run, tmp_path: Path, capsys: Said
+) -> None:
+    state = our_state()
+    del state["stage.norm.bias"]
+    source, part, half = (tmp_path / name for name in ("x.pt", "x.safetensors", "h.safetensors"))
+    source.write_bytes(saved(state))
+    assert convert(source, part, "--partial") == 0
+    assert convert(part, half, "--dtype", "fp16") == 0
+    image = tmp_path / "image.png"
+    Image.new("RGB", (16, 16)).save(image)
+    for command in (
+        ("restore", image, tmp_path / "out.png", "--weights", half, "--device", "cpu"),
+        ("weights", "verify", half),
+        ("weights", "info", half),
+        ("weights", "push", half, "me/my-net", "--dry-run"),
+    ):
+        capsys.readouterr()
+        assert baryir(*command) == 0
+        shown = " ".join(" ".join(capsys.readouterr()).split())
+        assert "part of a network (1 tensors missing): a start for training, no more" in shown
 
 
 def test_several_networks(convert: Run, tmp_path: Path, capsys: Said) -> None:

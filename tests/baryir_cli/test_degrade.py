@@ -142,6 +142,7 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
     [
         ("snow", "no degradation 'snow'; there are noise, camera"),
         ("haze,", "no degradation ''"),
+        ("rain:angle=20,length=40", "parameters follow after colons, rain:angle=20:length=40"),
         ("noise:256", "noise: sigma is 0 to 255, not '256'"),
         ("noise:nan", "noise: sigma is 0 to 255"),
         ("noise:1:2", "noise has no parameter '2'; it has sigma"),

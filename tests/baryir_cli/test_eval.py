@@ -248,7 +248,7 @@ def test_bad_files_are_named_and_not_averaged_over(
         (psnr, _) = read(tmp_path / "r")["summary"]["lines"]
         assert psnr["restored"] is None
         assert "nothing is averaged" in shown.out
-    assert evaluate(*arguments, "--allow-missing") == 0
+    assert evaluate(*arguments, "--allow-missing", "--overwrite") == 0
     shown = capsys.readouterr()
     assert said in shown.out
     assert "2 of 15, 1 left out" in shown.out
@@ -285,7 +285,7 @@ def test_no_figure_of_a_whole_set_with_a_gap(evaluate: Run, data: Path, tmp_path
     assert evaluate(*arguments) == 3
     assert read(tmp_path / "r")["sets"][0]["whole"] == {}
     assert "<svg" not in (tmp_path / "page.html").read_text()  # its cross is the mean
-    assert evaluate(*arguments, "--allow-missing") == 0
+    assert evaluate(*arguments, "--allow-missing", "--overwrite") == 0
     assert read(tmp_path / "r")["sets"][0]["whole"]["fid"]["restored"] > 0
     assert "<svg" in (tmp_path / "page.html").read_text()
 
@@ -487,6 +487,22 @@ def test_a_folder_of_another_run_is_refused(
     assert "not empty" in capsys.readouterr().err
 
 
+def test_another_folder_of_the_same_name_is_refused(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    put(tmp_path / "low" / "0.png", 5)
+    low, save = data / "lowlight" / "low", tmp_path / "save"
+    assert evaluate("--input", low, "--save", save) == 0
+    before = (save / "folder" / "0.png").read_bytes()
+    assert evaluate("--input", tmp_path / "low", "--save", save) == 2
+    said = f"holds a run with input {low}, not {tmp_path / 'low'}; take another folder"
+    assert said in capsys.readouterr().err
+    assert evaluate("--bench", "5d", "--data", data, "--save", save) == 2
+    assert f"with input {low}, not of a bench" in capsys.readouterr().err
+    assert (save / "folder" / "0.png").read_bytes() == before
+    assert evaluate("--input", low, "--save", save) == 0
+
+
 def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
     sets = ["--bench", "5d", "--data", data, "--sets", "lol-v1,bsd68"]
@@ -539,7 +555,8 @@ def test_infinite_figures_are_compared_if_asked(
     assert [d["metric"] for d in read(out)["differences"]] == ["ssim"]
     said = "PSNR is infinite or not computed for 2 of 3 images, first 0"
     assert f"{said}: not compared; --allow-missing" in capsys.readouterr().out
-    assert evaluate("--compare", two_equal, two_equal, "--allow-missing", "--json", out) == 0
+    again = ("--allow-missing", "--json", out, "--overwrite")
+    assert evaluate("--compare", two_equal, two_equal, *again) == 0
     assert [d["images"] for d in read(out)["differences"]] == [1, 3]
     assert f"{said}: compared without them" in capsys.readouterr().out
 
@@ -654,7 +671,8 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     assert cost["parameters"] == sum(p.numel() for p in network.parameters())
     assert cost["seconds"] > 0
     assert not cost["random"]
-    assert evaluate("--complexity", "--weights", "tiny", "--json", tmp_path / "r.json") == 0
+    again = ("--json", tmp_path / "r.json", "--overwrite")
+    assert evaluate("--complexity", "--weights", "tiny", *again) == 0
     assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
     assert read(tmp_path / "r.json")["random"]
     assert evaluate("--complexity", "--weights", "huge") == 2
@@ -714,6 +732,22 @@ def test_a_report_replaces_no_input(
     image = next(target.iterdir())
     assert evaluate("--restored", restored, "--target", target, "--csv", image) == 2
     assert pixels(image).ndim == 3
+
+
+def test_a_report_is_not_overwritten_unasked(
+    evaluate: Run, two_equal: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    report = tmp_path / "notes.md"
+    report.write_text("mine")
+    asked = ("--compare", two_equal, two_equal, "--markdown")
+    assert evaluate(*asked, report) == 2
+    assert f"--markdown {report} is there already; say --overwrite" in capsys.readouterr().err
+    assert report.read_text() == "mine"
+    assert evaluate(*asked, report, "--overwrite") == 0
+    assert report.read_text() != "mine"
+    assert evaluate(*asked, "/dev/null") == 0
+    assert evaluate(*asked[:-1], "--overwrite") == 2
+    assert "--overwrite replaces reports: --json, --markdown" in capsys.readouterr().err
 
 
 def test_sets_of_a_bench_without_targets_are_passed_by(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -159,20 +160,31 @@ def test_strength_zero_is_the_input(restorer: Restorer) -> None:
     np.testing.assert_array_equal(restorer.restore(array, strength=0), array)
 
 
+ARRAYS, TENSORS = "(H, W, C) with C of 1, 3 or 4, not (", "(N, C, H, W) with C of 1 or 3, not ("
+
+
 @pytest.mark.parametrize(
-    ("image", "error"),
+    ("image", "error", "message"),
     [
-        (values(20, 30, 2), ValueError),
-        (values(20, 30, 3).astype(np.int32), ValueError),
-        (values(0, 30, 3), ValueError),
-        (values(20, 30, 3).astype(np.float32), ValueError),
-        (torch.zeros(2, 20, 30), ValueError),
-        (torch.zeros(20, 30), ValueError),
-        ("photo.jpg", TypeError),
+        (values(20, 30, 2), ValueError, f"{ARRAYS}20, 30, 2)"),
+        (values(2, 20, 30, 3), ValueError, f"{ARRAYS}2, 20, 30, 3)"),
+        (values(20, 30, 3).astype(np.int32), ValueError, "floating, not int32"),
+        (values(20, 30, 3).astype(np.float32), ValueError, "floating values must be from 0 to 1"),
+        (values(0, 30, 3), ValueError, "an image of 0 x 30 x 3 has no pixels"),
+        (torch.zeros(3, 0, 5), ValueError, "an image of 3 x 0 x 5 has no pixels"),
+        (Image.new("RGB", (0, 5)), ValueError, "an image of 0 x 5 has no pixels"),
+        (torch.zeros(2, 20, 30), ValueError, f"{TENSORS}2, 20, 30)"),
+        (torch.zeros(4, 2, 20, 30), ValueError, f"{TENSORS}4, 2, 20, 30)"),
+        (torch.zeros(20, 30), ValueError, f"{TENSORS}20, 30)"),
+        ("photo.jpg", TypeError, "the name of a file: give what PIL.Image.open makes of it"),
+        (Path("photo.jpg"), TypeError, "give what PIL.Image.open makes of it"),
+        (None, TypeError, "cannot restore a NoneType"),
     ],
 )
-def test_other_things_are_refused(restorer: Restorer, image: object, error: type) -> None:
-    with pytest.raises(error):
+def test_other_things_are_refused(
+    restorer: Restorer, image: object, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
         restorer.restore(image)  # type: ignore[call-overload]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -81,7 +82,10 @@ def test_run_resume_restore(
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 2, 3]
     assert log[2] == {"step": 2, "changes": ["steps 2 -> 3"]}
-    assert read_weights(run / "weights.safetensors").provenance["steps"] == 3
+    provenance = read_weights(run / "weights.safetensors").provenance
+    assert provenance["steps"] == 3
+    assert provenance["data"][1].startswith("3 photographs in photos, sigma 15, 50")
+    assert str(tmp_path) not in json.dumps(provenance), "nobody's folders are published"
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is at step 3 already, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
@@ -103,9 +107,11 @@ WRONG = [
     (("--patch", "20"), "baryir: --patch must be a multiple of 8 for this network, not 20"),
     (("--out", "photos/0.png"), "photos/0.png is no folder"),
     (("--single", "photos"), "--single is the folder of --sources single"),
-    (("--epochs", "1"), "--epochs must be a number above 0, and stands instead of"),
+    (("--epochs", "1"), "--epochs and --steps both say how long; give one of them"),
+    (("--sources", "denoise,derain"), "set apart by spaces: --sources denoise derain"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
+    (("--network", "blocks=2,1"), "blocks must be a list of whole numbers, as [2, 1], not"),
     (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
@@ -246,8 +252,8 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "theirs.txt").write_text("stays")
     (elsewhere / "others").symlink_to(tmp_path / "others")
-    for own in ("recipe.json", "events.out.tfevents.1"):
-        (run / own).write_text("old")
+    (run / "events.out.tfevents.1").write_text("old")
+    (run / "recipe.json").write_text('{"objective": "paper"}')
     (run / "mine.txt").write_text("stays")
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
     assert baryir(*asked) == 2
@@ -259,16 +265,82 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     assert (tmp_path / "others" / "theirs.txt").read_text() == "stays"
 
 
+@pytest.mark.parametrize("mark", [None, "for bread", '["flour"]'])
+def test_a_folder_of_anybody_is_not_overwritten(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, mark: str | None
+) -> None:
+    folder = tmp_path / "project"
+    (folder / "samples").mkdir(parents=True)
+    if mark:
+        (folder / "recipe.json").write_text(mark)
+    before = sorted(folder.iterdir())
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", folder)
+    for options in ((), ("--overwrite",)):
+        assert baryir("train", *asked, *options) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{folder} is no run's folder" in line
+        assert "samples in it would be overwritten" in line
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_run_stopped_before_its_first_step_begins_again(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Patches, "__getitem__", interrupted)
+        assert baryir(*asked, "--holdout", 0, "--out", tmp_path / "run") == 130
+    assert (tmp_path / "run" / "recipe.json").exists()
+    assert baryir(*asked, "--out", tmp_path / "run") == 0
+
+
 def test_a_checkpoint_of_parts_that_do_not_belong_together(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
     assert baryir(*asked, "--steps", 1) == 0
-    file = tmp_path / "run/checkpoints/00000001/average.safetensors"
-    shutil.copy(find_weights("small").path, file)
-    assert baryir(*asked, "--steps", 2, "--resume") == 1
-    (line,) = capsys.readouterr().err.splitlines()[-1:]
-    assert line.endswith("average.safetensors: of another network than state.pt")
+    first, second = (tmp_path / "run" / "checkpoints" / f"0000000{i}" for i in (1, 2))
+    shutil.copy(find_weights("small").path, first / "average.safetensors")
+    assert baryir(*asked, "--steps", 3, "--resume") == 1
+    said = "average.safetensors: of another network than state.pt; there is no other checkpoint"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
+    shutil.copytree(first, second)
+    (second / "state.pt").write_bytes(b"cut")
+    assert baryir(*asked, "--steps", 3, "--resume") == 1
+    said = f"remove {second}, and --resume goes on from {first}"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
+
+
+@pytest.mark.parametrize("function", ["torch.save", "json.dumps"])
+def test_a_full_disk_leaves_a_checkpoint(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    function: str,
+) -> None:
+    """Whatever could not be written: a checkpoint's state, or a line of the log."""
+
+    def full(*_: object, **__: object) -> None:
+        if function == "torch.save":
+            raise RuntimeError("[enforce fail at inline_container.cc:672]")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def step(self: Trainer, batches: Any) -> Any:
+        if self.step == 1:
+            monkeypatch.setattr(function, full)
+        return genuine(self, batches)
+
+    genuine = Trainer.train_step
+    monkeypatch.setattr(Trainer, "train_step", step)
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
+    assert baryir(*asked, "--steps", 2, "--checkpoint-every", 1) == 1
+    first = tmp_path / "run" / "checkpoints" / "00000001"
+    assert f"; --resume goes on from {first}" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,6 +14,9 @@ from models.weights import save_weights
 from tests.baryir_cli.hub.server import sha256
 from tests.conftest import Run
 
+WHOLE = ("reference ", "file ", "SHA-256 ")
+"""Beginnings of lines that are as long as what they are to be copied of."""
+
 
 @pytest.fixture(autouse=True)
 def _no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,12 +37,27 @@ def test_list_and_info_fit_80_columns(
     for command in (["list"], ["info", "small"]):
         assert baryir("weights", *command) == 0
         lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-        # Paths stay whole.
-        assert max(len(line) for line in lines if not line.startswith("file ")) <= 80
+        assert max(len(line) for line in lines if not line.startswith(WHOLE)) <= 80
         # An image held against itself is no benchmark of denoising.
         (clean,) = [line.split() for line in lines if "bsd68 " in line]
         assert clean[:5] == ["bsd68", "(clean", "input)", "68", "-"]
         assert not any("{" in line or "../" in line for line in lines)
+
+
+def test_info_fits_narrow_terminals(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    path, config = tmp_path / "x.safetensors", preset("tiny")
+    rest = [{"share": 0.6, "name": "r23", "steps": 30, "sha256": "a" * 64}, {"share": 0.4}]
+    provenance = {"data": "photographs of all kinds " * 9, "rest": rest}
+    save_weights(path, config, build(config).state_dict(), provenance)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert baryir("weights", "info", path) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(len(line) for line in lines if not line.startswith(WHOLE)) <= 60
+    (first,) = [i for i, line in enumerate(lines) if "rest, mean of" in line]
+    assert lines[first].endswith("0.6 of r23, 30 steps, SHA-256 aaaaaaaaaaaa")
+    assert lines[first + 1].strip() == "0.4 of ?"
 
 
 def test_info_shows_the_runs_behind_the_weights(
@@ -176,6 +194,9 @@ def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixt
 
 
 def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert baryir("weights", "info", tmp_path) == 2
+    assert f"{tmp_path} is a folder; give a file of weights" in capsys.readouterr().err
+    (tmp_path / "weights.safetensors").touch()
     assert baryir("weights", "info", tmp_path) == 2
     assert f"a run's weights are {tmp_path}/weights.safetensors" in capsys.readouterr().err
 

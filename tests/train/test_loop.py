@@ -247,6 +247,7 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     (tmp_path / "run" / "notes.txt").touch()
     run = Run(tmp_path / "run")
+    run.go_on(RECIPE, 1, [])
     with pytest.raises(RunError, match="--resume goes on, --overwrite begins anew"):
         run.begin(RECIPE, overwrite=False)
     run.begin(RECIPE, overwrite=True)

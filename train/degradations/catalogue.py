@@ -229,7 +229,10 @@ def _step(text: str) -> Step:
     name, *arguments = text.split(":")
     kind = KINDS.get(name.lower())
     if kind is None:
-        raise DegradationError(f"no degradation {name!r}; there are {', '.join(KINDS)}")
+        raise DegradationError(
+            f"no degradation {name!r}; there are {', '.join(KINDS)}, and their parameters follow"
+            " after colons, rain:angle=20:length=40"
+        )
     parameters = {p.name: p for p in kind.parameters}
     given: dict[str, Any] = {}
     for place, argument in enumerate(arguments):
