@@ -31,10 +31,8 @@ WIDTHS = (32, 64, 96)
 """Channels of the judge's levels; the last is its grid's."""
 COARSER = 8
 """How many times a picture's side a photograph is brought to on the way."""
-CLOSER = 0.75
-"""Share of a picture's sides that a closer view shows (:func:`considered`)."""
-CORNERS = 0.5
-"""What the four closer views count for together (:func:`considered`)."""
+CLOSER = (0.7, 0.9)
+"""Shares of a picture's sides that closer views show (:func:`considered`)."""
 
 
 class Scene(NamedTuple):
@@ -138,10 +136,11 @@ def _cues(picture: Tensor) -> Tensor:
 def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     """The tone of a photograph, as the judge's mean over several views of its picture.
 
-    All of it and its four corners, enlarged, each also mirrored: what the judge is unsure of it
-    decides anew for each, and their mean is nearer to the truth. The whole counts as much as its
-    corners together (docs/training.md, trials before runs 10 and 15). Every view has its say of
-    every place, by what it sees nearest to it: to count only those that see a place was worse.
+    All of it and, at two sizes, its four corners, enlarged, each also mirrored: what the judge is
+    unsure of it decides anew for each, and their mean is nearer to the truth. The whole counts as
+    much as the corners of one size together (docs/training.md, trials before runs 10, 15 and 24).
+    Every view has its say of every place, by what it sees nearest to it: to count only those that
+    see a place was worse.
 
     Args:
         picture: ``(N, 3, S, S)`` as in :class:`Scene`, float32.
@@ -149,11 +148,17 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     Returns:
         As :class:`SceneJudge`.
     """
-    side = picture.shape[-1]
-    part = round(CLOSER * side)
     of_all = _both_ways(judge, picture)
     rows, columns = of_all.shape[-2:]
-    of_corners = []
+    of_corners = [_of_corners(judge, picture, share, rows, columns) for share in CLOSER]
+    return torch.stack([of_all, *of_corners]).mean(0)
+
+
+def _of_corners(judge: nn.Module, picture: Tensor, share: float, rows: int, columns: int) -> Tensor:
+    """The mean over four views, each of ``share`` of the sides, at the places of all of it."""
+    side = picture.shape[-1]
+    part = round(share * side)
+    found = []
     for top, left in product((0, side - part), repeat=2):
         view = picture[..., top : top + part, left : left + part]
         view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
@@ -161,8 +166,8 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
             [-top, -left, side - top, side - left], dtype=torch.float32, device=picture.device
         )
         place = (around / part).expand(len(picture), 4)
-        of_corners.append(_resampled(_both_ways(judge, view), place, rows, columns))
-    return torch.lerp(of_all, torch.stack(of_corners).mean(0), CORNERS)
+        found.append(_resampled(_both_ways(judge, view), place, rows, columns))
+    return torch.stack(found).mean(0)
 
 
 def _both_ways(judge: nn.Module, picture: Tensor) -> Tensor:

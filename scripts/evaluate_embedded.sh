@@ -13,7 +13,7 @@ mkdir -p "$out"
 export OMP_NUM_THREADS=1
 
 measure() {
-    baryir eval --weights "$weights" --tile 0 --precision fp32 --metrics psnr,ssim --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
+    baryir eval --weights "$weights" --tile 0 --precision fp32 --metrics psnr,ssim --overwrite --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
 }
 
 measure 3d --bench 3d --data "$data" &

@@ -169,11 +169,24 @@ def test_views_are_mirrored_and_from_closer_by() -> None:
 
     picture = torch.rand(1, 3, 32, 32)
     considered(Watching(), picture)
-    assert len(seen) == 10
+    assert len(seen) == 18
     for one, other in zip(seen[::2], seen[1::2], strict=True):
         assert torch.equal(one.flip(3), other)
-    corner = F.interpolate(picture[..., :24, 8:], size=(32, 32), mode="bilinear")
-    assert sum(torch.equal(view, corner) for view in seen) == 1
+    for corner in (picture[..., :22, 10:], picture[..., :29, 3:]):
+        enlarged = F.interpolate(corner, size=(32, 32), mode="bilinear")
+        assert sum(torch.equal(view, enlarged) for view in seen) == 1
+
+
+def test_all_of_it_counts_as_much_as_the_corners_of_one_size() -> None:
+    class Knowing(nn.Module):
+        """Says one of the whole, nothing of its corners."""
+
+        def forward(self, view: Tensor) -> Tensor:
+            known = torch.equal(view, picture) or torch.equal(view.flip(3), picture)
+            return torch.full((1, 6, 1, 4, 4), float(known))
+
+    picture = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(considered(Knowing(), picture), torch.full((1, 6, 1, 4, 4), 1 / 3))
 
 
 def test_without_a_scene_an_image_is_one() -> None:
