@@ -536,6 +536,22 @@ def test_one_bit_stays_one_bit(format_name: str) -> None:
     np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
 
 
+def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pixels = np.full((20, 20, 3), 255, np.uint8)
+    pixels[0] = 128
+    letters = Photo(pixels.copy(), None, "png", "bilevel")
+    encode_photo(letters)
+    assert not caplog.messages
+    pixels[:10] = 128
+    screen = Photo(pixels, None, "png", "bilevel")
+    encode_photo(screen, "jpeg")
+    assert not caplog.messages
+    encode_photo(screen, "tiff")
+    assert caplog.messages == ["50 % are grey and cut to 1 bit; --format jpeg keeps the grey"]
+
+
 @pytest.mark.parametrize("format_name", ["jpeg", "tiff"])
 @pytest.mark.parametrize("managed", [False, True], ids=["plain", "profile"])
 def test_cmyk_stays_cmyk_with_its_profile(format_name: str, managed: bool) -> None:

@@ -213,6 +213,17 @@ def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
     assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
 
 
+@pytest.mark.parametrize(("mode", "name"), [("1", "b.png"), ("RGB", "b.jpg")])
+def test_a_comparison_shows_what_was_saved(
+    restore: Run, tmp_path: Path, mode: str, name: str
+) -> None:
+    Image.linear_gradient("L").resize((64, 64)).convert(mode).save(tmp_path / "a.png")
+    assert restore(tmp_path / "a.png", tmp_path / name, "--compare", "--quality", 1) == 0
+    saved = np.asarray(opened(tmp_path / name).convert("RGB")).astype(int)
+    shown = np.asarray(opened(tmp_path / f"{name}.compare.jpg").convert("RGB"))
+    assert np.abs(shown[:, -64:] - saved).mean() < 4
+
+
 def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
     assert restore(photos, photos.parent / "out", "--tile", "128", "--overlap", "500") == 2
     assert not (photos.parent / "out").exists()
