@@ -15,6 +15,7 @@ from baryir_cli.images import ifd, opencv
 from baryir_cli.images.colour import bands, unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
 from baryir_cli.images.inflate import Meter
+from baryir_cli.images.metadata import iptc_of, with_iptc
 from baryir_cli.images.png import deflater
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ _KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
 _COLOUR_MAP, _SUB_IMAGES = 320, 330
 _EXTRA, _SAMPLE_FORMAT = 338, 339
-_XMP, _PHOTOSHOP, _ICC = 700, 34377, 34675
+_XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 
-# What describes a picture rather than lays out its file: names, dates, rights, resolution, IPTC,
+# What describes a picture rather than lays out its file: names, dates, rights, resolution,
 # the places of GeoTIFF, Windows' titles and ratings. Others may hold offsets into the old file.
 _DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 33723, 18246, 18249}
+    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 18246, 18249}
     | {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
@@ -37,7 +38,7 @@ _LAYOUT = frozenset(
     {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
     | {_EXTRA, _SAMPLE_FORMAT}
 )
-_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _PHOTOSHOP, _ICC}
+_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
@@ -129,7 +130,9 @@ class TiffFile:
 
     @property
     def photoshop(self) -> bytes | None:
-        return self.data(_PHOTOSHOP)
+        """Photoshop's resources, with the IPTC that a TIFF keeps beside them."""
+        resources, iptc = self.data(_PHOTOSHOP), self.data(_IPTC)
+        return with_iptc(resources or b"", iptc) if iptc else resources
 
     @property
     def exif(self) -> bytes | None:
@@ -293,7 +296,8 @@ def encode(
         _check_length(out.tell())
     start = out.tell() + out.tell() % 2
     tags = _descriptive_tags(exif, dpi)
-    for tag, data in ((_ICC, icc), (_XMP, xmp), (_PHOTOSHOP, photoshop)):
+    iptc = iptc_of(photoshop)
+    for tag, data in ((_ICC, icc), (_XMP, xmp), (_IPTC, iptc), (_PHOTOSHOP, photoshop)):
         if data:
             tags[tag] = Value(ifd.BYTE if tag == _XMP else ifd.UNDEFINED, len(data), data)
     tags |= _layout_tags(samples, predict)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from baryir_cli.errors import UserError
@@ -428,9 +428,13 @@ def test_sixteen_bit_tiff_with_a_compression_of_libtiff(channels: int, compressi
 
 def with_tags(tiff: bytes, numbers: dict[int, int]) -> bytes:
     """A TIFF with more tags, of one short number each."""
-    tags = ifd.read_directories(io.BytesIO(tiff))[0]
-    for tag, number in numbers.items():
-        tags[tag] = ifd.Value(ifd.SHORT, 1, struct.pack("<H", number))
+    shorts = {tag: ifd.Value(ifd.SHORT, 1, struct.pack("<H", n)) for tag, n in numbers.items()}
+    return with_values(tiff, shorts)
+
+
+def with_values(tiff: bytes, values: dict[int, ifd.Value]) -> bytes:
+    """A TIFF with more tags, or others."""
+    tags = ifd.read_directories(io.BytesIO(tiff))[0] | values
     tiff += bytes(len(tiff) % 2)
     return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + ifd.serialise(tags, len(tiff))
 
@@ -759,10 +763,44 @@ def test_png_text_and_colour_space_stay() -> None:
     assert image.getexif()[274] == 1
 
 
-def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
-    def resource(kind: int, data: bytes) -> bytes:
-        return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
+def resource(kind: int, data: bytes) -> bytes:
+    """One of Photoshop's resources."""
+    return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
 
+
+def iptc_in(data: bytes) -> dict[tuple[int, int], bytes] | None:
+    """IPTC of a TIFF or JPEG, as Pillow finds it."""
+    return IptcImagePlugin.getiptcinfo(opened(data))
+
+
+@pytest.mark.parametrize("kind", [ifd.UNDEFINED, ifd.LONG])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("resources", [b"", resource(1005, b"odd"), resource(1028, b"\x1colder")])
+def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
+    kind: int, swapped: bool, resources: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caption = b"\x1c\x02\x78\0\x06An owl\0"
+    stored = np.frombuffer(caption, "<u4").byteswap().tobytes() if swapped else caption
+    source = with_values(
+        pil_bytes(Image.fromarray(smooth()), "tiff"),
+        {
+            33723: ifd.Value(kind, len(stored) // (4 if kind == ifd.LONG else 1), stored),
+            34377: ifd.Value(ifd.UNDEFINED, len(resources), resources),
+        },
+    )
+    photo = read_photo(source)
+    jpeg = encode_photo(photo, "jpeg")
+    again = encode_photo(read_photo(jpeg), "tiff")
+    for data in (jpeg, encode_photo(photo), again):
+        assert iptc_in(data) == {(2, 120): b"An owl"}
+        assert b"older" not in data
+        assert (b"odd" in data) == (b"odd" in resources)
+    assert not caplog.messages
+    encode_photo(photo, "png")
+    assert caplog.messages == ["IPTC cannot be kept in PNG"]
+
+
+def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
     body = b"Photoshop 3.0\0" + resource(1028, b"CAPTION") + resource(1036, b"STALETHUMB")
     segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
     source = pil_bytes(
