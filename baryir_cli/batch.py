@@ -193,7 +193,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some files failed, or all.
     """
-    from baryir_cli.plan import plan
+    from baryir_cli.plan import identity, plan
 
     jobs = plan(batch.inputs, Path(batch.output), batch.naming, _note)
     _check_standard_streams(jobs, batch.as_json)
@@ -202,14 +202,25 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         _show_plan(jobs, present, batch)
         return
 
+    inputs = {job.source: identity(job.source) for job in jobs if batch.in_place}
     try:
         tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
-        replaces = batch.overwrite or batch.in_place
-        way = "" if replaces else ", --skip-existing continues the run"
+        replaced = [path for path, file in inputs.items() if identity(path) != file]
+        way = _way_on(batch, replaced, len(jobs))
         raise StoppedError(f"interrupted; every output is whole or absent{way}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
+
+
+def _way_on(batch: Batch, replaced: list[Path], images: int) -> str:
+    """How a run that was interrupted continues, ``replaced`` being inputs that are results now."""
+    if replaced:
+        return (
+            f"; {len(replaced)} of {images} inputs are replaced, the last of them {replaced[-1]}: "
+            f"another run would {batch.verb} them again, so give it the others only"
+        )
+    return "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
 
 
 def _work_through(

@@ -226,10 +226,10 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
 
 
 def _same(first: Path, second: Path) -> bool:
-    return _identity(first) == _identity(second)
+    return identity(first) == identity(second)
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
+def identity(path: Path) -> tuple[int, int] | str:
     """What two names of one file share: links, mounts, and letter case where it means nothing."""
     try:
         status = path.stat()
@@ -325,12 +325,12 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
-    sources = {_identity(j.source) for j in jobs if j.source != STANDARD}
+    sources = {identity(j.source) for j in jobs if j.source != STANDARD}
     outputs: set[str] = set()
     for job in jobs:
         for path in job.outputs:
             own = path == job.target and _same(path, job.source)
-            if _identity(path) in sources and not (own and naming.in_place):
+            if identity(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "
                     "add --suffix, or say --in-place"

@@ -530,6 +530,30 @@ def test_interrupted_outputs_are_whole_or_absent(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_in_place_says_what_is_replaced(tiny_weights: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        picture(160, 160, number).save(path)
+    before = [path.stat().st_ino for path in paths]
+
+    def replaced() -> int:
+        return sum(p.stat().st_ino != b for p, b in zip(paths, before, strict=True))
+
+    process = tool("restore", tmp_path, tmp_path, "--in-place", "--weights", tiny_weights)
+    deadline = time.monotonic() + 60
+    while replaced() < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    count = replaced()
+    said = f"; {count} of 40 inputs are replaced, the last of them {paths[count - 1]}: another run"
+    assert said in err.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupt_does_not_wait_for_standard_input(tiny_weights: Path, tmp_path: Path) -> None:
     process = tool("restore", "-", tmp_path / "out", "--weights", tiny_weights)
     assert process.stdin is not None
