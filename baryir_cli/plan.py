@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from baryir_cli.errors import UsageError
 from baryir_cli.images import (
@@ -68,8 +69,9 @@ class _Found:
     origin: str
     """Name of the folder that was given, for telling equals apart."""
     problem: str = ""
-    foreign: bool = False
-    """A folder's photograph of a format that only other programs read."""
+    kind: Literal["image", "foreign", "link"] = "image"
+    """What is no image is a photograph of a format that only other programs read, or leads to
+    another folder."""
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
@@ -93,7 +95,7 @@ def plan(
     by number.
 
     Args:
-        note: told in a line which photographs of folders are left alone, being of other formats.
+        note: told in a line each what in folders is left alone: other formats, links to folders.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -125,15 +127,29 @@ def _gathered(
         UsageError: an input is missing, or there are no images.
     """
     found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
-    foreign = Counter(f.path.suffix.lower() for f in found if f.foreign)
-    found = [f for f in found if not f.foreign]
-    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
-    if not found:
-        hint = f"; {others}: {EXPORT_FIRST}" if foreign else _hint(inputs, naming)
-        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint}")
+    others = _left_alone(found)
+    images = [f for f in found if f.kind == "image"]
+    if not images:
+        hint = "; ".join(f"{what}: {way}" for what, way in others) or _hint(inputs, naming)
+        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint and f'; {hint}'}")
+    for what, way in others:
+        note(f"left alone: {what}; {way}")
+    return images
+
+
+def _left_alone(found: list[_Found]) -> list[tuple[str, str]]:
+    """What is no input, counted, and what would make it one."""
+    foreign = Counter(f.path.suffix.lower() for f in found if f.kind == "foreign")
+    links = sum(f.kind == "link" for f in found)
+    left = []
     if foreign:
-        note(f"left alone: {others}; {EXPORT_FIRST}")
-    return found
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
+        left.append((counts, EXPORT_FIRST))
+    if links == 1:
+        left.append(("1 link to a folder", "give it as an input too"))
+    elif links:
+        left.append((f"{links} links to folders", "give them as inputs too"))
+    return left
 
 
 def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
@@ -170,7 +186,7 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
         p.is_dir() and any(c.is_dir() for c in p.iterdir()) for p in inputs
     ):
         return ""
-    return "; --recursive looks into the folders inside"
+    return "--recursive looks into the folders inside"
 
 
 def _check_output(output: Path, naming: Naming) -> None:
@@ -213,13 +229,17 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         # Results of a run before are not inputs of this one.
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
+        for name in folders:
+            if os.path.islink(here / name):
+                yield _Found(here / name, here.relative_to(path), origin, kind="link")
         for name in sorted(names):
             if is_left_out(name):
                 continue
             suffix = Path(name).suffix.lower()
-            foreign = suffix in FOREIGN_SUFFIXES
-            if foreign or suffix in READABLE_SUFFIXES:
-                yield _Found(here / name, here.relative_to(path), origin, foreign=foreign)
+            if suffix in READABLE_SUFFIXES:
+                yield _Found(here / name, here.relative_to(path), origin)
+            elif suffix in FOREIGN_SUFFIXES:
+                yield _Found(here / name, here.relative_to(path), origin, kind="foreign")
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))

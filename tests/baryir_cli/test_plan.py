@@ -225,6 +225,22 @@ def test_links_are_images_and_loops_do_not_end_the_run(tree: Path) -> None:
     assert [j.source.name for j in jobs] == ["a.jpg", "b.png", "link.jpg", "loop.png"]
 
 
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_links_to_folders_are_counted(tree: Path) -> None:
+    (tree / "in" / "here").symlink_to(tree / "in")
+    (tree / "in" / "sub" / "there").symlink_to(tree / "in")
+    (tree / "in" / "out").symlink_to(tree / "out")
+    (tree / "out").mkdir()
+    told: list[str] = []
+    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), told.append)
+    assert len(jobs) == 4
+    assert told == ["left alone: 2 links to folders; give them as inputs too"]
+    (tree / "links").mkdir()
+    (tree / "links" / "in").symlink_to(tree / "in")
+    with pytest.raises(UsageError, match=r"links; 1 link to a folder: give it as an input too"):
+        plan([tree / "links"], tree / "out", Naming(recursive=True))
+
+
 def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = os.scandir
 
