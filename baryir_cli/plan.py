@@ -155,7 +155,10 @@ def _left_alone(found: list[_Found]) -> list[tuple[str, str]]:
 def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
     """The job of an only image: it becomes ``output``, or has its ``name`` in that folder."""
     _check_suffix(output, naming)
-    target = output if _names_a_file(output, naming) else output / name
+    named = _names_a_file(output, naming)
+    if named and naming.suffix:
+        raise UsageError(f"--suffix is for outputs in a folder, and {output} is a whole name")
+    target = output if named else output / name
     return Job(source, target, _comparison(target, naming))
 
 

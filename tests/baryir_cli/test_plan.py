@@ -262,6 +262,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
         ("x.HEIC", Naming(), "cannot write .HEIC"),
         ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
         ("x.jpg", Naming(format="png"), "--format says png"),
+        ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, and .*x.jpg is a"),
     ],
 )
 def test_output_names_that_cannot_be_kept(

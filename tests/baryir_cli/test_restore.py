@@ -213,12 +213,14 @@ def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
     assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
 
 
-@pytest.mark.parametrize(("mode", "name"), [("1", "b.png"), ("RGB", "b.jpg")])
+@pytest.mark.parametrize(
+    ("mode", "name", "options"), [("1", "b.png", []), ("RGB", "b.jpg", ["--quality", 1])]
+)
 def test_a_comparison_shows_what_was_saved(
-    restore: Run, tmp_path: Path, mode: str, name: str
+    restore: Run, tmp_path: Path, mode: str, name: str, options: list[object]
 ) -> None:
     Image.linear_gradient("L").resize((64, 64)).convert(mode).save(tmp_path / "a.png")
-    assert restore(tmp_path / "a.png", tmp_path / name, "--compare", "--quality", 1) == 0
+    assert restore(tmp_path / "a.png", tmp_path / name, "--compare", *options) == 0
     saved = np.asarray(opened(tmp_path / name).convert("RGB")).astype(int)
     shown = np.asarray(opened(tmp_path / f"{name}.compare.jpg").convert("RGB"))
     assert np.abs(shown[:, -64:] - saved).mean() < 4
@@ -434,6 +436,8 @@ def test_wrong_usage_is_the_help_and_one_line_and_code_2(
         (["restore", "nowhere", "out"], "nowhere: no such file"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
         (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
+        (["restore", f"{SOURCES}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
+        (["restore", "-", "-", "--format", "tif", "--quality", "9"], "all outputs are TIFF"),
         (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
     ],
 )
