@@ -349,7 +349,7 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
     sources = {identity(j.source) for j in jobs if j.source != STANDARD}
-    outputs: set[str] = set()
+    outputs: dict[str, Path] = {}
     for job in jobs:
         for path in job.outputs:
             own = path == job.target and _same(path, job.source)
@@ -361,6 +361,16 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             # Where links lead, a file is met again.
             place = os.path.realpath(path).casefold()
             if place in outputs:
-                raise UsageError(f"two outputs would be {path}; add --suffix or rename an input")
-            outputs.add(place)
+                raise _meeting(outputs[place], path)
+            outputs[place] = path
     return jobs
+
+
+def _meeting(first: Path, second: Path) -> UsageError:
+    """What is wrong with two outputs that would be one file."""
+    if str(first).casefold() == str(second).casefold():
+        return UsageError(f"two outputs would be {second}; add --suffix or rename an input")
+    return UsageError(
+        f"the outputs {first} and {second} are one file, by a link; choose another output folder, "
+        "or remove the link"
+    )

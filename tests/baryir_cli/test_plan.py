@@ -205,8 +205,11 @@ def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
         (tmp_path / "in" / folder / "a.png").touch()
     (tmp_path / "out" / "x").mkdir(parents=True)
     (tmp_path / "out" / "y").symlink_to("x")
-    with pytest.raises(UsageError, match="two outputs would be"):
+    with pytest.raises(UsageError, match="x/a.png and .*y/a.png are one file, by a link; choose"):
         plan([tmp_path / "in"], tmp_path / "out", Naming(recursive=True))
+    (tmp_path / "in" / "y" / "b.png").symlink_to("../x/a.png")
+    with pytest.raises(UsageError, match="x/a.png and .*y/b.png are one file, by a link; choose"):
+        plan([tmp_path / "in"], tmp_path / "in", Naming(recursive=True, in_place=True))
 
 
 def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
