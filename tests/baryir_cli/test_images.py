@@ -124,11 +124,12 @@ def with_exif(pixels: np.ndarray, format_name: str, exif: bytes, xmp: bytes = b"
         return pil_bytes(image, "png", exif=exif, pnginfo=text)
     if format_name == "tiff":
         tags = TiffImagePlugin.ImageFileDirectory_v2()
-        tags[274] = struct.unpack(">H", exif[30:32])[0]
+        if exif:
+            tags[274] = struct.unpack(">H", exif[30:32])[0]
         tags[271] = "Acme Co"
         tags[700] = xmp
         return pil_bytes(image, "tiff", tiffinfo=tags)
-    prefix = b"Exif\0\0" if format_name == "jpeg" else b""
+    prefix = b"Exif\0\0" if exif and format_name == "jpeg" else b""
     return pil_bytes(image, format_name, exif=prefix + exif, xmp=xmp)
 
 
@@ -630,6 +631,16 @@ def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
         np.testing.assert_array_equal(photo.pixels, expected[..., :3])
         np.testing.assert_array_equal(photo.alpha, expected[..., 3])
         np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize(("exif", "shape"), [(b"", (40, 24, 3)), (exif_of(1), (24, 40, 3))])
+def test_xmp_says_the_orientation_where_exif_is_silent(
+    format_name: str, exif: bytes, shape: tuple[int, int, int]
+) -> None:
+    photo = read_photo(with_exif(smooth(24, 40), format_name, exif, XMP))
+    assert photo.pixels.shape == shape
+    assert photo.xmp == XMP.replace(b"6", b"1")
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "tiff"])
