@@ -333,17 +333,19 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
 
     verb = batch.verb
     for job in jobs:
+        skipped = job in present
+        problem = "" if skipped else job.problem
         if batch.as_json:
             line = {
-                "status": "skipped" if job in present else "planned",
+                "status": "skipped" if skipped else "planned",
                 "input": str(job.source),
                 "output": str(job.target),
-                "error": job.problem or None,
+                "error": problem or None,
             }
             typer.echo(json.dumps(line))
         else:
-            what = "skip" if job in present else verb
-            doubt = f" ({job.problem})" if job.problem else ""
+            what = "skip" if skipped else verb
+            doubt = f" ({problem})" if problem else ""
             way = f"{printable(job.source)} -> {printable(job.target)}"
             typer.echo(f"{what:{len(verb)}} {way}{doubt}")
     counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from baryir_cli.atomic import is_protected
 from baryir_cli.errors import UsageError
 from baryir_cli.images import (
     EXPORT_FIRST,
@@ -32,7 +33,7 @@ class Job:
     comparison: Path | None = None
     """Where the picture of input and output side by side goes."""
     problem: str = ""
-    """Why the source cannot even be looked at."""
+    """Why the work cannot even begin."""
 
     @property
     def outputs(self) -> list[Path]:
@@ -363,7 +364,16 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             if place in outputs:
                 raise _meeting(outputs[place], path)
             outputs[place] = path
-    return jobs
+    return [_unless_protected(job) for job in jobs]
+
+
+def _unless_protected(job: Job) -> Job:
+    """The job, with a problem if a file that it would replace is write-protected."""
+    protected = next(filter(is_protected, job.outputs), None)
+    if job.problem or protected is None:
+        return job
+    way = "make it writable, or choose another output folder"
+    return replace(job, problem=f"{protected} is write-protected; {way}")
 
 
 def _meeting(first: Path, second: Path) -> UsageError:

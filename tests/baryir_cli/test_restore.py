@@ -141,6 +141,27 @@ def test_in_place(restore: Run, photos: Path) -> None:
     assert (photos / "a.png").read_bytes() != before
 
 
+def test_a_write_protected_file_is_not_replaced(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    before = (photos / "a.png").read_bytes()
+    (photos / "a.png").chmod(0o444)
+    allowed = os.access
+    # Whoever runs the tests as root may write everything.
+    monkeypatch.setattr(
+        os, "access", lambda p, mode: allowed(p, mode) and bool(os.stat(p).st_mode & 0o222)
+    )
+    assert restore(photos, photos, "--in-place", "--dry-run") == 0
+    assert "a.png is write-protected; make it writable" in capsys.readouterr().out
+    assert restore(photos, photos, "--in-place") == 3
+    assert (photos / "a.png").read_bytes() == before
+    said = capsys.readouterr().err
+    assert "a.png is write-protected; make it writable" in said
+    assert "2 done, 0 skipped, 1 failed" in said
+    assert restore(photos / "b.jpg", photos / "a.png", "--skip-existing", "--dry-run") == 0
+    assert "write-protected" not in capsys.readouterr().out
+
+
 def test_in_place_replaces_nothing_but_its_own_input(restore: Run, photos: Path) -> None:
     out = photos.parent / "out"
     out.mkdir()
