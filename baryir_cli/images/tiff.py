@@ -16,6 +16,7 @@ from baryir_cli.images.colour import bands, unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
 from baryir_cli.images.inflate import Meter
 from baryir_cli.images.metadata import iptc_of, with_iptc
+from baryir_cli.images.photo import ImageError
 from baryir_cli.images.png import deflater
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _DESCRIPTIVE = frozenset(
 )
 _LAYOUT = frozenset(
     {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
-    | {_EXTRA, _SAMPLE_FORMAT}
+    | {_PLANAR, _EXTRA, _SAMPLE_FORMAT}
 )
 _WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
 
@@ -102,6 +103,21 @@ class TiffFile:
         return self.numbers(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
 
     @property
+    def colour_space(self) -> str:
+        """The photometric kind, by its name where that is known."""
+        names = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw data"}
+        return names.get(self.photometric, f"TIFF's kind {self.photometric}")
+
+    @property
+    def white_is_zero(self) -> bool:
+        return self.photometric == _WHITE_IS_ZERO
+
+    @property
+    def apart(self) -> bool:
+        """Whether its channels lie one behind the other and not pixel by pixel."""
+        return self.numbers(_PLANAR, (1,))[0] == 2
+
+    @property
     def colours(self) -> int:
         """Channels of colour among the samples; 0 for a photometric kind that is not read here."""
         grey = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
@@ -157,8 +173,8 @@ def scan(stream: BinaryIO) -> TiffFile:
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None, both uint16, as stored.
 
-    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing, or
-    would read it wrongly.
+    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing,
+    ImageError where it would read it wrongly.
     """
     width, height = file.size
     samples = _by_tifffile(stream)
@@ -174,7 +190,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
         raise ValueError("the samples are not laid out as the tags say")
     if (alpha is not None) != (file.samples > file.colours):
         raise ValueError("the samples are not laid out as the tags say")
-    if file.photometric == _WHITE_IS_ZERO:
+    if file.white_is_zero:
         colour = ~colour
     if alpha is not None and file.numbers(_EXTRA, (0,))[0] == _PREMULTIPLIED:
         colour = unpremultiplied(colour, alpha)
@@ -190,8 +206,13 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[0]
         if page.compression not in (1, 8, 32946):
-            if page.planarconfig == 2 and page.samplesperpixel > 1:
-                raise ValueError("16-bit channels that lie apart are not read in this compression")
+            apart = page.planarconfig == 2 and page.samplesperpixel > 1
+            # OpenCV garbles the first and drops the transparency of the second.
+            if apart or page.samplesperpixel == 2:
+                what = "channels that lie apart" if apart else "grey with transparency"
+                raise ImageError(
+                    f"has 16-bit {what}, not read in this compression; save it without one first"
+                )
             return None
         if page.compression != 1:
             _check_segments(page)

@@ -456,7 +456,7 @@ def test_a_tiff_that_opencv_reads_is_turned_once(orientation: int, size: tuple[i
 def test_compressed_planes_of_sixteen_bits_are_refused() -> None:
     """OpenCV would make noise of them."""
     _, lzw = cv2.imencode(".tif", noise(bits=16), [cv2.IMWRITE_TIFF_COMPRESSION, 5])
-    assert_refused(with_tags(lzw.tobytes(), {284: 2}), "channels that lie apart are not read")
+    assert_refused(with_tags(lzw.tobytes(), {284: 2}), "channels that lie apart, not read in")
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -1395,6 +1395,30 @@ def test_channels_that_would_be_lost_are_refused() -> None:
     assert_refused(five, "5 channels")
     inks = deep_tiff(noise(channels=4, bits=16), photometric="separated")
     assert_refused(inks, "neither grey nor RGB")
+
+
+@pytest.mark.parametrize(
+    ("bits", "layout", "tags", "match"),
+    [
+        (8, {"photometric": "miniswhite"}, {}, "stored white as zero; save it as RGB or PNG"),
+        (8, {"planarconfig": "separate"}, {}, "stored apart from each other; save it as RGB or"),
+        (8, {"planarconfig": "separate", "compression": "zlib"}, {}, "stored apart from each"),
+        (16, {}, {259: 5}, "16-bit grey with transparency, not read in this compression; save it"),
+    ],
+)
+def test_grey_and_transparency_that_nothing_here_reads_is_refused(
+    bits: int, layout: dict[str, str], tags: dict[int, int], match: str
+) -> None:
+    data = noise(channels=2, bits=bits)
+    if layout.get("planarconfig") == "separate":
+        data = np.ascontiguousarray(np.moveaxis(data, 2, 0))
+    options = {"photometric": "minisblack", "planarconfig": "contig", **layout}
+    assert_refused(with_tags(deep_tiff(data, extrasamples=["unassalpha"], **options), tags), match)
+
+
+def test_colours_that_are_not_read_are_named() -> None:
+    lab = pil_bytes(Image.fromarray(noise()).convert("LAB"), "tiff")
+    assert_refused(lab, r"not supported \(CIELab\); save it as RGB first")
 
 
 # Names, threads, files
