@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -189,7 +190,8 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
             written yet; returns what makes the work, given the display.
 
     Raises:
-        UserError: before anything is written, what is asked for cannot be.
+        UserError: before anything is written, what is asked for cannot be; or nobody reads the
+            lines of ``--json`` any more.
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some files failed, or all.
     """
@@ -207,21 +209,30 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     try:
         tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
-        replaced = [path for path, file in inputs.items() if identity(path) != file]
-        way = _way_on(batch, replaced, len(jobs))
-        raise StoppedError(f"interrupted; every output is whole or absent{way}") from None
+        raise StoppedError(f"interrupted; {_left_behind(batch, inputs)}") from None
+    except _NobodyReadsError:
+        raise UserError(f"standard output was closed; {_left_behind(batch, inputs)}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
 
 
-def _way_on(batch: Batch, replaced: list[Path], images: int) -> str:
-    """How a run that was interrupted continues, ``replaced`` being inputs that are results now."""
+def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
+    """How a run that broke off has left the files, and how it continues.
+
+    Args:
+        inputs: those that may be replaced, with what :func:`plan.identity` said of them before.
+    """
+    from baryir_cli.plan import identity
+
+    whole = "every output is whole or absent"
+    replaced = [path for path, before in inputs.items() if identity(path) != before]
     if replaced:
         return (
-            f"; {len(replaced)} of {images} inputs are replaced, the last of them {replaced[-1]}: "
-            f"another run would {batch.verb} them again, so give it the others only"
+            f"{whole}; {len(replaced)} of {len(inputs)} inputs are replaced, the last of them "
+            f"{replaced[-1]}: another run would {batch.verb} them again, so give it the others only"
         )
-    return "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
+    way = "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
+    return whole + way
 
 
 def _work_through(
@@ -235,15 +246,31 @@ def _work_through(
         work = begin(display)
         _make_folders(jobs)
         started = time.perf_counter()
-        for result in _results(jobs, present, work, batch, display):
-            display.add(result)
-            if batch.as_json:
-                sys.stdout.write(json.dumps(result.to_dict(batch.facts)) + "\n")
-                sys.stdout.flush()
-            if batch.verbose and result.details:
-                console.print(result.details, markup=False)
+        # Closed, for images that are being written to be so before anything is said of them.
+        with closing(_results(jobs, present, work, batch, display)) as results:
+            for result in results:
+                display.add(result)
+                if batch.as_json:
+                    _print_line(result.to_dict(batch.facts))
+                if batch.verbose and result.details:
+                    console.print(result.details, markup=False)
     console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
+
+
+class _NobodyReadsError(Exception):
+    """Whoever read standard output has gone."""
+
+
+def _print_line(facts: dict[str, Any]) -> None:
+    """Writes a line of ``--json``, at once."""
+    try:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would be written again as Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _NobodyReadsError from None
 
 
 def _note(text: str) -> None:
@@ -254,7 +281,7 @@ def _note(text: str) -> None:
 
 def _results(
     jobs: list[Job], present: set[Job], work: Work, batch: Batch, display: Display
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     from baryir_cli.pipeline import Options, Result, run
 
     for job in jobs:

@@ -578,6 +578,27 @@ def test_an_interruption_in_place_says_what_is_replaced(tiny_weights: Path, tmp_
     assert said in err.decode()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_run_whose_lines_nobody_reads_ends_and_says_so(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        picture(160, 160, number).save(tmp_path / "in" / f"{number:02}.png")
+    out = tmp_path / "out"
+    with tool("restore", tmp_path / "in", out, "--json", "--weights", tiny_weights) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == (
+            b"baryir: standard output was closed; every output is whole or absent, --skip-existing "
+            b"continues the run\n"
+        )
+    assert process.returncode == 1
+    assert 1 <= len(list(out.iterdir())) < 40
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupt_does_not_wait_for_standard_input(tiny_weights: Path, tmp_path: Path) -> None:
     process = tool("restore", "-", tmp_path / "out", "--weights", tiny_weights)
