@@ -155,7 +155,8 @@ def _white(photo: Photo) -> np.ndarray:
     # Those at the edges of letters, some hundredths, are no loss; those of a screen's dots are.
     share = np.mean((grey >= 64) & (grey < 192))
     if share > _MOST_GREY:
-        _log.warning("%.0f %% are grey and cut to 1 bit; --format jpeg keeps the grey", 100 * share)
+        greys = "%.0f %% of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+        _log.warning(greys, 100 * share)
     return grey >= 128
 
 
