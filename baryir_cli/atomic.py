@@ -9,13 +9,20 @@ from baryir_cli.errors import UserError
 from models.files import replacing
 
 
+def is_protected(path: Path) -> bool:
+    """Whether a file is there that must not be written; its folder's permission is none for it."""
+    return os.path.isfile(path) and not os.access(path, os.W_OK)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes ``data`` to ``path`` so that a crash leaves the file as it was, or whole.
 
     Makes missing parent folders. A symbolic link is written through, and so is what is no file, as
-    /dev/null. Raises UserError with the system's reason; nothing is left behind then, nor after
-    Ctrl-C.
+    /dev/null. Raises UserError for a write-protected file, and with the system's reason; nothing is
+    left behind then, nor after Ctrl-C.
     """
+    if is_protected(path):
+        raise UserError("cannot be written: it is write-protected")
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     try:
         # By this name: of /dev/stdout, a link to a pipe, the target has none of its own.

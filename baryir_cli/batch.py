@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -189,27 +190,49 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
             written yet; returns what makes the work, given the display.
 
     Raises:
-        UserError: before anything is written, what is asked for cannot be.
+        UserError: before anything is written, what is asked for cannot be; or nobody reads the
+            lines of ``--json`` any more.
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some files failed, or all.
     """
-    from baryir_cli.plan import plan
+    from baryir_cli.plan import identity, plan
 
     jobs = plan(batch.inputs, Path(batch.output), batch.naming, _note)
     _check_standard_streams(jobs, batch.as_json)
+    _check_quality(jobs, batch)
     present = _present(jobs, batch)
     if batch.dry_run:
         _show_plan(jobs, present, batch)
         return
 
+    inputs = {job.source: identity(job.source) for job in jobs if batch.in_place}
     try:
         tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
-        replaces = batch.overwrite or batch.in_place
-        way = "" if replaces else ", --skip-existing continues the run"
-        raise StoppedError(f"interrupted; every output is whole or absent{way}") from None
+        raise StoppedError(f"interrupted; {_left_behind(batch, inputs)}") from None
+    except _NobodyReadsError:
+        raise UserError(f"standard output was closed; {_left_behind(batch, inputs)}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
+
+
+def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
+    """How a run that broke off has left the files, and how it continues.
+
+    Args:
+        inputs: those that may be replaced, with what :func:`plan.identity` said of them before.
+    """
+    from baryir_cli.plan import identity
+
+    whole = "every output is whole or absent"
+    replaced = [path for path, before in inputs.items() if identity(path) != before]
+    if replaced:
+        return (
+            f"{whole}; {len(replaced)} of {len(inputs)} inputs are replaced, the last of them "
+            f"{replaced[-1]}: another run would {batch.verb} them again, so give it the others only"
+        )
+    way = "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
+    return whole + way
 
 
 def _work_through(
@@ -223,15 +246,31 @@ def _work_through(
         work = begin(display)
         _make_folders(jobs)
         started = time.perf_counter()
-        for result in _results(jobs, present, work, batch, display):
-            display.add(result)
-            if batch.as_json:
-                sys.stdout.write(json.dumps(result.to_dict(batch.facts)) + "\n")
-                sys.stdout.flush()
-            if batch.verbose and result.details:
-                console.print(result.details, markup=False)
+        # Closed, for images that are being written to be so before anything is said of them.
+        with closing(_results(jobs, present, work, batch, display)) as results:
+            for result in results:
+                display.add(result)
+                if batch.as_json:
+                    _print_line(result.to_dict(batch.facts))
+                if batch.verbose and result.details:
+                    console.print(result.details, markup=False)
     console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
+
+
+class _NobodyReadsError(Exception):
+    """Whoever read standard output has gone."""
+
+
+def _print_line(facts: dict[str, Any]) -> None:
+    """Writes a line of ``--json``, at once."""
+    try:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would be written again as Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _NobodyReadsError from None
 
 
 def _note(text: str) -> None:
@@ -242,7 +281,7 @@ def _note(text: str) -> None:
 
 def _results(
     jobs: list[Job], present: set[Job], work: Work, batch: Batch, display: Display
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     from baryir_cli.pipeline import Options, Result, run
 
     for job in jobs:
@@ -267,6 +306,19 @@ def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
         raise UsageError("--json and - both want standard output; write the image to a file")
     if sys.stdout.isatty():
         raise UsageError("-: standard output is a terminal; send it to a file or a program")
+
+
+def _check_quality(jobs: list[Job], batch: Batch) -> None:
+    """Refuses a quality that no output has."""
+    from baryir_cli.images import format_of
+    from baryir_cli.plan import STANDARD
+
+    form = batch.naming.format
+    # Through standard output goes what came, unless a format is asked for.
+    formats = {form if job.target == STANDARD else format_of(job.target) for job in jobs}
+    if batch.quality is not None and not formats & {"jpeg", "webp", None}:
+        others = ", ".join(sorted(str(name).upper() for name in formats))
+        raise UsageError(f"--quality is of JPEG and WebP, and all outputs are {others}")
 
 
 def _present(jobs: list[Job], batch: Batch) -> set[Job]:
@@ -308,17 +360,19 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
 
     verb = batch.verb
     for job in jobs:
+        skipped = job in present
+        problem = "" if skipped else job.problem
         if batch.as_json:
             line = {
-                "status": "skipped" if job in present else "planned",
+                "status": "skipped" if skipped else "planned",
                 "input": str(job.source),
                 "output": str(job.target),
-                "error": job.problem or None,
+                "error": problem or None,
             }
             typer.echo(json.dumps(line))
         else:
-            what = "skip" if job in present else verb
-            doubt = f" ({job.problem})" if job.problem else ""
+            what = "skip" if skipped else verb
+            doubt = f" ({problem})" if problem else ""
             way = f"{printable(job.source)} -> {printable(job.target)}"
             typer.echo(f"{what:{len(verb)}} {way}{doubt}")
     counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"

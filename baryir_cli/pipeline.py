@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import traceback
@@ -23,7 +24,7 @@ from baryir_cli.images import (
     read_photo,
     with_pixels,
 )
-from baryir_cli.images.colour import on_white
+from baryir_cli.images.colour import eight_bits, on_white
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job
@@ -36,7 +37,7 @@ WIDEST_JPEG = 65_500
 """Pixels of a JPEG's longer side, at most."""
 
 Read = tuple[Photo, list[str]]
-"""A photograph, and what was lost of its metadata."""
+"""A photograph, and what was lost of its file."""
 Progress = Callable[[Job, float], None]
 Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[str, Any]]]
 """New pixels for a photograph, and entries for its line of ``--json``; told how far it is."""
@@ -64,7 +65,7 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
     """What the work has to say."""
     lost: list[str] = field(default_factory=list)
-    """Metadata that could not be kept, a line each."""
+    """What could not be kept, a line each."""
     error: str = ""
     details: str = ""
     """The traceback of a failure nobody foresaw."""
@@ -194,7 +195,7 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
         _to_standard_output(data)
         return lost
     if photo is not None and job.comparison is not None:
-        write_atomically(job.comparison, _side_by_side(photo, changed))
+        write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
     # Last: what --skip-existing finds was done to the end.
     write_atomically(job.target, data)
     return lost
@@ -207,15 +208,17 @@ def _to_standard_output(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _side_by_side(photo: Photo, changed: Photo) -> bytes:
+def _as_saved(data: bytes) -> Photo:
+    """What an output shows, after what its format has done to the picture."""
+    return read_photo(data, max_megapixels=math.inf)
+
+
+def _side_by_side(photo: Photo, saved: Photo) -> bytes:
     """Input left, output right, on white, as a JPEG; smaller where that could not hold it."""
     import cv2
 
-    left, right = (
-        shown.pixels if shown.alpha is None else on_white(shown.pixels, shown.alpha)
-        for shown in (photo, changed)
-    )
-    gap = np.full((left.shape[0], 8, 3), np.iinfo(left.dtype).max, left.dtype)
+    left, right = _on_paper(photo), _on_paper(saved)
+    gap = np.full((left.shape[0], 8, 3), 255, np.uint8)
     both = np.concatenate([left, gap, right], 1)
     if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]
@@ -223,3 +226,9 @@ def _side_by_side(photo: Photo, changed: Photo) -> bytes:
     # CMYK was turned into sRGB, which its profile does not describe.
     layout, icc = ("rgb", None) if photo.layout == "cmyk" else (photo.layout, photo.icc)
     return encode_photo(Photo(both, None, "jpeg", layout, icc=icc), "jpeg", 92)
+
+
+def _on_paper(photo: Photo) -> np.ndarray:
+    """``(H, W, 3)`` uint8 on white, as a JPEG holds it."""
+    pixels = photo.pixels if photo.alpha is None else on_white(photo.pixels, photo.alpha)
+    return pixels if pixels.dtype == np.uint8 else eight_bits(pixels)

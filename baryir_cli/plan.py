@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from baryir_cli.atomic import is_protected
 from baryir_cli.errors import UsageError
 from baryir_cli.images import (
     EXPORT_FIRST,
@@ -31,7 +33,7 @@ class Job:
     comparison: Path | None = None
     """Where the picture of input and output side by side goes."""
     problem: str = ""
-    """Why the source cannot even be looked at."""
+    """Why the work cannot even begin."""
 
     @property
     def outputs(self) -> list[Path]:
@@ -68,8 +70,9 @@ class _Found:
     origin: str
     """Name of the folder that was given, for telling equals apart."""
     problem: str = ""
-    foreign: bool = False
-    """A folder's photograph of a format that only other programs read."""
+    kind: Literal["image", "foreign", "link"] = "image"
+    """What is no image is a photograph of a format that only other programs read, or leads to
+    another folder."""
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
@@ -93,7 +96,7 @@ def plan(
     by number.
 
     Args:
-        note: told in a line which photographs of folders are left alone, being of other formats.
+        note: told in a line each what in folders is left alone: other formats, links to folders.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -125,21 +128,38 @@ def _gathered(
         UsageError: an input is missing, or there are no images.
     """
     found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
-    foreign = Counter(f.path.suffix.lower() for f in found if f.foreign)
-    found = [f for f in found if not f.foreign]
-    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
-    if not found:
-        hint = f"; {others}: {EXPORT_FIRST}" if foreign else _hint(inputs, naming)
-        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint}")
+    others = _left_alone(found)
+    images = [f for f in found if f.kind == "image"]
+    if not images:
+        hint = "; ".join(f"{what}: {way}" for what, way in others) or _hint(inputs, naming)
+        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint and f'; {hint}'}")
+    for what, way in others:
+        note(f"left alone: {what}; {way}")
+    return images
+
+
+def _left_alone(found: list[_Found]) -> list[tuple[str, str]]:
+    """What is no input, counted, and what would make it one."""
+    foreign = Counter(f.path.suffix.lower() for f in found if f.kind == "foreign")
+    links = sum(f.kind == "link" for f in found)
+    left = []
     if foreign:
-        note(f"left alone: {others}; {EXPORT_FIRST}")
-    return found
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
+        left.append((counts, EXPORT_FIRST))
+    if links == 1:
+        left.append(("1 link to a folder", "give it as an input too"))
+    elif links:
+        left.append((f"{links} links to folders", "give them as inputs too"))
+    return left
 
 
 def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
     """The job of an only image: it becomes ``output``, or has its ``name`` in that folder."""
     _check_suffix(output, naming)
-    target = output if _names_a_file(output, naming) else output / name
+    named = _names_a_file(output, naming)
+    if named and naming.suffix:
+        raise UsageError(f"--suffix is for outputs in a folder, and {output} is a whole name")
+    target = output if named else output / name
     return Job(source, target, _comparison(target, naming))
 
 
@@ -170,7 +190,7 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
         p.is_dir() and any(c.is_dir() for c in p.iterdir()) for p in inputs
     ):
         return ""
-    return "; --recursive looks into the folders inside"
+    return "--recursive looks into the folders inside"
 
 
 def _check_output(output: Path, naming: Naming) -> None:
@@ -213,23 +233,27 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         # Results of a run before are not inputs of this one.
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
+        for name in folders:
+            if os.path.islink(here / name):
+                yield _Found(here / name, here.relative_to(path), origin, kind="link")
         for name in sorted(names):
             if is_left_out(name):
                 continue
             suffix = Path(name).suffix.lower()
-            foreign = suffix in FOREIGN_SUFFIXES
-            if foreign or suffix in READABLE_SUFFIXES:
-                yield _Found(here / name, here.relative_to(path), origin, foreign=foreign)
+            if suffix in READABLE_SUFFIXES:
+                yield _Found(here / name, here.relative_to(path), origin)
+            elif suffix in FOREIGN_SUFFIXES:
+                yield _Found(here / name, here.relative_to(path), origin, kind="foreign")
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
 
 
 def _same(first: Path, second: Path) -> bool:
-    return _identity(first) == _identity(second)
+    return identity(first) == identity(second)
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
+def identity(path: Path) -> tuple[int, int] | str:
     """What two names of one file share: links, mounts, and letter case where it means nothing."""
     try:
         status = path.stat()
@@ -325,12 +349,12 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
-    sources = {_identity(j.source) for j in jobs if j.source != STANDARD}
-    outputs: set[str] = set()
+    sources = {identity(j.source) for j in jobs if j.source != STANDARD}
+    outputs: dict[str, Path] = {}
     for job in jobs:
         for path in job.outputs:
             own = path == job.target and _same(path, job.source)
-            if _identity(path) in sources and not (own and naming.in_place):
+            if identity(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "
                     "add --suffix, or say --in-place"
@@ -338,6 +362,25 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             # Where links lead, a file is met again.
             place = os.path.realpath(path).casefold()
             if place in outputs:
-                raise UsageError(f"two outputs would be {path}; add --suffix or rename an input")
-            outputs.add(place)
-    return jobs
+                raise _meeting(outputs[place], path)
+            outputs[place] = path
+    return [_unless_protected(job) for job in jobs]
+
+
+def _unless_protected(job: Job) -> Job:
+    """The job, with a problem if a file that it would replace is write-protected."""
+    protected = next(filter(is_protected, job.outputs), None)
+    if job.problem or protected is None:
+        return job
+    way = "make it writable, or choose another output folder"
+    return replace(job, problem=f"{protected} is write-protected; {way}")
+
+
+def _meeting(first: Path, second: Path) -> UsageError:
+    """What is wrong with two outputs that would be one file."""
+    if str(first).casefold() == str(second).casefold():
+        return UsageError(f"two outputs would be {second}; add --suffix or rename an input")
+    return UsageError(
+        f"the outputs {first} and {second} are one file, by a link; choose another output folder, "
+        "or remove the link"
+    )

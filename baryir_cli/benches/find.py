@@ -65,7 +65,7 @@ def folder_set(
     """A set of any folders: degraded or restored images, with or without their targets.
 
     Raises:
-        UsageError: a folder is not there.
+        UsageError: a folder is not there, or holds no images.
     """
     first = degraded or restored
     if first is None:
@@ -73,6 +73,8 @@ def folder_set(
     for option, folder in (("input", degraded), ("target", target), ("restored", restored)):
         if folder is not None and not folder.is_dir():
             raise UsageError(f"--{option} {folder}: no such folder")
+        if folder is not None and not image_files(folder):
+            raise UsageError(f"--{option}: no images in {folder}")
     if target is None:
         items, problems = _singles(first)
     else:

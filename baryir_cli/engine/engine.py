@@ -66,6 +66,10 @@ class Engine:
             raise UsageError(
                 f"--tile {tile}: at least {SMALLEST_ASKED} pixels, 0 means the whole image"
             )
+        if tile == 0 and overlap:
+            raise UsageError(
+                f"--overlap {overlap}: --tile 0 makes no tiles that could share pixels"
+            )
         if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
             raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
         self.network = network

@@ -1,4 +1,4 @@
-"""What is lost of a file's metadata: heard from the log, file by file."""
+"""What is lost of a file, metadata above all: heard from the log, file by file."""
 
 from __future__ import annotations
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Container
+from dataclasses import dataclass
+
+import numpy as np
 
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 """What a JPEG's APP13 segments of Photoshop's resources begin with."""
 INCHES_IN_METRE = 39.37007874
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>)\s*)([1-8])")
 _PHOTOSHOP_THUMBNAILS = (1033, 1036)
+_IPTC = 1028
+_IPTC_MARK = b"\x1c"
 
 
 def xmp_orientation(xmp: bytes | None) -> int | None:
@@ -25,17 +31,52 @@ def upright_xmp(xmp: bytes) -> bytes:
 
 def without_thumbnail(resources: bytes) -> bytes:
     """Photoshop's "8BIM" resources without the thumbnail; unchanged where they are damaged."""
-    kept = bytearray()
+    return _without(resources, _PHOTOSHOP_THUMBNAILS)
+
+
+def iptc_of(resources: bytes | None) -> bytes | None:
+    """The captions and keywords (IPTC) among Photoshop's resources; None where there are none."""
+    blocks = _blocks(resources or b"") or []
+    return next((block.data for block in blocks if block.kind == _IPTC and block.data), None)
+
+
+def with_iptc(resources: bytes, iptc: bytes) -> bytes:
+    """Photoshop's resources with these captions in place of any that they had."""
+    # Some writers took their bytes for numbers of 32 bits, in the other order.
+    if iptc[:1] != _IPTC_MARK and iptc[3:4] == _IPTC_MARK and len(iptc) % 4 == 0:
+        iptc = np.frombuffer(iptc, "<u4").byteswap().tobytes()
+    head = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc))
+    return head + iptc + bytes(len(iptc) % 2) + _without(resources, (_IPTC,))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One of Photoshop's resources: its number, its data, and both as they lie in the file."""
+
+    kind: int
+    data: bytes
+    whole: bytes
+
+
+def _without(resources: bytes, kinds: Container[int]) -> bytes:
+    blocks = _blocks(resources)
+    if blocks is None:
+        return resources
+    return b"".join(block.whole for block in blocks if block.kind not in kinds)
+
+
+def _blocks(resources: bytes) -> list[_Block] | None:
+    """Photoshop's resources one by one; None where they are damaged."""
+    found = []
     at = 0
     while at + 12 <= len(resources):
         kind, name = struct.unpack(">HB", resources[at + 4 : at + 7])
         # The name with its length byte, then the data, each padded to an even length.
         data_at = at + 6 + (name + 2) // 2 * 2 + 4
-        length = int.from_bytes(resources[data_at - 4 : data_at], "big")
-        end = data_at + length + length % 2
-        if resources[at : at + 4] != b"8BIM" or data_at + length > len(resources):
-            return resources
-        if kind not in _PHOTOSHOP_THUMBNAILS:
-            kept += resources[at:end]
+        data_end = data_at + int.from_bytes(resources[data_at - 4 : data_at], "big")
+        if resources[at : at + 4] != b"8BIM" or data_end > len(resources):
+            return None
+        end = data_end + (data_end - data_at) % 2
+        found.append(_Block(kind, resources[data_at:data_end], resources[at:end]))
         at = end
-    return bytes(kept)
+    return found

@@ -66,6 +66,9 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
     # Decoders raise nearly anything on damaged data, and one file must not end a whole folder.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        # Pillow counts bytes instead of saying what happened to the file.
+        if "truncated" in reason.lower():
+            reason = "the file is cut off, or its picture stops early"
         raise ImageError(f"{what}: {reason}") from error
 
 

@@ -319,7 +319,9 @@ def _check_samples(file: tiff.TiffFile) -> None:
         kind = "floating point" if file.floating else "signed" if file.signed else "unsigned"
         raise ImageError(f"has {bits}-bit {kind} samples; 8 and 16 bits, unsigned, are supported")
     if not file.colours:
-        raise ImageError(f"has a TIFF colour space that is not supported ({file.photometric})")
+        raise ImageError(
+            f"has colours that are not supported ({file.colour_space}); save it as RGB first"
+        )
     extra = file.samples - file.colours
     if extra < 0 or extra > (0 if file.colours == 4 else 1):
         raise ImageError(f"has {file.samples} channels a pixel, which are not supported")
@@ -327,6 +329,10 @@ def _check_samples(file: tiff.TiffFile) -> None:
         raise ImageError("has a channel beside its colours that is no transparency; remove it")
     if bits == 16 and (set(file.bits) != {16} or not file.deep):
         raise ImageError("has 16-bit samples that are neither grey nor RGB; 8-bit ones would do")
+    # Pillow has no modes for these, or takes something else for the transparency.
+    if bits == 8 and extra and file.colours == 1 and (file.white_is_zero or file.apart):
+        layout = "white as zero" if file.white_is_zero else "apart from each other"
+        raise ImageError(f"has grey and transparency stored {layout}; save it as RGB or PNG first")
 
 
 def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:

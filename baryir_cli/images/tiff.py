@@ -15,6 +15,8 @@ from baryir_cli.images import ifd, opencv
 from baryir_cli.images.colour import bands, unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
 from baryir_cli.images.inflate import Meter
+from baryir_cli.images.metadata import iptc_of, with_iptc
+from baryir_cli.images.photo import ImageError
 from baryir_cli.images.png import deflater
 
 if TYPE_CHECKING:
@@ -24,20 +26,20 @@ _KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
 _COLOUR_MAP, _SUB_IMAGES = 320, 330
 _EXTRA, _SAMPLE_FORMAT = 338, 339
-_XMP, _PHOTOSHOP, _ICC = 700, 34377, 34675
+_XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 
-# What describes a picture rather than lays out its file: names, dates, rights, resolution, IPTC,
+# What describes a picture rather than lays out its file: names, dates, rights, resolution,
 # the places of GeoTIFF, Windows' titles and ratings. Others may hold offsets into the old file.
 _DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 33723, 18246, 18249}
+    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 18246, 18249}
     | {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
 _LAYOUT = frozenset(
     {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
-    | {_EXTRA, _SAMPLE_FORMAT}
+    | {_PLANAR, _EXTRA, _SAMPLE_FORMAT}
 )
-_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _PHOTOSHOP, _ICC}
+_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
@@ -101,6 +103,21 @@ class TiffFile:
         return self.numbers(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
 
     @property
+    def colour_space(self) -> str:
+        """The photometric kind, by its name where that is known."""
+        names = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw data"}
+        return names.get(self.photometric, f"TIFF's kind {self.photometric}")
+
+    @property
+    def white_is_zero(self) -> bool:
+        return self.photometric == _WHITE_IS_ZERO
+
+    @property
+    def apart(self) -> bool:
+        """Whether its channels lie one behind the other and not pixel by pixel."""
+        return self.numbers(_PLANAR, (1,))[0] == 2
+
+    @property
     def colours(self) -> int:
         """Channels of colour among the samples; 0 for a photometric kind that is not read here."""
         grey = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
@@ -129,7 +146,9 @@ class TiffFile:
 
     @property
     def photoshop(self) -> bytes | None:
-        return self.data(_PHOTOSHOP)
+        """Photoshop's resources, with the IPTC that a TIFF keeps beside them."""
+        resources, iptc = self.data(_PHOTOSHOP), self.data(_IPTC)
+        return with_iptc(resources or b"", iptc) if iptc else resources
 
     @property
     def exif(self) -> bytes | None:
@@ -154,8 +173,8 @@ def scan(stream: BinaryIO) -> TiffFile:
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None, both uint16, as stored.
 
-    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing, or
-    would read it wrongly.
+    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing,
+    ImageError where it would read it wrongly.
     """
     width, height = file.size
     samples = _by_tifffile(stream)
@@ -171,7 +190,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
         raise ValueError("the samples are not laid out as the tags say")
     if (alpha is not None) != (file.samples > file.colours):
         raise ValueError("the samples are not laid out as the tags say")
-    if file.photometric == _WHITE_IS_ZERO:
+    if file.white_is_zero:
         colour = ~colour
     if alpha is not None and file.numbers(_EXTRA, (0,))[0] == _PREMULTIPLIED:
         colour = unpremultiplied(colour, alpha)
@@ -187,8 +206,13 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[0]
         if page.compression not in (1, 8, 32946):
-            if page.planarconfig == 2 and page.samplesperpixel > 1:
-                raise ValueError("16-bit channels that lie apart are not read in this compression")
+            apart = page.planarconfig == 2 and page.samplesperpixel > 1
+            # OpenCV garbles the first and drops the transparency of the second.
+            if apart or page.samplesperpixel == 2:
+                what = "channels that lie apart" if apart else "grey with transparency"
+                raise ImageError(
+                    f"has 16-bit {what}, not read in this compression; save it without one first"
+                )
             return None
         if page.compression != 1:
             _check_segments(page)
@@ -293,7 +317,8 @@ def encode(
         _check_length(out.tell())
     start = out.tell() + out.tell() % 2
     tags = _descriptive_tags(exif, dpi)
-    for tag, data in ((_ICC, icc), (_XMP, xmp), (_PHOTOSHOP, photoshop)):
+    iptc = iptc_of(photoshop)
+    for tag, data in ((_ICC, icc), (_XMP, xmp), (_IPTC, iptc), (_PHOTOSHOP, photoshop)):
         if data:
             tags[tag] = Value(ifd.BYTE if tag == _XMP else ifd.UNDEFINED, len(data), data)
     tags |= _layout_tags(samples, predict)

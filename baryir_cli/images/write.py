@@ -21,6 +21,8 @@ _DEFAULT_QUALITY = 95
 # What fits one JPEG segment beside its length and signature.
 _JPEG_SEGMENT = 65533
 _XMP_SIGNATURE = 29
+# Share of the pixels of a 1-bit image that may come out neither dark nor light.
+_MOST_GREY = 0.1
 _EXIF_HEADER = b"Exif\0\0"
 
 
@@ -61,7 +63,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
     alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata but its
     resolution. A profile of another colour space than what is written is left out. Metadata that
-    are lost are logged.
+    are lost are logged, and so is 1 bit that cannot hold what has become grey.
 
     ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
     JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,
@@ -148,8 +150,14 @@ def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
 
 
 def _white(photo: Photo) -> np.ndarray:
-    """``(H, W)`` of booleans: where a 1-bit image is white."""
-    return colour.grey_of(photo.pixels) >= 128
+    """``(H, W)`` of booleans: where a 1-bit image is white. Logged, if there were many greys."""
+    grey = colour.grey_of(photo.pixels)
+    # Those at the edges of letters, some hundredths, are no loss; those of a screen's dots are.
+    share = np.mean((grey >= 64) & (grey < 192))
+    if share > _MOST_GREY:
+        greys = "%.0f %% of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+        _log.warning(greys, 100 * share)
+    return grey >= 128
 
 
 def _encode_png(photo: Photo) -> bytes:

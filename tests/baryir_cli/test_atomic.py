@@ -35,6 +35,16 @@ def test_permissions_are_those_that_open_gives(tmp_path: Path) -> None:
     assert (tmp_path / "old.png").stat().st_mode & 0o777 == 0o604
 
 
+def test_a_write_protected_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.json"
+    path.write_bytes(b"mine")
+    # Whoever runs the tests as root may write everything.
+    monkeypatch.setattr(atomic.os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="write-protected"):
+        write_atomically(path, b"yours")
+    assert path.read_bytes() == b"mine"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights under Windows")
 def test_a_link_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "real.png").write_bytes(b"x")

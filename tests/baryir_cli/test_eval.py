@@ -259,9 +259,13 @@ def test_bad_files_are_named_and_not_averaged_over(
 
 
 def test_empty_folder(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Refused as restore refuses it."""
     (tmp_path / "a").mkdir()
-    assert evaluate("--input", tmp_path / "a", "--target", tmp_path / "a") == 1
-    assert f"no images in {tmp_path / 'a'}" in capsys.readouterr().err
+    put(tmp_path / "b" / "1.png", 1)
+    assert evaluate("--input", tmp_path / "a") == 2
+    assert f"--input: no images in {tmp_path / 'a'}" in capsys.readouterr().err
+    assert evaluate("--input", tmp_path / "b", "--target", tmp_path / "a", "--allow-missing") == 2
+    assert f"--target: no images in {tmp_path / 'a'}" in capsys.readouterr().err
 
 
 def test_nothing_left(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

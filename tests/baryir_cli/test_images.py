@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from baryir_cli.errors import UserError
@@ -124,11 +124,12 @@ def with_exif(pixels: np.ndarray, format_name: str, exif: bytes, xmp: bytes = b"
         return pil_bytes(image, "png", exif=exif, pnginfo=text)
     if format_name == "tiff":
         tags = TiffImagePlugin.ImageFileDirectory_v2()
-        tags[274] = struct.unpack(">H", exif[30:32])[0]
+        if exif:
+            tags[274] = struct.unpack(">H", exif[30:32])[0]
         tags[271] = "Acme Co"
         tags[700] = xmp
         return pil_bytes(image, "tiff", tiffinfo=tags)
-    prefix = b"Exif\0\0" if format_name == "jpeg" else b""
+    prefix = b"Exif\0\0" if exif and format_name == "jpeg" else b""
     return pil_bytes(image, format_name, exif=prefix + exif, xmp=xmp)
 
 
@@ -428,9 +429,13 @@ def test_sixteen_bit_tiff_with_a_compression_of_libtiff(channels: int, compressi
 
 def with_tags(tiff: bytes, numbers: dict[int, int]) -> bytes:
     """A TIFF with more tags, of one short number each."""
-    tags = ifd.read_directories(io.BytesIO(tiff))[0]
-    for tag, number in numbers.items():
-        tags[tag] = ifd.Value(ifd.SHORT, 1, struct.pack("<H", number))
+    shorts = {tag: ifd.Value(ifd.SHORT, 1, struct.pack("<H", n)) for tag, n in numbers.items()}
+    return with_values(tiff, shorts)
+
+
+def with_values(tiff: bytes, values: dict[int, ifd.Value]) -> bytes:
+    """A TIFF with more tags, or others."""
+    tags = ifd.read_directories(io.BytesIO(tiff))[0] | values
     tiff += bytes(len(tiff) % 2)
     return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + ifd.serialise(tags, len(tiff))
 
@@ -451,7 +456,7 @@ def test_a_tiff_that_opencv_reads_is_turned_once(orientation: int, size: tuple[i
 def test_compressed_planes_of_sixteen_bits_are_refused() -> None:
     """OpenCV would make noise of them."""
     _, lzw = cv2.imencode(".tif", noise(bits=16), [cv2.IMWRITE_TIFF_COMPRESSION, 5])
-    assert_refused(with_tags(lzw.tobytes(), {284: 2}), "channels that lie apart are not read")
+    assert_refused(with_tags(lzw.tobytes(), {284: 2}), "channels that lie apart, not read in")
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -536,6 +541,23 @@ def test_one_bit_stays_one_bit(format_name: str) -> None:
     np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
 
 
+def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pixels = np.full((20, 20, 3), 255, np.uint8)
+    pixels[0] = 128
+    letters = Photo(pixels.copy(), None, "png", "bilevel")
+    encode_photo(letters)
+    assert not caplog.messages
+    pixels[:10] = 128
+    screen = Photo(pixels, None, "png", "bilevel")
+    encode_photo(screen, "jpeg")
+    assert not caplog.messages
+    encode_photo(screen, "tiff")
+    (said,) = caplog.messages
+    assert said == "50 % of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+
+
 @pytest.mark.parametrize("format_name", ["jpeg", "tiff"])
 @pytest.mark.parametrize("managed", [False, True], ids=["plain", "profile"])
 def test_cmyk_stays_cmyk_with_its_profile(format_name: str, managed: bool) -> None:
@@ -610,6 +632,16 @@ def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
         np.testing.assert_array_equal(photo.pixels, expected[..., :3])
         np.testing.assert_array_equal(photo.alpha, expected[..., 3])
         np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize(("exif", "shape"), [(b"", (40, 24, 3)), (exif_of(1), (24, 40, 3))])
+def test_xmp_says_the_orientation_where_exif_is_silent(
+    format_name: str, exif: bytes, shape: tuple[int, int, int]
+) -> None:
+    photo = read_photo(with_exif(smooth(24, 40), format_name, exif, XMP))
+    assert photo.pixels.shape == shape
+    assert photo.xmp == XMP.replace(b"6", b"1")
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "tiff"])
@@ -743,10 +775,44 @@ def test_png_text_and_colour_space_stay() -> None:
     assert image.getexif()[274] == 1
 
 
-def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
-    def resource(kind: int, data: bytes) -> bytes:
-        return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
+def resource(kind: int, data: bytes) -> bytes:
+    """One of Photoshop's resources."""
+    return b"8BIM" + struct.pack(">HHI", kind, 0, len(data)) + data + bytes(len(data) % 2)
 
+
+def iptc_in(data: bytes) -> dict[tuple[int, int], bytes] | None:
+    """IPTC of a TIFF or JPEG, as Pillow finds it."""
+    return IptcImagePlugin.getiptcinfo(opened(data))
+
+
+@pytest.mark.parametrize("kind", [ifd.UNDEFINED, ifd.LONG])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("resources", [b"", resource(1005, b"odd"), resource(1028, b"\x1colder")])
+def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
+    kind: int, swapped: bool, resources: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caption = b"\x1c\x02\x78\0\x06An owl\0"
+    stored = np.frombuffer(caption, "<u4").byteswap().tobytes() if swapped else caption
+    source = with_values(
+        pil_bytes(Image.fromarray(smooth()), "tiff"),
+        {
+            33723: ifd.Value(kind, len(stored) // (4 if kind == ifd.LONG else 1), stored),
+            34377: ifd.Value(ifd.UNDEFINED, len(resources), resources),
+        },
+    )
+    photo = read_photo(source)
+    jpeg = encode_photo(photo, "jpeg")
+    again = encode_photo(read_photo(jpeg), "tiff")
+    for data in (jpeg, encode_photo(photo), again):
+        assert iptc_in(data) == {(2, 120): b"An owl"}
+        assert b"older" not in data
+        assert (b"odd" in data) == (b"odd" in resources)
+    assert not caplog.messages
+    encode_photo(photo, "png")
+    assert caplog.messages == ["IPTC cannot be kept in PNG"]
+
+
+def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
     body = b"Photoshop 3.0\0" + resource(1028, b"CAPTION") + resource(1036, b"STALETHUMB")
     segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
     source = pil_bytes(
@@ -970,7 +1036,7 @@ def test_cut_off_files_are_refused(
     format_name: str, part: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = pil_bytes(Image.fromarray(noise(64, 64)), format_name)
-    assert_refused(data[: int(len(data) * part)], "cannot be decoded")
+    assert_refused(data[: int(len(data) * part)], "cut off")
     assert capfd.readouterr().err == ""
 
 
@@ -1330,6 +1396,30 @@ def test_channels_that_would_be_lost_are_refused() -> None:
     assert_refused(five, "5 channels")
     inks = deep_tiff(noise(channels=4, bits=16), photometric="separated")
     assert_refused(inks, "neither grey nor RGB")
+
+
+@pytest.mark.parametrize(
+    ("bits", "layout", "tags", "match"),
+    [
+        (8, {"photometric": "miniswhite"}, {}, "stored white as zero; save it as RGB or PNG"),
+        (8, {"planarconfig": "separate"}, {}, "stored apart from each other; save it as RGB or"),
+        (8, {"planarconfig": "separate", "compression": "zlib"}, {}, "stored apart from each"),
+        (16, {}, {259: 5}, "16-bit grey with transparency, not read in this compression; save it"),
+    ],
+)
+def test_grey_and_transparency_that_nothing_here_reads_is_refused(
+    bits: int, layout: dict[str, str], tags: dict[int, int], match: str
+) -> None:
+    data = noise(channels=2, bits=bits)
+    if layout.get("planarconfig") == "separate":
+        data = np.ascontiguousarray(np.moveaxis(data, 2, 0))
+    options = {"photometric": "minisblack", "planarconfig": "contig", **layout}
+    assert_refused(with_tags(deep_tiff(data, extrasamples=["unassalpha"], **options), tags), match)
+
+
+def test_colours_that_are_not_read_are_named() -> None:
+    lab = pil_bytes(Image.fromarray(noise()).convert("LAB"), "tiff")
+    assert_refused(lab, r"not supported \(CIELab\); save it as RGB first")
 
 
 # Names, threads, files

@@ -205,8 +205,11 @@ def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
         (tmp_path / "in" / folder / "a.png").touch()
     (tmp_path / "out" / "x").mkdir(parents=True)
     (tmp_path / "out" / "y").symlink_to("x")
-    with pytest.raises(UsageError, match="two outputs would be"):
+    with pytest.raises(UsageError, match="x/a.png and .*y/a.png are one file, by a link; choose"):
         plan([tmp_path / "in"], tmp_path / "out", Naming(recursive=True))
+    (tmp_path / "in" / "y" / "b.png").symlink_to("../x/a.png")
+    with pytest.raises(UsageError, match="x/a.png and .*y/b.png are one file, by a link; choose"):
+        plan([tmp_path / "in"], tmp_path / "in", Naming(recursive=True, in_place=True))
 
 
 def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
@@ -223,6 +226,22 @@ def test_links_are_images_and_loops_do_not_end_the_run(tree: Path) -> None:
     (tree / "in" / "loop.png").symlink_to(tree / "in" / "loop.png")
     jobs = plan([tree / "in"], tree / "out", Naming())
     assert [j.source.name for j in jobs] == ["a.jpg", "b.png", "link.jpg", "loop.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_links_to_folders_are_counted(tree: Path) -> None:
+    (tree / "in" / "here").symlink_to(tree / "in")
+    (tree / "in" / "sub" / "there").symlink_to(tree / "in")
+    (tree / "in" / "out").symlink_to(tree / "out")
+    (tree / "out").mkdir()
+    told: list[str] = []
+    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), told.append)
+    assert len(jobs) == 4
+    assert told == ["left alone: 2 links to folders; give them as inputs too"]
+    (tree / "links").mkdir()
+    (tree / "links" / "in").symlink_to(tree / "in")
+    with pytest.raises(UsageError, match=r"links; 1 link to a folder: give it as an input too"):
+        plan([tree / "links"], tree / "out", Naming(recursive=True))
 
 
 def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,6 +265,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
         ("x.HEIC", Naming(), "cannot write .HEIC"),
         ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
         ("x.jpg", Naming(format="png"), "--format says png"),
+        ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, and .*x.jpg is a"),
     ],
 )
 def test_output_names_that_cannot_be_kept(

@@ -141,6 +141,27 @@ def test_in_place(restore: Run, photos: Path) -> None:
     assert (photos / "a.png").read_bytes() != before
 
 
+def test_a_write_protected_file_is_not_replaced(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    before = (photos / "a.png").read_bytes()
+    (photos / "a.png").chmod(0o444)
+    allowed = os.access
+    # Whoever runs the tests as root may write everything.
+    monkeypatch.setattr(
+        os, "access", lambda p, mode: allowed(p, mode) and bool(os.stat(p).st_mode & 0o222)
+    )
+    assert restore(photos, photos, "--in-place", "--dry-run") == 0
+    assert "a.png is write-protected; make it writable" in capsys.readouterr().out
+    assert restore(photos, photos, "--in-place") == 3
+    assert (photos / "a.png").read_bytes() == before
+    said = capsys.readouterr().err
+    assert "a.png is write-protected; make it writable" in said
+    assert "2 done, 0 skipped, 1 failed" in said
+    assert restore(photos / "b.jpg", photos / "a.png", "--skip-existing", "--dry-run") == 0
+    assert "write-protected" not in capsys.readouterr().out
+
+
 def test_in_place_replaces_nothing_but_its_own_input(restore: Run, photos: Path) -> None:
     out = photos.parent / "out"
     out.mkdir()
@@ -211,6 +232,19 @@ def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
     Image.new("RGBA", (32, 24)).save(tmp_path / "a.png")
     assert restore(tmp_path / "a.png", tmp_path / "out", "--compare") == 0
     assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "options"), [("1", "b.png", []), ("RGB", "b.jpg", ["--quality", 1])]
+)
+def test_a_comparison_shows_what_was_saved(
+    restore: Run, tmp_path: Path, mode: str, name: str, options: list[object]
+) -> None:
+    Image.linear_gradient("L").resize((64, 64)).convert(mode).save(tmp_path / "a.png")
+    assert restore(tmp_path / "a.png", tmp_path / name, "--compare", *options) == 0
+    saved = np.asarray(opened(tmp_path / name).convert("RGB")).astype(int)
+    shown = np.asarray(opened(tmp_path / f"{name}.compare.jpg").convert("RGB"))
+    assert np.abs(shown[:, -64:] - saved).mean() < 4
 
 
 def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
@@ -423,6 +457,8 @@ def test_wrong_usage_is_the_help_and_one_line_and_code_2(
         (["restore", "nowhere", "out"], "nowhere: no such file"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
         (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
+        (["restore", f"{SOURCES}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
+        (["restore", "-", "-", "--format", "tif", "--quality", "9"], "all outputs are TIFF"),
         (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
     ],
 )
@@ -516,6 +552,51 @@ def test_interrupted_outputs_are_whole_or_absent(
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0
     assert f"{40 - len(finished)} done, {len(finished)} skipped".encode() in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_in_place_says_what_is_replaced(tiny_weights: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        picture(160, 160, number).save(path)
+    before = [path.stat().st_ino for path in paths]
+
+    def replaced() -> int:
+        return sum(p.stat().st_ino != b for p, b in zip(paths, before, strict=True))
+
+    process = tool("restore", tmp_path, tmp_path, "--in-place", "--weights", tiny_weights)
+    deadline = time.monotonic() + 60
+    while replaced() < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    count = replaced()
+    said = f"; {count} of 40 inputs are replaced, the last of them {paths[count - 1]}: another run"
+    assert said in err.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_run_whose_lines_nobody_reads_ends_and_says_so(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        picture(160, 160, number).save(tmp_path / "in" / f"{number:02}.png")
+    out = tmp_path / "out"
+    with tool("restore", tmp_path / "in", out, "--json", "--weights", tiny_weights) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == (
+            b"baryir: standard output was closed; every output is whole or absent, --skip-existing "
+            b"continues the run\n"
+        )
+    assert process.returncode == 1
+    assert 1 <= len(list(out.iterdir())) < 40
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

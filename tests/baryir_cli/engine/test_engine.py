@@ -430,6 +430,7 @@ def test_progress_reaches_the_end() -> None:
         ({"tile": -1}, "--tile"),
         ({"tile": 32, "overlap": 17}, "--overlap"),
         ({"overlap": -1}, "--overlap"),
+        ({"tile": 0, "overlap": 8}, "--overlap 8: --tile 0 makes no tiles"),
     ],
 )
 def test_settings_out_of_range(network: BaryIR, settings: dict, message: str) -> None:
