@@ -451,7 +451,9 @@ def _read(path: Path) -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise RecipeError(f"{error.strerror}") from None
-    except ValueError as error:  # of either kind, or not UTF-8
+    except UnicodeDecodeError:
+        raise RecipeError("no text, and so no recipe") from None
+    except ValueError as error:  # of either kind
         raise RecipeError(str(error)) from None
     except RecursionError:
         raise RecipeError("nested too deeply") from None

@@ -103,6 +103,13 @@ def test_files(tmp_path: Path, text: bytes) -> None:
         Recipe.load(path)
 
 
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_bytes(b"\x89PNG\xff")
+    with pytest.raises(RecipeError, match=r"r.toml: no text, and so no recipe"):
+        Recipe.load(path)
+
+
 def test_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text("steps = 3", "utf-8-sig")
