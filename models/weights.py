@@ -99,6 +99,7 @@ def save_weights(
             {"format": FORMAT, "config": config.to_dict(), "provenance": dict(provenance)},
             sort_keys=True,
             allow_nan=False,
+            separators=(",", ":"),
         )
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
