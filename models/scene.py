@@ -148,31 +148,36 @@ def considered(judge: nn.Module, picture: Tensor) -> Tensor:
     Returns:
         As :class:`SceneJudge`.
     """
-    of_all = _both_ways(judge, picture)
-    rows, columns = of_all.shape[-2:]
-    of_corners = [_of_corners(judge, picture, share, rows, columns) for share in CLOSER]
-    return torch.stack([of_all, *of_corners]).mean(0)
-
-
-def _of_corners(judge: nn.Module, picture: Tensor, share: float, rows: int, columns: int) -> Tensor:
-    """The mean over four views, each of ``share`` of the sides, at the places of all of it."""
     side = picture.shape[-1]
-    part = round(share * side)
-    found = []
-    for top, left in product((0, side - part), repeat=2):
-        view = picture[..., top : top + part, left : left + part]
-        view = F.interpolate(view, size=(side, side), mode="bilinear", align_corners=False)
-        around = torch.tensor(
-            [-top, -left, side - top, side - left], dtype=torch.float32, device=picture.device
-        )
-        place = (around / part).expand(len(picture), 4)
-        found.append(_resampled(_both_ways(judge, view), place, rows, columns))
-    return torch.stack(found).mean(0)
+    corners = [corner for share in CLOSER for corner in _corners(side, round(share * side))]
+    views = [picture, *(_enlarged(picture, corner) for corner in corners)]
+    # All at once: threads would wait for each other at every layer of every small picture.
+    of_all, *of_corners = _both_ways(judge, torch.cat(views)).split(len(picture))
+    rows, columns = of_all.shape[-2:]
+    put_back = []
+    for tone, (top, left, part) in zip(of_corners, corners, strict=True):
+        around = picture.new_tensor([-top, -left, side - top, side - left]) / part
+        put_back.append(_resampled(tone, around.expand(len(picture), 4), rows, columns))
+    of_sizes = torch.stack(put_back).unflatten(0, (len(CLOSER), -1)).mean(1)
+    return torch.cat([of_all[None], of_sizes]).mean(0)
 
 
-def _both_ways(judge: nn.Module, picture: Tensor) -> Tensor:
-    """Of a picture and its mirror image."""
-    mean: Tensor = (judge(picture) + judge(picture.flip(3)).flip(4)) / 2
+def _corners(side: int, part: int) -> list[tuple[int, int, int]]:
+    """The four squares at the corners of another: top, left, side."""
+    return [(top, left, part) for top, left in product((0, side - part), repeat=2)]
+
+
+def _enlarged(picture: Tensor, corner: tuple[int, int, int]) -> Tensor:
+    """A square of a picture at the size of all of it."""
+    top, left, part = corner
+    square = picture[..., top : top + part, left : left + part]
+    return F.interpolate(square, size=picture.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _both_ways(judge: nn.Module, pictures: Tensor) -> Tensor:
+    """Of pictures and their mirror images, the mean."""
+    tone, mirrored = judge(torch.cat([pictures, pictures.flip(3)])).chunk(2)
+    mean: Tensor = (tone + mirrored.flip(4)) / 2
     return mean
 
 

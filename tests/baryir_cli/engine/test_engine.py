@@ -153,7 +153,7 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
         found = (restored - pixels)[..., channel]
         wanted = np.broadcast_to(wanted[:, None] if axis == "h" else wanted, size)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    picture = network.brightness.pictures[0]
+    picture = network.brightness.pictures[0][:1]  # the rest are closer views
     torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
     torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
     wanted = considered(network.brightness, picture)
