@@ -22,6 +22,8 @@ from models.header import Header
 
 WIDTH = 80
 """Columns that texts are broken to, at most."""
+_NARROWEST = 20
+"""Columns that they are broken to at least, in whatever terminal."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
         console.print(f"\n[bold]{title}[/]")
     margin = "  " if title else ""
     names = [printable(name) for name in rows]
-    columns = min(WIDTH, console.width)
+    columns = max(_NARROWEST, min(WIDTH, console.width))
     width = min(max(map(len, names), default=0), columns // 2)
     for name, value in zip(names, rows.values(), strict=True):
         head = f"{margin}{name:{width}}  "

@@ -26,10 +26,11 @@ def caution(provenance: dict[str, Any]) -> str | None:
     """What is wrong with weights that ``weights convert --partial`` made; None of all others."""
     found = provenance.get("converted")
     counts = {what: found.get(what) for what in LACKS} if isinstance(found, dict) else {}
-    told = [f"{n} tensors {what}" for what, n in counts.items() if type(n) is int and n > 0]
+    told = [f"{n} {what}" for what, n in counts.items() if type(n) is int and n > 0]
     if not told:
         return None
-    return f"converted from part of a network ({', '.join(told)}): a start for training, no more"
+    of = ", ".join(told)
+    return f"converted from part of a network (tensors: {of}): a start for training, no more"
 
 
 def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:

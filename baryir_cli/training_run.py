@@ -70,7 +70,7 @@ def conduct(request: Request) -> None:
         raise StoppedError(f"interrupted; {_left(request.out)}") from None
     except (RecipeError, RunError) as error:  # before anything is written
         raise UsageError(str(error)) from None
-    except TeamError as error:
+    except (TeamError, CheckpointError) as error:
         raise UserError(f"{error}; {_left(request.out)}") from None
     except (SourceError, DivergedError, WeightsError) as error:
         raise UserError(str(error)) from None
@@ -108,8 +108,6 @@ def _saying_what_is_left(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{told_by_system(error)}; {_left(out)}") from None
-    except CheckpointError as error:
-        raise UserError(f"{error}; {_left(out)}") from None
 
 
 def _conduct(request: Request, device: str, together: Team) -> None:

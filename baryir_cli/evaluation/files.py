@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from baryir_cli.atomic import write_atomically
+from baryir_cli.atomic import is_protected, write_atomically
 from baryir_cli.errors import UsageError, UserError
 
 KINDS = ("json", "csv", "markdown", "html")
@@ -83,3 +83,5 @@ def _check_place(said: str, path: Path) -> None:
     into = path.exists() and not path.is_file()
     if path.is_dir() or not os.access(path if into else path.parent, os.W_OK):
         raise UserError(f"{said}: cannot be written")
+    if is_protected(path):
+        raise UserError(f"{said}: is write-protected; make it writable, or choose another file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,13 @@ def upright_xmp(xmp: bytes) -> bytes:
 
 
 def without_thumbnail(resources: bytes) -> bytes:
-    """Photoshop's "8BIM" resources without the thumbnail; unchanged where they are damaged."""
+    """Photoshop's "8BIM" resources without the thumbnail; what is damaged stays as it is."""
     return _without(resources, _PHOTOSHOP_THUMBNAILS)
 
 
 def iptc_of(resources: bytes | None) -> bytes | None:
     """The captions and keywords (IPTC) among Photoshop's resources; None where there are none."""
-    blocks = _blocks(resources or b"") or []
+    blocks = _blocks(resources or b"")
     return next((block.data for block in blocks if block.kind == _IPTC and block.data), None)
 
 
@@ -53,21 +53,17 @@ def with_iptc(resources: bytes, iptc: bytes) -> bytes:
 class _Block:
     """One of Photoshop's resources: its number, its data, and both as they lie in the file."""
 
-    kind: int
+    kind: int | None
     data: bytes
     whole: bytes
 
 
-def _without(resources: bytes, kinds: Container[int]) -> bytes:
-    blocks = _blocks(resources)
-    if blocks is None:
-        return resources
-    return b"".join(block.whole for block in blocks if block.kind not in kinds)
+def _without(resources: bytes, kinds: Container[int | None]) -> bytes:
+    return b"".join(block.whole for block in _blocks(resources) if block.kind not in kinds)
 
 
-def _blocks(resources: bytes) -> list[_Block] | None:
-    """Photoshop's resources one by one; None where they are damaged."""
-    found = []
+def _blocks(resources: bytes) -> Iterator[_Block]:
+    """Photoshop's resources one by one; what is damaged, to the end, as one without a number."""
     at = 0
     while at + 12 <= len(resources):
         kind, name = struct.unpack(">HB", resources[at + 4 : at + 7])
@@ -75,8 +71,8 @@ def _blocks(resources: bytes) -> list[_Block] | None:
         data_at = at + 6 + (name + 2) // 2 * 2 + 4
         data_end = data_at + int.from_bytes(resources[data_at - 4 : data_at], "big")
         if resources[at : at + 4] != b"8BIM" or data_end > len(resources):
-            return None
+            yield _Block(None, b"", resources[at:])
+            return
         end = data_end + (data_end - data_at) % 2
-        found.append(_Block(kind, resources[data_at:data_end], resources[at:end]))
+        yield _Block(kind, resources[data_at:data_end], resources[at:end])
         at = end
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -752,6 +753,28 @@ def test_a_report_is_not_overwritten_unasked(
     assert evaluate(*asked, "/dev/null") == 0
     assert evaluate(*asked[:-1], "--overwrite") == 2
     assert "--overwrite replaces reports: --json, --markdown" in capsys.readouterr().err
+
+
+def test_a_write_protected_report_is_found_before_anything_is_computed(
+    evaluate: Run,
+    two_equal: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    report = tmp_path / "notes.md"
+    report.write_text("mine")
+    allowed = os.access
+    # Whoever runs the tests as root may write everything.
+    monkeypatch.setattr(
+        os, "access", lambda p, mode: (p, mode) != (report, os.W_OK) and allowed(p, mode)
+    )
+    asked = ("--compare", two_equal, two_equal, "--markdown", report, "--overwrite")
+    assert evaluate(*asked) == 1
+    printed = capsys.readouterr()
+    assert f"--markdown {report}: is write-protected; make it writable" in printed.err
+    assert not printed.out
+    assert report.read_text() == "mine"
 
 
 def test_sets_of_a_bench_without_targets_are_passed_by(

@@ -787,7 +787,16 @@ def iptc_in(data: bytes) -> dict[tuple[int, int], bytes] | None:
 
 @pytest.mark.parametrize("kind", [ifd.UNDEFINED, ifd.LONG])
 @pytest.mark.parametrize("swapped", [False, True])
-@pytest.mark.parametrize("resources", [b"", resource(1005, b"odd"), resource(1028, b"\x1colder")])
+@pytest.mark.parametrize(
+    "resources",
+    [
+        b"",
+        resource(1005, b"odd"),
+        resource(1028, b"\x1colder"),
+        resource(1005, b"odd") + b"8BIM, damaged",
+        b"no resources",
+    ],
+)
 def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
     kind: int, swapped: bool, resources: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -806,7 +815,8 @@ def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
     for data in (jpeg, encode_photo(photo), again):
         assert iptc_in(data) == {(2, 120): b"An owl"}
         assert b"older" not in data
-        assert (b"odd" in data) == (b"odd" in resources)
+        for kept in (b"odd", b"damaged"):
+            assert (kept in data) == (kept in resources)
     assert not caplog.messages
     encode_photo(photo, "png")
     assert caplog.messages == ["IPTC cannot be kept in PNG"]

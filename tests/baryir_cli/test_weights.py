@@ -58,6 +58,8 @@ def test_info_fits_narrow_terminals(
     (first,) = [i for i, line in enumerate(lines) if "rest, mean of" in line]
     assert lines[first].endswith("0.6 of r23, 30 steps, SHA-256 aaaaaaaaaaaa")
     assert lines[first + 1].strip() == "0.4 of ?"
+    monkeypatch.setenv("COLUMNS", "1")
+    assert baryir("weights", "info", path) == 0
 
 
 def test_info_shows_the_runs_behind_the_weights(
