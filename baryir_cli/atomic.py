@@ -8,10 +8,18 @@ from pathlib import Path
 from baryir_cli.errors import UserError
 from models.files import replacing
 
+ANYBODY_WRITES = 0o222
+"""Of a file's permissions those to write it."""
+
 
 def is_protected(path: Path) -> bool:
-    """Whether a file is there that must not be written; its folder's permission is none for it."""
-    return os.path.isfile(path) and not os.access(path, os.W_OK)
+    """Whether a file is there that must not be written; its folder's permission is none for it.
+
+    What nobody may write root may, but would not want to either.
+    """
+    if not os.path.isfile(path):
+        return False
+    return not os.access(path, os.W_OK) or not path.stat().st_mode & ANYBODY_WRITES
 
 
 def write_atomically(path: Path, data: bytes) -> None:

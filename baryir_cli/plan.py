@@ -187,7 +187,7 @@ def _into_folder(
 
 def _hint(inputs: Sequence[Path], naming: Naming) -> str:
     if naming.recursive or not any(
-        p.is_dir() and any(c.is_dir() for c in p.iterdir()) for p in inputs
+        p.is_dir() and any(c.is_dir() and not c.is_symlink() for c in p.iterdir()) for p in inputs
     ):
         return ""
     return "--recursive looks into the folders inside"

@@ -19,8 +19,6 @@ from models.weights import Shapes, WeightsError
 
 STEM = "encoder.stem.1.weight"
 """A tensor that every network has."""
-STAGE = "stage.norm.weight"
-"""A tensor that every network with a barycenter stage has."""
 SCENE = 128
 """Side of a judge's picture, where no preset says another."""
 
@@ -39,7 +37,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
     """
     if STEM not in shapes:
         raise WeightsError(f"no {STEM}")
-    if STAGE not in shapes:
+    if not any(name.startswith("stage.") for name in shapes):
         raise WeightsError("a network without a barycenter stage, such as a plain Restormer")
     defaults = NetworkConfig()
     levels = 1 + _count(shapes, "encoder.down.")

@@ -122,9 +122,10 @@ def test_safetensors(convert: Run, tiny_weights: Path, tmp_path: Path, capsys: S
     assert read_weights(tmp_path / "ours.safetensors").config == SMALL
 
 
-def test_partial(convert: Run, tmp_path: Path, capsys: Said) -> None:
+@pytest.mark.parametrize("lacking", ["stage.norm.bias", "stage.norm.weight"])
+def test_partial(convert: Run, tmp_path: Path, capsys: Said, lacking: str) -> None:
     state = our_state()
-    del state["stage.norm.bias"]
+    del state[lacking]
     state["evil\x1b[2J"] = torch.ones(1)
     source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
     source.write_bytes(saved(state))
@@ -133,7 +134,7 @@ def test_partial(convert: Run, tmp_path: Path, capsys: Said) -> None:
     assert not target.exists()
     assert convert(source, target, "--partial") == 0
     said = lines(capsys)
-    assert "missing  stage.norm.bias: initialised afresh" in said
+    assert f"missing  {lacking}: initialised afresh" in said
     assert "dropped  evil\\x1b[2J: unknown" in said
     assert any(line.startswith("caution  ") for line in said)
     converted = read_weights(target).provenance["converted"]

@@ -279,6 +279,12 @@ def test_alpha_is_carried_over(format_name: str, mode: str) -> None:
     np.testing.assert_array_equal(np.asarray(again)[..., 0], 255 - data[..., 0])
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_bmp_has_no_resolution_that_nobody_gave(channels: int) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(noise(channels=channels)), "png"))
+    assert read_photo(encode_photo(photo, "bmp")).dpi is None
+
+
 def test_alpha_of_a_bmp_is_carried_over() -> None:
     data = noise(channels=4)
     png = read_photo(pil_bytes(Image.fromarray(data), "png"))
