@@ -29,7 +29,7 @@ def overlap(
 
     Items are drawn, and the work is done, in the caller's thread, the one that can be interrupted;
     threads prepare and finish. What ``work`` or ``finish`` raises ends it; what ``prepare`` raises
-    comes out of the future.
+    comes out of the future. Where the work is interrupted, what is being finished still comes out.
 
     Args:
         ahead: how many may wait prepared beside the one at work, and as many unfinished.
@@ -49,6 +49,9 @@ def overlap(
                 del item, future  # images, which the caller need not wait with
                 yield from _finished(finishing, ahead())
             yield from _finished(finishing, 0)
+        except KeyboardInterrupt:
+            yield from (future.result() for future in finishing if not future.cancel())
+            raise
         finally:
             # What has not begun is dropped; what has is waited for as the pools are left.
             for pool in (before, behind):
