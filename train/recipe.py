@@ -446,15 +446,15 @@ def _read(path: Path) -> dict[str, Any]:
     Raises:
         RecipeError: it is not there, or neither.
     """
+    form, loads = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
     try:
-        text = path.read_text("utf-8-sig")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        values = loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise RecipeError(f"{error.strerror}") from None
     except UnicodeDecodeError:
         raise RecipeError("no text, and so no recipe") from None
-    except ValueError as error:  # of either kind
-        raise RecipeError(str(error)) from None
+    except ValueError as error:
+        raise RecipeError(f"no {form}: {error}") from None
     except RecursionError:
         raise RecipeError("nested too deeply") from None
     if not isinstance(values, dict):

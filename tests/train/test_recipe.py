@@ -103,6 +103,13 @@ def test_files(tmp_path: Path, text: bytes) -> None:
         Recipe.load(path)
 
 
+@pytest.mark.parametrize(("name", "form"), [("r.toml", "TOML"), ("recipe.json", "JSON")])
+def test_a_file_that_breaks_off(tmp_path: Path, name: str, form: str) -> None:
+    (tmp_path / name).write_text("{")
+    with pytest.raises(RecipeError, match=f"{name}: no {form}: "):
+        Recipe.load(tmp_path / name)
+
+
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_bytes(b"\x89PNG\xff")
