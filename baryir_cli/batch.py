@@ -199,7 +199,8 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
 
     jobs = plan(batch.inputs, Path(batch.output), batch.naming, _note)
     _check_standard_streams(jobs, batch.as_json)
-    _check_quality(jobs, batch)
+    if batch.quality is not None:
+        _check_quality(jobs, batch.naming.format)
     present = _present(jobs, batch)
     if batch.dry_run:
         _show_plan(jobs, present, batch)
@@ -308,15 +309,10 @@ def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
         raise UsageError("-: standard output is a terminal; send it to a file or a program")
 
 
-def _check_quality(jobs: list[Job], batch: Batch) -> None:
-    """Refuses a quality that no output has."""
-    from baryir_cli.images import format_of
-    from baryir_cli.plan import STANDARD
-
-    form = batch.naming.format
-    # Through standard output goes what came, unless a format is asked for.
-    formats = {form if job.target == STANDARD else format_of(job.target) for job in jobs}
-    if batch.quality is not None and not formats & {"jpeg", "webp", None}:
+def _check_quality(jobs: list[Job], asked: str | None) -> None:
+    """Refuses a quality where no output of the format that is asked for, if any, has one."""
+    formats = {job.format(asked) for job in jobs}
+    if not formats & {"jpeg", "webp", None}:
         others = ", ".join(sorted(str(name).upper() for name in formats))
         raise UsageError(f"--quality is of JPEG and WebP, and all outputs are {others}")
 

@@ -19,7 +19,6 @@ from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Photo,
     encode_photo,
-    format_of,
     losses,
     read_photo,
     with_pixels,
@@ -187,10 +186,8 @@ def _failed(result: Result, error: Exception) -> Result:
 
 def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> list[str]:
     """Writes what a job asks for; returns what was lost on the way."""
-    # The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
-    name = options.format if job.target == STANDARD else format_of(job.target)
     with losses() as lost:
-        data = encode_photo(changed, name, options.quality)
+        data = encode_photo(changed, job.format(options.format), options.quality)
     if job.target == STANDARD:
         _to_standard_output(data)
         return lost

@@ -40,6 +40,14 @@ class Job:
         """The files this job writes."""
         return [p for p in (self.target, self.comparison) if p is not None and p != STANDARD]
 
+    def format(self, asked: str | None) -> str | None:
+        """What the output is saved as.
+
+        The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
+        Through standard output goes what is asked for, or None, the input's own.
+        """
+        return asked if self.target == STANDARD else format_of(self.target)
+
 
 @dataclass(frozen=True)
 class Naming:

@@ -101,15 +101,6 @@ def _left(out: Path) -> str:
     return f"--resume goes on from {last}" if last else "there is no checkpoint to go on from yet"
 
 
-@contextmanager
-def _saying_what_is_left(out: Path) -> Iterator[None]:
-    """For what cannot be written, as on a full disk."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{told_by_system(error)}; {_left(out)}") from None
-
-
 def _conduct(request: Request, device: str, together: Team) -> None:
     console = messages()
     sources = _sources(request, "train")
@@ -147,12 +138,14 @@ def _conduct(request: Request, device: str, together: Team) -> None:
             console.print("--init is for a run's beginning; this one goes on", markup=False)
         for note in _notes(trainer, changes):
             console.print(note, markup=False)
-    with _saying_what_is_left(run.path):
+    try:
         _follow(request, trainer, sources, validation, run)
         if together.leads:
             target = run.path / "weights.safetensors"
             export_weights(trainer, target, {"data": _data(request, sources)})
             console.print(f"wrote {target}", markup=False)
+    except OSError as error:  # as of a full disk
+        raise UserError(f"{told_by_system(error)}; {_left(run.path)}") from None
 
 
 def _data(request: Request, sources: list[Source]) -> list[str]:

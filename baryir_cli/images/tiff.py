@@ -177,7 +177,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
     ImageError where it would read it wrongly.
     """
     width, height = file.size
-    samples = _by_tifffile(stream)
+    samples = _by_tifffile(stream, file)
     if samples is None:
         stream.seek(0)
         # OpenCV turns a TIFF upright; the caller does so with all that are read here.
@@ -197,7 +197,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
     return colour, alpha
 
 
-def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
+def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
     """Samples, channels last; None for a compression that tifffile leaves to ``imagecodecs``."""
     # Here, not above: few images need it.
     import tifffile
@@ -206,9 +206,9 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[0]
         if page.compression not in (1, 8, 32946):
-            apart = page.planarconfig == 2 and page.samplesperpixel > 1
+            apart = file.apart and file.samples > 1
             # OpenCV garbles the first and drops the transparency of the second.
-            if apart or page.samplesperpixel == 2:
+            if apart or file.samples == 2:
                 what = "channels that lie apart" if apart else "grey with transparency"
                 raise ImageError(
                     f"has 16-bit {what}, not read in this compression; save it without one first"
@@ -218,7 +218,7 @@ def _by_tifffile(stream: BinaryIO) -> np.ndarray | None:
             _check_segments(page)
         # One worker: the caller's threads work on other images.
         samples = np.asarray(page.asarray(maxworkers=1))
-        if page.planarconfig == 2 and samples.ndim == 3:
+        if file.apart and samples.ndim == 3:
             return np.moveaxis(samples, 0, -1)
         return samples
 

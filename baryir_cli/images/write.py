@@ -24,8 +24,8 @@ _XMP_SIGNATURE = 29
 # Share of the pixels of a 1-bit image that may come out neither dark nor light.
 _MOST_GREY = 0.1
 _EXIF_HEADER = b"Exif\0\0"
-NOT_GIVEN = (0.0, 0.0)
-"""A resolution that a BMP has not; Pillow would make one up."""
+# A resolution that a BMP has not; Pillow would make one up.
+_NO_RESOLUTION = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _encode_bmp(photo: Photo) -> bytes:
     if photo.alpha is not None:
         return _bmp_with_alpha(photo.pixels, photo.alpha, photo.dpi)
     out = io.BytesIO()
-    _pillow_image(photo).save(out, "BMP", dpi=photo.dpi or NOT_GIVEN)
+    _pillow_image(photo).save(out, "BMP", dpi=photo.dpi or _NO_RESOLUTION)
     return out.getvalue()
 
 
@@ -291,7 +291,7 @@ def _bmp_with_alpha(
     rows = np.empty((height, width, 4), np.uint8)
     rows[..., :3] = pixels[::-1, :, ::-1]
     rows[..., 3] = alpha[::-1]
-    across, down = (round(value * INCHES_IN_METRE) for value in dpi or NOT_GIVEN)
+    across, down = (round(value * INCHES_IN_METRE) for value in dpi or _NO_RESOLUTION)
     # BITMAPV4HEADER: 32 bits in bit fields, masks of red, green, blue, alpha, sRGB, no end points.
     header = struct.pack(
         "<IiiHHIIiiII", 108, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0

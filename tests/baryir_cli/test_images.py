@@ -1052,7 +1052,7 @@ def test_cut_off_files_are_refused(
     format_name: str, part: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = pil_bytes(Image.fromarray(noise(64, 64)), format_name)
-    assert_refused(data[: int(len(data) * part)], "cut off")
+    assert_refused(data[: int(len(data) * part)], "cannot be decoded: the file is cut off")
     assert capfd.readouterr().err == ""
 
 

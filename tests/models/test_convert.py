@@ -307,7 +307,11 @@ STEM = "encoder.stem.1.weight"
         ({STEM: (7, 3, 3, 3)}, "width must be even"),
         ({STEM: (1 << 40, 3, 3, 3)}, "width must be a whole number"),
         ({STEM: (8, 0, 3, 3)}, "unshuffle must be"),
-        ({"stage.norm.weight": None}, "stage.norm.weight"),
+        ({"stage.norm.weight": None}, "1 tensors are missing, first stage.norm.weight"),
+        (
+            {name: None for name in expected_shapes(SMALL) if name.startswith("stage.")},
+            "without a barycenter stage, such as a plain Restormer",
+        ),
         ({"encoder.levels.0.99999.norm1.weight": (8,)}, "more than the 512"),
         ({"encoder.levels.0.0.attention.temperature": (3, 1, 1)}, "does not divide"),
         ({"encoder.levels.0.0.feed_forward.project.weight": (8, 3, 1, 1)}, "no common ratio"),
