@@ -49,7 +49,7 @@ def baryir(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Restore photographs that are noisy, rainy, hazy, blurred or dark: one model, blind."""
+    """Restore noisy, rainy, hazy, blurred or dark photographs with one model, blind."""
 
 
 def run() -> int:

@@ -41,21 +41,23 @@ Inputs = Annotated[
     list[Path],
     typer.Argument(
         metavar="INPUT",
-        help="Images and folders; - is standard input.",
+        help="Images and folders; - reads standard input.",
         readable=False,  # what cannot be read fails alone
     ),
 ]
 Output = Annotated[
     # Not a Path, which drops the / of a folder.
     str,
-    typer.Argument(metavar="OUTPUT", help="Folder, or file for one image; - is standard output."),
+    typer.Argument(
+        metavar="OUTPUT", help="Folder, or file for one image; - writes standard output."
+    ),
 ]
 Recursive = Annotated[
     bool,
     typer.Option(
         "--recursive",
         "-r",
-        help="Folders inside folders too; the tree is mirrored.",
+        help="Include subfolders and keep their structure.",
         rich_help_panel=FILES,
     ),
 ]
@@ -73,7 +75,7 @@ Quality = Annotated[
     typer.Option(
         min=1,
         max=100,
-        help="Of JPEG and WebP.  \\[default: 95]",
+        help="JPEG and WebP quality.  \\[default: 95]",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -81,7 +83,7 @@ Quality = Annotated[
 Suffix = Annotated[
     str,
     typer.Option(
-        help="Added to every name: photo.jpg, photo[SUFFIX].jpg.",
+        help="Add to every name: photo[SUFFIX].jpg.",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -90,13 +92,13 @@ SkipExisting = Annotated[
     bool,
     typer.Option(
         "--skip-existing",
-        help="Leave outputs that are there: continue a run.",
+        help="Keep existing outputs: continue a run.",
         rich_help_panel=FILES,
     ),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace outputs that are there.", rich_help_panel=FILES),
+    typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=FILES),
 ]
 InPlace = Annotated[
     bool,
@@ -114,21 +116,19 @@ MaxMegapixels = Annotated[
     float,
     typer.Option(
         min=0.000001,
-        help="Refuse images of more megapixels before decoding.",
+        help="Refuse larger images before decoding them.",
         rich_help_panel=FILES,
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Show what would become what; do nothing.", rich_help_panel=SHOW
-    ),
+    typer.Option("--dry-run", help="Show what would be written; do nothing.", rich_help_panel=SHOW),
 ]
 AsJson = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="One line of JSON for every image on standard output.",
+        help="One line of JSON per image on standard output.",
         rich_help_panel=SHOW,
     ),
 ]

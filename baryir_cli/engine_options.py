@@ -29,13 +29,14 @@ DeviceOption = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=PANEL)
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="auto: half where the hardware has it.", rich_help_panel=PANEL)
+    Precision,
+    typer.Option(help="auto: half precision where the hardware has it.", rich_help_panel=PANEL),
 ]
 TileOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Side of a tile in pixels, 0: the whole image.  \\[default: by free memory]",
+        help="Side of a tile in pixels; 0 is the whole image.  \\[default: by free memory]",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -44,7 +45,7 @@ OverlapOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Pixels that tiles share.  \\[default: 64, less for small tiles]",
+        help="Pixels that neighbouring tiles share.  \\[default: 64, less for small tiles]",
         show_default=False,
         rich_help_panel=PANEL,
     ),

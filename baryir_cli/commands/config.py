@@ -9,7 +9,7 @@ import typer
 from baryir_cli.settings import SETTINGS, config_file, store, value_of
 from baryir_cli.syntax import Tool
 
-config = Tool(name="config", help="Defaults that hold for every command.")
+config = Tool(name="config", help="Set defaults for every command.")
 
 Name = Annotated[str, typer.Argument(help=f"Setting: {', '.join(SETTINGS)}.", show_default=False)]
 
@@ -17,10 +17,10 @@ Name = Annotated[str, typer.Argument(help=f"Setting: {', '.join(SETTINGS)}.", sh
 @config.command("get")
 def get_setting(
     name: Annotated[
-        str | None, typer.Argument(help="Setting; none shows all, and who says so.")
+        str | None, typer.Argument(help="Setting; without it, all and what set them.")
     ] = None,
 ) -> None:
-    """Show what is in force: an environment variable, the file, or the default."""
+    """Show what is in force: the environment variable, the file's entry, or the default."""
     if name is not None:
         typer.echo(value_of(name).text)
         return
@@ -31,9 +31,9 @@ def get_setting(
 
 @config.command("set")
 def set_setting(
-    name: Name, value: Annotated[str, typer.Argument(help="Value.", show_default=False)]
+    name: Name, value: Annotated[str, typer.Argument(help="Its value.", show_default=False)]
 ) -> None:
-    """Set a default, such as weights hf:owner/repo."""
+    """Set a default, such as: weights hf:owner/repo."""
     store(name, _weights(value) if name == "weights" else value)
 
 
@@ -45,7 +45,7 @@ def unset_setting(name: Name) -> None:
 
 @config.command("path")
 def show_path() -> None:
-    """Show where the file is, or would be."""
+    """Show where the settings file is, or would be."""
     typer.echo(config_file())
 
 

@@ -25,29 +25,35 @@ class Dtype(str, Enum):
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="File of torch.save, or safetensors.")
+        Path, typer.Argument(metavar="IN", help="File written by torch.save, or safetensors.")
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File that ends in .safetensors.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File with the suffix .safetensors.")
+    ],
     dtype: Annotated[
         Dtype, typer.Option(case_sensitive=False, help="fp16 halves the file.")
     ] = Dtype.fp32,
     name: Annotated[
         str | None,
-        typer.Option(help="Of the weights.  \\[default: theirs, or OUT's]", show_default=False),
+        typer.Option(
+            help="Name of the weights.  \\[default: theirs, or OUT's]", show_default=False
+        ),
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Of the weights, to be noted in the file.")
+        str | None, typer.Option(help="Licence of the weights, noted in the file.")
     ] = None,
     entry: Annotated[
-        str | None, typer.Option(help="Which network, where the file has several.")
+        str | None, typer.Option(help="Which network, if the file has several.")
     ] = None,
     partial: Annotated[
         bool,
-        typer.Option("--partial", help="Go on with tensors missing or unknown, as a start only."),
+        typer.Option(
+            "--partial", help="Accept missing or unknown tensors, to start training from."
+        ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
-    """Make safetensors of a checkpoint, without running anything that it names.
+    """Convert a checkpoint to safetensors, without running anything in it.
 
     Takes the authors' .pt, state dicts and what trainers wrap around them.
     """

@@ -44,15 +44,15 @@ def degrade(
     type: Annotated[
         str,
         typer.Option(
-            help="noise, camera, rain, haze, blur, lowlight, jpeg, underwater; several in a "
-            "row: haze,noise:25. --list explains them."
+            help="noise, camera, rain, haze, blur, lowlight, jpeg or underwater, or several in "
+            "a row: haze,noise:25. --list explains them."
         ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Another one, other random draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")] = 0,
     _list: Annotated[
         bool,
         typer.Option(
-            "--list", callback=_show_types, is_eager=True, help="Show all types and parameters."
+            "--list", callback=_show_types, is_eager=True, help="List all types and parameters."
         ),
     ] = False,
     recursive: batch.Recursive = False,
@@ -69,7 +69,7 @@ def degrade(
 ) -> None:
     """Degrade photographs: noise, rain, haze, motion blur, low light, JPEG, underwater.
 
-    Parameters follow after colons, rain:angle=20:length=40; others are drawn.
+    Parameters follow after colons, as in rain:angle=20:length=40; the rest is drawn.
     """
     from train.degradations import DegradationError, parse
 

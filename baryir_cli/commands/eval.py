@@ -43,7 +43,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder laid out as the reference's data/test.  \\[default: data/test]",
+            help="Folder laid out like the reference's data/test.  \\[default: data/test]",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -51,7 +51,7 @@ def evaluate(
     sets: Annotated[
         str,
         typer.Option(
-            help="Some sets of the bench only, by commas.",
+            help="Only these sets of the bench, separated by commas.",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -60,25 +60,26 @@ def evaluate(
         bool,
         typer.Option(
             "--list",
-            help="Benches, sets, what is there and where the rest goes.",
+            help="List benches and sets: what you have, where the rest goes.",
             rich_help_panel=WHAT,
         ),
     ] = False,
     input: Annotated[
         Path | None,
-        typer.Option(help="Any folder of degraded images.", rich_help_panel=WHAT),
+        typer.Option(help="A folder of degraded images, to be restored.", rich_help_panel=WHAT),
     ] = None,
     target: Annotated[
-        Path | None, typer.Option(help="Their targets, by name.", rich_help_panel=WHAT)
+        Path | None,
+        typer.Option(help="Folder of their targets, matched by name.", rich_help_panel=WHAT),
     ] = None,
     restored: Annotated[
         Path | None,
-        typer.Option(help="A folder that is restored already.", rich_help_panel=WHAT),
+        typer.Option(help="A folder of images already restored.", rich_help_panel=WHAT),
     ] = None,
     metrics: Annotated[
         str,
         typer.Option(
-            help="Of psnr, ssim, lpips, fid, niqe, piqe, by commas.  \\[default: the bench's]",
+            help="Any of psnr,ssim,lpips,fid,niqe,piqe.  \\[default: the bench's]",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -87,7 +88,7 @@ def evaluate(
         bool,
         typer.Option(
             "--allow-missing",
-            help="Average over what is left without bad and unpaired files.",
+            help="Average without the bad and unpaired files.",
             rich_help_panel=WHAT,
         ),
     ] = False,
@@ -104,7 +105,7 @@ def evaluate(
         bool,
         typer.Option(
             "--complexity",
-            help="Parameters, multiply-accumulates, seconds of weights or a preset.",
+            help="Parameters, multiply-accumulates and seconds of a network.",
             rich_help_panel=WHAT,
         ),
     ] = False,
@@ -124,34 +125,34 @@ def evaluate(
     save: Annotated[
         Path | None,
         typer.Option(
-            help="Keep restored images and scores here; a stopped run goes on.",
+            help="Keep restored images and scores here, and continue a stopped run.",
             rich_help_panel=REPORT,
         ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Everything, image by image.", rich_help_panel=REPORT)
+        Path | None, typer.Option(help="Write everything, image by image.", rich_help_panel=REPORT)
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="A line an image.", rich_help_panel=REPORT)
+        Path | None, typer.Option(help="Write a line per image.", rich_help_panel=REPORT)
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="The table, for documents.", rich_help_panel=REPORT)
+        Path | None, typer.Option(help="Write the tables, for documents.", rich_help_panel=REPORT)
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
-            help="One page with tables, plots and pictures, for any browser.",
+            help="Write a page with tables, plots and pictures, for any browser.",
             rich_help_panel=REPORT,
         ),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace reports that are there.", rich_help_panel=REPORT),
+        typer.Option("--overwrite", help="Replace existing reports.", rich_help_panel=REPORT),
     ] = False,
 ) -> None:
-    """Measure restoration: the paper's benchmarks, or any folders.
+    """Measure restoration on the paper's benches or any folders.
 
-    Sets that are not there are named and never averaged over.
+    Missing sets are named and never averaged over.
     """
     modes = {
         "--bench": bench is not None,

@@ -54,9 +54,7 @@ def restore(
     ] = None,
     strength: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="Share of the correction that is applied.", rich_help_panel=PANEL
-        ),
+        typer.Option(min=0, max=1, help="Share of the correction to apply.", rich_help_panel=PANEL),
     ] = 1.0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.auto,
@@ -69,12 +67,12 @@ def restore(
         typer.Option(
             "--verbose",
             "-v",
-            help="Weights, device, precision; tracebacks.",
+            help="Show weights, device, precision and tracebacks.",
             rich_help_panel=batch.SHOW,
         ),
     ] = False,
 ) -> None:
-    """Restore photographs: noise, rain, haze, motion blur, low light, blind.
+    """Restore noisy, rainy, hazy, motion-blurred or dark photographs, blind.
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """

@@ -27,7 +27,7 @@ def train(
         list[str] | None,
         option(
             "Degradations to train on: denoise (or denoise_15 ...), derain, dehaze, deblur,"
-            " lowlight, single. Several at once. (paper: three of them, or five)",
+            " lowlight, single. Takes several. (paper: three of them, or five)",
             DATA,
             default="denoise derain dehaze deblur lowlight",
         ),
@@ -35,7 +35,7 @@ def train(
     data: Annotated[
         Path | None,
         option(
-            "Folder laid out as the reference's data/Train. (else: data/Train, if it is there)",
+            "Folder laid out like the reference's data/Train. (else: data/Train, if it exists)",
             DATA,
         ),
     ] = None,
@@ -45,29 +45,30 @@ def train(
     ] = None,
     single: Annotated[
         Path | None,
-        option("Folder of the source `single`, with degraded/ and target/ in it.", DATA),
+        option("Folder of the source `single`, holding degraded/ and target/.", DATA),
     ] = None,
     noise: Annotated[
         list[float] | None,
         option("Noise levels in 8-bit steps. (paper: 15 25 50)", DATA, default="15 25 50"),
     ] = None,
     clean_share: Annotated[
-        float | None, option("Share of synthetic pairs left clean. (paper: 0)", DATA, default="0")
+        float | None,
+        option("Share of synthetic pairs left undegraded. (paper: 0)", DATA, default="0"),
     ] = None,
     recipe: Annotated[
         str | None,
         option(
-            "A recipe that comes with the tool: paper (the default), reference (what the"
-            " authors' code does), small, small-judge, small-gpu, small-rest (the embedded weights,"
-            " in turn), small-trial (short trials).",
+            "A built-in recipe: paper (the default), reference (what the authors' code does),"
+            " small, small-judge, small-gpu, small-rest (the embedded weights, in turn),"
+            " small-trial (short trials).",
             OBJECTIVE,
         ),
     ] = None,
-    config: Annotated[Path | None, option("A recipe file instead.", OBJECTIVE)] = None,
+    config: Annotated[Path | None, option("Your own recipe file.", OBJECTIVE)] = None,
     losses: Annotated[
         list[str] | None,
         option(
-            "Terms of L_T: mwb irc bro, or none for the pixels' loss alone (Table IX).",
+            "Terms of L_T: mwb irc bro, or none for the pixel loss alone (Table IX).",
             OBJECTIVE,
             default="mwb irc bro",
         ),
@@ -75,7 +76,7 @@ def train(
     weights: Annotated[
         Literal["proportion", "inverse", "uniform", "sampling"] | None,
         option(
-            "Barycenter weights l_k from the number of images (Table X); those of a network are"
+            "Barycenter weights l_k, by number of images (Table X); for network weights, see"
             " --init. (paper: proportion)",
             OBJECTIVE,
             default="proportion",
@@ -83,12 +84,12 @@ def train(
     ] = None,
     pixel_loss: Annotated[
         Literal["l1", "psnr"] | None,
-        option("Of the pixels: L1, or what their PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
+        option("Pixel loss: L1, or what the PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
     ] = None,
     pixel_weight: Annotated[
         float | None,
         option(
-            "Weight of the pixels' and the judge's loss. (reference: 10000; paper: unknown)",
+            "Weight of the pixel and judge losses. (reference: 10000; paper: unknown)",
             OBJECTIVE,
             default="1",
         ),
@@ -116,26 +117,26 @@ def train(
     network: Annotated[
         list[str] | None,
         option(
-            "Fields of its configuration: width=32 'heads=\\[1,2]' ... (x=1 says which there are.)",
+            "Fields of its configuration: width=32 'heads=\\[1,2]' ... (x=1 lists them all.)",
             NETWORK,
         ),
     ] = None,
-    init: Annotated[str | None, option("Weights to begin from: a name or a file.", NETWORK)] = None,
+    init: Annotated[str | None, option("Weights to start from: a name or a file.", NETWORK)] = None,
     steps: Annotated[
         int | None,
-        option("Steps of the optimiser. (paper: unknown)", OPTIMISATION, default="300000", min=1),
+        option("Optimiser steps. (paper: unknown)", OPTIMISATION, default="300000", min=1),
     ] = None,
     epochs: Annotated[
         float | None,
         option(
-            "Passes over the images, instead of steps. (reference: 57 to 65; paper: unknown)",
+            "Passes over the images, instead of --steps. (reference: 57 to 65; paper: unknown)",
             OPTIMISATION,
         ),
     ] = None,
     batch: Annotated[
         int | None,
         option(
-            "Patches a batch, over all processes. (paper: 8 and more are alike; reference: 3)",
+            "Patches per batch, over all processes. (paper: 8 and more are alike; reference: 3)",
             OPTIMISATION,
             default="8",
         ),
@@ -145,7 +146,7 @@ def train(
         option("Side of the patches in pixels. (paper: 128)", OPTIMISATION, default="128"),
     ] = None,
     accumulate: Annotated[
-        int | None, option("Batches a step. (paper: 1)", OPTIMISATION, default="1")
+        int | None, option("Batches per step. (paper: 1)", OPTIMISATION, default="1")
     ] = None,
     lr: Annotated[
         float | None,
@@ -165,14 +166,14 @@ def train(
     ] = None,
     optimiser: Annotated[
         Literal["rmsprop", "adamw", "muon"] | None,
-        option("Of the network. (paper: rmsprop)", OPTIMISATION, default="rmsprop"),
+        option("Optimiser of the network. (paper: rmsprop)", OPTIMISATION, default="rmsprop"),
     ] = None,
     schedule: Annotated[
         Literal["step", "cosine", "constant"] | None,
-        option("Of the learning rates. (paper: step)", OPTIMISATION, default="step"),
+        option("Schedule of the learning rates. (paper: step)", OPTIMISATION, default="step"),
     ] = None,
     warm_up: Annotated[
-        int | None, option("Steps of the warm-up. (paper: none)", OPTIMISATION, default="200")
+        int | None, option("Warm-up steps. (paper: none)", OPTIMISATION, default="200")
     ] = None,
     clip: Annotated[
         float | None, option("Largest gradient norm. (paper: none)", OPTIMISATION, default="1")
@@ -186,41 +187,48 @@ def train(
         ),
     ] = None,
     seed: Annotated[
-        int | None, option("Of weights and samples.", OPTIMISATION, default="0")
+        int | None, option("Seed of weights and samples.", OPTIMISATION, default="0")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=RUN)] = Path(
         "runs/baryir"
     ),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUT's checkpoint.", rich_help_panel=RUN)
+        bool,
+        typer.Option("--resume", help="Continue from OUT's last checkpoint.", rich_help_panel=RUN),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew in OUT.", rich_help_panel=RUN)
+        bool, typer.Option("--overwrite", help="Replace the run in OUT.", rich_help_panel=RUN)
     ] = False,
     checkpoint_every: Annotated[
         int,
-        typer.Option(min=1, help="Steps to a checkpoint and validation.", rich_help_panel=RUN),
+        typer.Option(
+            min=1, help="Steps between checkpoints, with validation.", rich_help_panel=RUN
+        ),
     ] = 500,
-    keep: Annotated[int, typer.Option(min=1, help="Checkpoints kept.", rich_help_panel=RUN)] = 3,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Number of checkpoints to keep.", rich_help_panel=RUN)
+    ] = 3,
     log_every: Annotated[
-        int, typer.Option(min=1, help="Steps to a line of the log.", rich_help_panel=RUN)
+        int, typer.Option(min=1, help="Steps between lines of the log.", rich_help_panel=RUN)
     ] = 50,
     holdout: Annotated[
         float,
         typer.Option(
-            min=0, max=0.5, help="Share of the images kept for validation.", rich_help_panel=RUN
+            min=0, max=0.5, help="Share of the images held out for validation.", rich_help_panel=RUN
         ),
     ] = 0.04,
     tensorboard: Annotated[
         bool,
-        typer.Option("--tensorboard", help="Write its event files too.", rich_help_panel=RUN),
+        typer.Option(
+            "--tensorboard", help="Also write TensorBoard event files.", rich_help_panel=RUN
+        ),
     ] = False,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=MACHINE)
     ] = "auto",
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"] | None,
-        option("Of the network; losses are always fp32.", MACHINE, default="fp32"),
+        option("Precision of the network; losses are always fp32.", MACHINE, default="fp32"),
     ] = None,
     compile: Annotated[
         bool | None,
@@ -229,18 +237,18 @@ def train(
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that make patches, for each device.", rich_help_panel=MACHINE
+            min=0, help="Processes that prepare patches, per device.", rich_help_panel=MACHINE
         ),
     ] = 1,
 ) -> None:
     """Train a network with the adversarial barycenter objective.
 
-    What is not given comes from the recipe; the defaults shown are those of the
-    recipe paper, and others have their own. OUT receives checkpoints, a log,
-    samples, curves and weights.safetensors, for `baryir restore --weights`.
+    Anything not given comes from the recipe; the defaults shown are those of the
+    recipe paper. OUT receives checkpoints, a log, samples, curves and
+    weights.safetensors, for `baryir restore --weights`.
 
-    In parentheses: what the paper and the authors' code (reference) take; unknown
-    where the text of the paper that we had has lost the number.
+    In parentheses: the values of the paper and of the authors' code (reference);
+    unknown where our copy of the paper's text has lost the number.
 
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """

@@ -14,7 +14,7 @@ from baryir_cli.syntax import Tool
 if TYPE_CHECKING:
     from baryir_cli.hub.reference import HubReference
 
-weights = Tool(name="weights", help="Weights: list, look into, fetch, check, publish.")
+weights = Tool(name="weights", help="List, inspect, fetch, check, convert and publish weights.")
 weights.command()(convert)
 
 REFERENCE = "Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
@@ -25,11 +25,11 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 @weights.command("list")
 def list_weights(
     hub: Annotated[
-        bool, typer.Option("--hub", help="Also those that anybody has published on the Hub.")
+        bool, typer.Option("--hub", help="Also those that anyone has published on the Hub.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the weights that are embedded and in the Hub's cache."""
+    """List the embedded weights and those in the Hub's cache."""
     from baryir_cli.catalogue import cached, embedded_weights, published, show
     from baryir_cli.console import messages
 
@@ -46,10 +46,10 @@ def list_weights(
 @weights.command()
 def info(
     ref: Reference,
-    tensors: Annotated[bool, typer.Option("--tensors", help="Name every tensor.")] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show config, provenance, tensors and hash; a file of the Hub is fetched."""
+    """Show config, provenance, tensors and hash, fetching from the Hub if needed."""
     from baryir_cli.inspection import Inspection
     from baryir_cli.references import find_weights
 
@@ -62,7 +62,7 @@ def info(
 
 @weights.command()
 def pull(ref: Reference) -> None:
-    """Fetch weights into the Hub's cache; prints the file's path."""
+    """Fetch weights into the Hub's cache and print the file's path."""
     from baryir_cli.console import messages
     from baryir_cli.references import find_weights, load_header
 
@@ -76,7 +76,7 @@ def pull(ref: Reference) -> None:
 def verify(
     ref: Reference,
     sha256: Annotated[
-        str | None, typer.Option(help="What the file's hash must be.", show_default=False)
+        str | None, typer.Option(help="The hash that the file must have.", show_default=False)
     ] = None,
 ) -> None:
     """Check hash, header, values and config, and run the network once."""
@@ -98,25 +98,27 @@ def push(
         str, typer.Argument(metavar="FILE", help="The weights, or a reference to them.")
     ],
     repo: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="Repository in a namespace of yours.")
+        str, typer.Argument(metavar="OWNER/NAME", help="Repository in your own namespace.")
     ],
     private: Annotated[
-        bool, typer.Option("--private", help="Hide a repository that this makes.")
+        bool, typer.Option("--private", help="Make a new repository private.")
     ] = False,
     revision: Annotated[
         str | None,
-        typer.Option(help="Branch; made if need be.  \\[default: main]", show_default=False),
+        typer.Option(help="Branch, created if needed.  \\[default: main]", show_default=False),
     ] = None,
-    name: Annotated[str, typer.Option(help="The file's name there.")] = "model.safetensors",
+    name: Annotated[str, typer.Option(help="Name of the file there.")] = "model.safetensors",
     licence: Annotated[
         str | None,
-        typer.Option(help="For the card.  \\[default: as the weights say]", show_default=False),
+        typer.Option(
+            help="Licence for the card.  \\[default: the weights' own]", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent; ask nobody.")
+        bool, typer.Option("--dry-run", help="Show what would be sent; contact nobody.")
     ] = False,
 ) -> None:
-    """Publish weights with a model card: one commit, the repository made if need be."""
+    """Publish weights with a model card in one commit, creating the repository if needed."""
     from baryir_cli import provenance
     from baryir_cli.console import messages, note
     from baryir_cli.hub.card import model_card
@@ -150,11 +152,15 @@ def push(
 def cache(
     ref: Annotated[
         str | None,
-        typer.Argument(metavar="REF", help="Only these.  \\[default: all]", show_default=False),
+        typer.Argument(
+            metavar="REF",
+            help="Weights of this repository only.  \\[default: all]",
+            show_default=False,
+        ),
     ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Remove them.")] = False,
 ) -> None:
-    """Show where downloaded weights are and how big; other tools' files are left alone."""
+    """Show or remove downloaded weights; other tools' files are left alone."""
     from baryir_cli.hub import cache as hub_cache
     from baryir_cli.hub.reference import PREFIX, HubReference
 
