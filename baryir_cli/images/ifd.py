@@ -14,11 +14,13 @@ import numpy as np
 _log = logging.getLogger(__name__)
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = RESOLUTION = 282, 283, 296
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SUB_DIRECTORIES = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_AT, _THUMBNAIL_LENGTH = 513, 514
+# Units of resolution in an inch; without a unit, the two are but the shape of the pixels.
+_INCHES = {2: 1.0, 3: 2.54}
 
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 # Bytes of an item, by its type; those of BigTIFF come last.
@@ -246,15 +248,38 @@ def exif_block(directory: Directory) -> bytes | None:
     return struct.pack("<2sHI", b"II", 42, 8) + serialise(directory, 8)
 
 
-def exif_orientation(exif: bytes | None) -> int | None:
-    """The orientation, 1 to 8, that an EXIF block asks for; None where it says nothing valid."""
+def first_directory(block: bytes | None, wanted: Container[int] | None = None) -> Directory:
+    """The ``wanted`` tags (None: all) of an EXIF block; none where it cannot be read.
+
+    What comes behind its first directory, a thumbnail as a rule, may be damaged.
+    """
     try:
-        directories = read_directories(io.BytesIO(exif or b""), {ORIENTATION})
-        value = directories[0][ORIENTATION]
-    except (ValueError, LookupError):
-        return None
-    number = value.numbers()[0] if isinstance(value, Value) else 0
+        reader = _Reader(io.BytesIO(block or b""))
+        return reader.directory(reader.first, wanted)
+    except ValueError:
+        return {}
+
+
+def numbers_of(directory: Directory, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    """A tag's numbers; ``default`` where it has none."""
+    value = directory.get(tag)
+    return value.numbers() if isinstance(value, Value) and value.count else default
+
+
+def orientation_of(directory: Directory) -> int | None:
+    """The orientation, 1 to 8, that a directory asks for; None where it says nothing valid."""
+    number = numbers_of(directory, ORIENTATION, (0,))[0]
     return number if 1 <= number <= 8 else None
+
+
+def dpi_of(directory: Directory) -> tuple[float, float] | None:
+    """Pixels an inch, across and down; None where a directory lacks one of them or the unit."""
+    found = [directory.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    per_inch = _INCHES.get(numbers_of(directory, RESOLUTION_UNIT, (2,))[0])
+    values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
+    if per_inch is None or len(values) < 2:
+        return None
+    return values[0] * per_inch, values[1] * per_inch
 
 
 def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = False) -> bytes:

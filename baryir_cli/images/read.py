@@ -22,8 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from baryir_cli.images import opencv, png, tiff
-from baryir_cli.images.ifd import exif_orientation, upright_exif
+from baryir_cli.images import ifd, opencv, png, tiff
 from baryir_cli.images.metadata import (
     PHOTOSHOP_HEADER,
     upright_xmp,
@@ -127,14 +126,17 @@ def _described(
     xmp: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> Photo:
-    """The photo with its metadata, made to fit the upright image."""
+    """The photo with its metadata, made to fit the upright image.
+
+    ``dpi`` is what the file itself says; where that is nothing, EXIF says it.
+    """
     height, width = photo.pixels.shape[:2]
     on_its_side = orientation >= 5
-    dpi = _dpi(dpi)
+    dpi = _dpi(dpi) or _dpi(ifd.dpi_of(ifd.first_directory(exif, ifd.RESOLUTION)))
     return replace(
         photo,
         icc=icc or None,
-        exif=upright_exif(exif, width, height, on_its_side=on_its_side) if exif else None,
+        exif=ifd.upright_exif(exif, width, height, on_its_side=on_its_side) if exif else None,
         xmp=upright_xmp(xmp) if xmp else None,
         dpi=dpi[::-1] if dpi and on_its_side else dpi,
     )
@@ -142,7 +144,8 @@ def _described(
 
 def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
     """Which way up the pixels are; XMP decides where EXIF is silent, as in Pillow."""
-    return exif_orientation(exif) or xmp_orientation(xmp) or 1
+    directory = ifd.first_directory(exif, {ifd.ORIENTATION})
+    return ifd.orientation_of(directory) or xmp_orientation(xmp) or 1
 
 
 def _bare_exif(exif: bytes | None) -> bytes | None:
@@ -198,7 +201,9 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
     orientation = _orientation(exif, xmp)
     photo = decoded(image, "jpeg", orientation)
-    icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
+    icc = image.info.get("icc_profile")
+    # Not EXIF's by Pillow, which takes one for both sides, whatever the unit, or makes up 72.
+    dpi = image.info.get("dpi") if image.info.get("jfif_unit") else None
     photo = _described(photo, orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi)
     _tell_what_is_left_out(image, stream)
     resources = b"".join(
@@ -306,9 +311,7 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         photo = _read_deep_tiff(stream, file, orientation)
     else:
         photo = _read_plain_tiff(stream, file)
-    # Not Pillow's, which is 1 where there is none.
-    dpi = file.dpi
-    photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp, dpi=dpi)
+    photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp)
     return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
 
 

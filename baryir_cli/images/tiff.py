@@ -43,7 +43,6 @@ _WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _I
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
-_INCHES = {2: 1.0, 3: 2.54}
 _DEFLATE = 8
 _LARGEST_OFFSET = 0xFFFFFFFF
 # What tiles may hold beyond the image.
@@ -62,7 +61,7 @@ class TiffFile:
     reduced: bool = False
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        return _numbers(self.tags, tag, default)
+        return ifd.numbers_of(self.tags, tag, default)
 
     def data(self, tag: int) -> bytes | None:
         value = self.tags.get(tag)
@@ -93,10 +92,6 @@ class TiffFile:
     def unexplained(self) -> bool:
         """Whether it leaves open what a channel beside its colours is."""
         return self.numbers(_EXTRA, (_UNASSOCIATED,))[0] == _UNSPECIFIED
-
-    @property
-    def dpi(self) -> tuple[float, float] | None:
-        return _dpi_of(self.tags)
 
     @property
     def photometric(self) -> int:
@@ -133,8 +128,7 @@ class TiffFile:
 
     @property
     def orientation(self) -> int | None:
-        number = self.numbers(ifd.ORIENTATION, (0,))[0]
-        return number if 1 <= number <= 8 else None
+        return ifd.orientation_of(self.tags)
 
     @property
     def icc(self) -> bytes | None:
@@ -374,35 +368,14 @@ def _layout_tags(samples: Samples, predict: bool) -> Directory:
 
 def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Directory:
     """An EXIF block's tags that a TIFF's own directory takes, and ``dpi`` instead of theirs."""
-    tags: Directory = {}
-    if exif:
-        try:
-            first = ifd.read_directories(io.BytesIO(exif))[0]
-        except (ValueError, IndexError):
-            first = {}
-        tags = {tag: first[tag] for tag in _DESCRIPTIVE & set(first)}
+    tags = ifd.first_directory(exif, _DESCRIPTIVE)
     # What a TIFF gave stays as it was, in centimetres maybe.
-    if dpi and dpi != _dpi_of(tags):
+    if dpi and dpi != ifd.dpi_of(tags):
         for tag, value in zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), dpi, strict=True):
             fraction = struct.pack("<II", min(round(value * 1000), _LARGEST_OFFSET), 1000)
             tags[tag] = Value(ifd.RATIONAL, 1, fraction)
         tags[ifd.RESOLUTION_UNIT] = _shorts(2)
     return tags
-
-
-def _dpi_of(tags: Directory) -> tuple[float, float] | None:
-    """Pixels an inch, across and down, where the tags give both."""
-    found = [tags.get(tag) for tag in (ifd.X_RESOLUTION, ifd.Y_RESOLUTION)]
-    per_inch = _INCHES.get(_numbers(tags, ifd.RESOLUTION_UNIT, (2,))[0])
-    values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
-    if per_inch is None or len(values) < 2:
-        return None
-    return values[0] * per_inch, values[1] * per_inch
-
-
-def _numbers(tags: Directory, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-    value = tags.get(tag)
-    return value.numbers() if isinstance(value, Value) and value.count else default
 
 
 def _shorts(*numbers: int) -> Value:

@@ -675,6 +675,28 @@ def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
         assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize(
+    ("tags", "dpi"),
+    [
+        ({282: 204.0, 283: 98.0, 296: 2}, (204, 98)),
+        ({282: 100.0, 283: 50.0, 296: 3}, (254, 127)),
+        ({282: 2.0, 283: 1.0, 296: 1}, None),
+        ({271: "Acme"}, None),
+    ],
+    ids=["inches", "centimetres", "no unit", "none"],
+)
+def test_exif_says_the_resolution_where_the_file_is_silent(
+    format_name: str, tags: dict[int, object], dpi: tuple[float, float] | None
+) -> None:
+    exif = Image.Exif()
+    exif.update(tags)
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), format_name, exif=exif.tobytes()))
+    assert photo.dpi == dpi
+    bmp = read_photo(encode_photo(photo, "bmp")).dpi
+    assert bmp == (None if dpi is None else pytest.approx(dpi, abs=0.1))
+
+
 @pytest.mark.parametrize("number", [0, 0xFFFFFFFF])
 def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
     resolution = struct.pack(">IIB", number, number, 1)
@@ -728,6 +750,15 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
     assert opened(jpeg).getexif().get_ifd(0x8825)[1] == "N"
     deep = Photo(noise(bits=16), None, "tiff", "rgb", exif=exif_of(1))
     assert opened(encode_photo(deep)).getexif().get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
+
+
+def test_exif_is_heeded_whatever_lies_behind_its_first_directory() -> None:
+    """Some writers leave nonsense where the place of the thumbnail's directory would be."""
+    exif = bytearray(exif_of(6))
+    struct.pack_into(">I", exif, 58, 0xFFFF)
+    photo = read_photo(with_exif(smooth(24, 40), "jpeg", bytes(exif)))
+    assert photo.pixels.shape == (40, 24, 3)
+    assert opened(encode_photo(photo, "tiff")).getexif()[271] == "Acme Co"
 
 
 def test_damaged_exif_does_no_harm() -> None:
