@@ -11,11 +11,12 @@ import numpy as np
 
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 """What a JPEG's APP13 segments of Photoshop's resources begin with."""
+IPTC_MARK = b"\x1c"
+"""What each entry of IPTC begins with."""
 INCHES_IN_METRE = 39.37007874
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>)\s*)([1-8])")
 _PHOTOSHOP_THUMBNAILS = (1033, 1036)
 _IPTC = 1028
-_IPTC_MARK = b"\x1c"
 
 
 def xmp_orientation(xmp: bytes | None) -> int | None:
@@ -43,10 +44,15 @@ def iptc_of(resources: bytes | None) -> bytes | None:
 def with_iptc(resources: bytes, iptc: bytes) -> bytes:
     """Photoshop's resources with these captions in place of any that they had."""
     # Some writers took their bytes for numbers of 32 bits, in the other order.
-    if iptc[:1] != _IPTC_MARK and iptc[3:4] == _IPTC_MARK and len(iptc) % 4 == 0:
+    if iptc[:1] != IPTC_MARK and iptc[3:4] == IPTC_MARK and len(iptc) % 4 == 0:
         iptc = np.frombuffer(iptc, "<u4").byteswap().tobytes()
     head = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc))
-    return head + iptc + bytes(len(iptc) % 2) + _without(resources, (_IPTC,))
+    return head + iptc + bytes(len(iptc) % 2) + without_iptc(resources)
+
+
+def without_iptc(resources: bytes) -> bytes:
+    """Photoshop's other resources: paths, settings of a printer, and such."""
+    return _without(resources, (_IPTC,))
 
 
 @dataclass(frozen=True)

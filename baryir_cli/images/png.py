@@ -14,15 +14,19 @@ import numpy as np
 
 from baryir_cli.images.colour import bands
 from baryir_cli.images.inflate import Meter, inflated
-from baryir_cli.images.metadata import INCHES_IN_METRE
+from baryir_cli.images.metadata import INCHES_IN_METRE, IPTC_MARK, with_iptc
 
 _log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
-_EXIF_KEYWORD = b"Raw profile type exif"
-# ImageMagick's hexadecimal copies of EXIF and XMP, which would keep the old orientation.
-_STALE_TEXT = (_XMP_KEYWORD, _EXIF_KEYWORD, b"Raw profile type APP1", b"Raw profile type xmp")
+# Metadata in hexadecimal, as ImageMagick began to write them; PNG has no other place for IPTC.
+_RAW_PROFILE = b"Raw profile type "
+# Read, and written anew: they hold the old orientation and thumbnail.
+_STALE_TEXT = (
+    _XMP_KEYWORD,
+    *(_RAW_PROFILE + name for name in (b"exif", b"APP1", b"xmp", b"iptc", b"8bim")),
+)
 _COLOUR_SPACE = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _SINGLE = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"tRNS"})
@@ -101,18 +105,30 @@ class PngFile:
 
     @property
     def exif(self) -> bytes | None:
-        return self.single.get(b"eXIf") or self._exif_text()
+        if found := self.single.get(b"eXIf") or self._raw_profile(b"exif"):
+            return found
+        # Or XMP: either is an APP1 segment in a JPEG.
+        segment = self._raw_profile(b"APP1") or b""
+        return segment if segment.startswith(b"Exif\0\0") else None
 
-    def _exif_text(self) -> bytes | None:
-        """EXIF as ImageMagick once wrote it: a text chunk of three lines, then hexadecimal."""
+    @property
+    def photoshop(self) -> bytes | None:
+        """Photoshop's resources, IPTC among them."""
+        found = self._raw_profile(b"iptc") or self._raw_profile(b"8bim")
+        return with_iptc(b"", found) if found and found.startswith(IPTC_MARK) else found
+
+    def _raw_profile(self, name: bytes) -> bytes | None:
+        """Metadata out of a text: their name, their length, and they in hexadecimal."""
         for kind, data in self.texts:
-            keyword, _, rest = data.partition(b"\0")
-            if keyword == _EXIF_KEYWORD and kind in (b"tEXt", b"zTXt"):
-                text = (inflated(rest[1:], "EXIF") or b"") if kind == b"zTXt" else rest
+            keyword, _, text = data.partition(b"\0")
+            if keyword == _RAW_PROFILE + name and kind in (b"tEXt", b"zTXt"):
+                what = name.decode("ascii")
+                if kind == b"zTXt":
+                    text = inflated(text[1:], what) or b""
                 try:
-                    return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii")) or None
+                    return bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
                 except ValueError:
-                    return None
+                    _log.warning("the PNG's %s text is damaged and left out", what)
         return None
 
     @property
@@ -122,7 +138,7 @@ class PngFile:
             if kind == b"iTXt" and keyword == _XMP_KEYWORD and len(rest) >= 2:
                 text = rest[2:].split(b"\0", 2)[-1]
                 return inflated(text, "XMP") if rest[0] else text
-        return None
+        return self._raw_profile(b"xmp")
 
     @property
     def kept(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -247,9 +263,10 @@ def metadata_chunks(
     icc: bytes | None,
     exif: bytes | None,
     xmp: bytes | None,
+    photoshop: bytes | None,
     dpi: tuple[float, float] | None,
 ) -> list[tuple[bytes, bytes]]:
-    """The chunks that hold a profile, EXIF, XMP and the resolution."""
+    """The chunks that hold a profile, EXIF, XMP, Photoshop's resources and the resolution."""
     chunks = []
     if icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
@@ -260,6 +277,9 @@ def metadata_chunks(
         chunks.append((b"eXIf", exif))
     if xmp:
         chunks.append((b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
+    if photoshop:
+        text = f"\niptc\n{len(photoshop):8}\n{photoshop.hex(chr(10), -36)}\n".encode()
+        chunks.append((b"zTXt", _RAW_PROFILE + b"iptc\0\0" + zlib.compress(text)))
     return chunks
 
 

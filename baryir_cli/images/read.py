@@ -124,6 +124,7 @@ def _described(
     icc: bytes | None = None,
     exif: bytes | None = None,
     xmp: bytes | None = None,
+    photoshop: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> Photo:
     """The photo with its metadata, made to fit the upright image.
@@ -138,6 +139,7 @@ def _described(
         icc=icc or None,
         exif=ifd.upright_exif(exif, width, height, on_its_side=on_its_side) if exif else None,
         xmp=upright_xmp(xmp) if xmp else None,
+        photoshop=without_thumbnail(photoshop or b"") or None,
         dpi=dpi[::-1] if dpi and on_its_side else dpi,
     )
 
@@ -175,7 +177,15 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
         photo = decoded(PngImagePlugin.PngImageFile(bare), "png", orientation)
         if clear is not None:
             photo.alpha = np.where(photo.pixels[..., 0] == clear, np.uint8(0), np.uint8(255))
-    photo = _described(photo, orientation, icc=file.icc, exif=exif, xmp=xmp, dpi=file.dpi)
+    photo = _described(
+        photo,
+        orientation,
+        icc=file.icc,
+        exif=exif,
+        xmp=xmp,
+        photoshop=file.photoshop,
+        dpi=file.dpi,
+    )
     return replace(photo, chunks=file.kept)
 
 
@@ -201,20 +211,25 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
     orientation = _orientation(exif, xmp)
     photo = decoded(image, "jpeg", orientation)
-    icc = image.info.get("icc_profile")
-    # Not EXIF's by Pillow, which takes one for both sides, whatever the unit, or makes up 72.
-    dpi = image.info.get("dpi") if image.info.get("jfif_unit") else None
-    photo = _described(photo, orientation, icc=icc, exif=exif, xmp=xmp, dpi=dpi)
-    _tell_what_is_left_out(image, stream)
     resources = b"".join(
         data.removeprefix(PHOTOSHOP_HEADER)
         for name, data in image.applist
         if name == "APP13" and data.startswith(PHOTOSHOP_HEADER)
     )
+    photo = _described(
+        photo,
+        orientation,
+        icc=image.info.get("icc_profile"),
+        exif=exif,
+        xmp=xmp,
+        photoshop=resources,
+        # Not EXIF's by Pillow, which takes one for both sides, whatever the unit, or makes up 72.
+        dpi=image.info.get("dpi") if image.info.get("jfif_unit") else None,
+    )
+    _tell_what_is_left_out(image, stream)
     sampling = JpegImagePlugin.get_sampling(image)
     return replace(
         photo,
-        photoshop=without_thumbnail(resources) or None,
         comment=image.info.get("comment") or None,
         subsampling=sampling if sampling >= 0 else None,
         progressive=bool(image.info.get("progressive")),
@@ -311,8 +326,14 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         photo = _read_deep_tiff(stream, file, orientation)
     else:
         photo = _read_plain_tiff(stream, file)
-    photo = _described(photo, orientation, icc=file.icc, exif=file.exif, xmp=file.xmp)
-    return replace(photo, photoshop=without_thumbnail(file.photoshop or b"") or None)
+    return _described(
+        photo,
+        orientation,
+        icc=file.icc,
+        exif=file.exif,
+        xmp=file.xmp,
+        photoshop=file.photoshop,
+    )
 
 
 def _check_samples(file: tiff.TiffFile) -> None:

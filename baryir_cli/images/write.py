@@ -12,7 +12,12 @@ import numpy as np
 from PIL import Image
 
 from baryir_cli.images import colour, png, tiff
-from baryir_cli.images.metadata import INCHES_IN_METRE, PHOTOSHOP_HEADER
+from baryir_cli.images.metadata import (
+    INCHES_IN_METRE,
+    PHOTOSHOP_HEADER,
+    iptc_of,
+    without_iptc,
+)
 from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
 
 _log = logging.getLogger(__name__)
@@ -40,17 +45,21 @@ class _Capability:
 
 _GREY_AND_RGB: frozenset[Layout] = frozenset({"grey", "rgb"})
 _USUAL = frozenset({"profile", "EXIF", "XMP"})
+_PHOTOSHOP = frozenset({"IPTC", "Photoshop resources"})
 _CAPABILITIES = {
     "png": _Capability(
         _GREY_AND_RGB | {"palette", "bilevel"},
         _GREY_AND_RGB | {"palette"},
-        _USUAL | {"PNG text", "PNG colour space"},
+        _USUAL | _PHOTOSHOP | {"PNG text", "PNG colour space"},
         deep=True,
     ),
-    "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset(), _USUAL | {"IPTC", "comment"}),
+    "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset(), _USUAL | _PHOTOSHOP | {"comment"}),
     "webp": _Capability(frozenset({"rgb"}), frozenset({"rgb"}), _USUAL),
     "tiff": _Capability(
-        _GREY_AND_RGB | {"palette", "bilevel", "cmyk"}, _GREY_AND_RGB, _USUAL | {"IPTC"}, deep=True
+        _GREY_AND_RGB | {"palette", "bilevel", "cmyk"},
+        _GREY_AND_RGB,
+        _USUAL | _PHOTOSHOP,
+        deep=True,
     ),
     "bmp": _Capability(_GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"})),
 }
@@ -90,7 +99,8 @@ def _metadata(photo: Photo) -> list[str]:
         "profile": photo.icc,
         "EXIF": photo.exif,
         "XMP": photo.xmp,
-        "IPTC": photo.photoshop,
+        "IPTC": iptc_of(photo.photoshop),
+        "Photoshop resources": without_iptc(photo.photoshop or b""),
         "comment": photo.comment,
         "PNG text": png.has_text(photo.chunks),
         "PNG colour space": png.has_other_colours(photo.chunks),
@@ -170,7 +180,7 @@ def _encode_png(photo: Photo) -> bytes:
         out = io.BytesIO()
         _pillow_image(photo).save(out, "PNG", compress_level=png.COMPRESSION_LEVEL)
         data = out.getvalue()
-    metadata = png.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.dpi)
+    metadata = png.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.photoshop, photo.dpi)
     return png.with_chunks(data, [*photo.chunks, *metadata])
 
 

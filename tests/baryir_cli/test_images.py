@@ -854,9 +854,51 @@ def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
         assert b"older" not in data
         for kept in (b"odd", b"damaged"):
             assert (kept in data) == (kept in resources)
+    png = encode_photo(photo, "png")
+    assert iptc_in(encode_photo(read_photo(png), "jpeg")) == {(2, 120): b"An owl"}
     assert not caplog.messages
-    encode_photo(photo, "png")
-    assert caplog.messages == ["IPTC cannot be kept in PNG"]
+    encode_photo(photo, "webp")
+    others = ", Photoshop resources" if b"odd" in resources or resources[:2] == b"no" else ""
+    assert caplog.messages == [f"IPTC{others} cannot be kept in WEBP"]
+
+
+@pytest.mark.parametrize("name", ["iptc", "8bim"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("bare", [False, True])
+def test_captions_of_a_png_are_those_that_other_programs_write(
+    name: str, packed: bool, bare: bool
+) -> None:
+    """Of Photoshop's resources, or IPTC alone; in lines of 72 digits below name and length."""
+    caption = b"\x1c\x02\x78\0\x06An owl"
+    stored = caption if bare else resource(1028, caption) + resource(1036, b"STALETHUMB")
+    digits = stored.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = PngInfo()
+    keyword = f"Raw profile type {name}"
+    text.add_text(keyword, f"\n{name}\n{len(stored):8}\n{lines}\n", zip=packed)
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", pnginfo=text))
+    assert iptc_in(encode_photo(photo, "jpeg")) == {(2, 120): b"An owl"}
+    kept = opened(encode_photo(photo)).text
+    resources = resource(1028, caption)
+    wanted = f"\niptc\n{len(resources):8}\n{resources.hex()}\n"
+    assert kept == {"Raw profile type iptc": wanted}
+
+
+def test_damaged_captions_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = b"Raw profile type iptc\0\niptc\n       4\n1c0z"
+    assert read_photo(shallow_png(20, (b"tEXt", text))).photoshop is None
+    assert caplog.messages == ["the PNG's iptc text is damaged and left out"]
+
+
+@pytest.mark.parametrize("name", ["exif", "APP1"])
+def test_exif_in_the_text_of_a_png_is_read(name: str) -> None:
+    exif = b"Exif\0\0" + exif_of(6)
+    text = f"Raw profile type {name}\0\n{name}\n{len(exif):8}\n{exif.hex()}\n".encode()
+    photo = read_photo(shallow_png(20, (b"tEXt", text)))
+    assert photo.pixels.shape == (30, 20, 3)
+    assert opened(encode_photo(photo)).getexif()[271] == "Acme Co"
 
 
 def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
@@ -940,12 +982,12 @@ def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
     photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", icc_profile=srgb_profile()))
     encode_photo(photo, "webp")
     assert not caplog.messages
-    photo.comment, photo.photoshop = b"hello", b"8BIM"
+    photo.comment, photo.photoshop = b"hello", resource(1028, b"\x1cowl") + resource(1005, b"odd")
     photo.chunks = ((b"sRGB", b"\0"), (b"tEXt", b"Title\0Owl"))
     encode_photo(photo, "bmp")
     encode_photo(photo, "tiff")
     assert caplog.messages == [
-        "profile, IPTC, comment, PNG text cannot be kept in BMP",
+        "profile, IPTC, Photoshop resources, comment, PNG text cannot be kept in BMP",
         "comment, PNG text cannot be kept in TIFF",
     ]
 
