@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from models.files import replacing
 
 ANYBODY_WRITES = 0o222
 """Of a file's permissions those to write it."""
+
+
+class NameTooLongError(UserError):
+    """A name that the file system cannot hold."""
 
 
 def is_protected(path: Path) -> bool:
@@ -26,8 +31,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes ``data`` to ``path`` so that a crash leaves the file as it was, or whole.
 
     Makes missing parent folders. A symbolic link is written through, and so is what is no file, as
-    /dev/null. Raises UserError for a write-protected file, and with the system's reason; nothing is
-    left behind then, nor after Ctrl-C.
+    /dev/null. Raises UserError for a write-protected file, and with the system's reason (for a name
+    that is too long, its subclass); nothing is left behind then, nor after Ctrl-C.
     """
     if is_protected(path):
         raise UserError("cannot be written: it is write-protected")
@@ -41,4 +46,5 @@ def write_atomically(path: Path, data: bytes) -> None:
         with replacing(target) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror or error}") from error
+        kind = NameTooLongError if error.errno == errno.ENAMETOOLONG else UserError
+        raise kind(f"cannot be written: {error.strerror or error}") from error

@@ -227,6 +227,8 @@ def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
 
     whole = "every output is whole or absent"
     replaced = [path for path, before in inputs.items() if identity(path) != before]
+    if replaced and len(replaced) == len(inputs):
+        return f"{whole}; all inputs are replaced already"
     if replaced:
         return (
             f"{whole}; {len(replaced)} of {len(inputs)} inputs are replaced, the last of them "

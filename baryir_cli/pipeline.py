@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baryir_cli.atomic import write_atomically
+from baryir_cli.atomic import NameTooLongError, write_atomically
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Photo,
@@ -59,6 +59,7 @@ class Result:
     status: Literal["done", "skipped", "failed"]
     width: int = 0
     height: int = 0
+    """Of the upright image; 0 until it is read."""
     seconds: float = 0.0
     """Of the work itself; decoding and encoding run beside it."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -80,8 +81,8 @@ class Result:
             "input": str(self.job.source),
             "output": str(self.job.target),
             "error": self.error or None,
-            "width": self.width,
-            "height": self.height,
+            "width": self.width or None,
+            "height": self.height or None,
             "seconds": round(self.seconds, 4),
             "lost": self.lost,
             **otherwise,
@@ -192,7 +193,11 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
         _to_standard_output(data)
         return lost
     if photo is not None and job.comparison is not None:
-        write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
+        try:
+            write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
+        except NameTooLongError as error:
+            # The photograph's own is shorter.
+            lost.append(f"the comparison {error}")
     # Last: what --skip-existing finds was done to the end.
     write_atomically(job.target, data)
     return lost

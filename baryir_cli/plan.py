@@ -242,7 +242,7 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in folders:
-            if os.path.islink(here / name):
+            if os.path.islink(here / name) and not _is_inside(here / name, path):
                 yield _Found(here / name, here.relative_to(path), origin, kind="link")
         for name in sorted(names):
             if is_left_out(name):
@@ -255,6 +255,11 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
+
+
+def _is_inside(link: Path, folder: Path) -> bool:
+    """Whether a link leads back to what is in a folder, or to that folder itself."""
+    return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder))
 
 
 def _same(first: Path, second: Path) -> bool:
@@ -357,6 +362,11 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
+    if naming.in_place and not any(j.outputs and _same(j.target, j.source) for j in jobs):
+        raise UsageError(
+            "--in-place: no output is its own input; as OUTPUT name the place of the inputs, or "
+            "leave out --in-place"
+        )
     sources = {identity(j.source) for j in jobs if j.source != STANDARD}
     outputs: dict[str, Path] = {}
     for job in jobs:

@@ -157,13 +157,37 @@ def test_a_write_protected_file_is_not_replaced(
     assert "write-protected" not in capsys.readouterr().out
 
 
-def test_in_place_replaces_nothing_but_its_own_input(restore: Run, photos: Path) -> None:
-    out = photos.parent / "out"
-    out.mkdir()
-    (out / "a.png").write_bytes(b"mine")
-    assert restore(photos / "a.png", out, "--in-place") == 2
-    assert (out / "a.png").read_bytes() == b"mine"
+def test_in_place_replaces_nothing_but_its_own_input(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    picture().save(photos.parent / "c.png")
+    (photos / "c.png").write_bytes(b"mine")
+    assert restore(photos / "a.png", photos.parent / "c.png", photos, "--in-place") == 2
+    assert "c.png is there already" in capsys.readouterr().err
+    assert (photos / "c.png").read_bytes() == b"mine"
     assert restore(photos, photos, "--in-place", "--skip-existing") == 2
+
+
+def test_in_place_elsewhere_is_refused(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for output in (photos.parent / "out", photos.parent / "out.png"):
+        assert restore(photos / "a.png", output, "--in-place") == 2
+        assert "--in-place: no output is its own input" in capsys.readouterr().err
+        assert not output.exists()
+
+
+def test_an_interruption_after_everything_was_replaced(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(_tally: Tally, _seconds: float) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tally, "summary", interrupted)
+    assert restore(photos, photos, "--in-place") == 130
+    said = capsys.readouterr().err
+    assert "all inputs are replaced" in said
+    assert "give it the others" not in said
 
 
 def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
@@ -194,6 +218,17 @@ def test_a_name_too_long_stops_no_other(
     picture().save(photos / f"{'n' * 250}.png")
     assert restore(photos, out, "--suffix", "_restored") == 3
     assert "3 done, 0 skipped, 1 failed" in capsys.readouterr().err
+
+
+def test_a_comparison_whose_name_is_too_long_costs_no_photograph(
+    restore: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    name = f"{'n' * 245}.png"
+    picture().save(tmp_path / name)
+    assert restore(tmp_path / name, tmp_path / "out", "--compare", "--json") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    (lost,) = json.loads(capsys.readouterr().out)["lost"]
+    assert lost.startswith("the comparison cannot be written: ")
 
 
 def test_a_wide_comparison_is_made_smaller(restore: Run, tmp_path: Path) -> None:
@@ -366,6 +401,8 @@ def test_json_is_one_line_an_image(
     assert done["precision"] in ("fp32", "bf16")
     assert done["seconds"] > 0
     assert done["error"] is None
+    failed = next(line for line in lines if line["status"] == "failed")
+    assert (failed["width"], failed["height"]) == (None, None)
 
 
 def test_unknown_suffix_of_one_output(
