@@ -37,12 +37,17 @@ class Format(str, Enum):
 
 FILES, SHOW = "Files", "What is shown"
 
+
+def path_of(typed: str) -> Path:
+    """What was typed as a path; ``./-`` is a file of that name, not a standard stream."""
+    path = Path(typed)
+    return path.absolute() if str(path) == "-" != typed else path
+
+
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        metavar="INPUT",
-        help="Images and folders; - reads standard input.",
-        readable=False,  # what cannot be read fails alone
+        metavar="INPUT", help="Images and folders; - reads standard input.", parser=path_of
     ),
 ]
 Output = Annotated[
@@ -197,7 +202,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
     """
     from baryir_cli.plan import identity, plan
 
-    jobs = plan(batch.inputs, Path(batch.output), batch.naming, _note)
+    jobs = plan(batch.inputs, path_of(batch.output), batch.naming, _note)
     _check_standard_streams(jobs, batch.as_json)
     if batch.quality is not None:
         _check_quality(jobs, batch.naming.format)

@@ -549,6 +549,16 @@ def test_closed_streams(tmp_path: Path, closing: str, arguments: str, code: int)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_may_be_called_like_a_standard_stream(
+    restore: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture().save("-", "PNG")
+    assert restore("./-", "out/") == 0
+    assert os.listdir("out") == ["-.png"]
+    assert restore("./-", "./-/") == 2, "which is a file, not a folder"
+
+
 def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path) -> None:
     assert restore(photos / "a.png", "-", "--json") == 2
 
