@@ -85,7 +85,7 @@ class Restorer:
             strength: share of the correction that is applied, 0 to 1.
 
         Raises:
-            TypeError: another kind of object.
+            TypeError: another kind of object, or a masked array.
             ValueError: another mode, shape or value type, or a strength out of range.
             baryir_cli.errors.UserError: the network's answer is not finite, or memory does not
                 suffice.
@@ -103,7 +103,10 @@ class Restorer:
             return self._pillow(image, strength)
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
-        return self._array(image, strength)
+        if isinstance(image, np.ma.MaskedArray):
+            raise TypeError("cannot restore a masked array: its mask would be lost; fill it first")
+        # Not a subclass, as numpy.matrix, with ideas of its own about shapes.
+        return self._array(np.asarray(image), strength)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         if image.mode.startswith("I;16"):

@@ -144,6 +144,11 @@ def test_tensors_keep_shape_and_type(restorer: Restorer, shape: tuple, dtype: to
     assert restored.dtype == dtype
 
 
+def test_a_matrix_is_an_array(restorer: Restorer) -> None:
+    array = values(20, 30)
+    np.testing.assert_array_equal(restorer.restore(array.view(np.matrix)), restorer.restore(array))
+
+
 def test_all_kinds_agree(restorer: Restorer) -> None:
     array = values(20, 30, 3)
     restored = restorer.restore(array)
@@ -179,6 +184,7 @@ ARRAYS, TENSORS = "(H, W, C) with C of 1, 3 or 4, not (", "(N, C, H, W) with C o
         ("photo.jpg", TypeError, "the name of a file: give what PIL.Image.open makes of it"),
         (Path("photo.jpg"), TypeError, "give what PIL.Image.open makes of it"),
         (None, TypeError, "cannot restore a NoneType"),
+        (np.ma.masked_less(values(20, 30), 9), TypeError, "mask would be lost; fill it first"),
     ],
 )
 def test_other_things_are_refused(
