@@ -364,8 +364,8 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
     if naming.in_place and not any(j.outputs and _same(j.target, j.source) for j in jobs):
         raise UsageError(
-            "--in-place: no output is its own input; as OUTPUT name the place of the inputs, or "
-            "leave out --in-place"
+            "--in-place: no output would replace its input; give the inputs' folder as OUTPUT, "
+            "without --suffix, or leave out --in-place"
         )
     sources = {identity(j.source) for j in jobs if j.source != STANDARD}
     outputs: dict[str, Path] = {}

@@ -27,6 +27,8 @@ BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
+# Types of whole numbers of up to 4 bytes, as struct names them.
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 7: "B", 8: "H", 9: "I"}
 # What a hostile file can make this read, in all; honest ones stay far below. Layers and other
 # private data run to hundreds of megabytes, but no tag wanted here does.
 _MOST_BYTES = 64 << 20
@@ -318,13 +320,13 @@ def unturned(data: bytes) -> bytes:
 def _patch(
     block: bytearray, reader: _Reader, entries: list[_Entry], numbers: dict[int, int]
 ) -> None:
-    """Overwrites single SHORT or LONG values of ``entries`` in ``block``."""
+    """Overwrites the first whole number of ``entries`` in ``block``, where it has room."""
     for entry in entries:
-        if entry.tag in numbers and entry.count == 1 and entry.kind in (SHORT, LONG):
+        layout = _WHOLE.get(entry.kind)
+        if entry.tag in numbers and layout and entry.length <= 4:
             number = numbers[entry.tag]
-            if entry.kind == LONG or number <= 0xFFFF:
-                layout = reader.order + ("H" if entry.kind == SHORT else "I")
-                struct.pack_into(layout, block, entry.at, number)
+            if number < 1 << 8 * _SIZES[entry.kind]:
+                struct.pack_into(reader.order + layout, block, entry.at, number)
 
 
 def _exchange(block: bytearray, entries: list[_Entry], one: int, other: int) -> None:

@@ -752,6 +752,15 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
     assert opened(encode_photo(deep)).getexif().get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
 
 
+@pytest.mark.parametrize(("kind", "count"), [(1, 1), (3, 2), (8, 1), (9, 1)])
+def test_an_orientation_of_another_type_is_reset_as_well(kind: int, count: int) -> None:
+    """What has been heeded must not be heeded again."""
+    exif = ifd.exif_block({ifd.ORIENTATION: ifd.Value(kind, count, b"\6\0\0\0")})
+    assert exif is not None
+    once = encode_photo(read_photo(with_exif(smooth(24, 40), "jpeg", exif)))
+    assert read_photo(once).pixels.shape == (40, 24, 3)
+
+
 def test_exif_is_heeded_whatever_lies_behind_its_first_directory() -> None:
     """Some writers leave nonsense where the place of the thumbnail's directory would be."""
     exif = bytearray(exif_of(6))

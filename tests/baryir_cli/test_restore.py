@@ -173,7 +173,7 @@ def test_in_place_elsewhere_is_refused(
 ) -> None:
     for output in (photos.parent / "out", photos.parent / "out.png"):
         assert restore(photos / "a.png", output, "--in-place") == 2
-        assert "--in-place: no output is its own input" in capsys.readouterr().err
+        assert "--in-place: no output would replace its input" in capsys.readouterr().err
         assert not output.exists()
 
 
