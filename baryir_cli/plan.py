@@ -293,13 +293,11 @@ def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[
 
 
 def _extension(source: Path | None, naming: Naming) -> str:
-    if naming.format is not None:
-        wanted = FORMATS[naming.format]
-        keeps = source is not None and format_of(source) == naming.format
-        return source.suffix if source is not None and keeps else wanted
-    if source is not None and format_of(source) is not None:
+    """That of an output: its input's, if that names the format that is wanted."""
+    own = None if source is None else format_of(source)
+    if source and own and naming.format in (None, own):
         return source.suffix
-    return FORMATS["png"]
+    return FORMATS[naming.format or "png"]
 
 
 def _names(found: Sequence[_Found], naming: Naming) -> list[Path]:

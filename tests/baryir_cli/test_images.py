@@ -67,14 +67,19 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def png_of(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of a header and further chunks, by the book and not by what is tested."""
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
 def deep_png(array: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A 16-bit PNG of (H, W, 1 to 4), written by the book and not by what is tested."""
+    """A 16-bit PNG of (H, W, 1 to 4)."""
     height, width, channels = array.shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+    return png_of(header, *chunks, (b"IDAT", zlib.compress(raw)))
 
 
 def deep_tiff(array: np.ndarray, **options: object) -> bytes:
@@ -337,12 +342,7 @@ def test_the_transparent_grey_of_a_png_of_few_bits_becomes_alpha(depth: int) -> 
     bits = (levels[..., None] >> np.arange(depth)[::-1] & 1).reshape(8, -1).astype(np.uint8)
     rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
     header = struct.pack(">IIBBBBB", 16, 8, depth, 0, 0, 0, 0)
-    chunks = {b"IHDR": header, b"tRNS": b"\0\x02", b"IDAT": zlib.compress(rows), b"IEND": b""}
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks.items()
-    )
-    photo = read_photo(data)
+    photo = read_photo(png_of(header, (b"tRNS", b"\0\x02"), (b"IDAT", zlib.compress(rows))))
     np.testing.assert_array_equal(photo.pixels[..., 0], levels * (255 // ((1 << depth) - 1)))
     np.testing.assert_array_equal(photo.alpha, np.where(levels == 2, 0, 255))
 
@@ -1164,8 +1164,7 @@ def shallow_png(rows: int = 20, *chunks: tuple[bytes, bytes], extra: bytes = b""
     """An 8-bit PNG that announces 30 x 20 pixels and holds that many ``rows``."""
     header = struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0)
     raw = b"".join(b"\0" + row.tobytes() for row in noise(20, 30)[:rows]) + extra
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+    return png_of(header, *chunks, (b"IDAT", zlib.compress(raw)))
 
 
 def test_large_metadata_of_a_png_are_no_reason_to_refuse_it() -> None:
@@ -1227,8 +1226,7 @@ def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
                 raw += b"\0" + packed.tobytes()
     header = struct.pack(">IIBBBBB", *array.shape[::-1], depth, 0, 0, 0, 1)
     raw = raw[: len(raw) - short]
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+    return png_of(header, (b"IDAT", zlib.compress(raw)))
 
 
 @pytest.mark.parametrize("depth", [1, 8, 16])
@@ -1399,8 +1397,7 @@ def huge_header(format_name: str) -> bytes:
     side = 100_000
     if format_name == "png":
         header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-        body = png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
-        return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + body
+        return png_of(header, (b"IDAT", zlib.compress(bytes(1000))))
     data = bytearray(pil_bytes(Image.new("RGB", (16, 16)), format_name))
     if format_name == "jpeg":
         at = data.index(b"\xff\xc0") + 5
