@@ -278,8 +278,9 @@ def metadata_chunks(
     if xmp:
         chunks.append((b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
     if photoshop:
+        # Not compressed: of that, some programs (Pillow is one) take a megabyte at most.
         text = f"\niptc\n{len(photoshop):8}\n{photoshop.hex(chr(10), -36)}\n".encode()
-        chunks.append((b"zTXt", _RAW_PROFILE + b"iptc\0\0" + zlib.compress(text)))
+        chunks.append((b"tEXt", _RAW_PROFILE + b"iptc\0" + text))
     return chunks
 
 

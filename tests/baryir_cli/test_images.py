@@ -893,6 +893,14 @@ def test_captions_of_a_png_are_those_that_other_programs_write(
     assert kept == {"Raw profile type iptc": wanted}
 
 
+def test_many_captions_do_not_close_a_png_to_other_programs() -> None:
+    resources = resource(1028, b"\x1c\x02\x78" + bytes(600_000)) + resource(1005, b"odd")
+    photo = Photo(smooth(), None, "png", "rgb", photoshop=resources)
+    data = encode_photo(photo)
+    assert opened(data).size == (47, 33)
+    assert read_photo(data).photoshop == resources
+
+
 def test_damaged_captions_of_a_png_are_left_out_with_a_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
