@@ -118,7 +118,7 @@ class PngFile:
         return with_iptc(b"", found) if found and found.startswith(IPTC_MARK) else found
 
     def _raw_profile(self, name: bytes) -> bytes | None:
-        """Metadata out of a text: their name, their length, and they in hexadecimal."""
+        """Metadata from a text chunk: their name, their length, then hexadecimal digits."""
         for kind, data in self.texts:
             keyword, _, text = data.partition(b"\0")
             if keyword == _RAW_PROFILE + name and kind in (b"tEXt", b"zTXt"):
