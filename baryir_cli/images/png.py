@@ -29,6 +29,8 @@ _STALE_TEXT = (
 )
 _COLOUR_SPACE = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+# They vouch for the very bytes that are about to change.
+_CREDENTIALS = b"caBX"
 _SINGLE = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"tRNS"})
 _METADATA = _SINGLE | _TEXT | _COLOUR_SPACE | {b"PLTE"}
 # What pixels cannot be read without: damage to them is an error, to the rest it is a loss.
@@ -172,6 +174,8 @@ def scan(stream: BinaryIO) -> PngFile:
                 png.pixels.append((at, length))
         elif kind in _METADATA:
             _keep(png, kind, _checked(stream, kind, at, length))
+        elif kind == _CREDENTIALS:
+            _log.warning("the content credentials (C2PA) in the PNG cannot be kept")
     return png
 
 

@@ -1208,6 +1208,14 @@ def test_damaged_metadata_of_a_png_are_left_out_with_a_word(
     assert_refused(key, "tRNS chunk is damaged")
 
 
+def test_content_credentials_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photo = read_photo(shallow_png(20, (b"caBX", b"jumb")))
+    assert "content credentials" in caplog.text
+    assert b"caBX" not in encode_photo(photo)
+
+
 def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert_refused(shallow_png(10), "its pixels stop early")
     assert_refused(shallow_png(19), "its pixels stop early")
