@@ -22,7 +22,7 @@ from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
 from baryir_cli.plan import Job
-from tests.baryir_cli.test_images import cmyk_profile, grey_profile, srgb_profile
+from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
 SOURCES = Path(__file__).resolve().parents[2]

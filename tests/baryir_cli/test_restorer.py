@@ -15,7 +15,7 @@ from baryir_cli import Restorer
 from baryir_cli.errors import UserError
 from baryir_cli.images import read_photo
 from baryir_cli.images.colour import cmyk_of
-from tests.baryir_cli.test_images import cmyk_profile
+from tests.baryir_cli.images.samples import cmyk_profile
 
 
 @pytest.fixture(scope="module")

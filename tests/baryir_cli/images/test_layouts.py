@@ -1,0 +1,340 @@
+"""What came in is what goes out: grey, colour, transparency, palette, bits, CMYK."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from baryir_cli.images import (
+    FORMATS,
+    ImageError,
+    Photo,
+    encode_photo,
+    format_of,
+    read_photo,
+    with_pixels,
+)
+from tests.baryir_cli.images.samples import (
+    LOSSLESS,
+    SOURCES,
+    cmyk_profile,
+    deep_png,
+    noise,
+    opened,
+    pil_bytes,
+    smooth,
+    srgb_profile,
+)
+
+
+def test_every_format_has_a_suffix_that_means_it() -> None:
+    for name, suffix in FORMATS.items():
+        assert format_of(Path("x" + suffix)) == name
+
+
+@pytest.mark.parametrize("format_name", LOSSLESS)
+@pytest.mark.parametrize("size", [(33, 47), (7, 5), (1, 1)])
+def test_colour_comes_back_exactly(format_name: str, size: tuple[int, int]) -> None:
+    pixels = noise(*size)
+    photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
+    assert (photo.format, photo.layout, photo.alpha) == (format_name, "rgb", None)
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    again = opened(encode_photo(photo))
+    assert (again.format, again.mode) == (format_name.upper(), "RGB")
+    np.testing.assert_array_equal(np.asarray(again), pixels)
+
+
+def test_more_than_one_band_of_rows_is_read_and_written() -> None:
+    # Three bands; a short last one.
+    pixels = noise(2100, 1024)
+    for format_name in ("png", "tiff"):
+        photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
+        np.testing.assert_array_equal(photo.pixels, pixels)
+        np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, pixels)
+
+
+@pytest.mark.parametrize("format_name", ["png", "tiff", "bmp", "jpeg"])
+def test_grey_stays_grey(format_name: str) -> None:
+    pixels = smooth(channels=1)[..., 0]
+    photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name, quality=100))
+    assert photo.layout == "grey"
+    assert photo.pixels.shape == (33, 47, 3)
+    again = opened(encode_photo(photo))
+    assert again.mode == "L"
+    difference = np.abs(np.asarray(again).astype(int) - pixels)
+    assert difference.max() <= (4 if format_name == "jpeg" else 0)
+
+
+def test_grey_is_the_mean_of_what_the_network_returns() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth(channels=1)[..., 0]), "png"))
+    restored = np.full_like(photo.pixels, 0)
+    restored[:] = (10, 20, 31)
+    assert (np.asarray(opened(encode_photo(with_pixels(photo, restored)))) == 20).all()
+
+
+@pytest.mark.parametrize(
+    ("format_name", "mode"),
+    [("png", "LA"), ("png", "RGBA"), ("tiff", "LA"), ("tiff", "RGBA"), ("webp", "RGBA")],
+)
+def test_alpha_is_carried_over(format_name: str, mode: str) -> None:
+    data = noise(channels=len(mode))
+    photo = read_photo(pil_bytes(Image.fromarray(data, mode), format_name))
+    assert photo.alpha is not None
+    np.testing.assert_array_equal(photo.alpha, data[..., -1])
+    changed = with_pixels(photo, 255 - photo.pixels)
+    again = opened(encode_photo(changed))
+    assert again.mode == mode
+    np.testing.assert_array_equal(np.asarray(again)[..., -1], data[..., -1])
+    np.testing.assert_array_equal(np.asarray(again)[..., 0], 255 - data[..., 0])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_bmp_has_no_resolution_that_nobody_gave(channels: int) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(noise(channels=channels)), "png"))
+    assert read_photo(encode_photo(photo, "bmp")).dpi is None
+
+
+def test_alpha_of_a_bmp_is_carried_over() -> None:
+    data = noise(channels=4)
+    png = read_photo(pil_bytes(Image.fromarray(data), "png"))
+    photo = read_photo(encode_photo(png, "bmp"))
+    assert photo.format == "bmp"
+    again = opened(encode_photo(photo))
+    assert again.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(again), data)
+
+
+def test_palette_stays_a_palette() -> None:
+    image = Image.fromarray(smooth()).quantize(200)
+    for format_name in ("png", "tiff", "bmp"):
+        photo = read_photo(pil_bytes(image, format_name))
+        assert photo.layout == "palette"
+        again = opened(encode_photo(photo))
+        assert again.mode == "P"
+        np.testing.assert_array_equal(
+            np.asarray(again.convert("RGB")), np.asarray(image.convert("RGB"))
+        )
+
+
+def test_a_restored_palette_image_gets_the_colours_that_suit_it() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()).quantize(4), "png"))
+    restored = smooth(200, 300)
+    photo.pixels = restored
+    again = opened(encode_photo(photo))
+    assert again.mode == "P"
+    difference = np.abs(np.asarray(again.convert("RGB")).astype(int) - restored)
+    assert difference.mean() < 3
+
+
+@pytest.mark.parametrize("levels", [[0, 255], [0, 40, 128, 255], list(range(256))])
+def test_palette_with_transparency_keeps_it_exactly(levels: list[int]) -> None:
+    image = Image.fromarray(smooth(64, 64)).quantize(256)
+    alphas = np.resize(levels, 256).astype(np.uint8)
+    photo = read_photo(pil_bytes(image, "png", transparency=alphas.tobytes()))
+    expected = alphas[np.asarray(image)]
+    assert photo.layout == "palette"
+    np.testing.assert_array_equal(photo.alpha, expected)
+    again = opened(encode_photo(with_pixels(photo, photo.pixels // 2 + 30)))
+    assert again.mode == "P"
+    np.testing.assert_array_equal(np.asarray(again.convert("RGBA"))[..., 3], expected)
+
+
+@pytest.mark.parametrize("format_name", ["png", "tiff", "bmp"])
+def test_one_bit_stays_one_bit(format_name: str) -> None:
+    image = Image.fromarray(noise()).convert("1")
+    photo = read_photo(pil_bytes(image, format_name))
+    assert photo.layout == "bilevel"
+    again = opened(encode_photo(photo))
+    assert again.mode == "1"
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
+
+
+def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pixels = np.full((20, 20, 3), 255, np.uint8)
+    pixels[0] = 128
+    letters = Photo(pixels.copy(), None, "png", "bilevel")
+    encode_photo(letters)
+    assert not caplog.messages
+    pixels[:10] = 128
+    screen = Photo(pixels, None, "png", "bilevel")
+    encode_photo(screen, "jpeg")
+    assert not caplog.messages
+    encode_photo(screen, "tiff")
+    (said,) = caplog.messages
+    assert said == "50 % of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "tiff"])
+@pytest.mark.parametrize("managed", [False, True], ids=["plain", "profile"])
+def test_cmyk_stays_cmyk_with_its_profile(format_name: str, managed: bool) -> None:
+    icc = cmyk_profile() if managed else None
+    # Within the gamut of the profile.
+    inks = Image.fromarray(smooth(48, 64) // 2 + 60).convert("CMYK")
+    options = {"quality": 100, "subsampling": 0} if format_name == "jpeg" else {}
+    photo = read_photo(
+        pil_bytes(inks, format_name, **options, **({"icc_profile": icc} if icc else {}))
+    )
+    assert photo.layout == "cmyk"
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.mode == "CMYK"
+    assert again.info.get("icc_profile") == icc
+    difference = np.abs(read_photo(data).pixels.astype(int) - photo.pixels)
+    assert difference.mean() < 2
+    assert difference.max() <= 12
+    # Not inverted: light stays light.
+    assert np.corrcoef(photo.pixels.ravel(), np.asarray(inks.convert("RGB")).ravel())[0, 1] > 0.9
+
+
+def test_a_cmyk_profile_is_used_and_not_just_carried() -> None:
+    # This profile has much darker inks than plain arithmetic gives.
+    inks = Image.new("CMYK", (8, 8), (0, 0, 0, 128))
+    plain = read_photo(pil_bytes(inks, "tiff")).pixels
+    icc = bytearray(cmyk_profile())
+    at = icc.index(b"mft1") + 48
+    icc[at : at + 1024] = bytes(np.tile(np.minimum(np.arange(256) * 2, 255), 4).astype(np.uint8))
+    managed = read_photo(pil_bytes(inks, "tiff", icc_profile=bytes(icc))).pixels
+    assert managed.mean() < plain.mean() - 60
+
+
+def test_a_broken_cmyk_profile_is_not_used() -> None:
+    broken = b"\0" * 16 + b"CMYK" + b"\0" * 200
+    inks = Image.fromarray(smooth()).convert("CMYK")
+    photo = read_photo(pil_bytes(inks, "tiff", icc_profile=broken))
+    np.testing.assert_array_equal(photo.pixels, np.asarray(inks.convert("RGB")))
+    assert opened(encode_photo(photo)).mode == "CMYK"
+
+
+def test_quality_has_an_effect_and_a_good_default() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(noise()), "png"))
+    for format_name in ("jpeg", "webp"):
+        sizes = [len(encode_photo(photo, format_name, quality)) for quality in (20, None, 100)]
+        assert sizes[0] < sizes[1] < sizes[2]
+    jpeg = encode_photo(read_photo(pil_bytes(Image.fromarray(smooth()), "png")), "jpeg")
+    assert np.abs(np.asarray(opened(jpeg)).astype(int) - smooth()).mean() < 1
+    assert opened(jpeg).layer[0][1:3] == (1, 1)
+
+
+def test_webp_is_lossless_only_if_it_was() -> None:
+    for lossless in (True, False):
+        photo = read_photo(pil_bytes(Image.fromarray(noise()), "webp", lossless=lossless))
+        assert photo.lossless == lossless
+        again = read_photo(encode_photo(photo))
+        assert again.lossless == lossless
+    extended = pil_bytes(Image.fromarray(noise(channels=4)), "webp", icc_profile=srgb_profile())
+    assert read_photo(extended).lossless
+    assert not read_photo(encode_photo(read_photo(extended), quality=90)).lossless
+
+
+MODES = {
+    "grey": {"jpeg": "L", "webp": "RGB", "tiff": "L", "bmp": "L", "png": "L"},
+    "grey+alpha": {"jpeg": "L", "webp": "RGBA", "tiff": "LA", "bmp": "RGBA", "png": "LA"},
+    "rgb": dict.fromkeys(FORMATS, "RGB"),
+    "rgb+alpha": {**dict.fromkeys(FORMATS, "RGBA"), "jpeg": "RGB"},
+    "grey16": {"jpeg": "L", "webp": "RGB", "tiff": "I;16", "bmp": "L", "png": "I;16"},
+    "rgb16+alpha": {**dict.fromkeys(FORMATS, "RGBA"), "jpeg": "RGB"},
+    "palette": {"jpeg": "RGB", "webp": "RGB", "tiff": "P", "bmp": "P", "png": "P"},
+    "palette+alpha": {"jpeg": "RGB", "webp": "RGBA", "tiff": "RGBA", "bmp": "RGBA", "png": "P"},
+    "1 bit": {"jpeg": "L", "webp": "RGB", "tiff": "1", "bmp": "1", "png": "1"},
+    "cmyk": {"jpeg": "CMYK", "webp": "RGB", "tiff": "CMYK", "bmp": "RGB", "png": "RGB"},
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_each_layout_goes_into_each_format(source: str, format_name: str) -> None:
+    photo = read_photo(SOURCES[source]())
+    again = opened(encode_photo(photo, format_name))
+    assert (again.format, again.mode) == (format_name.upper(), MODES[source][format_name])
+    read = read_photo(encode_photo(photo, format_name))
+    if photo.alpha is not None and read.alpha is None:
+        scale = np.iinfo(photo.alpha.dtype).max
+        cover = photo.alpha[..., None] / scale
+        expected = (photo.pixels / scale * cover + 1 - cover) * 255
+    else:
+        expected = photo.pixels / np.iinfo(photo.pixels.dtype).max * 255
+    found = read.pixels / np.iinfo(read.pixels.dtype).max * 255
+    assert np.abs(found - expected).mean() < (8 if source == "1 bit" else 3)
+
+
+def test_sixteen_bits_are_rounded_not_cut() -> None:
+    data = np.array([[[0, 128, 129], [65535, 65407, 65406]]], np.uint16)
+    photo = read_photo(encode_photo(read_photo(deep_png(data)), "bmp"))
+    assert photo.pixels.tolist() == [[[0, 0, 1], [255, 255, 254]]]
+
+
+def test_a_size_that_a_format_cannot_hold_is_an_error() -> None:
+    photo = Photo(np.zeros((1, 20_000, 3), np.uint8), None, "png", "rgb")
+    with pytest.raises(ImageError, match="cannot be written as WEBP"):
+        encode_photo(photo, "webp")
+    with pytest.raises(ValueError, match="gif"):
+        encode_photo(photo, "gif")
+
+
+def test_other_pixels_must_be_alike() -> None:
+    photo = read_photo(SOURCES["rgb"]())
+    with pytest.raises(ValueError, match="expected uint8"):
+        with_pixels(photo, photo.pixels[:5])
+    with pytest.raises(ValueError, match="expected uint8"):
+        with_pixels(photo, photo.pixels.astype(np.uint16))
+
+
+@pytest.mark.parametrize("name", ["Füße.png", "写真.png", "фото 1.png", "🦉.png"])
+def test_names_beyond_ascii(tmp_path: Path, name: str) -> None:
+    for source, dtype in (("rgb", np.uint8), ("rgb16+alpha", np.uint16)):
+        path = tmp_path / name
+        path.write_bytes(SOURCES[source]())
+        assert read_photo(path).pixels.dtype == dtype
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    jobs = [(name, SOURCES[name]()) for name in SOURCES] * 4
+    expected = {name: encode_photo(read_photo(data)) for name, data in jobs}
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda job: (job[0], encode_photo(read_photo(job[1]))), jobs)
+        assert all(expected[name] == data for name, data in found)
+
+
+def test_pillows_limit_comes_back_after_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = pil_bytes(Image.fromarray(noise(64, 64)), "tiff")
+    small = pil_bytes(Image.fromarray(noise(8, 8)), "tiff")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read_photo, [large, small] * 40))
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
+def test_memory_stays_near_the_size_of_the_pixels() -> None:
+    """12 megapixels: decoding and encoding take a few times the pixels, never many."""
+    pixels = smooth(3000, 4000)
+    data = pil_bytes(Image.fromarray(pixels), "jpeg")
+    peak = [0]
+    done = threading.Event()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            peak[0] = max(peak[0], resident())
+
+    before = resident()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    photo = read_photo(data)
+    encode_photo(photo)
+    done.set()
+    watcher.join()
+    assert peak[0] - before < 3.2 * pixels.nbytes

@@ -1,0 +1,408 @@
+"""Orientation, resolution, profiles and metadata: kept, made to fit, or lost with a word."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from baryir_cli.images import FORMATS, Photo, encode_photo, ifd, read_photo
+from tests.baryir_cli.images.samples import (
+    SOURCES,
+    XMP,
+    deep_png,
+    deep_tiff,
+    exif_of,
+    grey_profile,
+    iptc_in,
+    noise,
+    opened,
+    pil_bytes,
+    resource,
+    shallow_png,
+    smooth,
+    srgb_profile,
+    turned,
+    with_exif,
+    with_values,
+)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+def test_orientation_is_applied_and_reset(format_name: str, orientation: int) -> None:
+    stored = smooth(24, 40)
+    xmp = XMP.replace(b"6", str(orientation).encode())
+    photo = read_photo(with_exif(stored, format_name, exif_of(orientation), xmp))
+    expected = turned(stored, orientation)
+    assert photo.pixels.shape == expected.shape
+    assert np.abs(photo.pixels.astype(int) - expected).max() <= (25 if format_name == "jpeg" else 0)
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.size == expected.shape[1::-1]
+    assert again.getexif().get(274, 1) == 1
+    assert again.getexif()[271] == "Acme Co"
+    assert b'tiff:Orientation="1"' in data
+    np.testing.assert_array_equal(read_photo(data).pixels.shape, expected.shape)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
+    data = noise(12, 17, channels=4, bits=16)
+    expected = turned(data, orientation)
+    png = read_photo(deep_png(data, (b"eXIf", exif_of(orientation))))
+    tiff = read_photo(
+        deep_tiff(data, extrasamples=["unassalpha"], extratags=[(274, 3, 1, orientation, True)])
+    )
+    for photo in (png, tiff):
+        np.testing.assert_array_equal(photo.pixels, expected[..., :3])
+        np.testing.assert_array_equal(photo.alpha, expected[..., 3])
+        np.testing.assert_array_equal(read_photo(encode_photo(photo)).pixels, expected[..., :3])
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize(("exif", "shape"), [(b"", (40, 24, 3)), (exif_of(1), (24, 40, 3))])
+def test_xmp_says_the_orientation_where_exif_is_silent(
+    format_name: str, exif: bytes, shape: tuple[int, int, int]
+) -> None:
+    photo = read_photo(with_exif(smooth(24, 40), format_name, exif, XMP))
+    assert photo.pixels.shape == shape
+    assert photo.xmp == XMP.replace(b"6", b"1")
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "tiff"])
+def test_the_resolution_is_turned_with_the_pixels(format_name: str) -> None:
+    exif = Image.Exif()
+    exif[274], exif[282], exif[283], exif[296] = 6, 204.0, 98.0, 2
+    out = io.BytesIO()
+    Image.fromarray(smooth(24, 40)).save(out, format_name, exif=exif.tobytes(), dpi=(204, 98))
+    photo = read_photo(out.getvalue())
+    assert photo.dpi == pytest.approx((98, 204), abs=0.1)
+    again = opened(encode_photo(photo))
+    assert again.info["dpi"] == pytest.approx((98, 204), abs=0.1)
+    if format_name != "tiff":
+        assert (again.getexif()[282], again.getexif()[283]) == (98, 204)
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png"])
+def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 72.0, 72.0, 2
+    out = io.BytesIO()
+    Image.fromarray(smooth()).save(out, format_name, exif=exif.tobytes(), dpi=(300, 300))
+    for target in ("jpeg", "png", "tiff"):
+        again = opened(encode_photo(read_photo(out.getvalue()), target))
+        assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize(
+    ("tags", "dpi"),
+    [
+        ({282: 204.0, 283: 98.0, 296: 2}, (204, 98)),
+        ({282: 100.0, 283: 50.0, 296: 3}, (254, 127)),
+        ({282: 2.0, 283: 1.0, 296: 1}, None),
+        ({271: "Acme"}, None),
+    ],
+    ids=["inches", "centimetres", "no unit", "none"],
+)
+def test_exif_says_the_resolution_where_the_file_is_silent(
+    format_name: str, tags: dict[int, object], dpi: tuple[float, float] | None
+) -> None:
+    exif = Image.Exif()
+    exif.update(tags)
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), format_name, exif=exif.tobytes()))
+    assert photo.dpi == dpi
+    bmp = read_photo(encode_photo(photo, "bmp")).dpi
+    assert bmp == (None if dpi is None else pytest.approx(dpi, abs=0.1))
+
+
+@pytest.mark.parametrize("number", [0, 0xFFFFFFFF])
+def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
+    resolution = struct.pack(">IIB", number, number, 1)
+    photo = read_photo(shallow_png(20, (b"pHYs", resolution)))
+    assert photo.dpi is None
+    for format_name in FORMATS:
+        encode_photo(photo, format_name)
+
+
+def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
+    """As some phones write them, beside those of the EXIF directory."""
+    size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
+    turn = ifd.Value(ifd.SHORT, 1, struct.pack("<H", 6))
+    exif = ifd.exif_block({**size, ifd.ORIENTATION: turn})
+    assert exif is not None
+    kept = read_photo(with_exif(smooth(48, 64), "jpeg", exif)).exif
+    assert kept is not None
+    (tags,) = ifd.read_directories(io.BytesIO(kept))
+    found = {tag: value.numbers() for tag, value in tags.items() if isinstance(value, ifd.Value)}
+    assert found == {256: (48,), 257: (64,), ifd.ORIENTATION: (1,)}
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
+def test_exif_stays_byte_for_byte_but_for_what_is_stale(format_name: str) -> None:
+    thumbnail = b"\xff\xd8" + b"STALE" * 20 + b"\xff\xd9"
+    exif = exif_of(6, thumbnail)
+    photo = read_photo(with_exif(smooth(24, 40), format_name, exif))
+    data = encode_photo(photo)
+    assert b"STALE" not in data
+    assert b"MAKERNOTE!" in data
+    kept = read_photo(data).exif
+    assert kept is not None
+    expected = bytearray(exif_of(1, thumbnail)[: -len(thumbnail)])
+    struct.pack_into(">I", expected, 58, 0)
+    for at, number in (
+        (expected.index(b"\0\0\x27\x0f"), 24),
+        (expected.index(b"\0\0\x22\xb8"), 40),
+    ):
+        struct.pack_into(">I", expected, at, number)
+    assert kept == bytes(expected)
+
+
+def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
+    photo = read_photo(with_exif(smooth(24, 40), "jpeg", exif_of(1)))
+    tiff = encode_photo(photo, "tiff")
+    exif = opened(tiff).getexif()
+    assert exif[271] == "Acme Co"
+    assert exif.get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
+    assert exif.get_ifd(0x8825)[1] == "N"
+    jpeg = encode_photo(read_photo(tiff), "jpeg")
+    assert opened(jpeg).getexif().get_ifd(0x8825)[1] == "N"
+    deep = Photo(noise(bits=16), None, "tiff", "rgb", exif=exif_of(1))
+    assert opened(encode_photo(deep)).getexif().get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
+
+
+@pytest.mark.parametrize(("kind", "count"), [(1, 1), (3, 2), (8, 1), (9, 1)])
+def test_an_orientation_of_another_type_is_reset_as_well(kind: int, count: int) -> None:
+    """What has been heeded must not be heeded again."""
+    exif = ifd.exif_block({ifd.ORIENTATION: ifd.Value(kind, count, b"\6\0\0\0")})
+    assert exif is not None
+    once = encode_photo(read_photo(with_exif(smooth(24, 40), "jpeg", exif)))
+    assert read_photo(once).pixels.shape == (40, 24, 3)
+
+
+def test_exif_is_heeded_whatever_lies_behind_its_first_directory() -> None:
+    """Some writers leave nonsense where the place of the thumbnail's directory would be."""
+    exif = bytearray(exif_of(6))
+    struct.pack_into(">I", exif, 58, 0xFFFF)
+    photo = read_photo(with_exif(smooth(24, 40), "jpeg", bytes(exif)))
+    assert photo.pixels.shape == (40, 24, 3)
+    assert opened(encode_photo(photo, "tiff")).getexif()[271] == "Acme Co"
+
+
+def test_damaged_exif_does_no_harm() -> None:
+    far_away = b"II+\0\x08\0\0\0" + b"\xff" * 8
+    for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40], far_away):
+        photo = read_photo(with_exif(smooth(), "png", exif))
+        assert photo.pixels.shape == (33, 47, 3)
+        for format_name in FORMATS:
+            encode_photo(photo, format_name)
+
+
+@pytest.mark.parametrize("shift", [4, 100_000], ids=["overlapping", "beyond the end"])
+def test_a_resolution_that_is_not_there_is_not_turned(shift: int) -> None:
+    ratios = (ifd.Value(ifd.RATIONAL, 1, struct.pack("<II", number, 1)) for number in (204, 98))
+    exif = ifd.exif_block(dict(zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), ratios, strict=True)))
+    assert exif is not None
+    damaged = bytearray(exif)
+    # The second entry's offset, of which the first one's is 38.
+    struct.pack_into("<I", damaged, 30, 38 + shift)
+    assert ifd.upright_exif(bytes(damaged), 9, 9, on_its_side=True) == damaged
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+def test_the_profile_and_the_resolution_stay(format_name: str) -> None:
+    icc = srgb_profile()
+    options: dict[str, object] = {} if format_name == "webp" else {"dpi": (200, 200)}
+    image = Image.fromarray(smooth())
+    photo = read_photo(pil_bytes(image, format_name, icc_profile=icc, **options))
+    again = opened(encode_photo(photo))
+    assert again.info["icc_profile"] == icc
+    if options:
+        assert [round(float(v)) for v in again.info["dpi"]] == [200, 200]
+
+
+def test_png_text_and_colour_space_stay() -> None:
+    text = PngInfo()
+    text.add_text("Author", "Ansel")
+    text.add_text("Title", "Ümlaut", zip=True)
+    text.add_itxt("Description", "Zwölf Eulen", "de")
+    text.add(b"gAMA", struct.pack(">I", 45455))
+    text.add_text("Raw profile type exif", "\nexif\n    4\n" + exif_of(6).hex())
+    image = opened(
+        encode_photo(read_photo(pil_bytes(Image.fromarray(smooth(24, 40)), "png", pnginfo=text)))
+    )
+    assert image.size == (24, 40)
+    assert image.text["Author"] == "Ansel"
+    assert image.text["Title"] == "Ümlaut"
+    assert image.text["Description"] == "Zwölf Eulen"
+    assert image.info["gamma"] == pytest.approx(0.45455)
+    assert "Raw profile type exif" not in image.text
+    assert image.getexif()[274] == 1
+
+
+@pytest.mark.parametrize("kind", [ifd.UNDEFINED, ifd.LONG])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    "resources",
+    [
+        b"",
+        resource(1005, b"odd"),
+        resource(1028, b"\x1colder"),
+        resource(1005, b"odd") + b"8BIM, damaged",
+        b"no resources",
+    ],
+)
+def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
+    kind: int, swapped: bool, resources: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caption = b"\x1c\x02\x78\0\x06An owl\0"
+    stored = np.frombuffer(caption, "<u4").byteswap().tobytes() if swapped else caption
+    source = with_values(
+        pil_bytes(Image.fromarray(smooth()), "tiff"),
+        {
+            33723: ifd.Value(kind, len(stored) // (4 if kind == ifd.LONG else 1), stored),
+            34377: ifd.Value(ifd.UNDEFINED, len(resources), resources),
+        },
+    )
+    photo = read_photo(source)
+    jpeg = encode_photo(photo, "jpeg")
+    again = encode_photo(read_photo(jpeg), "tiff")
+    for data in (jpeg, encode_photo(photo), again):
+        assert iptc_in(data) == {(2, 120): b"An owl"}
+        assert b"older" not in data
+        for kept in (b"odd", b"damaged"):
+            assert (kept in data) == (kept in resources)
+    png = encode_photo(photo, "png")
+    assert iptc_in(encode_photo(read_photo(png), "jpeg")) == {(2, 120): b"An owl"}
+    assert not caplog.messages
+    encode_photo(photo, "webp")
+    others = ", Photoshop resources" if b"odd" in resources or resources[:2] == b"no" else ""
+    assert caplog.messages == [f"IPTC{others} cannot be kept in WEBP"]
+
+
+@pytest.mark.parametrize("name", ["iptc", "8bim"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("bare", [False, True])
+def test_captions_of_a_png_are_those_that_other_programs_write(
+    name: str, packed: bool, bare: bool
+) -> None:
+    """Of Photoshop's resources, or IPTC alone; in lines of 72 digits below name and length."""
+    caption = b"\x1c\x02\x78\0\x06An owl"
+    stored = caption if bare else resource(1028, caption) + resource(1036, b"STALETHUMB")
+    digits = stored.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = PngInfo()
+    keyword = f"Raw profile type {name}"
+    text.add_text(keyword, f"\n{name}\n{len(stored):8}\n{lines}\n", zip=packed)
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", pnginfo=text))
+    assert iptc_in(encode_photo(photo, "jpeg")) == {(2, 120): b"An owl"}
+    kept = opened(encode_photo(photo)).text
+    resources = resource(1028, caption)
+    wanted = f"\niptc\n{len(resources):8}\n{resources.hex()}\n"
+    assert kept == {"Raw profile type iptc": wanted}
+
+
+def test_many_captions_do_not_close_a_png_to_other_programs() -> None:
+    resources = resource(1028, b"\x1c\x02\x78" + bytes(600_000)) + resource(1005, b"odd")
+    photo = Photo(smooth(), None, "png", "rgb", photoshop=resources)
+    data = encode_photo(photo)
+    assert opened(data).size == (47, 33)
+    assert read_photo(data).photoshop == resources
+
+
+def test_damaged_captions_of_a_png_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = b"Raw profile type iptc\0\niptc\n       4\n1c0z"
+    assert read_photo(shallow_png(20, (b"tEXt", text))).photoshop is None
+    assert caplog.messages == ["the PNG's iptc text is damaged and left out"]
+
+
+@pytest.mark.parametrize("name", ["exif", "APP1"])
+def test_exif_in_the_text_of_a_png_is_read(name: str) -> None:
+    exif = b"Exif\0\0" + exif_of(6)
+    text = f"Raw profile type {name}\0\n{name}\n{len(exif):8}\n{exif.hex()}\n".encode()
+    photo = read_photo(shallow_png(20, (b"tEXt", text)))
+    assert photo.pixels.shape == (30, 20, 3)
+    assert opened(encode_photo(photo)).getexif()[271] == "Acme Co"
+
+
+def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
+    body = b"Photoshop 3.0\0" + resource(1028, b"CAPTION") + resource(1036, b"STALETHUMB")
+    segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    source = pil_bytes(
+        Image.fromarray(smooth()),
+        "jpeg",
+        subsampling=2,
+        progressive=True,
+        comment=b"hello",
+        extra=segment,
+    )
+    photo = read_photo(source)
+    data = encode_photo(photo)
+    again = opened(data)
+    assert again.layer == opened(source).layer
+    assert again.info["progressive"]
+    assert again.info["comment"] == b"hello"
+    assert b"CAPTION" in data
+    assert b"STALETHUMB" not in data
+
+
+def test_metadata_too_long_for_a_jpeg_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png"))
+    photo.xmp, photo.exif = b"x" * 70_000, exif_of() + bytes(70_000)
+    assert "exif" not in opened(encode_photo(photo, "jpeg")).info
+    assert "EXIF of" in caplog.text
+    assert "XMP of" in caplog.text
+
+
+def test_what_else_a_jpeg_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    def segment(kind: int, body: bytes) -> bytes:
+        return b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
+
+    plain = pil_bytes(Image.fromarray(smooth()), "jpeg", comment=b"hello")
+    read_photo(plain)
+    assert not caplog.messages
+    more = (
+        segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)),
+        segment(0xE2, b"MPF\0" + bytes(40)),
+        segment(0xEB, b"JP" + bytes(40)),
+        segment(0xFE, b"another"),
+    )
+    video = b"\0\0\0\x18ftypmp42" + bytes(500)
+    read_photo(plain[:2] + b"".join(more) + plain[2:] + video)
+    assert len(caplog.messages) == 5
+    for word in ("comments", "gain map", "XMP", "credentials", "video"):
+        assert word in caplog.text
+
+
+def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", icc_profile=srgb_profile()))
+    encode_photo(photo, "webp")
+    assert not caplog.messages
+    photo.comment, photo.photoshop = b"hello", resource(1028, b"\x1cowl") + resource(1005, b"odd")
+    photo.chunks = ((b"sRGB", b"\0"), (b"tEXt", b"Title\0Owl"))
+    encode_photo(photo, "bmp")
+    encode_photo(photo, "tiff")
+    assert caplog.messages == [
+        "profile, IPTC, Photoshop resources, comment, PNG text cannot be kept in BMP",
+        "comment, PNG text cannot be kept in TIFF",
+    ]
+
+
+def test_a_profile_goes_only_where_its_colours_go() -> None:
+    cmyk = read_photo(SOURCES["cmyk"]())
+    assert read_photo(encode_photo(cmyk, "png")).icc is None
+    assert read_photo(encode_photo(cmyk, "jpeg")).icc == cmyk.icc
+    grey = Photo(smooth(), None, "png", "grey", icc=grey_profile())
+    assert read_photo(encode_photo(grey, "png")).icc == grey.icc
+    assert read_photo(encode_photo(grey, "webp")).icc is None
