@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from baryir_cli.console import messages
 from baryir_cli.device import out_of_memory, resolve_device
@@ -26,7 +26,7 @@ from train.loop import train
 from train.recipe import Recipe, RecipeError
 from train.record import DivergedError, Rhythm, Watch
 from train.run import Entry, Run, RunError
-from train.sources import Source, SourceError, gather, options_of
+from train.sources import Source, SourceError, gather, split
 from train.trainer import Trainer
 from train.validation import Validation
 
@@ -103,8 +103,7 @@ def _left(out: Path) -> str:
 
 def _conduct(request: Request, device: str, together: Team) -> None:
     console = messages()
-    sources = _sources(request, "train")
-    held_out = _sources(request, "validation") if request.holdout else []
+    sources, held_out = _sources(request)
     recipe = request.recipe
     if request.tensorboard:
         _summary_writer()
@@ -205,22 +204,17 @@ def _follow(
         console.print(f"{display.skipped} unusable images were skipped")
 
 
-def _sources(request: Request, split: Literal["train", "validation"]) -> list[Source]:
-    """What there is to train on, or to validate with.
+def _sources(request: Request) -> tuple[list[Source], list[Source]]:
+    """What there is to train on, and what to validate with.
 
     Raises:
         UsageError: there is not what was asked for.
     """
-    recipe = request.recipe
     single = request.single
+    folders = (single / "degraded", single / "target") if single else None
     try:
-        options = replace(
-            options_of(recipe),
-            single=(single / "degraded", single / "target") if single else None,
-            holdout=request.holdout,
-            split=split,
-        )
-        return gather(list(recipe.sources), request.data, request.clean, options)
+        sources = gather(request.recipe, request.data, request.clean, folders)
+        return split(sources, request.holdout) if request.holdout else (sources, [])
     except SourceError as error:
         raise UsageError(str(error)) from None
 

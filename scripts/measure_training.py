@@ -22,7 +22,7 @@ from torch.utils.data import default_collate
 from baryir_cli.references import find_weights, load
 from train.loop import loader_of, patches_of
 from train.recipe import Recipe, Stage, shipped
-from train.sources import Batch, Patches, Source, gather, options_of
+from train.sources import Batch, Patches, Source, gather
 from train.trainer import Trainer
 
 SECONDS = 3.0
@@ -43,8 +43,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:2])
     options = parser.parse_args()
     recipe = replace(Recipe.load(shipped()[options.recipe]), compile=options.compile)
-    all_of_it = replace(options_of(recipe), holdout=0)
-    sources = gather(list(recipe.sources), options.data, (), all_of_it)
+    sources = gather(recipe, options.data)
     for size in options.sizes:
         batch, patch = map(int, size.split("x"))
         stage = Stage(1.0, patch, batch, max(patch, recipe.stages[0].scene))

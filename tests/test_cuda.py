@@ -24,7 +24,7 @@ from train import degradations
 from train.degradations import quantise
 from train.parts import Window
 from train.recipe import Recipe, SourceRecipe, Stage
-from train.sources import Patches, SourceOptions, gather
+from train.sources import Patches, gather
 from train.trainer import Trainer
 
 pytestmark = [
@@ -145,7 +145,7 @@ def test_training_begins_as_on_the_cpu(data: Path) -> None:
         stages=(Stage(1.0, 32, 6),),
         warm_up=1,
     )
-    sources = gather(list(recipe.sources), data, (), SourceOptions(holdout=0))
+    sources = gather(recipe, data)
     patches = Patches(sources, [0.6, 0.4], Window(32, 64, picture=128), 0)
     drawn = default_collate([patches[i] for i in range(6)])
     totals, potentials = {}, None

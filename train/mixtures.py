@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from train import degradations
 from train.degradations import Image
-from train.folders import SourceError
 
 Degrade = Callable[[Image, np.random.Generator], Image]
 """From values in [0, 1] to what may lie a little outside."""
@@ -22,12 +20,8 @@ BRIGHT = 0.45
 class NoiseRange:
     """Noise levels drawn evenly between two, in 8-bit steps."""
 
-    low: float = 15.0
-    high: float = 50.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high < math.inf:
-            raise SourceError(f"no range of noise levels: {self.low} to {self.high}")
+    low: float
+    high: float
 
     def draw(self, rng: np.random.Generator) -> float:
         return rng.uniform(self.low, self.high)
@@ -41,10 +35,6 @@ class NoiseLevels:
     """Noise of a few levels, each as often as the others: one source (DESIGN section 3)."""
 
     levels: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not self.levels or not all(0 <= level < math.inf for level in self.levels):
-            raise SourceError(f"no noise levels: {', '.join(map(str, self.levels)) or 'none'}")
 
     def draw(self, rng: np.random.Generator) -> float:
         return self.levels[int(rng.integers(len(self.levels)))]

@@ -108,6 +108,10 @@ class Part(Protocol):
         """The same without the photographs that are not wanted."""
         ...
 
+    def unvaried(self) -> Part:
+        """The same, every pair degraded, and of photographs as they are."""
+        ...
+
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair: ...
 
 
@@ -143,6 +147,9 @@ class Synthesised:
 
     def keep(self, wanted: Callable[[Path], bool]) -> Synthesised:
         return replace(self, photographs=tuple(filter(wanted, self.photographs)))
+
+    def unvaried(self) -> Synthesised:
+        return replace(self, clean_share=0.0, variety=0.0)
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         image = images.read(self.photographs[int(rng.integers(len(self.photographs)))])
@@ -182,6 +189,9 @@ class Paired:
 
     def keep(self, wanted: Callable[[Path], bool]) -> Paired:
         return replace(self, pairs=tuple(pair for pair in self.pairs if wanted(pair[1])))
+
+    def unvaried(self) -> Paired:
+        return replace(self, variety=0.0)
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair:
         degraded, target = self.pairs[int(rng.integers(len(self.pairs)))]

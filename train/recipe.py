@@ -105,16 +105,22 @@ class Stage:
 class SourceRecipe:
     """How often a source is drawn and what its pixels count for.
 
-    ``paired_share`` is how often a pair of the official folders is drawn where it can be
-    synthesised too; :class:`train.sources.SourceOptions` says what None means. ``zoom`` above 1
-    shows photographs shrunk by up to that factor: more of the scene at the same cost, as haze and
-    darkness are learnt from it. ``variety`` above 0 varies the tones of its photographs, and how
-    the degraded halves of its pairs were exposed, which suits ``lowlight`` alone
-    (:mod:`train.variety`); 1 is about as photographs differ. ``toneless`` is the share of patches
-    that are restored without what a scene judge says, as what is noisy or rainy is in use
-    (docs/networks.md, "Several looks"); not for what only a judge can tell. ``noise_share`` is the
-    share of its degraded synthesised pairs that are noisy besides, as haze and darkness often are;
-    not for ``denoise``, nor for blur that the network deconvolves, which noise would ruin.
+    Attributes:
+        probability: how often it is drawn, relative to the other sources.
+        loss_weight: what its pixels count for.
+        paired_share: how often a pair of the official folders is drawn where it can be synthesised
+            too. None is always, but half of the time where folders of clean photographs are given.
+        zoom: photographs are shown shrunk by up to this factor: more of the scene at the same cost,
+            as haze and darkness are learnt from it.
+        variety: how much the tones of its photographs vary, and the exposure of the degraded halves
+            of its pairs, which suits ``lowlight`` alone (:mod:`train.variety`); 1 is about as
+            photographs differ.
+        toneless: share of patches that are restored without what a scene judge says, as what is
+            noisy or rainy is in use (docs/networks.md, "Several looks"); not for what only a judge
+            can tell.
+        noise_share: share of its degraded synthesised pairs that are noisy besides, as haze and
+            darkness often are; not for ``denoise``, nor for blur that the network deconvolves,
+            which noise would ruin.
     """
 
     probability: float = 1.0
@@ -316,11 +322,6 @@ class Recipe:
             return NetworkConfig.from_dict(preset(self.preset).to_dict() | self.network)
         except ConfigError as error:
             raise RecipeError(f"cannot be built: {error}", "network") from None
-
-    def paired_shares(self) -> dict[str, float]:
-        """``paired_share`` of the sources that have one."""
-        shares = {name: s.paired_share for name, s in self.sources.items()}
-        return {name: share for name, share in shares.items() if share is not None}
 
     def changes(self, before: Recipe) -> list[str]:
         """The entries that another recipe has otherwise, as ``name before -> now``."""

@@ -7,13 +7,12 @@ seeded generator, so that sample ``i`` of a run is the same on every machine and
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ from train.mixtures import (
     in_words,
 )
 from train.parts import Pair, Paired, Part, Synthesised, Window
-from train.recipe import Recipe
+from train.recipe import Recipe, SourceRecipe
 from train.variety import one_colour
 
 BESIDES = NoiseRange(2, 25)
@@ -55,83 +54,6 @@ BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
 RETRIES = 100
 """Draws of one sample, after which its source is taken to have no usable image."""
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """How sources are made of what is found.
-
-    Attributes:
-        noise: of the source ``denoise``; levels are all the noise that it has.
-        camera_share: how often a camera's noise is there instead, and in synthesised low light.
-        jpeg_share: how often a synthesised photograph has been a JPEG since it was degraded; blur
-            that is deconvolved has a share of its own.
-        clean_share: share of synthesised training pairs that stay undegraded.
-        grey_share: share of all training pairs that are of one colour.
-        paired_share: by source, how often a pair of the official folders is drawn where it can
-            be synthesised too. Without an entry always, but half of the time where folders of
-            clean photographs are given.
-        noise_share: by source, how often noise is added to what is degraded; never to blur that
-            is deconvolved, which it would ruin, nor to what has levels.
-        variety: by source, how much the tones of its photographs, and the exposures of its pairs,
-            are varied; 0 without an entry.
-        deblurred: whether blurred patches are deconvolved (:mod:`train.deblurred`).
-        single: folders of degraded images and of their targets, for the source ``single``.
-        split: ``train``, or ``validation`` for the photographs that are held out of it.
-        holdout: share of the photographs of every source that is held out, by their names; one at
-            least. 0 trains on all.
-    """
-
-    noise: NoiseRange | NoiseLevels = field(default_factory=NoiseRange)
-    camera_share: float = 0.0
-    jpeg_share: float = 0.0
-    clean_share: float = 0.08
-    grey_share: float = 0.0
-    paired_share: Mapping[str, float] = field(default_factory=dict)
-    noise_share: Mapping[str, float] = field(default_factory=dict)
-    variety: Mapping[str, float] = field(default_factory=dict)
-    deblurred: bool = False
-    single: PairOfFolders | None = None
-    split: Literal["train", "validation"] = "train"
-    holdout: float = 0.04
-
-    def __post_init__(self) -> None:
-        shares = {
-            "clean_share": self.clean_share,
-            "grey_share": self.grey_share,
-            "camera_share": self.camera_share,
-            "jpeg_share": self.jpeg_share,
-            **{f"paired_share of {name}": share for name, share in self.paired_share.items()},
-            **{f"noise_share of {name}": share for name, share in self.noise_share.items()},
-        }
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise SourceError(f"{name} must be from 0 to 1, not {share}")
-        if not all(0 <= variety < math.inf for variety in self.variety.values()):
-            raise SourceError(f"variety must be at least 0, not {min(self.variety.values())}")
-        if not 0 <= self.holdout < 1:
-            raise SourceError(f"the share held out must be from 0 to 1, not {self.holdout}")
-        if self.split == "validation" and not self.holdout:
-            raise SourceError("nothing is held out, so there is nothing to validate with")
-
-    def variety_of(self, name: str) -> float:
-        """That of a source."""
-        return self.variety.get(name, 0.0)
-
-
-def options_of(recipe: Recipe) -> SourceOptions:
-    """What a recipe says of its sources."""
-    return SourceOptions(
-        noise=NoiseRange(*recipe.noise_range) if recipe.noise_range else NoiseLevels(recipe.noise),
-        camera_share=recipe.camera_share,
-        jpeg_share=recipe.jpeg_share,
-        clean_share=recipe.clean_share,
-        grey_share=recipe.grey_share,
-        paired_share=recipe.paired_shares(),
-        noise_share={name: source.noise_share for name, source in recipe.sources.items()},
-        variety={name: source.variety for name, source in recipe.sources.items()},
-        deblurred=recipe.config().deconvolve,
-    )
 
 
 @dataclass(frozen=True)
@@ -184,6 +106,10 @@ class Source:
         if self.grey_share and rng.random() < self.grey_share:
             pair = pair.through(one_colour(rng))
         return pair
+
+    def changed(self, change: Callable[[Part], Part]) -> Source:
+        """The same with every part changed."""
+        return replace(self, parts=tuple((share, change(part)) for share, part in self.parts))
 
 
 @dataclass(frozen=True)
@@ -241,106 +167,101 @@ def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
 
 
 def gather(
-    names: Sequence[str],
-    data: Path | None,
+    recipe: Recipe,
+    data: Path | None = None,
     clean: Sequence[Path] = (),
-    options: SourceOptions = SourceOptions(),
+    single: PairOfFolders | None = None,
 ) -> list[Source]:
-    """The named sources, from the official folders and from clean photographs.
+    """The sources of a recipe, from the official folders and from clean photographs.
 
     Args:
-        names: of :data:`TASKS`; ``denoise_25`` is ``denoise`` of that level, and such levels
-            stand instead of ``options.noise``.
+        recipe: its sources go by the names of :data:`TASKS`.
         data: a folder laid out as the reference README's ``data/Train``; pairs match by name
             (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
         clean: more folders of clean photographs, with the folders inside them.
+        single: folders of degraded images and of their targets, for the source ``single``.
 
     Raises:
-        SourceError: a name is unknown, files do not pair, or there is nothing to make a source
-            of; the message says where it was looked for.
+        SourceError: files do not pair, or there is nothing to make a source of; the message says
+            where it was looked for.
     """
-    wanted, levels = canonical(names)
-    if levels:
-        options = replace(options, noise=NoiseLevels(levels))
-    if options.split == "validation":  # every pair is degraded, of photographs as they are
-        options = replace(options, clean_share=0.0, grey_share=0.0, variety={})
     if data is not None and not data.is_dir():
         raise SourceError(f"{data}: no such folder")
     folders = list(clean)
     official = find_folder(data, "Denoise") if data is not None else None
     if official is not None and images_below(official):
         folders.insert(0, official)
-    found = photographs(folders)
+    found = tuple(photographs(folders))
     where = ", ".join(map(str, {os.path.realpath(f): f for f in folders}.values()))
-    sources = [_source(name, data, bool(clean), found, where, options) for name in wanted]
-    return _split(sources, options) if options.holdout else sources
+    sources = []
+    for name, settings in recipe.sources.items():
+        share = settings.paired_share
+        if share is None:
+            share = 0.5 if clean else 1.0
+        paired = _paired(name, settings, data, single) if share > 0 else None
+        synthesised = _synthesised(name, recipe, found, where)
+        if paired is not None and synthesised is not None and share < 1:
+            parts: tuple[tuple[float, Part], ...] = ((share, paired), (1 - share, synthesised))
+        elif only := paired or synthesised:
+            parts = ((1.0, only),)
+        else:
+            raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
+        sources.append(Source(name, parts, recipe.grey_share))
+    return sources
 
 
-def _source(
-    name: str,
-    data: Path | None,
-    mixes: bool,
-    clean: list[Path],
-    where: str,
-    options: SourceOptions,
-) -> Source:
-    """One source of what there is, before anything is held out."""
-    task = TASKS[name]
-    degrade = _model(name, options)
-    synthesised = None
-    if degrade is not None and clean:
-        origin = ", ".join(filter(None, (f"photographs in {where}", in_words(degrade))))
-        synthesised = Synthesised(
-            tuple(clean),
-            degrade,
-            task.margin,
-            options.clean_share,
-            origin,
-            options.variety_of(name),
-        )
-    share = options.paired_share.get(name, 0.5 if mixes else 1.0)
-    paired = _paired(name, data, options) if share > 0 else None
-    if paired is not None and synthesised is not None and share < 1:
-        return Source(name, ((share, paired), (1 - share, synthesised)), options.grey_share)
-    part = paired or synthesised
-    if part is None:
-        raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
-    return Source(name, ((1.0, part),), options.grey_share)
+def _synthesised(
+    name: str, recipe: Recipe, clean: tuple[Path, ...], where: str
+) -> Synthesised | None:
+    """Pairs made of clean photographs, if there are any and there is a model to degrade them."""
+    degrade = _model(name, recipe)
+    if degrade is None or not clean:
+        return None
+    return Synthesised(
+        clean,
+        degrade,
+        TASKS[name].margin,
+        recipe.clean_share,
+        ", ".join(filter(None, (f"photographs in {where}", in_words(degrade)))),
+        recipe.sources[name].variety,
+    )
 
 
-def _model(name: str, options: SourceOptions) -> Degrade | None:
+def _model(name: str, recipe: Recipe) -> Degrade | None:
     """What degrades a source's clean photographs; None where there are pairs alone."""
-    if name == "deblur" and options.deblurred:
+    if name == "deblur" and recipe.config().deconvolve:
         return random_deblurred
-    white = WhiteNoise(options.noise)
-    if name == "denoise" and isinstance(options.noise, NoiseLevels):
-        return white
-    shaped = {
-        "denoise": _or_camera(white, degradations.random_camera_noise, options),
-        "lowlight": _or_camera(degradations.random_low_light, degradations.random_night, options),
-    }
-    degrade = shaped.get(name, TASKS[name].degrade)
-    if degrade and (share := options.noise_share.get(name, 0.0)):
-        noise = Dimmed(_or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, options))
+    degrade = TASKS[name].degrade
+    if name == "denoise":
+        if recipe.noise_range is None:  # levels are all the noise that it has
+            return WhiteNoise(NoiseLevels(recipe.noise))
+        white = WhiteNoise(NoiseRange(*recipe.noise_range))
+        degrade = _or_camera(white, degradations.random_camera_noise, recipe)
+    elif name == "lowlight":
+        degrade = _or_camera(degradations.random_low_light, degradations.random_night, recipe)
+    if degrade and (share := recipe.sources[name].noise_share):
+        noise = Dimmed(_or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, recipe))
         degrade = Besides(degrade, noise, share, f"noise ({in_words(noise)})")
-    if degrade and options.jpeg_share:
-        degrade = Besides(degrade, degradations.stored_jpeg, options.jpeg_share, "JPEGs")
+    if degrade and recipe.jpeg_share:
+        degrade = Besides(degrade, degradations.stored_jpeg, recipe.jpeg_share, "JPEGs")
     return degrade
 
 
-def _or_camera(usual: Degrade, noisy: Degrade, options: SourceOptions) -> Degrade:
+def _or_camera(usual: Degrade, noisy: Degrade, recipe: Recipe) -> Degrade:
     """A model, and in ``camera_share`` of the photographs one with a camera's noise."""
-    share = options.camera_share
+    share = recipe.camera_share
     return Instead(usual, noisy, share, "a camera's noise") if share else usual
 
 
-def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | None:
+def _paired(
+    name: str, settings: SourceRecipe, data: Path | None, single: PairOfFolders | None
+) -> Paired | None:
     """The pairs of the official folders, or of the two that are given for ``single``."""
     task = TASKS[name]
-    if name == "single" and options.single is not None:
-        degraded, target = options.single
+    if name == "single" and single is not None:
+        degraded, target = single
         pairs, origin = match_pairs(degraded, target), f"pairs in {degraded} ~ {target}"
-        return Paired(tuple(pairs), origin, options.variety_of(name))
+        return Paired(tuple(pairs), origin, settings.variety)
     folder = find_folder(data, task.folder) if data is not None and task.degraded else None
     if folder is None:
         return None
@@ -349,7 +270,7 @@ def _paired(name: str, data: Path | None, options: SourceOptions) -> Paired | No
         missing = task.degraded if first is None else task.target
         raise SourceError(f"source {name}: {folder} has no folder {missing!r}")
     origin = f"pairs in {folder} ({first.name} ~ {second.name})"
-    return Paired(tuple(match_pairs(first, second)), origin, options.variety_of(name))
+    return Paired(tuple(match_pairs(first, second)), origin, settings.variety)
 
 
 def _looked_for(name: str, data: Path | None, share: float) -> str:
@@ -367,25 +288,36 @@ def _looked_for(name: str, data: Path | None, share: float) -> str:
     return "; ".join(places)
 
 
-def _split(sources: list[Source], options: SourceOptions) -> list[Source]:
-    """The photographs to train on, or those held out: from every part some, the same everywhere.
+def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
+    """The sources to train on, and the same with the photographs held out, to validate with.
 
     A photograph that one part holds out is held out of all, so that no source teaches it.
+    Validation pairs are always degraded, and of photographs as they are.
+
+    Args:
+        share: of the photographs of every part, by their names; one at least is held out.
+
+    Raises:
+        SourceError: a source has too few photographs.
     """
     held: set[str] = set()
     for part in (part for source in sources for _, part in source.parts):
-        held |= hold_out([photograph(path) for path in part.targets], options.holdout)
+        held |= hold_out([photograph(path) for path in part.targets], share)
 
-    def wanted(path: Path) -> bool:
-        return (photograph(path) in held) == (options.split == "validation")
+    def trained(part: Part) -> Part:
+        return part.keep(lambda path: photograph(path) not in held)
 
-    kept = []
-    for source in sources:
-        left = tuple((share, part.keep(wanted)) for share, part in source.parts)
-        if not all(part.count for _, part in left):
-            raise SourceError(f"source {source.name}: all of its photographs would be held out")
-        kept.append(replace(source, parts=left))
-    return kept
+    def validated(part: Part) -> Part:
+        return part.keep(lambda path: photograph(path) in held).unvaried()
+
+    train = [source.changed(trained) for source in sources]
+    for source in train:
+        if not all(part.count for _, part in source.parts):
+            raise SourceError(
+                f"source {source.name}: all of its photographs would be held out;"
+                " --holdout 0 trains on them"
+            )
+    return train, [replace(source.changed(validated), grey_share=0.0) for source in sources]
 
 
 class Batch(NamedTuple):

@@ -16,7 +16,8 @@ from train import degradations
 from train.deblurred import mistaken, random_deblurred
 from train.degradations import Image
 from train.parts import Synthesised
-from train.sources import SourceOptions, gather
+from train.recipe import Recipe, SourceRecipe
+from train.sources import gather
 
 psnr = partial(peak_signal_noise_ratio, data_range=1)
 
@@ -49,10 +50,12 @@ def test_a_mistaken_kernel_is_nearly_the_true_one() -> None:
         assert 0.6 < likeness(kernel, other) < 0.9999
 
 
-@pytest.mark.parametrize("deblurred", [False, True])
-def test_the_source_follows_the_network(tmp_path: Path, deblurred: bool) -> None:
+@pytest.mark.parametrize("deconvolve", [False, True])
+def test_the_source_follows_the_network(tmp_path: Path, deconvolve: bool) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
-    (source,) = gather(["deblur"], None, [tmp_path], SourceOptions(deblurred=deblurred, holdout=0))
+    sources = {"deblur": SourceRecipe()}
+    recipe = Recipe(preset="tiny", network={"deconvolve": deconvolve}, sources=sources)
+    (source,) = gather(recipe, None, [tmp_path])
     ((_, part),) = source.parts
     assert isinstance(part, Synthesised)
-    assert (part.degrade is random_deblurred) == deblurred
+    assert (part.degrade is random_deblurred) == deconvolve

@@ -200,10 +200,9 @@ def workers(launcher: int) -> list[int]:
 def test_a_batch_that_does_not_divide(data: Path) -> None:
     from train.distributed import Team
     from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
-    from train.sources import SourceOptions, gather
+    from train.sources import gather
     from train.trainer import Trainer
 
     recipe = Recipe(preset="tiny", sources={"denoise": SourceRecipe()}, stages=(Stage(1.0, 16, 3),))
-    sources = gather(["denoise"], data, (), SourceOptions(holdout=0))
     with pytest.raises(RecipeError, match="a batch of 3 does not divide by 2 processes"):
-        Trainer(recipe, sources, team=Team(0, 2))
+        Trainer(recipe, gather(recipe, data), team=Team(0, 2))

@@ -17,7 +17,7 @@ from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.record import DivergedError, Rhythm
 from train.run import Run, RunError
-from train.sources import Batch, Patches, Source, SourceOptions, gather
+from train.sources import Batch, Patches, gather
 from train.trainer import Trainer
 from train.validation import Validation
 
@@ -37,16 +37,11 @@ class Stop(Exception):  # noqa: N818 (not an error: the run is interrupted)
     pass
 
 
-def sources_of(recipe: Recipe, data: Path) -> list[Source]:
-    options = SourceOptions(paired_share=recipe.paired_shares(), holdout=0)
-    return gather(list(recipe.sources), data, (), options)
-
-
 def follow(
     data: Path, folder: Path, recipe: Recipe = RECIPE, *, validate: bool = False, **rhythm: int
 ) -> Trainer:
     """A run from its last checkpoint, if there is one, to its end."""
-    sources = sources_of(recipe, data)
+    sources = gather(recipe, data)
     trainer, run = Trainer(recipe, sources), Run(folder)
     folder.mkdir(exist_ok=True)
     if last := run.last_checkpoint():
@@ -153,7 +148,7 @@ def test_everything_learns(data: Path, tmp_path: Path, variant: str) -> None:
     entries = Run(tmp_path / "run").entries()
     assert [e["step"] for e in entries] == [5, 10]
     assert set(entries[-1]["l1_source"]) == set(RECIPE.sources)
-    fresh = Trainer(recipe, sources_of(recipe, data))
+    fresh = Trainer(recipe, gather(recipe, data))
     parts = {
         "network": (fresh.network, trainer.network),
         "average": (fresh.average, trainer.average),
@@ -371,7 +366,7 @@ def test_frozen_parts_stay_and_others_learn(
 ) -> None:
     losses: Any = () if "stage" in frozen else ("mwb", "irc", "bro")
     recipe = replace(JUDGED, frozen=frozen, losses=losses, optimiser=optimiser)
-    before = Trainer(recipe, sources_of(recipe, data)).network.state_dict()
+    before = Trainer(recipe, gather(recipe, data)).network.state_dict()
     after = follow(data, tmp_path / "run", recipe)
     for network in (after.network.state_dict(), after.average.state_dict()):
         for name, value in network.items():
@@ -399,7 +394,7 @@ def test_the_total_is_made_of_what_the_recipe_says(
 
 def drawn(recipe: Recipe, data: Path) -> Batch:
     """Some samples for a network with a judge."""
-    sources = sources_of(recipe, data)
+    sources = gather(recipe, data)
     patches = Patches(sources, [1.0] * len(sources), Window(16, scene=32, picture=32), seed=3)
     batch = Batch(*map(torch.stack, zip(*(patches[i] for i in range(8)), strict=True)))
     return batch.ready(torch.device("cpu"))
@@ -408,7 +403,7 @@ def drawn(recipe: Recipe, data: Path) -> Batch:
 def test_fresh_latents_are_of_what_the_loss_was_of(data: Path) -> None:
     half = {name: replace(source, toneless=0.5) for name, source in JUDGED.sources.items()}
     recipe = replace(JUDGED, sources=half, fresh_latents=True, accumulate=2)
-    trainer = Trainer(recipe, sources_of(recipe, data))
+    trainer = Trainer(recipe, gather(recipe, data))
     genuine, heeded = trainer.forward, []
 
     def forward(*arguments: Any) -> Any:
@@ -428,7 +423,7 @@ def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> 
     toneless = replace(JUDGED.sources[names[0]], toneless=1.0)
     trainers = []
     for recipe in (JUDGED, replace(JUDGED, sources=JUDGED.sources | {names[0]: toneless})):
-        trainer = Trainer(recipe, sources_of(recipe, data))
+        trainer = Trainer(recipe, gather(recipe, data))
         assert trainer.network.judge is not None
         for parameter in trainer.network.judge.tone[-1].parameters():
             torch.nn.init.constant_(parameter, 0.1)
@@ -442,7 +437,7 @@ def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> 
     assert not changed.all()
     with torch.no_grad():
         nothing = torch.zeros(8, 6, 4, 1, 1)
-        fresh = Trainer(JUDGED, sources_of(JUDGED, data)).network
+        fresh = Trainer(JUDGED, gather(JUDGED, data)).network
         correction = fresh.with_tone(batch.degraded, nothing, batch.place).correction
     error = (batch.degraded + correction - batch.target).abs().flatten(1).mean(1)
     torch.testing.assert_close(without["error"][changed], error[changed])
@@ -452,7 +447,7 @@ def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> 
 def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_loss: Any) -> None:
     """A new judge changes nothing, so that its first loss is that of the scenes as they are."""
     recipe = replace(JUDGED, pixel_loss=pixel_loss)
-    trainer, batch = Trainer(recipe, sources_of(recipe, data)), drawn(recipe, data)
+    trainer, batch = Trainer(recipe, gather(recipe, data)), drawn(recipe, data)
     squares = (batch.scene - batch.scene_target).square().flatten(1).mean(1)
     by_decibel = 0.5 * (squares / 10 ** (-31 / 10) + 1).log()
     expected = squares if pixel_loss == "l1" else by_decibel
@@ -463,10 +458,10 @@ def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_los
 def test_a_part_that_is_not_there_is_not_frozen(data: Path) -> None:
     recipe = replace(RECIPE, frozen=("judge",))
     with pytest.raises(RecipeError, match="judge cannot be frozen: this network has none"):
-        Trainer(recipe, sources_of(recipe, data))
+        Trainer(recipe, gather(recipe, data))
     recipe = replace(RECIPE, frozen=("encoder", "stage", "decoder", "head"))
     with pytest.raises(RecipeError, match="nothing is left to learn"):
-        Trainer(recipe, sources_of(recipe, data))
+        Trainer(recipe, gather(recipe, data))
 
 
 @pytest.mark.parametrize("unshuffle", [3, 8])
@@ -474,6 +469,6 @@ def test_validation_patches_fit_the_network(data: Path, unshuffle: int) -> None:
     network = {"unshuffle": unshuffle}
     multiple = 8 * unshuffle
     recipe = replace(RECIPE, network=network, stages=(Stage(1.0, multiple, 1),))
-    trainer = Trainer(recipe, sources_of(recipe, data))
-    validation = Validation(sources_of(recipe, data), recipe.config(), each=2)
+    trainer = Trainer(recipe, gather(recipe, data))
+    validation = Validation(gather(recipe, data), recipe.config(), each=2)
     assert set(validation.psnr(trainer.average)) == set(RECIPE.sources)

@@ -17,21 +17,28 @@ from torch.utils.data import DataLoader
 from tests.train.conftest import write
 from train.degradations import Image as Floats
 from train.images import ImageCache
-from train.mixtures import Dimmed, NoiseLevels, NoiseRange, WhiteNoise
+from train.mixtures import Dimmed, NoiseRange, WhiteNoise
 from train.parts import Synthesised, Window
+from train.recipe import Recipe, SourceRecipe
 from train.sources import (
     Batch,
     Patches,
     Source,
     SourceError,
-    SourceOptions,
     canonical,
     gather,
     skipped_of,
+    split,
 )
 
 ALL = ["denoise", "derain", "dehaze", "deblur", "lowlight"]
-WHOLE = SourceOptions(holdout=0)
+
+
+def recipe_of(*names: str, **entries: Any) -> Recipe:
+    """A recipe of some sources; entries of a source, as ``variety``, are for all of them."""
+    own = {name: entries.pop(name) for name in SourceRecipe().__dict__ if name in entries}
+    sources = {name: SourceRecipe(**own) for name in names}
+    return Recipe(sources=sources, **{"noise_range": (15, 50)} | entries)
 
 
 def sample(source: Source, seed: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -59,14 +66,14 @@ def test_names_that_mean_nothing(names: list[str]) -> None:
 
 
 def test_official_folders_and_clean_photographs(data: Path) -> None:
-    sources = {s.name: s for s in gather(ALL, data, options=WHOLE)}
+    sources = {s.name: s for s in gather(recipe_of(*ALL), data)}
     assert list(sources) == ALL
     assert sources["derain"].count == 2
     assert sources["derain"].origin == f"2 pairs in {data / 'Derain'} (rainy ~ gt)"
     photographs = f"3 photographs in {data / 'Denoise'}"
     assert sources["denoise"].origin == f"{photographs}, sigma 15 to 50"
     assert sources["dehaze"].origin == photographs
-    (again,) = gather(["dehaze"], data, [data / "Denoise"], WHOLE)
+    (again,) = gather(recipe_of("dehaze"), data, [data / "Denoise"])
     assert again.origin == photographs, "one folder, named twice"
     assert sources["dehaze"].count == 3
 
@@ -76,9 +83,9 @@ def test_clean_folders_need_no_official_ones(data: Path, tmp_path: Path) -> None
     for i in range(4):
         write(deep / f"{i}.png", 30 + i)
     write(tmp_path / "more" / ".hidden" / "x.png", 1)
-    (denoise,) = gather(["denoise"], None, [tmp_path / "more", deep], WHOLE)
+    (denoise,) = gather(recipe_of("denoise"), None, [tmp_path / "more", deep])
     assert denoise.count == 4, "each photograph once, whichever folder names it"
-    (denoise,) = gather(["denoise"], data, [tmp_path / "more"], WHOLE)
+    (denoise,) = gather(recipe_of("denoise"), data, [tmp_path / "more"])
     assert denoise.count == 3 + 4
 
 
@@ -88,27 +95,25 @@ def test_a_link_that_goes_round_ends(tmp_path: Path) -> None:
         (tmp_path / "clean" / "again").symlink_to(tmp_path / "clean")
     except OSError:
         pytest.skip("links are not allowed here")
-    assert gather(["denoise"], None, [tmp_path / "clean"], WHOLE)[0].count == 1
+    assert gather(recipe_of("denoise"), None, [tmp_path / "clean"])[0].count == 1
 
 
 def test_pairs_and_clean_photographs_mix(data: Path, tmp_path: Path) -> None:
-    def shares(clean: list[Path], **paired: float) -> list[float]:
-        options = SourceOptions(holdout=0, paired_share=paired)
-        (derain,) = gather(["derain"], data, clean, options)
+    def shares(clean: list[Path], paired: float | None = None) -> list[float]:
+        (derain,) = gather(recipe_of("derain", paired_share=paired), data, clean)
         assert derain.origin.count("%") == (2 if len(derain.parts) == 2 else 0)
         return [share for share, _ in derain.parts]
 
     more = [write(tmp_path / "more" / "a.png", 0).parent]
     assert shares([]) == [1]
     assert shares(more) == [0.5, 0.5]
-    assert shares([], derain=0.25) == [0.25, 0.75]
-    assert shares([], derain=0) == [1]
-    assert shares(more, derain=1) == [1]
+    assert shares([], 0.25) == [0.25, 0.75]
+    assert shares([], 0) == [1]
+    assert shares(more, 1) == [1]
 
 
 def test_a_mixed_source_draws_both(data: Path) -> None:
-    options = SourceOptions(holdout=0, paired_share={"derain": 0.5})
-    (derain,) = gather(["derain"], data, options=options)
+    (derain,) = gather(recipe_of("derain", paired_share=0.5), data)
     shares = [0, 0]
     paired, synthesised = (part for _, part in derain.parts)
     cache = ImageCache()
@@ -136,15 +141,15 @@ def test_single(data: Path, tmp_path: Path) -> None:
         write(tmp_path / "y" / f"{i}.png", i)
         write(data / "Single" / "degraded" / f"{i}.png", i)
         write(data / "Single" / "target" / f"{i}.png", i)
-    given = SourceOptions(holdout=0, single=(tmp_path / "x", tmp_path / "y"))
-    assert str(tmp_path / "x") in gather(["single"], None, options=given)[0].origin
-    assert gather(["single"], data, options=WHOLE)[0].count == 2
+    given = (tmp_path / "x", tmp_path / "y")
+    assert str(tmp_path / "x") in gather(recipe_of("single"), single=given)[0].origin
+    assert gather(recipe_of("single"), data)[0].count == 2
 
 
 def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
     def said(name: str, root: Path | None, *clean: Path) -> str:
         with pytest.raises(SourceError) as caught:
-            gather([name], root, clean, WHOLE)
+            gather(recipe_of(name), root, clean)
         return str(caught.value)
 
     (tmp_path / "empty" / "Denoise").mkdir(parents=True)
@@ -160,12 +165,11 @@ def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
 def test_half_of_a_pair_of_folders_is_no_reason_to_synthesise(data: Path) -> None:
     (data / "Derain" / "gt").rename(data / "Derain" / "target")
     with pytest.raises(SourceError, match=re.escape(f"{data / 'Derain'} has no folder 'gt'")):
-        gather(["derain"], data, options=WHOLE)
+        gather(recipe_of("derain"), data)
 
 
 def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
-    options = SourceOptions(holdout=0, clean_share=0, camera_share=0.5)
-    (source,) = gather(["denoise"], data, options=options)
+    (source,) = gather(recipe_of("denoise", camera_share=0.5), data)
     assert source.origin.endswith("sigma 15 to 50, a camera's noise in 50%")
     correlated = []
     for seed in range(60):
@@ -176,10 +180,9 @@ def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
 
 
 def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
-    def share_of_jpegs(name: str, **options: Any) -> float:
+    def share_of_jpegs(name: str, **entries: Any) -> float:
         """By the noise of their colours, which a JPEG keeps at half the resolution."""
-        chosen = SourceOptions(holdout=0, clean_share=0, paired_share={name: 0}, **options)
-        (source,) = gather([name], data, options=chosen)
+        (source,) = gather(recipe_of(name, **entries), data)
         smooth = []
         for seed in range(60):
             pair = source.draw(np.random.default_rng(seed), Window(48), ImageCache())
@@ -190,10 +193,10 @@ def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
 
     assert share_of_jpegs("denoise") == 0
     assert 0.3 < share_of_jpegs("denoise", jpeg_share=0.5) < 0.7
-    options = SourceOptions(holdout=0, jpeg_share=0.5, deblurred=True, paired_share={"haze": 0})
-    levels = SourceOptions(holdout=0, noise=NoiseLevels((25,)), jpeg_share=1, camera_share=1)
-    assert gather(["denoise"], data, options=levels)[0].origin.endswith("sigma 25")
-    told = {s.name: s.origin for s in gather(ALL, data, options=options)}
+    levels = recipe_of("denoise", noise=(25,), noise_range=None, jpeg_share=1, camera_share=1)
+    assert gather(levels, data)[0].origin.endswith("sigma 25")
+    deconvolving = recipe_of(*ALL, preset="small", jpeg_share=0.5)
+    told = {s.name: s.origin for s in gather(deconvolving, data)}
     assert told["denoise"].endswith("sigma 15 to 50, JPEGs in 50%")
     assert "JPEGs" not in told["deblur"]
 
@@ -207,8 +210,7 @@ def made_of_grey(source: Source, value: float, count: int) -> list[Floats]:
 
 
 def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
-    options = SourceOptions(holdout=0, camera_share=0.5, paired_share={"lowlight": 0})
-    (source,) = gather(["lowlight"], data, options=options)
+    (source,) = gather(recipe_of("lowlight", camera_share=0.5), data)
     assert source.origin.endswith("a camera's noise in 50%")
     correlated = []
     for dark in made_of_grey(source, 0.6, 60):
@@ -218,8 +220,7 @@ def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
 
 
 def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
-    options = SourceOptions(holdout=0, clean_share=0, noise_share={"dehaze": 0.5})
-    (source,) = gather(["dehaze"], data, options=options)
+    (source,) = gather(recipe_of("dehaze", noise_share=0.5), data)
     assert source.origin.endswith("noise (sigma 2 to 25) in 50%")
     hazy = made_of_grey(source, 0.5, 60)
     rough = [np.abs(np.diff(image, axis=1)).mean() * 255 for image in hazy]
@@ -236,10 +237,7 @@ def test_noise_besides_is_weaker_in_the_dark(value: float, sigma: float) -> None
 
 
 def test_what_is_dark_does_not_drown_in_noise(data: Path) -> None:
-    options = SourceOptions(
-        holdout=0, clean_share=0, noise_share={"lowlight": 1}, paired_share={"lowlight": 0}
-    )
-    (source,) = gather(["lowlight"], data, options=options)
+    (source,) = gather(recipe_of("lowlight", noise_share=1), data)
     drowned = [dark.std() > dark.mean() for dark in made_of_grey(source, 0.5, 60)]
     assert np.mean(drowned) < 0.1
 
@@ -248,34 +246,12 @@ def test_noise_levels(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
         return {round(float((d - 0.5).std() * 255)) for d in made_of_grey(source, 0.5, 12)}
 
-    listed = SourceOptions(holdout=0, noise=NoiseLevels((15, 50)))
-    assert sigmas(gather(["denoise"], data, options=listed)[0]) == {15, 50}
-    (named,) = gather(["denoise_15", "denoise_25"], data, options=listed)
-    assert sigmas(named) == {15, 25}
-    assert "sigma 15, 25" in named.origin
-    ranged = sigmas(gather(["denoise"], data, options=WHOLE)[0])
+    listed = recipe_of("denoise", noise=(15, 50), noise_range=None)
+    assert sigmas(gather(listed, data)[0]) == {15, 50}
+    ranged = sigmas(gather(recipe_of("denoise"), data)[0])
     assert len(ranged) > 4
     assert min(ranged) >= 14
     assert max(ranged) <= 51
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda: NoiseRange(50, 15),
-        lambda: NoiseRange(float("nan"), 15),
-        lambda: NoiseLevels(()),
-        lambda: NoiseLevels((-1,)),
-        lambda: SourceOptions(holdout=1),
-        lambda: SourceOptions(clean_share=1.1),
-        lambda: SourceOptions(paired_share={"derain": -0.1}, noise_share={"derain": 0}),
-        lambda: SourceOptions(noise_share={"derain": 1.1}),
-        lambda: SourceOptions(holdout=0, split="validation"),
-    ],
-)
-def test_options_are_checked(wrong: object) -> None:
-    with pytest.raises(SourceError):
-        wrong()  # type: ignore[operator]
 
 
 @pytest.fixture
@@ -290,30 +266,30 @@ def many(tmp_path: Path) -> Path:
     return root
 
 
-def test_held_out_photographs_are_never_trained_on(many: Path) -> None:
-    def targets(split: str, holdout: float) -> dict[str, set[str]]:
-        options = SourceOptions(split=split, holdout=holdout)  # type: ignore[arg-type]
-        return {
-            s.name: {p.stem.removeprefix("norain-") for _, part in s.parts for p in part.targets}
-            for s in gather(["denoise", "derain"], many, options=options)
-        }
+def stems(sources: Sequence[Source]) -> dict[str, set[str]]:
+    """Undegraded photographs of every source."""
+    return {
+        s.name: {p.stem.removeprefix("norain-") for _, part in s.parts for p in part.targets}
+        for s in sources
+    }
 
+
+def test_held_out_photographs_are_never_trained_on(many: Path) -> None:
+    sources = gather(recipe_of("denoise", "derain"), many)
     for holdout in (0.04, 0.3):
-        train, held = targets("train", holdout), targets("validation", holdout)
-        assert held == targets("validation", holdout)
+        train, held = map(stems, split(sources, holdout))
         everything = set.union(*train.values())
         for name, count in (("denoise", 60), ("derain", 10)):
             assert held[name]
             assert len(train[name] | held[name]) == count
             assert not held[name] & everything, "of no source"
     assert 8 <= len(held["denoise"]) <= 30
-    assert len(targets("train", 0)["denoise"]) == 60
 
 
 def test_more_photographs_do_not_change_who_is_held_out(many: Path) -> None:
     def held() -> set[str]:
-        options = SourceOptions(split="validation", holdout=0.2)
-        return {p.name for p in gather(["denoise"], many, options=options)[0].files}
+        _, validation = split(gather(recipe_of("denoise"), many), 0.2)
+        return stems(validation)["denoise"]
 
     before = held()
     for i in range(60, 80):
@@ -322,23 +298,37 @@ def test_more_photographs_do_not_change_who_is_held_out(many: Path) -> None:
 
 
 def test_validation_pairs_are_always_degraded(many: Path) -> None:
-    options = SourceOptions(split="validation", clean_share=1.0)
-    (denoise,) = gather(["denoise"], many, options=options)
-    degraded, target = sample(denoise, 0)
-    assert not np.array_equal(degraded, target)
+    train, validation = split(gather(recipe_of("denoise", clean_share=1.0), many), 0.04)
+    for (source,), clean in ((train, True), (validation, False)):
+        degraded, target = sample(source, 0)
+        assert np.array_equal(degraded, target) == clean
 
 
 def test_one_photograph_is_too_few(tmp_path: Path) -> None:
     write(tmp_path / "a.png", 0)
     with pytest.raises(SourceError, match="too few"):
-        gather(["denoise"], None, [tmp_path])
+        split(gather(recipe_of("denoise"), None, [tmp_path]), 0.04)
+
+
+def test_two_parts_that_hold_out_all_of_a_third(tmp_path: Path) -> None:
+    """Each of them one photograph at least, whatever the share."""
+    for name in ("one", "two", "three"):
+        write(tmp_path / "Denoise" / f"{name}.png", 0)
+    for name in ("one", "two"):
+        write(tmp_path / "Derain" / "rainy" / f"{name}.png", 0)
+        write(tmp_path / "Derain" / "gt" / f"{name}.png", 0)
+    for name in ("one", "three"):
+        write(tmp_path / "Dehaze" / "synthetic" / f"{name}.png", 0)
+        write(tmp_path / "Dehaze" / "original" / f"{name}.png", 0)
+    with pytest.raises(SourceError, match="--holdout 0 trains on them"):
+        split(gather(recipe_of("denoise", "derain", "dehaze"), tmp_path), 1e-9)
 
 
 def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
     ramp = np.tile(np.arange(120, dtype=np.uint8)[None, :, None], (60, 1, 3))
     for name in ("a.png", "b.png"):
         Image.fromarray(ramp).save(tmp_path / name)
-    (source,) = gather(["dehaze"], None, [tmp_path], WHOLE)
+    (source,) = gather(recipe_of("dehaze"), None, [tmp_path])
 
     def reach(zoom: float, seed: int) -> int:
         """Columns of the photograph between two edges of a patch, whichever way it is turned."""
@@ -353,7 +343,7 @@ def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
 
 
 def test_samples(data: Path) -> None:
-    sources = gather(ALL, data, options=WHOLE)
+    sources = gather(recipe_of(*ALL), data)
     first, again = (Patches(sources, [1.0] * 5, Window(24), 9) for _ in range(2))
     seen = set()
     for index in range(30):
@@ -373,7 +363,7 @@ def test_a_patch_has_its_place_in_its_scene(tmp_path: Path) -> None:
     shades = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     Image.fromarray(np.repeat(shades[..., None], 3, 2)).save(tmp_path / "a.png")
     Image.fromarray(np.repeat(shades[..., None], 3, 2)).save(tmp_path / "b.png")
-    for source in gather(["denoise", "deblur"], None, [tmp_path], WHOLE):
+    for source in gather(recipe_of("denoise", "deblur"), None, [tmp_path]):
         for seed in range(5):
             window = Window(16, scene=32, picture=32)
             pair = source.draw(np.random.default_rng(seed), window, ImageCache())
@@ -389,7 +379,7 @@ def test_scenes_are_upright(tmp_path: Path) -> None:
     sky[:20] = 200
     for name in ("a.png", "b.png"):
         Image.fromarray(sky).save(tmp_path / name)
-    (source,) = gather(["dehaze"], None, [tmp_path], WHOLE)
+    (source,) = gather(recipe_of("dehaze"), None, [tmp_path])
 
     def above(picture: int) -> set[bool]:
         window, images = Window(40, picture=picture), ImageCache()
@@ -401,7 +391,7 @@ def test_scenes_are_upright(tmp_path: Path) -> None:
 
 
 def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
-    (source,) = gather(["dehaze"], data, options=WHOLE)
+    (source,) = gather(recipe_of("dehaze"), data)
     pair = source.draw(np.random.default_rng(0), Window(16, 40, picture=8), ImageCache())
     assert pair.scene.shape == pair.scene_target.shape == (8, 8, 3)
     means = pair.scene.reshape(-1, 3).mean(0) % 1
@@ -412,7 +402,7 @@ def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
 
 
 def test_zooms_are_by_source(data: Path) -> None:
-    sources = gather(["denoise", "dehaze"], data, options=WHOLE)
+    sources = gather(recipe_of("denoise", "dehaze"), data)
     plain = Patches(sources, [1, 1], Window(8), 0)
     zoomed = Patches(sources, [1, 1], [Window(8), Window(8, zoom=4)], 0)
     same = {0: True, 1: True}
@@ -427,17 +417,18 @@ def test_zooms_are_by_source(data: Path) -> None:
 def test_variety_is_for_training(data: Path, name: str) -> None:
     """Of photographs and of pairs, by source."""
 
-    def drawn(split: Any, **variety: float) -> list[bytes]:
-        options = SourceOptions(holdout=0.5, split=split, variety=variety)
-        (source,) = gather([name], data, options=options)
+    def drawn(kind: int, **variety: float) -> list[bytes]:
+        sources = {n: SourceRecipe(variety=variety.get(n, 0)) for n in (name, "denoise")}
+        source, _ = split(gather(Recipe(sources=sources), data), 0.5)[kind]
         draws = (
             source.draw(np.random.default_rng(seed), Window(16), ImageCache()) for seed in range(8)
         )
         return [pair.degraded.tobytes() + pair.target.tobytes() for pair in draws]
 
-    assert drawn("train", **{name: 1.0}) != drawn("train")
-    assert drawn("train", denoise=1.0) == drawn("train")
-    assert drawn("validation", **{name: 1.0}) == drawn("validation")
+    train, validation = 0, 1
+    assert drawn(train, **{name: 1.0}) != drawn(train)
+    assert drawn(train, denoise=1.0) == drawn(train)
+    assert drawn(validation, **{name: 1.0}) == drawn(validation)
 
 
 def test_a_share_of_all_pairs_is_of_one_colour(data: Path) -> None:
@@ -448,9 +439,8 @@ def test_a_share_of_all_pairs_is_of_one_colour(data: Path) -> None:
         return int(np.linalg.matrix_rank(pixels, tol=60))
 
     def found(share: float) -> list[int]:
-        options = SourceOptions(holdout=0, grey_share=share)
         rngs = [np.random.default_rng(seed) for seed in range(20)]
-        sources = gather(["derain", "dehaze"], data, options=options)
+        sources = gather(recipe_of("derain", "dehaze", grey_share=share), data)
         pairs = [s.draw(rng, Window(16, picture=16), ImageCache()) for s in sources for rng in rngs]
         return [colours(pair[:4]) for pair in pairs]
 
@@ -460,7 +450,7 @@ def test_a_share_of_all_pairs_is_of_one_colour(data: Path) -> None:
 
 
 def test_a_batch_made_ready(data: Path) -> None:
-    patches = Patches(gather(["denoise"], data, options=WHOLE), [1], Window(8, 16, picture=16), 0)
+    patches = Patches(gather(recipe_of("denoise"), data), [1], Window(8, 16, picture=16), 0)
     ready = Batch(*map(torch.stack, zip(patches[0], patches[1], strict=True))).ready(
         torch.device("cpu")
     )
@@ -474,20 +464,20 @@ def test_a_batch_made_ready(data: Path) -> None:
 
 
 def test_sampling_follows_the_probabilities(data: Path) -> None:
-    patches = Patches(gather(["denoise", "dehaze"], data, options=WHOLE), [3.0, 1.0], Window(8), 0)
+    patches = Patches(gather(recipe_of("denoise", "dehaze"), data), [3.0, 1.0], Window(8), 0)
     share = np.mean([patches[i][2] == 0 for i in range(400)])
     assert share == pytest.approx(0.75, abs=0.08)
 
 
 def test_patches_larger_than_the_images(data: Path) -> None:
-    for source in gather(ALL, data, options=WHOLE):
+    for source in gather(recipe_of(*ALL), data):
         degraded, target = sample(source, 0, 200)
         assert degraded.shape == target.shape == (200, 200, 3)
 
 
 def test_sources_travel_to_workers(data: Path) -> None:
     """Where processes are spawned, everything of a dataset is pickled."""
-    for source in gather(ALL, data, options=WHOLE):
+    for source in gather(recipe_of(*ALL), data):
         degraded, target = sample(pickle.loads(pickle.dumps(source)), 3)  # noqa: S301
         expected = sample(source, 3)
         assert np.array_equal(degraded, expected[0])
@@ -497,7 +487,7 @@ def test_sources_travel_to_workers(data: Path) -> None:
 def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
     bad = data / "Denoise" / "1.png"
     bad.write_bytes(bad.read_bytes()[:60])
-    sources = gather(["denoise", "dehaze"], data, options=WHOLE)
+    sources = gather(recipe_of("denoise", "dehaze"), data)
     first, again = (Patches(sources, [1.0, 1.0], Window(16), 0) for _ in range(2))
     order = list(range(24))
     samples = [first[i] for i in order]
@@ -511,7 +501,7 @@ def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
 
 
 def test_only_samples_of_the_bad_image_change(data: Path) -> None:
-    sources = gather(["denoise"], data, options=WHOLE)
+    sources = gather(recipe_of("denoise"), data)
     whole = [Patches(sources, [1.0], Window(16), 0)[i] for i in range(30)]
     (data / "Denoise" / "1.png").write_bytes(b"")
     damaged = [Patches(sources, [1.0], Window(16), 0)[i] for i in range(30)]
@@ -521,7 +511,7 @@ def test_only_samples_of_the_bad_image_change(data: Path) -> None:
 
 def test_pairs_that_differ_in_size_are_skipped(data: Path) -> None:
     write(data / "Derain" / "gt" / "norain-1.png", 0, (50, 50))
-    patches = Patches(gather(["derain"], data, options=WHOLE), [1.0], Window(16), 0)
+    patches = Patches(gather(recipe_of("derain"), data), [1.0], Window(16), 0)
     for i in range(10):
         assert patches[i][0].shape == (3, 16, 16)
     rainy = data / "Derain" / "rainy" / "rain-1.png"
@@ -529,7 +519,7 @@ def test_pairs_that_differ_in_size_are_skipped(data: Path) -> None:
 
 
 def test_a_source_of_unusable_images_alone_is_an_error(data: Path) -> None:
-    sources = gather(["derain"], data, options=WHOLE)
+    sources = gather(recipe_of("derain"), data)
     for path in sources[0].files:
         path.write_bytes(b"no image")
     with pytest.raises(SourceError, match="source derain: 100 unusable images in a row"):
@@ -543,7 +533,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWar
 def test_workers_give_the_same_samples_and_report_to_their_owner(data: Path) -> None:
     bad = data / "Denoise" / "2.png"
     bad.write_bytes(b"no image")
-    sources = gather(["denoise", "derain"], data, options=WHOLE)
+    sources = gather(recipe_of("denoise", "derain"), data)
     alone = Patches(sources, [1.0, 1.0], Window(16), 4)
     shared = skipped_of(sources)
     patches = Patches(sources, [1.0, 1.0], Window(16), 4, skipped=shared)
@@ -556,7 +546,7 @@ def test_workers_give_the_same_samples_and_report_to_their_owner(data: Path) -> 
 
 @FORKS
 def test_an_error_in_a_worker_is_one_line(data: Path) -> None:
-    sources = gather(["derain"], data, options=WHOLE)
+    sources = gather(recipe_of("derain"), data)
     for path in sources[0].files:
         path.unlink()
     patches = Patches(sources, [1.0], Window(16), 0)
