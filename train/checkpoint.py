@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from models.files import replacing
 from models.weights import WeightsError, read_weights, save_weights
 from train.export import provenance
 from train.recipe import Recipe, RecipeError
@@ -57,13 +58,11 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
-    with open(path, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # as PyTorch says it where a disk is full
             raise CheckpointError(f"{path}: not all of it could be written") from error
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load(path: Path, trainer: Trainer) -> list[str]:
@@ -78,11 +77,11 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         network = read_weights(path / "network.safetensors")
         average = read_weights(path / "average.safetensors")
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
-        config = Recipe.from_dict(state["recipe"]).config()
+        began = Recipe.from_dict(state["recipe"])
         for name, weights in {"network": network, "average": average}.items():
-            if weights.config.difference(config):
+            if weights.config.difference(began.config()):
                 raise WeightsError(f"{path / name}.safetensors: of another network than state.pt")
-        return trainer.load_state(state, network.state, average.state)
+        return trainer.load_state(state, began, network.state, average.state)
     except (RecipeError, MemoryError, torch.OutOfMemoryError):
         raise
     except WeightsError as error:

@@ -193,9 +193,17 @@ class Trainer:
         }
 
     def load_state(
-        self, state: dict[str, Any], network: dict[str, Tensor], average: dict[str, Tensor]
+        self,
+        state: dict[str, Any],
+        began: Recipe,
+        network: dict[str, Tensor],
+        average: dict[str, Tensor],
     ) -> list[str]:
         """The inverse of :meth:`state`.
+
+        Args:
+            began: the recipe that is part of the state.
+            network: state of the network, and ``average`` of its average.
 
         Returns:
             What is otherwise than when the state was saved: entries of the recipe, and which images
@@ -204,7 +212,6 @@ class Trainer:
         Raises:
             RecipeError: the state is of another network, of other sources or another optimiser.
         """
-        began = Recipe.from_dict(state["recipe"])
         if difference := began.config().difference(self.recipe.config()):
             name, before, after = difference
             raise _another(f"network: {name}", before, after)
