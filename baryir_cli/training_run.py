@@ -62,16 +62,17 @@ def conduct(request: Request) -> None:
         UserError: something that was asked for cannot be done, or the run is lost.
     """
     keep_freed_memory()
+    run = Run(request.out)
     try:
         device = resolve_device(local_device(request.device))
         with team(device) as together, _silent_unless(together.leads):
-            _conduct(request, str(device), together)
+            _conduct(request, str(device), together, run)
     except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; {_left(request.out)}") from None
+        raise StoppedError(f"interrupted; {_left(run)}") from None
     except (RecipeError, RunError) as error:  # before anything is written
         raise UsageError(str(error)) from None
     except (TeamError, CheckpointError) as error:
-        raise UserError(f"{error}; {_left(request.out)}") from None
+        raise UserError(f"{error}; {_left(run)}") from None
     except (SourceError, DivergedError, WeightsError) as error:
         raise UserError(str(error)) from None
     except RuntimeError as error:
@@ -81,7 +82,7 @@ def conduct(request: Request) -> None:
             problem = "a process that makes patches was killed"
         else:
             raise
-        raise UserError(f"{problem}; {_left(request.out)}") from None
+        raise UserError(f"{problem}; {_left(run)}") from None
 
 
 @contextmanager
@@ -95,13 +96,15 @@ def _silent_unless(leads: bool) -> Iterator[None]:
         raise SystemExit(ExitCode.INTERRUPTED) from None
 
 
-def _left(out: Path) -> str:
-    """What a run that ended too early can be gone on with."""
-    last = Run(out).last_checkpoint()
+def _left(run: Run) -> str:
+    """What there is after a run that ended too early."""
+    if run.holds_another:
+        return f"the run in {run.path} is as it was"
+    last = run.last_checkpoint()
     return f"--resume goes on from {last}" if last else "there is no checkpoint to go on from yet"
 
 
-def _conduct(request: Request, device: str, together: Team) -> None:
+def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
     console = messages()
     sources, held_out = _sources(request)
     recipe = request.recipe
@@ -110,7 +113,6 @@ def _conduct(request: Request, device: str, together: Team) -> None:
     if request.epochs is not None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=recipe.steps_of(request.epochs, images))
-    run = Run(request.out)
     last = _last_checkpoint(run) if request.resume else None
     start = load(find_weights(request.init)) if request.init and not last else None
     trainer = Trainer(recipe, sources, device, start=start, team=together)
@@ -130,12 +132,10 @@ def _conduct(request: Request, device: str, together: Team) -> None:
             run.go_on(recipe, trainer.step, changes)
         else:
             run.begin(recipe, overwrite=request.overwrite)
-        weights = trainer.objective.weights.tolist()
-        console.print(source_table(sources, held_out, trainer.probabilities.tolist(), weights))
+        weights, q = trainer.objective.weights.tolist(), trainer.probabilities.tolist()
+        console.print(source_table(sources, held_out, q, weights))
         console.print(_opening(trainer, last), markup=False)
-        if last and request.init:
-            console.print("--init is for a run's beginning; this one goes on", markup=False)
-        for note in _notes(trainer, changes):
+        for note in _notes(request, trainer, changes):
             console.print(note, markup=False)
     try:
         _follow(request, trainer, sources, validation, run)
@@ -144,7 +144,7 @@ def _conduct(request: Request, device: str, together: Team) -> None:
             export_weights(trainer, target, {"data": _data(request, sources)})
             console.print(f"wrote {target}", markup=False)
     except OSError as error:  # as of a full disk
-        raise UserError(f"{told_by_system(error)}; {_left(run.path)}") from None
+        raise UserError(f"{told_by_system(error)}; {_left(run)}") from None
 
 
 def _data(request: Request, sources: list[Source]) -> list[str]:
@@ -234,8 +234,10 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
     return ", ".join(parts)
 
 
-def _notes(trainer: Trainer, changes: list[str]) -> Iterator[str]:
+def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[str]:
     """What whoever trains may not have meant."""
+    if request.resume and request.init:
+        yield "--init is for a run's beginning; this one goes on"
     if changes:
         yield f"not as the run was begun: {', '.join(changes)}"
     recipe, q = trainer.recipe, trainer.probabilities
@@ -283,16 +285,20 @@ def _summary_writer() -> Callable[..., Any]:
 
 def _tensorboard(folder: Path, step: int) -> Watch:
     """Writes every entry of the log after ``step`` as scalars; what is there of later is void."""
-    events = _summary_writer()(str(folder), purge_step=step + 1)
+    events = None
 
-    def watch(step: int, entry: Entry | None) -> None:
-        for name, value in (entry or {}).items():
+    def watch(now: int, entry: Entry | None) -> None:
+        nonlocal events
+        if not entry:
+            return
+        # Not sooner: until then, a run that is to be overwritten stays as it is.
+        events = events or _summary_writer()(str(folder), purge_step=step + 1)
+        for name, value in entry.items():
             if isinstance(value, dict):
                 for key, part in value.items():
-                    events.add_scalar(f"{name}/{key}", part, step)
+                    events.add_scalar(f"{name}/{key}", part, now)
             elif isinstance(value, (int, float)) and name != "step":
-                events.add_scalar(name, value, step)
-        if entry:
-            events.flush()
+                events.add_scalar(name, value, now)
+        events.flush()
 
     return watch

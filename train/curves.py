@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.files import replacing
 from train.run import Entry
 
 
@@ -37,7 +38,8 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.has_data():
             axes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
 
 
 def _lines(

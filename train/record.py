@@ -97,6 +97,7 @@ class Record:
             return
         self._check_weights()
         if trainer.team.leads:
+            self.run.make_room()
             checkpoint.save(self.run.path, trainer, self.rhythm.keep)
 
     def _entry(self, *, measured: bool) -> Entry:
@@ -104,6 +105,7 @@ class Record:
         return entry | {"skipped": self.news.gather()}
 
     def _write(self, entry: Entry, at_checkpoint: bool) -> None:
+        self.run.make_room()
         if at_checkpoint:
             entry |= self._validate()
             checkpoint.save(self.run.path, self.trainer, self.rhythm.keep)

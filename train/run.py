@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.files import replacing
+from models.files import naming, replacing
 from train import checkpoint
 from train.recipe import Recipe
 
@@ -33,14 +33,22 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._successor: Recipe | None = None
 
     @property
     def recipe_file(self) -> Path:
         """The recipe that the run follows, as JSON."""
         return self.path / "recipe.json"
 
+    @property
+    def holds_another(self) -> bool:
+        """Whether what is there is still the run that is to be overwritten."""
+        return self._successor is not None
+
     def begin(self, recipe: Recipe, *, overwrite: bool) -> None:
         """Makes the folder ready for a new run.
+
+        A run that is to be overwritten stays until :meth:`make_room`.
 
         Raises:
             RunError: there is a run already, of at least a step, and it is not to be overwritten;
@@ -48,8 +56,8 @@ class Run:
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is no folder")
-        of_steps, of_beginning = map(self._found, (OF_STEPS, OF_BEGINNING))
-        there = of_steps + of_beginning
+        of_steps = self._found(OF_STEPS)
+        there = of_steps + self._found(OF_BEGINNING)
         if there and not self._is_marked():
             raise RunError(
                 f"{self.path} is no run's folder, there is no recipe.json of one, and"
@@ -58,7 +66,20 @@ class Run:
         if of_steps and not overwrite:
             way = "--resume goes on, " if self.last_checkpoint() else ""
             raise RunError(f"{self.path} holds a run: {way}--overwrite begins anew")
-        for path in there:
+        self._successor = recipe
+        if not of_steps:
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Removes the run that is to be overwritten, if it is still there.
+
+        To be called before anything is written: so late, that what ends a run before its first
+        steps are done leaves the old one.
+        """
+        if self._successor is None:
+            return
+        recipe, self._successor = self._successor, None
+        for path in self._found(OF_STEPS + OF_BEGINNING):
             _remove(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
@@ -77,11 +98,14 @@ class Run:
 
     def last_checkpoint(self) -> Path | None:
         """The newest whole checkpoint."""
+        if self.holds_another:
+            return None
         return next(reversed(checkpoint.checkpoints(self.path)), None)
 
     def log(self, entry: Entry) -> None:
         """Adds a line to the log."""
-        with open(self.path / "log.jsonl", "a", encoding="utf-8") as file:
+        path = self.path / "log.jsonl"
+        with naming(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def entries(self) -> list[Entry]:

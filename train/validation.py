@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.config import NetworkConfig
+from models.files import replacing
 from models.network import BaryIR
 from models.scene import Scene
 from train.parts import Window
@@ -83,4 +84,7 @@ def _mean_psnr(image: Tensor, target: Tensor) -> float:
 def _write(path: Path, image: Tensor) -> None:
     path.parent.mkdir(exist_ok=True)
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
-    cv2.imwrite(str(path), pixels)
+    _, data = cv2.imencode(".png", pixels)
+    # Not cv2.imwrite, which says nothing of a full disk.
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.tobytes())

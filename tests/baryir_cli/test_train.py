@@ -265,6 +265,76 @@ def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_pa
     assert (tmp_path / "others" / "theirs.txt").read_text() == "stays"
 
 
+def out_of_memory(*_: object) -> None:
+    raise RuntimeError("CUDA out of memory. Tried")
+
+
+def not_finite(self: Trainer, batches: Any) -> Any:
+    return TRAIN_STEP(self, [b._replace(degraded=b.degraded * float("nan")) for b in batches])
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+TRAIN_STEP = Trainer.train_step
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "said"),
+    [
+        (interrupted, 130, "interrupted; the run in {run} is as it was"),
+        (out_of_memory, 1, "smaller --batch or --patch; the run in {run} is as it was"),
+        (not_finite, 1, "not finite at step 1; last good checkpoint: none"),
+    ],
+)
+def test_a_run_is_overwritten_when_there_is_something_else(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    step: Any,
+    code: int,
+    said: str,
+) -> None:
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2, "--out", run)
+    assert baryir(*asked, "--seed", 1) == 0
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    before = files()
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", step)
+        assert baryir(*asked, "--overwrite") == code
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said.format(run=run))
+    assert files() == before
+    assert baryir(*asked, "--overwrite", "--steps", 1, "--holdout", 0) == 0
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["00000001"]
+    assert not (run / "samples").exists()
+    assert recipe_of(run)["seed"] == 0
+
+
+def test_a_disk_that_is_full_from_the_start(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(Path, "write_text", full)
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
+    assert baryir(*asked) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"baryir: {run / 'recipe.json'}: No space left on device"
+
+
 @pytest.mark.parametrize("mark", [None, "for bread", '["flour"]'])
 def test_a_folder_of_anybody_is_not_overwritten(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, mark: str | None
@@ -286,9 +356,6 @@ def test_a_folder_of_anybody_is_not_overwritten(
 def test_a_run_stopped_before_its_first_step_begins_again(
     baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
     with monkeypatch.context() as patch:
         patch.setattr(Patches, "__getitem__", interrupted)

@@ -247,6 +247,8 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
         run.begin(RECIPE, overwrite=False)
     run.begin(RECIPE, overwrite=True)
     assert run.last_checkpoint() is None
+    run.make_room()
+    assert run.last_checkpoint() is None
     assert sorted(p.name for p in run.path.iterdir()) == ["notes.txt", "recipe.json"]
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
