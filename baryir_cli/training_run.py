@@ -201,7 +201,7 @@ def _follow(
     with display, held as stop:
         train(trainer, sources, validation, run, rhythm, watch, stop, workers=request.workers)
     if display.skipped:
-        console.print(f"{display.skipped} unusable images were skipped")
+        console.print(f"unusable images skipped: {display.skipped}")
 
 
 def _sources(request: Request) -> tuple[list[Source], list[Source]]:

@@ -325,8 +325,12 @@ class Recipe:
 
     def changes(self, before: Recipe) -> list[str]:
         """The entries that another recipe has otherwise, as ``name before -> now``."""
-        then, now = before.to_dict(), self.to_dict()
-        return [f"{name} {then[name]} -> {now[name]}" for name in now if now[name] != then[name]]
+        then, now = _flat(before.to_dict()), _flat(self.to_dict())
+        return [
+            f"{name} {then.get(name)} -> {now.get(name)}"
+            for name in then | now
+            if now.get(name) != then.get(name)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -405,6 +409,16 @@ class Recipe:
         if self.schedule == "step":
             return float(0.1 ** sum(step >= share * self.steps for share in self.drops))
         return 1.0
+
+
+def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Entries by their path, as ``sources.derain.zoom`` or ``stages.0.patch``."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        inside = dict(enumerate(value)) if name == "stages" else value
+        path = f"{above}{name}"
+        found |= _flat(inside, f"{path}.") if isinstance(inside, dict) else {path: value}
+    return found
 
 
 def _listed(name: str, value: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baryir_cli import batch
-from baryir_cli.errors import UsageError
+from baryir_cli.errors import UsageError, UserError
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
 
@@ -98,7 +98,10 @@ def degrade(
     def begin(_display: Display) -> Work:
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
             rng = _generator(seed, _name(job.source, asked.inputs))
-            return _degraded(photo, steps, rng), dict(asked.facts)
+            try:
+                return _degraded(photo, steps, rng), dict(asked.facts)
+            except DegradationError as error:
+                raise UserError(str(error)) from None
 
         return work
 

@@ -128,6 +128,16 @@ def test_one_bad_file_stops_no_other(
     assert baryir("degrade", photos / "bad.png", out, "--type", "noise") == 1
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "camera:quality=80"])
+def test_too_wide_for_a_jpeg(
+    baryir: Run, tmp_path: Path, capfd: pytest.CaptureFixture, kind: str
+) -> None:
+    grey(size=(65501, 2)).save(tmp_path / "wide.png")
+    assert baryir("degrade", tmp_path / "wide.png", tmp_path / "out.png", "--type", kind) == 1
+    (line, _) = capfd.readouterr().err.splitlines()
+    assert line.endswith("wide.png: 65501 x 2 is more than a JPEG holds, 65500 a side")
+
+
 def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
     before = (photos / "a.png").read_bytes()
     assert baryir("degrade", photos, photos, "--type", "noise") == 2

@@ -617,7 +617,7 @@ def test_an_unusable_image_that_is_held_out_is_named(
     assert baryir("train", *asked, "--out", tmp_path / "run") == 0
     said = capsys.readouterr().err
     assert said.count(f"{held[0]}.png is not an image") == 1
-    assert "1 unusable images were skipped" in said
+    assert "unusable images skipped: 1\n" in said
 
 
 def test_training_goes_on_without_usable_images_to_validate_with(

@@ -143,3 +143,27 @@ def test_stages() -> None:
     recipe = Recipe(steps=11, sources=sources, stages=(first, second))
     assert [recipe.stage_at(step) for step in (0, 8)] == [(first, 9)] * 2
     assert [recipe.stage_at(step) for step in (9, 10)] == [(second, 11)] * 2
+
+
+def test_changes_are_told_by_entry() -> None:
+    first, second = Stage(0.8, 64, 12), Stage(0.2, 128, 4)
+    before = Recipe.from_dict(GOOD | {"stages": [vars(first), vars(second)]})
+    now = Recipe.from_dict(
+        {
+            "sources": {"denoise": {"probability": 1, "zoom": 2}},
+            "stages": [vars(first) | {"patch": 72}],
+            "network": {"margin": 16},
+            "noise": [25],
+        }
+    )
+    assert not before.changes(before)
+    assert sorted(now.changes(before)) == [
+        "network.margin None -> 16",
+        "noise (15.0, 25.0, 50.0) -> (25.0,)",
+        "sources.denoise.zoom 1.0 -> 2",
+        "stages.0.patch 64 -> 72",
+        "stages.1.batch 4 -> None",
+        "stages.1.patch 128 -> None",
+        "stages.1.scene 0 -> None",
+        "stages.1.share 0.2 -> None",
+    ]

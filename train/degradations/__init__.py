@@ -11,8 +11,9 @@ as the training sources do; a parameter that is given is used instead of the dra
 from __future__ import annotations
 
 from models.light import Image, floating, quantise, to_linear, to_srgb
-from train.degradations.catalogue import KINDS, DegradationError, Kind, Step, degrade, parse
+from train.degradations.catalogue import KINDS, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg, stored_jpeg
+from train.degradations.errors import DegradationError
 from train.degradations.exposure import low_light, random_low_light, random_night
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.light import Image
 from train.degradations.compression import random_jpeg
+from train.degradations.errors import DegradationError
 from train.degradations.exposure import random_low_light
 from train.degradations.noise import random_noise
 from train.degradations.scattering import random_haze
@@ -17,10 +18,6 @@ from train.degradations.sensor import random_camera_noise
 from train.degradations.shake import random_motion_blur
 from train.degradations.streaks import random_rain
 from train.degradations.water import JERLOV, random_underwater
-
-
-class DegradationError(ValueError):
-    """No such degradation, or a parameter that it does not take; the message says what there is."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ import numpy as np
 
 from models.light import Image, floating, quantise
 from train.degradations.draws import given_or
+from train.degradations.errors import DegradationError
 
+WIDEST = 65_500
+"""Pixels of a JPEG's longer side, at most."""
 STORED = (50, 98)
 """Quality of photographs as they are kept and sent around."""
 
@@ -17,11 +20,15 @@ def jpeg(image: Image, quality: int) -> Image:
 
     Args:
         quality: libjpeg's factor, 1 to 100; the literature's "QF 10" is 10.
+
+    Raises:
+        DegradationError: the image is larger than a JPEG can be.
     """
+    height, width = image.shape[:2]
+    if max(height, width) > WIDEST:
+        raise DegradationError(f"{width} x {height} is more than a JPEG holds, {WIDEST} a side")
     stored = cv2.cvtColor(quantise(image), cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    if not done:
-        raise ValueError(f"an image of {image.shape[1]} x {image.shape[0]} fits no JPEG")
+    _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return floating(decoded[..., ::-1])
 
