@@ -114,12 +114,16 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=recipe.steps_of(request.epochs, images))
     last = _last_checkpoint(run) if request.resume else None
-    start = load(find_weights(request.init)) if request.init and not last else None
-    trainer = Trainer(recipe, sources, device, start=start, team=together)
-    if recipe.frozen and not (start or last):
+    begins = None if last else request.init
+    if recipe.frozen and not (begins or last):
         raise RecipeError(
             f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
         )
+    start = load(find_weights(begins)) if begins else None
+    try:
+        trainer = Trainer(recipe, sources, device, start=start, team=together)
+    except WeightsError as error:
+        raise UsageError(f"--init {begins}: {error}; --preset names the one to train") from None
     changes = _go_on_from(last, trainer, run) if last else []
     if trainer.step > recipe.steps:
         raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")

@@ -44,7 +44,7 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
                 temporary / f"{name}.safetensors",
                 network.config,
                 network.state_dict(),
-                provenance(trainer, run.name),
+                provenance(trainer, run),
             )
         _write_state(temporary / "state.pt", trainer.state())
         shutil.rmtree(target, ignore_errors=True)

@@ -12,10 +12,10 @@ from models.weights import save_weights
 from train.trainer import Trainer
 
 
-def provenance(trainer: Trainer, name: str) -> dict[str, Any]:
-    """What weights say of the run they come from."""
+def provenance(trainer: Trainer, run: Path) -> dict[str, Any]:
+    """What weights say of the run they come from, which has the name of its folder."""
     entry: dict[str, Any] = {
-        "name": name,
+        "name": run.resolve().name,
         "sources": list(trainer.images),
         "steps": trainer.step,
         "date": date.today().isoformat(),
@@ -28,8 +28,8 @@ def export_weights(trainer: Trainer, target: Path, notes: dict[str, Any]) -> Non
     """Writes the averaged weights as safetensors in half precision.
 
     Args:
-        target: the safetensors file; the weights are named after its folder, the run's.
+        target: the safetensors file, in the folder of the run.
         notes: more provenance: data, licence, figures.
     """
-    entry = provenance(trainer, target.resolve().parent.name) | notes
+    entry = provenance(trainer, target.parent) | notes
     save_weights(target, trainer.average.config, trainer.average.state_dict(), entry, torch.float16)

@@ -292,6 +292,8 @@ def train(
     )
     if single and "single" not in plan.sources:
         raise UsageError("--single is the folder of --sources single, which is not trained on")
+    if noise and "denoise" not in plan.sources:
+        raise UsageError("--noise is for the source denoise, which is not trained on")
     # Of pairs of one's own, what is missing is said better where they are looked for.
     dispensable = bool(clean or single) or list(plan.sources) == ["single"]
     conduct(

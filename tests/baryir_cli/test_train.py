@@ -100,6 +100,7 @@ WRONG = [
     (("--config", "x.toml"), "x.toml: No such file"),
     (("--sources", "snow"), "no source 'snow'"),
     (("--sources", "denoise_15", "--noise", "25"), "leave out --noise"),
+    (("--sources", "derain", "--noise", "25"), "--noise is for the source denoise, which is not"),
     (("--losses", "l2"), "--losses must be one of mwb, irc, bro"),
     (("--gamma", "-1"), "baryir: --gamma must be a number of at least 0, not -1.0"),
     (("--lr", "nan"), "baryir: --lr must be a number above 0, not nan"),
@@ -115,6 +116,7 @@ WRONG = [
     (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
+    (("--init", "small"), "--init small: weights of another network: width 48, not 8; --preset"),
     (("--resume", "--overwrite"), "--resume goes on, --overwrite begins anew; give one"),
 ]
 
@@ -205,6 +207,17 @@ def test_folders_are_shown_as_they_are_called(
     asked = ("train", "--sources", "denoise", "--clean", folder, *TOY, "--steps", 1)
     assert baryir(*asked, "--holdout", 0, "--out", tmp_path / "run") == 0
     assert "x[/y]" in "".join(capsys.readouterr().err.split())
+
+
+def test_a_run_in_the_current_folder_has_its_name(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", ".")
+    assert baryir(*asked) == 0
+    written = [*Path().glob("checkpoints/*/*.safetensors"), Path("weights.safetensors")]
+    assert [read_weights(path).provenance["name"] for path in written] == ["here"] * 3
 
 
 def test_a_wrong_recipe_is_named(
