@@ -105,7 +105,6 @@ def _left(run: Run) -> str:
 
 
 def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
-    console = messages()
     sources, held_out = _sources(request)
     recipe = request.recipe
     if request.tensorboard:
@@ -114,19 +113,12 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=recipe.steps_of(request.epochs, images))
     last = _last_checkpoint(run) if request.resume else None
-    begins = None if last else request.init
-    if recipe.frozen and not (begins or last):
-        raise RecipeError(
-            f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
-        )
-    start = load(find_weights(begins)) if begins else None
-    try:
-        trainer = Trainer(recipe, sources, device, start=start, team=together)
-    except WeightsError as error:
-        raise UsageError(f"--init {begins}: {error}; --preset names the one to train") from None
-    changes = _go_on_from(last, trainer, run) if last else []
-    if trainer.step > recipe.steps:
-        raise RunError(f"{run.path} is at step {trainer.step} already, past {recipe.steps}")
+    changes: list[str] = []
+    if last:
+        trainer = Trainer(recipe, sources, device, team=together)
+        changes = _go_on_from(last, trainer, run)
+    else:
+        trainer = _beginning(request, recipe, sources, device, together)
     validation = None
     if held_out and together.leads:
         validation = Validation(held_out, recipe.config())
@@ -136,19 +128,36 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
             run.go_on(recipe, trainer.step, changes)
         else:
             run.begin(recipe, overwrite=request.overwrite)
+        console = messages()
         weights, q = trainer.objective.weights.tolist(), trainer.probabilities.tolist()
         console.print(source_table(sources, held_out, q, weights))
-        console.print(_opening(trainer, last), markup=False)
-        for note in _notes(request, trainer, changes):
-            console.print(note, markup=False)
+        for line in (_opening(trainer, last), *_notes(request, trainer, changes)):
+            console.print(line, markup=False)
     try:
         _follow(request, trainer, sources, validation, run)
         if together.leads:
             target = run.path / "weights.safetensors"
             export_weights(trainer, target, {"data": _data(request, sources)})
-            console.print(f"wrote {target}", markup=False)
+            messages().print(f"wrote {target}", markup=False)
     except OSError as error:  # as of a full disk
         raise UserError(f"{told_by_system(error)}; {_left(run)}") from None
+
+
+def _beginning(
+    request: Request, recipe: Recipe, sources: list[Source], device: str, together: Team
+) -> Trainer:
+    """A trainer that begins, from the weights of ``--init`` if they are given."""
+    if recipe.frozen and not request.init:
+        raise RecipeError(
+            f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
+        )
+    start = load(find_weights(request.init)) if request.init else None
+    try:
+        return Trainer(recipe, sources, device, start=start, team=together)
+    except WeightsError as error:
+        raise UsageError(
+            f"--init {request.init}: {error}; --preset names the one to train"
+        ) from None
 
 
 def _data(request: Request, sources: list[Source]) -> list[str]:
@@ -172,12 +181,16 @@ def _last_checkpoint(run: Run) -> Path:
 def _go_on_from(last: Path, trainer: Trainer, run: Run) -> list[str]:
     """Loads a run's last checkpoint; returns what is otherwise now, in words."""
     try:
-        return checkpoint.load(last, trainer)
+        changes = checkpoint.load(last, trainer)
     except CheckpointError as error:
         way = "there is no other checkpoint"
         if before := checkpoint.checkpoints(run.path)[:-1]:
             way = f"remove {last}, and --resume goes on from {before[-1]}"
         raise UserError(f"{error}; {way}") from None
+    steps = trainer.recipe.steps
+    if trainer.step > steps:
+        raise RunError(f"{run.path} is at step {trainer.step} already, past {steps}")
+    return changes
 
 
 def _follow(
