@@ -9,8 +9,8 @@ from pathlib import Path
 
 from baryir_cli.benches.catalogue import BenchSet, bench_sets
 from baryir_cli.benches.degrade import Degradation
-from baryir_cli.errors import UsageError, UserError
-from train.folders import Matches, find_folder, image_files, match
+from baryir_cli.errors import UsageError, UserError, told_by_system
+from train.folders import Matches, SourceError, find_folder, image_files, match
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,14 @@ def folder_set(
     """A set of any folders: degraded or restored images, with or without their targets.
 
     Raises:
-        UsageError: a folder is not there, or holds no images.
+        UsageError: a folder is not there, holds no images or cannot be read.
     """
     first = degraded or restored
     if first is None:
         raise UsageError("--target needs --input or --restored beside it")
     for option, folder in (("input", degraded), ("target", target), ("restored", restored)):
-        if folder is not None and not folder.is_dir():
-            raise UsageError(f"--{option} {folder}: no such folder")
-        if folder is not None and not image_files(folder):
-            raise UsageError(f"--{option}: no images in {folder}")
+        if folder is not None:
+            _check_images(f"--{option}", folder)
     if target is None:
         items, problems = _singles(first)
     else:
@@ -85,20 +83,28 @@ def folder_set(
     return FoundSet("folder", name, first, items, problems, reference=target is not None)
 
 
+def _check_images(option: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"{option} {folder}: no such folder")
+    try:
+        there = image_files(folder)
+    except SourceError as error:
+        raise UsageError(f"{option} {error}") from None
+    if not there:
+        raise UsageError(f"{option}: no images in {folder}")
+
+
 def _below(data: Path, name: str) -> Path | None:
     return find_folder(data, *name.split("/"))
 
 
 def _in_folder(wanted: BenchSet, folder: Path) -> FoundSet:
-    if wanted.clean is not None:
-        items, problems = _singles(folder)
-        items = tuple(Item(i.name, target=i.degraded) for i in items)
-    elif not wanted.reference:
-        items, problems = _singles(folder)
-    elif wanted.inputs:
-        items, problems = _over_one_target(wanted, folder)
-    else:
-        items, problems = _in_layout(wanted, folder)
+    try:
+        items, problems = _items_of(wanted, folder)
+    except SourceError as error:
+        items, problems = (), (str(error),)
+    except OSError as error:
+        items, problems = (), (told_by_system(error),)
     return FoundSet(
         wanted.id,
         wanted.label,
@@ -112,6 +118,18 @@ def _in_folder(wanted: BenchSet, folder: Path) -> FoundSet:
 
 
 Found = tuple[tuple[Item, ...], tuple[str, ...]]
+"""Items, and what keeps others out."""
+
+
+def _items_of(wanted: BenchSet, folder: Path) -> Found:
+    if wanted.clean is not None:
+        items, problems = _singles(folder)
+        return tuple(Item(i.name, target=i.degraded) for i in items), problems
+    if not wanted.reference:
+        return _singles(folder)
+    if wanted.inputs:
+        return _over_one_target(wanted, folder)
+    return _in_layout(wanted, folder)
 
 
 def _singles(folder: Path) -> Found:

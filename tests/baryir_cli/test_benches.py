@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,38 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
         folder_set(degraded=tmp_path / "none")
     with pytest.raises(UsageError, match="--input or --restored"):
         folder_set(target=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "locked"),
+    [("bsd68-25", "denoise/bsd68"), ("gopro", "deblur"), ("gopro", "deblur/input")],
+)
+def test_a_folder_that_may_not_be_read_is_a_problem_of_its_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, locked: str
+) -> None:
+    put(tmp_path, "denoise/bsd68/1.png", "deblur/input/1.png", "deblur/target/1.png")
+    lock(tmp_path / locked, monkeypatch)
+    found = find_set(bench_sets()[name], tmp_path)
+    assert found is not None
+    assert found.items == ()
+    (problem,) = found.problems
+    assert str(tmp_path / locked) in problem
+    assert "permission denied" in problem.lower()
+    with pytest.raises(UsageError, match="--input .*permission denied"):
+        lock(put(tmp_path / "mine", "1.png"), monkeypatch)
+        folder_set(degraded=tmp_path / "mine")
+
+
+def lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without permission to read it, which root has anyway."""
+    original = Path.iterdir
+
+    def iterdir(self: Path) -> Iterator[Path]:
+        if self == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return original(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
 
 
 def test_noise_is_the_same_everywhere() -> None:
