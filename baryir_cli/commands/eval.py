@@ -235,7 +235,7 @@ def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
 
 def _list(data: Path, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.listing import listing
-    from baryir_cli.evaluation.sheet import show
+    from baryir_cli.evaluation.terminal import show
 
     reports.check()
     show(listing(data), wide=False)
@@ -245,7 +245,6 @@ def _run(session: Session, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.page import examples, page
     from baryir_cli.evaluation.report import sheet, to_csv, to_json
     from baryir_cli.evaluation.session import settings_line
-    from baryir_cli.evaluation.sheet import markdown, show
     from baryir_cli.evaluation.summary import summarise
     from baryir_cli.memory import keep_freed_memory
 
@@ -255,11 +254,10 @@ def _run(session: Session, reports: ReportFiles) -> None:
         run, evaluator = session.run()
         summary = summarise(run)
         answer = sheet(summary, settings_line(run.settings))
-        show(answer)
-        reports.write(
+        reports.answer(
+            answer,
             json=lambda: to_json(run, summary),
             csv=lambda: to_csv(run),
-            markdown=lambda: markdown(answer),
             html=lambda: page(run, summary, examples(run, session.sets, evaluator), answer),
         )
     if not any(scores.images for scores in run.sets):
@@ -271,27 +269,22 @@ def _run(session: Session, reports: ReportFiles) -> None:
 def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: bool) -> None:
     from baryir_cli.evaluation.compare import compare
     from baryir_cli.evaluation.results import Evaluation
-    from baryir_cli.evaluation.sheet import markdown, show
 
     reports.check("json", "markdown", inputs=paths)
     a, b = (Evaluation.load(path) for path in paths)
     result = compare(a, b, allow_missing=allow_missing)
-    answer = result.sheet(*map(str, paths))
-    show(answer)
-    reports.write(json=result.to_json, markdown=lambda: markdown(answer))
+    reports.answer(result.sheet(*map(str, paths)), json=result.to_json)
 
 
 def _complexity(weights: str | None, device: str, precision: str, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.complexity import measure
-    from baryir_cli.evaluation.sheet import markdown, show
     from baryir_cli.memory import keep_freed_memory
     from baryir_cli.settings import value_of
 
     reports.check("json", "markdown")
     keep_freed_memory()
     cost = measure(weights or value_of("weights").text, device, precision)
-    show(cost.sheet())
-    reports.write(json=cost.to_json, markdown=lambda: markdown(cost.sheet()))
+    reports.answer(cost.sheet(), json=cost.to_json)
 
 
 def _names(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
-from baryir_cli.evaluation.sheet import INTERVAL, Sheet, Table, without_repeats
+from baryir_cli.evaluation.sheet import INTERVAL, Sheet, grouped
 from baryir_cli.evaluation.statistics import mean_interval
 from baryir_cli.metrics import METRICS, Metric
 
@@ -88,8 +88,8 @@ class Comparison:
 
     def sheet(self, a: str, b: str) -> Sheet:
         """As a table; ``a`` and ``b`` are what the runs are called."""
-        rows = without_repeats([d.cells() for d in self.differences], 2)
-        return Sheet([Table(HEADINGS, rows, 3)], "Comparison", f"A: {a}, B: {b}", self.notes)
+        table = grouped(HEADINGS, [d.cells() for d in self.differences], 3, 2)
+        return Sheet([table], "Comparison", f"A: {a}, B: {b}", self.notes)
 
     def to_json(self) -> str:
         """All of it."""

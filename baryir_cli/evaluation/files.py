@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from baryir_cli.atomic import is_protected, write_atomically
+from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.evaluation.sheet import Sheet, markdown
+from baryir_cli.evaluation.terminal import show
+from baryir_cli.plan import STANDARD
 
 KINDS = ("json", "csv", "markdown", "html")
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where each kind of report goes; None for those not asked for.
+    """Where each kind of report goes, ``-`` being standard output; None for those not asked for.
 
     Attributes:
         overwrite: files that are there may be replaced.
@@ -27,8 +32,13 @@ class ReportFiles:
     html: Path | None = None
     overwrite: bool = False
 
+    @property
+    def asked(self) -> dict[str, Path]:
+        """Those asked for, by their kind."""
+        return {kind: path for kind in KINDS if (path := getattr(self, kind)) is not None}
+
     def check(self, *kinds: str, inputs: Iterable[Path] = ()) -> None:
-        """Makes their folders, before anything is computed.
+        """Refuses what cannot be written, before anything is computed; makes missing folders.
 
         Args:
             kinds: that there are of this report.
@@ -39,39 +49,46 @@ class ReportFiles:
                 input or to a file that is there; or nothing is asked for that could overwrite.
             UserError: a file cannot be written there.
         """
-        asked = {kind: path for kind in KINDS if (path := getattr(self, kind)) is not None}
-        if self.overwrite and not asked:
+        if self.overwrite and not self.asked:
             raise UsageError(f"--overwrite replaces reports: --{', --'.join(kinds or KINDS)}")
         taken: dict[str, str] = {}
         read = {os.path.realpath(path) for path in inputs}
-        for kind, path in asked.items():
+        for kind, path in self.asked.items():
             if kind not in kinds:
                 there = f"; there are {', '.join(kinds)}" if kinds else ""
                 raise UsageError(f"--{kind} is not for this{there}")
             other = taken.setdefault(os.path.realpath(path), kind)
             if other != kind:
                 raise UsageError(f"--{other} and --{kind} name one file, {path}")
+            if path == STANDARD:
+                if sys.stdout is None:
+                    raise UsageError(f"--{kind} -: standard output is closed")
+                continue
             if os.path.realpath(path) in read:
                 raise UsageError(f"--{kind} {path} is an input and would be overwritten")
             if path.is_file() and not self.overwrite:
                 raise UsageError(f"--{kind} {path} is there already; say --overwrite to replace it")
             _check_place(f"--{kind} {path}", path)
 
-    def write(self, **contents: Callable[[], str]) -> None:
-        """Writes those asked for, each made only if it is, and says so."""
-        from baryir_cli.console import messages, printable
+    def answer(self, sheet: Sheet, **contents: Callable[[], str]) -> None:
+        """Shows a sheet and writes the reports asked for, each made only if it is.
 
-        for kind, content in contents.items():
-            path = getattr(self, kind)
-            if path is None:
-                continue
+        One that goes to standard output takes the sheet's place there.
+
+        Args:
+            contents: of the reports, by their kind; Markdown is the sheet's.
+        """
+        if STANDARD not in self.asked.values():
+            show(sheet)
+        contents["markdown"] = lambda: markdown(sheet)
+        for kind, path in self.asked.items():
             # Names of files need not be Unicode.
-            data = content().encode(errors="backslashreplace")
-            try:
-                write_atomically(path, data)
-            except UserError as error:
-                raise UserError(f"--{kind} {path}: {error}") from None
-            messages().print(f"wrote {printable(path)}", markup=False)
+            data = contents[kind]().encode(errors="backslashreplace")
+            if path == STANDARD:
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+            else:
+                _write(f"--{kind} {path}", path, data)
 
 
 def _check_place(said: str, path: Path) -> None:
@@ -85,3 +102,11 @@ def _check_place(said: str, path: Path) -> None:
         raise UserError(f"{said}: cannot be written")
     if is_protected(path):
         raise UserError(f"{said}: is write-protected; make it writable, or choose another file")
+
+
+def _write(said: str, path: Path, data: bytes) -> None:
+    try:
+        write_atomically(path, data)
+    except UserError as error:
+        raise UserError(f"{said}: {error}") from None
+    messages().print(f"wrote {printable(path)}", markup=False)

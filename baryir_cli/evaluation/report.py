@@ -8,15 +8,17 @@ import json
 import math
 
 from baryir_cli.evaluation.results import Evaluation, ImageScores
-from baryir_cli.evaluation.sheet import Sheet, Table, without_repeats
-from baryir_cli.evaluation.summary import HEADINGS, Summary
+from baryir_cli.evaluation.sheet import Sheet, Table, grouped
+from baryir_cli.evaluation.summary import HEADINGS, IF_ANY, Summary
 from baryir_cli.metrics import METRICS
 
 
 def sheet(summary: Summary, settings: str) -> Sheet:
     """The table, the paper's and the notes."""
-    rows = without_repeats([line.cells() for line in summary.lines], 2)
-    tables = [Table(HEADINGS, rows, 3)]
+    rows = [line.cells() for line in summary.lines]
+    used = [n for n, h in enumerate(HEADINGS) if h not in IF_ANY or any(row[n] for row in rows)]
+    cells = [[row[n] or "-" for n in used] for row in rows]
+    tables = [grouped([HEADINGS[n] for n in used], cells, 3, 2)]
     if summary.paper:
         headings, *methods = summary.paper
         tables.append(Table(headings, methods, 1, "The paper's table", ours=-1))

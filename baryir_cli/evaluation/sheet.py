@@ -1,17 +1,12 @@
-"""Tables with their notes, for the terminal and for Markdown."""
+"""Tables with their notes, and how Markdown has them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table as RichTable
-
-from baryir_cli.console import answers, printable
+from baryir_cli.console import printable
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"
@@ -29,10 +24,23 @@ class Table:
     title: str = ""
     ours: int | None = None
     """Row to be set in bold; negative ones count from the end."""
+    names: int = 0
+    """How many leading cells name a group of rows: they are empty where they repeat."""
 
     def is_ours(self, row: int) -> bool:
         """Whether a row is the one in bold."""
         return self.ours is not None and row == self.ours % len(self.rows)
+
+
+def grouped(headings: Cells, rows: Sequence[Cells], numbers_from: int, names: int) -> Table:
+    """A table whose ``names`` first cells are empty where they repeat those of the row above."""
+    shown: list[Cells] = []
+    before: Cells = ()
+    for row in rows:
+        repeated = list(row[:names]) == list(before[:names])
+        shown.append([*([""] * names), *row[names:]] if repeated else row)
+        before = row
+    return Table(headings, shown, numbers_from, names=names)
 
 
 @dataclass(frozen=True)
@@ -45,26 +53,6 @@ class Sheet:
     notes: Sequence[str] = field(default_factory=list)
 
 
-def show(sheet: Sheet, *, wide: bool = True) -> None:
-    """Prints a sheet on standard output; ``wide`` where that is no terminal."""
-    console = answers(wide=wide)
-
-    def line(text: str, style: str = "") -> None:
-        # Lines that a program reads stay whole.
-        console.print(_for_rich(text), style=style, soft_wrap=not console.is_terminal)
-
-    if sheet.title:
-        line(sheet.title, "bold")
-    if sheet.subtitle:
-        line(sheet.subtitle)
-    for table in sheet.tables:
-        if table.title:
-            line(table.title, "bold")
-        console.print(_rich(table))
-    for note in sheet.notes:
-        line(f"- {note}")
-
-
 def markdown(sheet: Sheet) -> str:
     """A sheet as Markdown."""
     parts = [f"## {as_markdown(sheet.title)}" if sheet.title else "", as_markdown(sheet.subtitle)]
@@ -72,29 +60,6 @@ def markdown(sheet: Sheet) -> str:
         parts += [f"### {as_markdown(table.title)}" if table.title else "", _markdown(table)]
     parts.append("\n".join(f"- {as_markdown(note)}" for note in sheet.notes))
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def without_repeats(rows: Sequence[Cells], columns: int) -> list[Cells]:
-    """Rows whose first ``columns`` cells are empty where they repeat those of the row above."""
-    shown: list[Cells] = []
-    before: Cells = ()
-    for row in rows:
-        repeated = list(row[:columns]) == list(before[:columns])
-        shown.append([*([""] * columns), *row[columns:]] if repeated else row)
-        before = row
-    return shown
-
-
-def _rich(table: Table) -> RichTable:
-    made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for number, heading in enumerate(table.headings):
-        justify: Literal["left", "right"] = "right" if number >= table.numbers_from else "left"
-        # Where a terminal is narrow, names go on in the next line, intervals never.
-        whole = heading == INTERVAL
-        made.add_column(escape(heading), justify=justify, overflow="fold", no_wrap=whole)
-    for number, row in enumerate(table.rows):
-        made.add_row(*map(_for_rich, row), style="bold" if table.is_ours(number) else "")
-    return made
 
 
 def _markdown(table: Table) -> str:
@@ -105,10 +70,6 @@ def _markdown(table: Table) -> str:
             row[:] = (f"**{cell}**" if cell else "" for cell in row)
     lines = [list(map(as_markdown, table.headings)), rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _for_rich(text: str) -> str:
-    return escape(printable(text))
 
 
 def as_markdown(text: str) -> str:

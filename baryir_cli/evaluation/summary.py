@@ -25,6 +25,8 @@ HEADINGS = (
     "paper",
     "minus paper",
 )
+IF_ANY = {INTERVAL, "paper", "minus paper"}
+"""Columns that are left out where no row has anything in them."""
 NOT_COMPUTED = "not computed"
 
 
@@ -50,7 +52,7 @@ class Line:
         return _less(self.restored, self.paper)
 
     def cells(self) -> tuple[str, ...]:
-        """As :data:`HEADINGS` has them, formatted."""
+        """As :data:`HEADINGS` has them, formatted; empty where there is nothing."""
         low_high = self.interval and " to ".join(self._text(v) for v in self.interval)
         return (
             self.set,
@@ -76,9 +78,7 @@ class Line:
         }
 
     def _text(self, value: float | None, sign: str = "") -> str:
-        if value is None:
-            return "" if sign else "-"
-        return f"{value:{sign}.{self.metric.digits}f}"
+        return "" if value is None else f"{value:{sign}.{self.metric.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def summarise(run: Evaluation) -> Summary:
     average = _average(run, which) if which else []
     title = f"Bench {which.id}: {which.title.lower()}" if which else "Evaluation"
     paper = _paper_table(run, which, average) if which else []
-    return Summary(title, lines + average, paper, list(_notes(run, which, bool(average))))
+    return Summary(title, lines + average, paper, list(_notes(run, which, lines, average)))
 
 
 def published(metric: Metric, value: float) -> str:
@@ -193,10 +193,15 @@ def _mean_of_sets(run: Evaluation, kind: str, metric: str) -> float | None:
 
 def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[list[str]]:
     """Methods by sets, figures joined by slashes as the paper has them."""
-    shown = [s for s in run.sets if s.comparable and which.paper_names.get(s.id)]
+
+    def both(scores: SetScores, metric: str) -> bool:
+        figures = scores.mean("restored", metric), _paper_figure(which, scores, metric)
+        return None not in figures
+
+    shown = [s for s in run.sets if any(both(s, m) for m in run.metrics)]
+    metrics = [m for m in run.metrics if any(both(s, m) for s in shown)]
     if not shown:
         return []
-    metrics = [m for m in run.metrics if any(s.mean("restored", m) is not None for s in shown)]
     headings = [" / ".join(METRICS[m].label for m in metrics)]
     headings += [s.label + (f", {count(s)}" if s.partial else "") for s in shown]
     rows = []
@@ -222,7 +227,9 @@ def _joined(metrics: list[str], figures: dict[str, Any]) -> str:
     return " / ".join("-" if v is None else published(metric, v) for metric, v in values)
 
 
-def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str]:
+def _notes(
+    run: Evaluation, which: Bench | None, lines: list[Line], average: list[Line]
+) -> Iterator[str]:
     for label, where in run.missing.items():
         yield f"{label} is missing: it goes to {where}"
     for scores in run.sets:
@@ -233,10 +240,10 @@ def _notes(run: Evaluation, which: Bench | None, averaged: bool) -> Iterator[str
         return
     if not _is_whole(run, which):
         yield "no average: it needs every set of the bench, whole and official"
-    elif not averaged:
+    elif not average:
         yield "no average: no metric is there of every set"
-    if any(s.comparable and which.paper_names.get(s.id) for s in run.sets):
-        yield f'"paper" is its {which.ours}, as published'
+    if any(line.paper is not None for line in lines):
+        yield f'"paper" is the paper\'s {which.ours}, as published'
     if which.note:
         yield which.note
 

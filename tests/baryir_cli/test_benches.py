@@ -183,8 +183,8 @@ def test_a_folder_that_may_not_be_read_is_a_problem_of_its_set(
     (problem,) = found.problems
     assert str(tmp_path / locked) in problem
     assert "permission denied" in problem.lower()
+    lock(put(tmp_path / "mine", "1.png"), monkeypatch)
     with pytest.raises(UsageError, match="--input .*permission denied"):
-        lock(put(tmp_path / "mine", "1.png"), monkeypatch)
         folder_set(degraded=tmp_path / "mine")
 
 

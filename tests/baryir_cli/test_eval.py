@@ -311,6 +311,76 @@ def test_fid_of_one_image(
     assert "FID is not computed: FID needs at least two images" in capsys.readouterr().out
 
 
+def on_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has rich take standard output for a terminal of that many columns."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+def plain_lines(text: str) -> list[str]:
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("columns", [110, 80, 60])
+def test_no_figure_is_broken_on_a_narrow_terminal(
+    evaluate: Run,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    columns: int,
+) -> None:
+    entry = {"name": "camera-shake blur on CID22", "stands_for": "GoPro"}
+    (data / "deblur" / "set.json").write_text(json.dumps(entry))
+    on_terminal(columns, monkeypatch)
+    assert evaluate("--bench", "5d", "--data", data, "--sets", "lol-v1,gopro") == 0
+    lines = plain_lines(capsys.readouterr().out)
+    table = lines[: lines.index("The paper's table")]
+    assert max(map(len, table)) <= columns
+    figure = r" +-?\d\.\d{4}"
+    whole = re.compile(f"SSIM{figure}{figure}{figure} to{figure}")
+    assert len([line for line in table if whole.search(line)]) == 2
+    assert any("camera-shake" in line for line in table)
+
+
+def test_folders_of_ones_own_are_not_held_against_the_paper(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
+    page, document = tmp_path / "r.html", tmp_path / "r.md"
+    assert evaluate(*folders, "--html", page, "--markdown", document) == 0
+    for text in (capsys.readouterr().out, document.read_text(), page.read_text()):
+        assert "restored" in text
+        assert "paper" not in text.replace("--paper", "").replace(".paper", "")
+
+
+@pytest.mark.usefixtures("some_metrics")
+def test_no_word_of_the_paper_where_it_has_no_such_metric(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    chosen = ("--sets", "lol-v1", "--metrics", "niqe")
+    assert evaluate("--bench", "5d", "--data", data, *chosen) == 0
+    assert "BaryIR (Restormer)" not in capsys.readouterr().out
+
+
+def test_a_report_on_standard_output_takes_the_place_of_the_table(
+    evaluate: Run,
+    two_equal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
+    assert evaluate(*folders, "--json", "-", "--csv", "r.csv") == 0
+    assert json.loads(capsys.readouterr().out)["sets"] == read(two_equal)["sets"]
+    assert evaluate("--compare", two_equal, two_equal, "--markdown", "-") == 0
+    assert capsys.readouterr().out.startswith("## Comparison\n")
+    assert evaluate(*folders, "--json", "-", "--csv", "-") == 2
+    assert "--json and --csv name one file, -" in capsys.readouterr().err
+    assert not (tmp_path / "-").exists()
+
+
 AWKWARD = ["a,b", "new\nline", "\x1b[31mred", "<b>*x*</b> |", "[red]", "=1+2", "\udcff"]
 """Stems that a spreadsheet, Markdown, a page or a terminal could take for something else."""
 
