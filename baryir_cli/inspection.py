@@ -69,6 +69,8 @@ class Inspection:
         _section(console, "tensors", {"parameters": numbers, "stored as": ", ".join(types)})
         _section(console, "config", header.config.to_dict())
         _section(console, "provenance", self._origin())
+        for part, weights in provenance.means(header.provenance).items():
+            _section(console, f"{provenance.PARTS[part]}: the mean of", {"": weights})
         if runs := provenance.runs(header.provenance):
             console.print("\n[bold]training, the newest run first[/] (recipes in full: --json)")
             console.print(Padding(_runs_table(runs), (0, 0, 0, 2)))
@@ -89,14 +91,12 @@ class Inspection:
 
     def _origin(self) -> dict[str, Any]:
         known = self.header.provenance
-        means = provenance.means(known)
-        elsewhere = ("figures", "licence", "recipe", "start", *means)
+        elsewhere = ("figures", "licence", "recipe", "start", *provenance.means(known))
         caution = provenance.caution(known)
         return {
             **({"caution": caution} if caution else {}),
             "licence": provenance.licence(known) or "not stated",
             **{name: value for name, value in known.items() if name not in elsewhere},
-            **{f"{part}, mean of": weights for part, weights in means.items()},
         }
 
 
@@ -109,7 +109,7 @@ def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
     columns = max(_NARROWEST, min(WIDTH, console.width))
     width = min(max(map(len, names), default=0), columns // 2)
     for name, value in zip(names, rows.values(), strict=True):
-        head = f"{margin}{name:{width}}  "
+        head = f"{margin}{name:{width}}  " if width else margin
         for line in _plain(value):
             lines = textwrap.wrap(
                 printable(line),

@@ -43,11 +43,15 @@ def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+PARTS = {"judges": "the scene judge", "rest": "all but the scene judge"}
+"""Parts of a network that may each be the mean of several weights, and what people call them."""
+
+
 def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
-    """By part of the network, ``judges`` and ``rest``, what it is the mean of: a line each."""
+    """What each of :data:`PARTS` is the mean of, if it is one: a line each."""
     return {
         part: list(map(_share, found))
-        for part in ("judges", "rest")
+        for part in PARTS
         if isinstance(found := provenance.get(part), list)
         and all(isinstance(w, dict) for w in found)
     }

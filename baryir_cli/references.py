@@ -62,6 +62,23 @@ def embedded() -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.glob("*.safetensors"))}
 
 
+def installed_sha256(path: Path) -> str | None:
+    """The hash that the installer noted of a file of this package; None in a checkout."""
+    import base64
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        noted = distribution("baryir").files or []
+    except PackageNotFoundError:
+        return None
+    for file in noted:
+        same = file.name == path.name and Path(str(file.locate())).resolve() == path.resolve()
+        if same and file.hash and file.hash.mode == "sha256":
+            # RECORD has base64 without its padding.
+            return base64.urlsafe_b64decode(file.hash.value + "=").hex()
+    return None
+
+
 def find_weights(reference: str | None = None) -> WeightsFile:
     """The file behind a reference, fetched from the Hub if need be.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from baryir_cli.errors import UsageError, UserError
-from baryir_cli.references import WeightsFile, load
+from baryir_cli.references import WeightsFile, installed_sha256, load
 from models.weights import Weights, load_network
 
 
@@ -25,16 +25,25 @@ def verify(file: WeightsFile, sha256: str | None = None) -> Iterator[tuple[str, 
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"--sha256 {sha256}: a whole hash is 64 hexadecimal digits")
     weights = load(file)
-    if sha256 is not None and weights.sha256 != sha256.lower():
-        raise UserError(f"{file.path}: its SHA-256 is {weights.sha256}, not {sha256.lower()}")
-    if sha256 is not None:
-        by = "as asked for"
-    else:
-        by = "as the Hub has it" if file.etag else "nothing to hold it against"
-    yield "hash", f"SHA-256 {weights.sha256}, {by}"
-    yield "header", f"{len(weights.state)} tensors, {weights.parameters} parameters, as config says"
+    yield "hash", f"SHA-256 {weights.sha256}, {_check_hash(file, weights, sha256)}"
+    tensors = f"{len(weights.state)} tensors, {weights.parameters:,} parameters"
+    yield "header", f"{tensors}, as config says"
     yield "values", "finite"
     yield "forward", _forward(weights, file)
+
+
+def _check_hash(file: WeightsFile, weights: Weights, sha256: str | None) -> str:
+    """Who says that the hash is right."""
+    installed = installed_sha256(file.path) if file.origin == "embedded" else None
+    expected = (sha256 or installed or weights.sha256).lower()
+    if weights.sha256 != expected:
+        whose = "" if sha256 else " as it was installed; install baryir again"
+        raise UserError(f"{file.path}: its SHA-256 is {weights.sha256}, not {expected}{whose}")
+    if sha256 is not None:
+        return "as asked for"
+    if file.etag:
+        return "as the Hub has it"
+    return "as installed" if installed else "nothing to hold it against (--sha256 gives it one)"
 
 
 def _forward(weights: Weights, file: WeightsFile) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -55,9 +56,9 @@ def test_info_fits_narrow_terminals(
     assert baryir("weights", "info", path) == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(len(line) for line in lines if not line.startswith(WHOLE)) <= 60
-    (first,) = [i for i, line in enumerate(lines) if "rest, mean of" in line]
-    assert lines[first].endswith("0.6 of r23, 30 steps, SHA-256 aaaaaaaaaaaa")
-    assert lines[first + 1].strip() == "0.4 of ?"
+    (first,) = [i for i, line in enumerate(lines) if "all but the scene judge" in line]
+    assert lines[first + 1].strip() == "0.6 of r23, 30 steps, SHA-256 aaaaaaaaaaaa"
+    assert lines[first + 2].strip() == "0.4 of ?"
     monkeypatch.setenv("COLUMNS", "1")
     assert baryir("weights", "info", path) == 0
 
@@ -144,6 +145,33 @@ def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) 
     assert f"its SHA-256 is {sha}, not 000" in capsys.readouterr().err
     assert baryir("weights", "verify", tiny_weights, "--sha256", sha[:8]) == 2
     assert "a whole hash is 64 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_verify_holds_embedded_weights_against_what_was_installed(
+    baryir: Run,
+    tmp_path: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    path = tmp_path / "models" / "embedded" / "tiny.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(tiny_weights.read_bytes())
+    sha = sha256(path.read_bytes())
+    noted = base64.urlsafe_b64encode(bytes.fromhex(sha)).decode().rstrip("=")
+    installed = tmp_path / "baryir-0.0.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: baryir\nVersion: 0.0.1\n")
+    (installed / "RECORD").write_text(f"models/embedded/{path.name},sha256={noted},1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("baryir_cli.references.embedded", lambda: {"tiny": path})
+    assert baryir("weights", "verify", "tiny") == 0
+    assert f"{sha}, as installed" in capsys.readouterr().out
+    save_weights(path, preset("tiny"), build(preset("tiny")).state_dict(), {})
+    assert baryir("weights", "verify", "tiny") == 1
+    assert f"not {sha} as it was installed; install baryir again" in capsys.readouterr().err
+    changed = sha256(path.read_bytes())
+    assert baryir("weights", "verify", "tiny", "--sha256", changed) == 0
 
 
 @pytest.mark.parametrize(
