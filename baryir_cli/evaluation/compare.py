@@ -11,7 +11,7 @@ from typing import Any
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
 from baryir_cli.evaluation.sheet import INTERVAL, Sheet, grouped
-from baryir_cli.evaluation.statistics import mean_interval
+from baryir_cli.evaluation.statistics import FEWEST, mean_interval
 from baryir_cli.metrics import METRICS, Metric
 
 HEADINGS = ("set", "images", "metric", "A", "B", "B - A", INTERVAL, "B better", "verdict")
@@ -43,6 +43,8 @@ class Difference:
         """Which is better, where the interval leaves no doubt."""
         if self.interval is None:
             return ""
+        if self.images < FEWEST:
+            return "too few images"
         low, high = self.interval
         if low <= 0 <= high:
             return "no clear difference"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from baryir_cli.seeds import seed_of
 
@@ -13,6 +14,9 @@ Values = NDArray[np.float64]
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+FEWEST = 6
+"""Pairs from which on a difference can be clear: if one of two is better on all of five, that is
+chance in 2 * 0.5^5 = 6 % of the cases."""
 CHUNK = 1 << 22
 """Indices that are drawn at a time."""
 
@@ -35,15 +39,26 @@ def mean_resamples(values: Sequence[float], names: Sequence[str]) -> Values:
     return np.concatenate(means)
 
 
-def interval(resamples: Values) -> tuple[float, float] | None:
-    """The percentile interval of :data:`LEVEL`; None where means are infinite."""
-    if not np.isfinite(resamples).all():
+def interval(resamples: Values, count: int) -> tuple[float, float] | None:
+    """The interval of :data:`LEVEL` by expanded percentiles (Hesterberg, Am. Statistician 2015).
+
+    Plain percentiles are too narrow for small sets: of 12 images they hold the true mean in about
+    91 cases of 100. These lie further out, as Student's t does beyond the normal distribution.
+
+    Args:
+        count: of the values behind each of the means; of an average of sets, in the smallest.
+
+    Returns:
+        None where means are infinite or of a single value.
+    """
+    if count < 2 or not np.isfinite(resamples).all():
         return None
-    tail = 100 * (1 - LEVEL) / 2
+    t = stdtrit(count - 1, (1 + LEVEL) / 2)
+    tail = 100 * ndtr(-t * np.sqrt(count / (count - 1)))
     low, high = np.percentile(resamples, [tail, 100 - tail])
     return float(low), float(high)
 
 
 def mean_interval(values: Sequence[float], names: Sequence[str]) -> tuple[float, float] | None:
     """Interval of the mean of ``values``; None for fewer than two."""
-    return interval(mean_resamples(values, names)) if len(values) > 1 else None
+    return interval(mean_resamples(values, names), len(values)) if len(values) > 1 else None

@@ -175,13 +175,15 @@ def _average_line(run: Evaluation, which: Bench, metric: str) -> Line | None:
         for s in run.sets
         if (values := s.values("restored", metric))
     ]
+    smallest = min(len(s.images) for s in run.sets)
+    mean = sum(resamples[1:], resamples[0]) / len(resamples) if resamples else None
     return Line(
         f"average of {len(run.sets)}",
         str(sum(len(s.images) for s in run.sets)),
         METRICS[metric],
         before,
         after,
-        interval(sum(resamples[1:], resamples[0]) / len(resamples)) if resamples else None,
+        None if mean is None else interval(mean, smallest),
         _paper_results(which).get("average", {}).get(metric),
     )
 

@@ -579,6 +579,10 @@ def test_another_folder_of_the_same_name_is_refused(
 
 def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
+    for number in range(3, 6):
+        for side, offset in (("low", 0), ("high", 10)):
+            put(data / "lowlight" / side / f"{number}.png", number + offset)
+        put(data / "denoise" / "bsd68" / f"{number}.png", number)
     sets = ["--bench", "5d", "--data", data, "--sets", "lol-v1,bsd68"]
     assert evaluate(*sets, "--json", a) == 0
     assert evaluate(*sets, "--json", b) == 0
@@ -594,7 +598,7 @@ def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Captu
     lines = {(d["set"], d["metric"]): d for d in read(out)["differences"]}
     assert lines["LOL-v1", "psnr"]["difference"] == pytest.approx(1)
     assert lines["LOL-v1", "psnr"]["interval"] == pytest.approx([1, 1])
-    assert lines["LOL-v1", "psnr"]["b_better_on"] == 3
+    assert lines["LOL-v1", "psnr"]["b_better_on"] == 6
     assert lines["BSD68 sigma 25", "ssim"]["difference"] == 0
 
     better["sets"][1]["images"][0]["crc32"]["input"] += 1
@@ -608,6 +612,20 @@ def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Captu
     assert evaluate("--compare", a, b, "--allow-missing") == 0
     b.write_text("{}")
     assert evaluate("--compare", a, b) == 1
+
+
+def test_few_images_are_no_proof(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    assert evaluate("--bench", "5d", "--data", data, "--sets", "lol-v1", "--json", a) == 0
+    better = read(a)
+    for image in better["sets"][0]["images"]:
+        image["restored"]["psnr"] += 1.0
+    b.write_text(json.dumps(better))
+    capsys.readouterr()
+    assert evaluate("--compare", a, b) == 0
+    assert re.search(r"PSNR .* 3 of 3 +too few images", capsys.readouterr().out)
 
 
 @pytest.fixture

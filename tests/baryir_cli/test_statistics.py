@@ -38,4 +38,15 @@ def test_large_sets_in_pieces() -> None:
 
 def test_where_there_is_none() -> None:
     assert mean_interval([1.0], ["a"]) is None
-    assert interval(mean_resamples([1.0, math.inf], ["a", "b"])) is None
+    assert interval(mean_resamples([1.0, math.inf], ["a", "b"]), 2) is None
+    assert interval(mean_resamples([1.0], ["a"]), 1) is None
+
+
+def test_interval_of_a_small_set_holds_what_it_promises() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for trial in range(400):
+        found = mean_interval(list(rng.normal(size=12)), names(12 + trial)[-12:])
+        assert found is not None
+        held += found[0] <= 0 <= found[1]
+    assert held / 400 == pytest.approx(0.95, abs=0.02)
