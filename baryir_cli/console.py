@@ -45,6 +45,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
+def draws_bars(console: Console) -> bool:
+    """Whether somebody looks on, at a terminal that a bar can be drawn on; else lines must do."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def label_column(width: int | None = None) -> TextColumn:
     """What a bar is about, cut to a width; names in it are no markup."""
     column = Column(max_width=width, no_wrap=True, overflow="ellipsis")
@@ -52,7 +57,7 @@ def label_column(width: int | None = None) -> TextColumn:
 
 
 def transfer_bar(console: Console) -> Progress:
-    """A bar for files on their way here, on a terminal only."""
+    """A bar for files on their way here, where one can be drawn."""
     return Progress(
         label_column(),
         BarColumn(),
@@ -60,7 +65,7 @@ def transfer_bar(console: Console) -> Progress:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not draws_bars(console),
         transient=True,
     )
 
@@ -140,7 +145,7 @@ class Display(BarDisplay):
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
         self.console = console
         self.quiet = quiet
-        self.live = console.is_terminal and not console.is_dumb_terminal and not quiet
+        self.live = draws_bars(console) and not quiet
         self.tally = Tally()
         self.bar = Progress(
             label_column(24),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -57,4 +58,4 @@ def _weights(reference: str) -> str:
     if reference.startswith(PREFIX):
         return str(HubReference.parse(reference))
     found = find_weights(reference)
-    return reference if found.origin == "embedded" else str(found.path.resolve())
+    return reference if found.origin == "embedded" else os.path.abspath(found.path)

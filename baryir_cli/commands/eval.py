@@ -227,7 +227,8 @@ def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
     if chosen == ["--input", "--restored"]:
         raise UsageError("--input is restored, --restored is so already: give one of them")
     if len(chosen) != 1:
-        raise UsageError(f"say one of {', '.join(modes)}, not {', '.join(chosen) or 'nothing'}")
+        several = f"{' and '.join(chosen)} do not go together: " if chosen else ""
+        raise UsageError(f"{several}say one of {', '.join(modes)}")
     for option, wanted in given.items():
         if wanted and option not in TAKES[chosen[0]]:
             raise UsageError(f"{option} does not go with {chosen[0]}")

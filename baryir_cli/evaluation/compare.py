@@ -153,7 +153,8 @@ class _Pair:
         first, second = ({image.name for image in s.images} for s in (self.one, self.other))
         gaps = []
         if alone := sorted(first ^ second):
-            gaps.append(f"{label}: {len(alone)} images are only in one run, first {alone[0]}")
+            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+            gaps.append(f"{label}: {alone[0]}{more} in only one of the runs")
         for name, scores in (("A", self.one), ("B", self.other)):
             if scores.problems:
                 gaps.append(f"{label}: not whole in {name}: {scores.problems[0]}")

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from baryir_cli.benches import FoundSet
-from baryir_cli.console import BarDisplay, label_column, printable
+from baryir_cli.console import BarDisplay, draws_bars, label_column, printable
 
 
 class EvaluationDisplay(BarDisplay):
@@ -15,7 +15,7 @@ class EvaluationDisplay(BarDisplay):
 
     def __init__(self, console: Console, sets: list[FoundSet]) -> None:
         self.console = console
-        self.live = console.is_terminal
+        self.live = draws_bars(console)
         self.bar = Progress(
             label_column(28),
             BarColumn(),

@@ -21,6 +21,7 @@ from huggingface_hub.utils import (
 )
 from rich.console import Console
 
+from baryir_cli.console import draws_bars
 from baryir_cli.hub.card import MARK
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, visit
@@ -64,7 +65,7 @@ def publish(publication: Publication, console: Console) -> Published:
     """
     target = publication.target
     hub = api()
-    with visit(str(target), console), _plain_unless_terminal(console):
+    with visit(str(target), console), _plain_without_bars(console):
         hub.create_repo(target.repo, private=publication.private, exist_ok=True)
         if target.revision:
             hub.create_branch(target.repo, branch=target.revision, exist_ok=True)
@@ -95,9 +96,9 @@ def _card_is_ours(hub: HfApi, target: HubReference) -> bool:
 
 
 @contextmanager
-def _plain_unless_terminal(console: Console) -> Iterator[None]:
+def _plain_without_bars(console: Console) -> Iterator[None]:
     """The library draws its own bars while it sends; they are of no use in a file."""
-    if console.is_terminal or are_progress_bars_disabled():
+    if draws_bars(console) or are_progress_bars_disabled():
         yield
         return
     disable_progress_bars()

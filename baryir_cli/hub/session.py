@@ -13,7 +13,7 @@ from huggingface_hub.utils import tqdm
 from rich.console import Console
 
 from baryir_cli import __version__
-from baryir_cli.console import note, transfer_bar
+from baryir_cli.console import draws_bars, note, transfer_bar
 from baryir_cli.errors import UserError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -119,7 +119,7 @@ def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
-    """A class that huggingface_hub draws its progress with: a rich bar, or a line when piped."""
+    """A class that huggingface_hub draws its progress with: a rich bar, or a line instead."""
     progress = transfer_bar(console)
 
     class Bar(tqdm):
@@ -127,7 +127,7 @@ def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
             # "gui": drawn by somebody else.
             super().__init__(*args, **{**kwargs, "gui": True, "disable": False})
             self.task = progress.add_task(subject, total=self.total)
-            if not console.is_terminal and self.total:
+            if not draws_bars(console) and self.total:
                 console.print(f"fetching {subject}, {self.total / 1e6:.1f} MB", markup=False)
 
         def display(self, *_args: Any, **_kwargs: Any) -> None:

@@ -144,10 +144,10 @@ def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
 @contextmanager
 def _progress(file: PublicFile) -> Iterator[_Advance]:
     """A bar on a terminal, a line elsewhere."""
-    from baryir_cli.console import messages, transfer_bar
+    from baryir_cli.console import draws_bars, messages, transfer_bar
 
     console = messages()
-    if not console.is_terminal:
+    if not draws_bars(console):
         size = f"{file.size / 1e6:.0f} MB"
         console.print(f"fetching {file.name} ({size}) from {file.host}", markup=False)
     with transfer_bar(console) as bar:

@@ -342,6 +342,18 @@ def test_no_figure_is_broken_on_a_narrow_terminal(
     assert any("camera-shake" in line for line in table)
 
 
+def test_a_terminal_without_bars_gets_lines(
+    evaluate: Run, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """As the shell within Emacs is."""
+    on_terminal(80, monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    assert (
+        evaluate("--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high") == 0
+    )
+    assert "low: 3 of 3" in plain_lines(capsys.readouterr().err)
+
+
 def test_folders_of_ones_own_are_not_held_against_the_paper(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -776,7 +788,7 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     ("arguments", "said"),
     [
         ([], "say one of"),
-        (["--bench", "5d", "--list"], "say one of"),
+        (["--bench", "5d", "--list"], "--bench and --list do not go together: say one of"),
         (["--bench", "7d"], "use one of 3d, 5d"),
         (["--sets", "lol-v1", "--list"], "--sets does not go with --list"),
         (["--input", "none"], "no such folder"),

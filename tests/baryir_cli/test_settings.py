@@ -67,6 +67,14 @@ def test_path_holds_in_every_folder(
     assert value_of("weights").text == str(tiny_weights)
 
 
+def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> None:
+    """To the newest of several runs, say."""
+    link = tmp_path / "newest.safetensors"
+    link.symlink_to(tiny_weights)
+    assert baryir("config", "set", "weights", link) == 0
+    assert value_of("weights").text == str(link)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
