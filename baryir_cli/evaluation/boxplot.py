@@ -31,7 +31,7 @@ def box_plot(title: str, boxes: Sequence[Box], digits: int, paper: float | None 
     if paper is not None:
         everything = np.append(everything, paper)
     low, high = float(everything.min()), float(everything.max())
-    ticks = _ticks(low, high)
+    ticks = _ticks(low, high, digits)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
     def x(value: float) -> float:
@@ -89,9 +89,9 @@ def _axis(tick: float, x: float, bottom: float, digits: int) -> str:
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Five to ten round numbers around a range."""
-    span = max(high - low, 1e-3)
+def _ticks(low: float, high: float, digits: int) -> list[float]:
+    """Round numbers around a range, ten at most, which differ in the digits that are shown."""
+    span = max(high - low, 5 * 10**-digits)
     power = 10 ** np.floor(np.log10(span / 5))
     step = float(next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 8))
     first = np.floor(low / step)

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from importlib.resources import files
 
@@ -60,7 +61,7 @@ def page(run: Evaluation, summary: Summary, shown: list[list[Example]], sheet: S
     notes = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
     body = [
         f'<h1>{escape(sheet.title)}</h1><p class="faint">{escape(sheet.subtitle)}, '
-        f"{escape(run.settings['date'])}</p>",
+        f"{datetime.fromisoformat(run.settings['date']):%Y-%m-%d %H:%M %Z}</p>",
         *map(_table, sheet.tables),
         f"<ul>{notes}</ul>" if notes else "",
         *sections,
@@ -111,7 +112,7 @@ def _section(run: Evaluation, scores: SetScores, summary: Summary, pictures: lis
     instead = f"; stands in for {scores.stands_for}" if scores.stands_for else ""
     how = f"; {scores.degradation}" if scores.degradation else ""
     title = f"<h2>{escape(scores.label)}</h2>"
-    title += f'<p class="faint">{escape(f"{count(scores)} images{instead}{how}")}</p>'
+    title += f'<p class="faint">{escape(f"images: {count(scores)}{instead}{how}")}</p>'
     metrics = scores.metrics if scores.averaged else []
     plots = [_plot(scores, METRICS[m], summary) for m in metrics]
     figures = "".join(_figure(e, ranking_metric(scores), run.settings["name"]) for e in pictures)
@@ -134,7 +135,7 @@ def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
     paper = next(
         (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
     )
-    title = f"{metric.label} of {len(names)} images"
+    title = f"{metric.label} of {len(names)} image{'s' * (len(names) != 1)}"
     said = [f"{metric.better} is better"]
     if boxes:
         said.append("cross: the mean")

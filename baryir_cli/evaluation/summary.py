@@ -101,7 +101,8 @@ def summarise(run: Evaluation) -> Summary:
     which = bench(run.bench) if run.bench else None
     lines = [line for scores in run.sets for line in _set_lines(run, scores, which)]
     average = _average(run, which) if which else []
-    title = f"Bench {which.id}: {which.title.lower()}" if which else "Evaluation"
+    labels = ", ".join(scores.label for scores in run.sets)
+    title = f"Bench {which.id}: {which.title.lower()}" if which else f"Evaluation of {labels}"
     paper = _paper_table(run, which, average) if which else []
     return Summary(title, lines + average, paper, list(_notes(run, which, lines, average)))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baryir_cli.evaluation.boxplot import Box, box_plot
 from tests.baryir_cli.browser import Browser, chromium
 from tests.conftest import Run
 
@@ -43,6 +44,14 @@ def test_page_needs_nothing_else(page: Path) -> None:
     for rank in ("best", "median", "worst"):
         assert f"<b>{rank}</b>" in text
     assert text.count("<svg") == 2
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.001, 0.02, 1.0, 30.0])
+def test_no_two_ticks_are_labelled_alike(spread: float) -> None:
+    values = np.linspace(30 - spread, 30, 5)
+    plot = box_plot("PSNR", [Box("restored", values, list("abcde"))], digits=2)
+    labels = re.findall(r'class="tick"[^>]*>([^<]*)<', plot)
+    assert 1 <= len(labels) == len(set(labels)) <= 10
 
 
 @pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
@@ -88,6 +97,11 @@ def test_page_in_a_browser(page: Path) -> None:
         phone = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": False}
         browser.call("Emulation.setDeviceMetricsOverride", **phone)
         assert browser.evaluate("document.documentElement.scrollWidth <= 320")
+        # The drawing is as wide as the phone, and so its letters shrink with it.
+        shrunk = "parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a"
+        assert browser.evaluate(
+            f"[...document.querySelectorAll('.boxes text')].every(text => {shrunk} >= 8)"
+        )
 
         colours = []
         for scheme in ("light", "dark"):
