@@ -41,13 +41,22 @@ def set_setting(
 @config.command("unset")
 def unset_setting(name: Name) -> None:
     """Go back to the default."""
-    store(name, None)
+    _store(name, None)
 
 
 @config.command("path")
 def show_path() -> None:
     """Show where the settings file is, or would be."""
     typer.echo(config_file())
+
+
+def _store(name: str, value: str | None) -> None:
+    """Writes it to the file, and says so where that changes nothing."""
+    from baryir_cli.console import messages, note
+
+    store(name, value)
+    if value_of(name).origin == SETTINGS[name].variable:
+        note(messages(), f"{SETTINGS[name].variable} is set and comes before the file")
 
 
 def _weights(reference: str) -> str:

@@ -115,7 +115,10 @@ def _report(found: Conversion) -> list[str]:
     if report.unused:
         lines.append(f"dropped  {_modules(report.unused)}: never used by the authors' network")
     if report.elsewhere:
-        others = [f"{_quoted(n)} ({count} tensors)" for n, count in report.elsewhere.items()]
+        others = [
+            f"{_quoted(n)} ({count} tensor{'s' * (count != 1)})"
+            for n, count in report.elsewhere.items()
+        ]
         lines.append(f"dropped  {_some(others)}: not of the network")
     if report.unknown:
         lines.append(f"dropped  {_some([_quoted(n) for n in report.unknown])}: unknown")

@@ -69,7 +69,7 @@ def test_authors_file(convert: Run, authors: Path, tmp_path: Path, capsys: Said)
     )
     assert said[1] == f"kept     {kept} tensors of BaryIR; the network has {numbers:,} parameters"
     assert said[2].startswith("dropped  chnl_reduce1, chnl_reduce2, chnl_reduce3, reduce_noise")
-    assert said[3] == "dropped  Pots (1 tensors): not of the network"
+    assert said[3] == "dropped  Pots (1 tensor): not of the network"
     assert re.fullmatch(rf"wrote    {re.escape(str(target))} \(\d\.\d MB, fp32\)", said[4])
     assert said[5].startswith("licence  not stated")
     assert len(said) == 6

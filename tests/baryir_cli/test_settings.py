@@ -67,6 +67,17 @@ def test_path_holds_in_every_folder(
     assert value_of("weights").text == str(tiny_weights)
 
 
+def test_a_variable_that_comes_before_the_file_is_told_of(
+    baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert baryir("config", "set", "weights", "hf:me/net") == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("BARYIR_WEIGHTS", "small")
+    for command in (("set", "weights", "hf:me/net"), ("unset", "weights")):
+        assert baryir("config", *command) == 0
+        assert "BARYIR_WEIGHTS is set and comes before the file" in capsys.readouterr().err
+
+
 def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> None:
     """To the newest of several runs, say."""
     link = tmp_path / "newest.safetensors"
