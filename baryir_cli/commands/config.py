@@ -35,7 +35,7 @@ def set_setting(
     name: Name, value: Annotated[str, typer.Argument(help="Its value.", show_default=False)]
 ) -> None:
     """Set a default, such as: weights hf:owner/repo."""
-    store(name, _weights(value) if name == "weights" else value)
+    _store(name, _weights(value) if name == "weights" else value)
 
 
 @config.command("unset")

@@ -130,7 +130,10 @@ def evaluate(
         ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write everything, image by image.", rich_help_panel=REPORT)
+        Path | None,
+        typer.Option(
+            help="Write everything, image by image; - is standard output.", rich_help_panel=REPORT
+        ),
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Write a line per image.", rich_help_panel=REPORT)
