@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,8 +24,8 @@ from tests.conftest import Run
 from train import degradations
 from train.degradations import quantise
 from train.parts import Window
-from train.recipe import Recipe, SourceRecipe, Stage
-from train.sources import Patches, gather
+from train.recipe import Precision, Recipe, SourceRecipe, Stage
+from train.sources import Batch, Patches, Source, gather
 from train.trainer import Trainer
 
 pytestmark = [
@@ -36,6 +37,17 @@ pytestmark = [
 
 CLOSE = {"fp32": 60, "fp16": 48, "bf16": 38}
 """PSNR in dB between the 8-bit results of GPU and CPU; 60 is one step's difference in 15 pixels."""
+RECIPE = Recipe(
+    optimiser="muon",
+    preset="small",
+    steps=4,
+    pixel_loss="psnr",
+    precision="fp32",
+    sources={"denoise": SourceRecipe(0.6, toneless=0.5), "dehaze": SourceRecipe(0.4)},
+    stages=(Stage(1.0, 32, 6),),
+    warm_up=1,
+)
+"""Of a short run from the embedded weights."""
 
 
 @pytest.fixture(scope="module")
@@ -134,23 +146,21 @@ def data(tmp_path: Path) -> Path:
     return folder.parent
 
 
-def test_training_begins_as_on_the_cpu(data: Path) -> None:
-    recipe = Recipe(
-        optimiser="muon",
-        preset="small",
-        steps=4,
-        pixel_loss="psnr",
-        precision="fp32",
-        sources={"denoise": SourceRecipe(0.6, toneless=0.5), "dehaze": SourceRecipe(0.4)},
-        stages=(Stage(1.0, 32, 6),),
-        warm_up=1,
-    )
-    sources = gather(recipe, data)
+@pytest.fixture
+def sources(data: Path) -> list[Source]:
+    return gather(RECIPE, data)
+
+
+@pytest.fixture
+def drawn(sources: list[Source]) -> Batch:
     patches = Patches(sources, [0.6, 0.4], Window(32, 64, picture=128), 0)
-    drawn = default_collate([patches[i] for i in range(6)])
+    return default_collate([patches[i] for i in range(6)])
+
+
+def test_training_begins_as_on_the_cpu(sources: list[Source], drawn: Batch) -> None:
     totals, potentials = {}, None
     for device in ("cpu", "cuda"):
-        trainer = Trainer(recipe, sources, device, start=load(find_weights("small")))
+        trainer = Trainer(RECIPE, sources, device, start=load(find_weights("small")))
         # Each device draws its own; what starts alike has to go on alike.
         potentials = potentials or deepcopy(trainer.objective.potentials.state_dict())
         trainer.objective.potentials.load_state_dict(potentials)
@@ -159,6 +169,21 @@ def test_training_begins_as_on_the_cpu(data: Path) -> None:
         totals[device] = [float(trainer.train_step([batch])["total"]) for _ in range(4)]
     np.testing.assert_allclose(totals["cuda"], totals["cpu"], rtol=0.02)
     assert len(set(totals["cuda"])) == 4
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_does_not_wait_for_the_gpu(
+    sources: list[Source], drawn: Batch, precision: Precision
+) -> None:
+    recipe = replace(RECIPE, precision=precision)
+    trainer = Trainer(recipe, sources, "cuda", start=load(find_weights("small")))
+    batch = drawn.ready(trainer.device)
+    trainer.train_step([batch])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.train_step([batch])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
