@@ -25,7 +25,7 @@ from models.header import naming, quoted
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
-from models.weights import DTYPES, Shapes, WeightsError, check_shapes, expected_shapes
+from models.weights import DTYPES, Shapes, WeightsError, check_shapes, counted, expected_shapes
 
 STEMS = (STEM, official_name(STEM))
 """Tensors that every network has, by our name and by the authors'."""
@@ -167,13 +167,13 @@ def _file_name(name: str, official: bool) -> str:
 
 def _refuse_partial(report: Report) -> None:
     parts = [
-        f"{len(names)} tensors are {what}, first {quoted(names[0])}"
+        counted(what, names)
         for what, names in (("missing", report.missing), ("unknown", report.unknown))
         if names
     ]
     if parts:
         raise WeightsError(
-            f"{'; '.join(parts)}: it would not restore as it was trained to; "
+            f"{'; '.join(parts)}: the network would not restore as it was trained to; "
             "--partial converts it as a start for training"
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,16 +55,21 @@ def expected_shapes(config: NetworkConfig) -> Shapes:
     return {name: tuple(t.shape) for name, t in skeleton(config).state_dict().items()}
 
 
+def counted(what: str, names: Sequence[str]) -> str:
+    """For a message: how many tensors are missing, say, and the first of them."""
+    return f"{what} tensors: {len(names)}, first {quoted(names[0])}"
+
+
 def check_shapes(found: Shapes, expected: Shapes) -> None:
     """Holds the tensors of a file or of a state dict against a network's.
 
     Raises:
-        WeightsError: one is missing, too many or of another shape; the first is named.
+        WeightsError: one is missing, unknown or of another shape; the first is named.
     """
     if missing := [name for name in expected if name not in found]:
-        raise WeightsError(f"{len(missing)} tensors are missing, first {missing[0]}")
-    if extra := sorted(set(found) - set(expected)):
-        raise WeightsError(f"{len(extra)} tensors too many, first {quoted(extra[0])}")
+        raise WeightsError(counted("missing", missing))
+    if unknown := sorted(set(found) - set(expected)):
+        raise WeightsError(counted("unknown", unknown))
     for name, shape in expected.items():
         if found[name] != shape:
             raise WeightsError(f"{name} has shape {list(found[name])}, not {list(shape)}")

@@ -307,7 +307,7 @@ STEM = "encoder.stem.1.weight"
         ({STEM: (7, 3, 3, 3)}, "width must be even"),
         ({STEM: (1 << 40, 3, 3, 3)}, "width must be a whole number"),
         ({STEM: (8, 0, 3, 3)}, "unshuffle must be"),
-        ({"stage.norm.weight": None}, "1 tensors are missing, first stage.norm.weight"),
+        ({"stage.norm.weight": None}, "missing tensors: 1, first stage.norm.weight"),
         (
             {name: None for name in expected_shapes(SMALL) if name.startswith("stage.")},
             "without a barycenter stage, such as a plain Restormer",
@@ -335,8 +335,8 @@ def test_partial(tmp_path: Path, ours: State, theirs: State) -> None:
     path = put(tmp_path / "x.pt", {"params": state})
     refused(
         path,
-        r"2 tensors are missing, first latent\.0\.attn\.qkv\.weight; "
-        r"1 tensors are unknown, first prompt1\.prompt_param: .*--partial",
+        r"missing tensors: 2, first latent\.0\.attn\.qkv\.weight; "
+        r"unknown tensors: 1, first prompt1\.prompt_param: .*--partial",
     )
     before = torch.get_rng_state()
     found = convert(path, partial=True)

@@ -258,10 +258,10 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (_metadata(lambda e: e["config"].update(width=-8)), "width must be"),
     (_metadata(lambda e: e["config"].update(width="x" * 9999)), r"not 'x{56}\.\.\.$"),
     (_metadata(lambda e: e["config"].update(width=16)), "has shape"),
-    (_metadata(lambda e: e["config"].update(map_blocks=3)), "11 tensors are missing, first stage"),
-    (_metadata(lambda e: e["config"].update(map_blocks=1)), "11 tensors too many, first stage"),
-    (_name_for_the_terminal, r"1 tensors too many, first \\x1b\[2J\\n.*\.\.\.$"),
-    (_rename, rf"1 tensors are missing, first {NAME}"),
+    (_metadata(lambda e: e["config"].update(map_blocks=3)), "missing tensors: 11, first stage"),
+    (_metadata(lambda e: e["config"].update(map_blocks=1)), "unknown tensors: 11, first stage"),
+    (_name_for_the_terminal, r"unknown tensors: 1, first \\x1b\[2J\\n.*\.\.\.$"),
+    (_rename, rf"missing tensors: 1, first {NAME}"),
     (_set("dtype", "I32"), f"{NAME} is I32, not one of"),
     (_set("dtype", None), f"{NAME} is NoneType"),
     (_set("dtype", "\x1b[2J\n" * 999), rf"{NAME} is \\x1b\[2J\\n\\x1b"),
@@ -341,7 +341,7 @@ def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(WeightsError, match="holds NaN"):
         save_weights(path, CONFIG, state | {NAME: state[NAME] + 1e6}, {}, torch.float16)
-    with pytest.raises(WeightsError, match="1 tensors too many, first more"):
+    with pytest.raises(WeightsError, match="unknown tensors: 1, first more"):
         save_weights(path, CONFIG, state | {"more": torch.zeros(1)}, {})
     with pytest.raises(WeightsError, match="not stored as"):
         save_weights(path, CONFIG, state, {}, torch.int8)
