@@ -1,16 +1,14 @@
-"""A network's config, read off the names and shapes of its tensors.
+"""A network's config, read off the names and shapes of its tensors, for files that lack it.
 
-For files that come without their config. What shapes do not tell is taken as the presets have it:
-the heads of blocks without attention, which they ignore, and switches without a tensor of their
-own: what is fed to the decoder, the margin, deconvolution, and the side of a judge's picture, which
-are those of the preset with these shapes.
+What no shape tells is that of the preset with the same shapes, else the default: what the decoder
+is fed, the margin, deconvolution, the side of a judge's picture, and the heads of blocks without
+attention, which ignore them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 from models.config import MAX_BLOCKS, Block, ConfigError, Map, NetworkConfig
@@ -21,9 +19,6 @@ STEM = "encoder.stem.1.weight"
 """A tensor that every network has."""
 SCENE = 128
 """Side of a judge's picture, where no preset says another."""
-
-Widths = list[tuple[int, int]]
-"""Channels of blocks and the hidden channels of their feed-forward parts."""
 
 
 def read_config(shapes: Shapes) -> NetworkConfig:
@@ -143,8 +138,8 @@ def _temperature(shapes: Shapes, prefix: str) -> int | None:
     return shape[0] if shape else None
 
 
-def _widths(shapes: Shapes) -> Widths:
-    """Of all feed-forward parts but those of prompts."""
+def _widths(shapes: Shapes) -> list[tuple[int, int]]:
+    """Channels and hidden channels of all feed-forward parts but those of prompts."""
     found = (
         shape
         for name, shape in shapes.items()
@@ -153,14 +148,13 @@ def _widths(shapes: Shapes) -> Widths:
     return sorted({(shape[0], shape[1]) for shape in found if len(shape) == 4 and shape[0]})
 
 
-def _ratio(widths: Iterable[tuple[int, int]], usual: float) -> float:
-    """The expansion e with int(e c) = h for all widths: the usual one, else the shortest."""
-    pairs = list(widths)
-    if all(int(c * usual) == h for c, h in pairs):
+def _ratio(widths: list[tuple[int, int]], usual: float) -> float:
+    """The expansion e with int(e c) = h for all widths c, h: the usual one, else the shortest."""
+    if all(int(c * usual) == h for c, h in widths):
         return usual
     for digits in range(7):
         unit = 10**digits
-        lowest = max(-(-h * unit // c) for c, h in pairs) / unit
-        if all(int(c * lowest) == h for c, h in pairs):
+        lowest = max(-(-h * unit // c) for c, h in widths) / unit
+        if all(int(c * lowest) == h for c, h in widths):
             return lowest
     raise WeightsError("the blocks' hidden channels are in no common ratio to their channels")

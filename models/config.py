@@ -92,9 +92,11 @@ class NetworkConfig:
         for name in (field.name for field in fields(self) if field.type == "int"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
-                raise ConfigError(f"{name} must be a whole number up to 4096, not {_shown(value)}")
+                raise ConfigError(f"{name} must be a whole number, 0 to 4096, not {_shown(value)}")
         if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
-            raise ConfigError(f"expansion must be a number above 0, not {_shown(self.expansion)}")
+            raise ConfigError(
+                f"expansion must be a number above 0, at most 64, not {_shown(self.expansion)}"
+            )
         if type(self.deconvolve) is not bool:
             raise ConfigError(f"deconvolve must be true or false, not {_shown(self.deconvolve)}")
         for name, choices in CHOICES.items():

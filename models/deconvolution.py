@@ -1,4 +1,4 @@
-"""Deconvolution: a photograph without a blur whose kernel is known.
+"""Deconvolution: a photograph's blur undone, where its kernel is known.
 
 On one thread, unless ``scipy.fft.set_workers`` says otherwise.
 """
@@ -21,7 +21,7 @@ NOISE = 4e-3
 
 
 def deconvolved(image: Image, kernel: Image) -> Image:
-    """A photograph with a blur taken back, as far as its noise allows.
+    """A photograph with its blur undone, as far as its noise allows.
 
     Args:
         image: ``(H, W, 3)`` sRGB values in [0, 1].

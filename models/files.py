@@ -27,11 +27,11 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file's name beside ``path``, of which it takes the place when all went well.
+    """A temporary file beside ``path``, which replaces it when all went well.
 
     A crash leaves ``path`` as it was, or whole; an exception, Ctrl-C too, leaves nothing behind.
-    The file gets the permissions that ``open`` would give it: those of the file it takes the place
-    of, or the umask's. The system's errors name ``path``.
+    The file gets the permissions that ``open`` would give it: those of the file that it replaces,
+    or the umask's. The system's errors name ``path``.
     """
     # Not the tempfile module: its files are readable by their owner alone.
     temporary = path.parent / f".baryir-{secrets.token_hex(8)}.tmp"

@@ -80,7 +80,7 @@ class Header:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """A stretch of work with a file, whose name its failures begin with.
+    """Puts a file's name before whatever goes wrong with it.
 
     Raises:
         WeightsError: the file cannot be read, or something is wrong with what it holds.

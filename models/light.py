@@ -13,12 +13,12 @@ Image = NDArray[np.float32]
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
-    """What white is in pixels of a kind: 1 in floating ones, else the largest number."""
+    """The value of white in pixels of a type: 1 if they are floating, else the largest integer."""
     return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
 def floating(pixels: NDArray[Any]) -> Image:
-    """Pixels of any kind in [0, 1]: whole numbers over the largest, floating as they are."""
+    """Pixels of any type as float32: integers over their largest, floating ones as they are."""
     return pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
 
 

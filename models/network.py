@@ -75,8 +75,8 @@ class Head(nn.Module):
         """``(N, 3 s^2, h, w)``, less every pixel's lead over its block, a mean over 3 windows."""
         if self.scale == 1:
             return pixels
-        blocks = pixels.unflatten(1, (3, -1))
-        lead = (blocks - blocks.mean(2, keepdim=True)).flatten(1, 2)
+        colours = pixels.unflatten(1, (3, -1))
+        lead = (colours - colours.mean(2, keepdim=True)).flatten(1, 2)
         coarse = F.avg_pool2d(lead, LEVELLING_WINDOW, ceil_mode=True)
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
         lead = F.interpolate(coarse, scale_factor=LEVELLING_WINDOW, mode="bilinear")

@@ -33,6 +33,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"width": 2, "heads": [1, 2, 8, 8]}, "official decoder"),
     ({"width": 2, "heads": [1, 2, 4, 8], "expansion": 0.3}, "leaves no channel"),
     ({"expansion": float("nan")}, "expansion must be a number"),
+    ({"expansion": 65}, "expansion must be a number above 0, at most 64, not 65"),
     ({"expansion": "2"}, "expansion must be a number"),
     ({"block": "resnet"}, "block must be one of"),
     ({"block": ["residual"]}, "block must be one of"),
