@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO = 0.5
+"""Seconds in which a second signal is the first again, passed on by a parent: timeout, uv run."""
 
 
 @contextmanager
@@ -20,19 +23,21 @@ def patience(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[],
     Args:
         notify: called when one is noted.
     """
-    asked = False
+    asked: float | None = None
 
     def note(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        now = time.monotonic()
+        if asked is None:
+            asked = now
+            notify()
+        elif now > asked + ECHO:
             raise KeyboardInterrupt
-        asked = True
-        notify()
 
     interruptible = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, note) for number in SIGNALS if interruptible}
     try:
-        yield lambda: asked
+        yield lambda: asked is not None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -457,13 +458,25 @@ def test_interrupted_between_checkpoints(
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_the_second_interruption_acts_at_once() -> None:
+def test_the_second_interruption_acts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
     with patience(lambda: heard.append(1)) as asked:
         signal.raise_signal(signal.SIGINT)
         assert asked()
+        later = time.monotonic() + 1
+        monkeypatch.setattr("time.monotonic", lambda: later)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    assert heard == [1]
+
+
+def test_an_interruption_that_comes_twice_is_one() -> None:
+    """``timeout`` sends one to its child and one to all of its group, child included."""
+    heard: list[int] = []
+    with patience(lambda: heard.append(1)) as asked:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
     assert heard == [1]
 
 
