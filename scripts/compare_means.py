@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 from export_weights import mean_of, share_of
-from PIL import Image
+from photographs import degraded, grey
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import find_weights
 from models.weights import load_network, read_weights
-from train import degradations
 from train.folders import images_below, match_pairs
 from train.images import ImageCache, Pixels
 
@@ -42,35 +41,33 @@ class Paired:
 
     def pairs(self, data: Path) -> Iterator[tuple[Pixels, Pixels]]:
         """Degraded photographs and their targets."""
-        degraded, target = (data / self.folder / name for name in self.folders)
-        for pair in match_pairs(degraded, target)[:: self.every]:
-            yield IMAGES.read(pair[0]), IMAGES.read(pair[1])
+        inputs, targets = (data / self.folder / name for name in self.folders)
+        for image, target in match_pairs(inputs, targets)[:: self.every]:
+            yield IMAGES.read(image), IMAGES.read(target)
 
 
 @dataclass(frozen=True)
 class Degraded:
-    """One of ``every`` so many clean photographs, degraded; clean itself without ``steps``.
+    """One of ``every`` so many clean photographs, degraded; clean itself without ``kinds``.
 
     ``grey`` ones are black and white, with one noise in all channels.
     """
 
     name: str
     every: int
-    steps: str = ""
+    kinds: str = ""
     grey: bool = False
 
     def pairs(self, data: Path) -> Iterator[tuple[Pixels, Pixels]]:
         """Degraded photographs and their targets."""
-        steps = degradations.parse(self.steps) if self.steps else []
         for number, path in enumerate(images_below(data / CLEAN)[:: self.every]):
-            target = IMAGES.read(path)
-            if self.grey:
-                target = np.asarray(Image.fromarray(target).convert("L"))[..., None]
-            values = degradations.floating(target)
-            values = degradations.degrade(values, steps, np.random.default_rng(number))
-            degraded = degradations.quantise(values)
+            photograph = IMAGES.read(path)
+            target = grey(photograph) if self.grey else photograph
+            image = target
+            if self.kinds:
+                image = degraded(target, self.kinds, np.random.default_rng(number))
             repeats = 3 // target.shape[2]
-            yield np.repeat(degraded, repeats, 2), np.repeat(target, repeats, 2)
+            yield np.repeat(image, repeats, 2), np.repeat(target, repeats, 2)
 
 
 PROBES = (
@@ -118,8 +115,7 @@ def main() -> None:
         cells = [" + ".join(f"{share:g} {path}" for share, path in wanted)]
         for probe in PROBES:
             found = [
-                psnr(engine.restore(degraded)[0], target)
-                for degraded, target in probe.pairs(args.data)
+                psnr(engine.restore(image)[0], target) for image, target in probe.pairs(args.data)
             ]
             cells.append(f"{np.mean(found):.2f}")
         print(f"| {' | '.join(cells)} |", flush=True)

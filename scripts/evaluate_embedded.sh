@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The quality of some weights, all of what docs/benchmarks.md has of it, in float32 by two processes of one thread each:
+# The quality of some weights, all of what docs/benchmarks.md has of it, in float32 by two processes
+# of one thread each:
 #
 #   scripts/evaluate_embedded.sh WEIGHTS OUT [DATA]
 #
@@ -13,7 +14,8 @@ mkdir -p "$out"
 export OMP_NUM_THREADS=1
 
 measure() {
-    baryir eval --weights "$weights" --tile 0 --precision fp32 --metrics psnr,ssim --overwrite --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
+    baryir eval --weights "$weights" --tile 0 --precision fp32 --metrics psnr,ssim \
+        --overwrite --json "$out/$1.json" "${@:2}" > "$out/$1.txt"
 }
 
 measure 3d --bench 3d --data "$data" &
@@ -25,18 +27,11 @@ measure levels --bench levels --sets bsd68-75 --data "$data"
 baryir degrade "$rain/input" "$out/rain-noise" --type noise:15 --seed 0 --skip-existing > /dev/null
 measure rain-noise --input "$out/rain-noise" --target "$rain/target"
 # Black and white: one noise in all channels.
-python - "$bsd68" "$out/grey" << 'END'
-import pathlib, sys
-from PIL import Image
-
-source, target = map(pathlib.Path, sys.argv[1:])
-target.mkdir(exist_ok=True)
-for path in source.iterdir():
-    Image.open(path).convert("L").save(target / f"{path.stem}.png")
-END
+python "$(dirname "$0")/photographs.py" "$bsd68" "$out/grey"
 measure grey --input "$out/grey" --target "$out/grey"
 for sigma in 15 25 50; do
-    baryir degrade "$out/grey" "$out/grey-$sigma" --type "noise:$sigma" --seed 0 --skip-existing > /dev/null
+    baryir degrade "$out/grey" "$out/grey-$sigma" --type "noise:$sigma" --seed 0 \
+        --skip-existing > /dev/null
     measure "grey-$sigma" --input "$out/grey-$sigma" --target "$out/grey"
 done
 wait $!

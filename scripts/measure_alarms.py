@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from photographs import grey
 
 from baryir_cli.engine import looks
 from baryir_cli.references import network_of
@@ -25,8 +25,7 @@ TONES = {"grey": (1, 1, 1), "as scanned": (1.01, 1, 0.97), "sepia": (1.07, 0.95,
 
 
 def toned(image: Pixels, tone: tuple[float, float, float]) -> Pixels:
-    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None]
-    return (grey * np.array(tone)).clip(0, 255).astype(np.uint8)
+    return (grey(image) * np.array(tone)).clip(0, 255).astype(np.uint8)
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from photographs import degraded
 
 from baryir_cli.engine import Engine, looks
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
-from train import degradations
 from train.folders import images_below
 from train.images import ImageCache, Pixels
 
@@ -62,13 +62,10 @@ def main() -> None:
         rows = []
         for number, path in enumerate(paths):
             clean = images.read(path)
-            rng = np.random.default_rng([args.seed, number])
-            steps = degradations.parse(mixture)
-            image = degradations.degrade(degradations.floating(clean), steps, rng)
-            degraded = degradations.quantise(image)
-            one = at_one_look(engine, degraded)
-            several, report = engine.restore(degraded)
-            found = (psnr(image, clean) for image in (degraded, one, several))
+            image = degraded(clean, mixture, np.random.default_rng([args.seed, number]))
+            one = at_one_look(engine, image)
+            several, report = engine.restore(image)
+            found = (psnr(each, clean) for each in (image, one, several))
             rows.append((*found, report.looks))
         means = " | ".join(f"{mean:.2f}" for mean in np.mean(rows, 0)[:3])
         print(f"| {mixture} | {means} | {np.mean(rows, 0)[3]:.1f} |", flush=True)

@@ -1,0 +1,47 @@
+"""Clean photographs degraded, or in black and white, for the scripts beside this one.
+
+    python scripts/photographs.py FOLDER OUT
+
+writes those of FOLDER in black and white to OUT, as PNG.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from train import degradations
+from train.folders import images_below
+from train.images import Pixels, decode
+
+
+def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:
+    """A photograph degraded by ``kinds``, one after another, as ``baryir degrade --type`` has them.
+
+    Args:
+        clean: ``(H, W, C)``; with one channel, noise is the same in all.
+    """
+    image = degradations.degrade(degradations.floating(clean), degradations.parse(kinds), rng)
+    return degradations.quantise(image)
+
+
+def grey(photograph: Pixels) -> Pixels:
+    """In black and white (ITU-R 601), ``(H, W, 1)``."""
+    return np.asarray(Image.fromarray(photograph).convert("L"))[..., None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in images_below(args.folder):
+        Image.fromarray(grey(decode(path))[..., 0]).save(args.out / f"{path.stem}.png")
+
+
+if __name__ == "__main__":
+    main()
