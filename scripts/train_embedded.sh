@@ -6,10 +6,12 @@
 # DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
 # last checkpoint, by its own recipe, another begins with the embedded weights and the recipe
 # "small-rest"; say the same OPTIONS every time. When the minutes are over, or at Ctrl-C, it writes
-# a checkpoint (three files below 16 MiB) and ends well. On a GPU, with as many steps as it does in
-# that time (scripts/measure_training.py):
+# a checkpoint (three files below 16 MiB) and ends well. On a GPU:
 #
-#   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --steps 6400 --workers 12
+#   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --workers 12
+#
+# with --steps, as many as it does in that time (scripts/measure_training.py): the rate falls to the
+# last of them.
 #
 # Nothing needs to be installed but what baryir depends on.
 set -euo pipefail
