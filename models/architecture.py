@@ -28,7 +28,8 @@ def read_config(shapes: Shapes) -> NetworkConfig:
     :func:`models.weights.check_shapes` to say.
 
     Raises:
-        WeightsError: the shapes are none of a network that can be built.
+        WeightsError: the shapes are none of a network that can be built, or leave open how it
+            computes.
     """
     if STEM not in shapes:
         raise WeightsError(f"no {STEM}")
@@ -118,9 +119,10 @@ def _prompts(shapes: Shapes, usual: int) -> tuple[int, int]:
 
 def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:
     """By the temperatures, one a head; where blocks have none, halved from level to level."""
-    last = _temperature(shapes, "stage.map.") or _temperature(
-        shapes, f"encoder.levels.{levels - 1}."
-    )
+    latent = f"encoder.levels.{levels - 1}."
+    last = _temperature(shapes, "stage.map.") or _temperature(shapes, latent)
+    if last is None and _map(shapes) == "vit":
+        raise WeightsError("its shapes do not tell the heads of its vit map, and it has no config")
     heads = [last or 1]
     for level in reversed(range(levels - 1)):
         found = _temperature(shapes, f"encoder.levels.{level}.")

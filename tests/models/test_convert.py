@@ -295,6 +295,15 @@ def test_architecture_off_the_shapes(config: NetworkConfig) -> None:
     assert f"width {config.width}" in describe(config)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [replace(preset("small"), map="vit"), replace(preset("tiny"), map="vit", blocks=(1, 1, 1, 0))],
+)
+def test_heads_that_count_are_not_guessed(config: NetworkConfig) -> None:
+    with pytest.raises(WeightsError, match="heads of its vit map"):
+        read_config(expected_shapes(config))
+
+
 STEM = "encoder.stem.1.weight"
 
 
