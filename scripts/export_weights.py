@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from baryir_cli.provenance import runs
-from models.presets import preset
+from models.presets import PRESETS
 from models.weights import read_weights, save_weights
 from train.initial import ancestry
 
@@ -88,6 +88,9 @@ def main() -> None:
     for option in ("--judges", "--rest"):
         parser.add_argument(option, type=share_of, nargs="+", default=[], metavar="SHARE:WEIGHTS")
     args = parser.parse_args()
+    shipped = PRESETS.get(args.target.stem)
+    if shipped is None:
+        parser.error(f"{args.target}: not named after a preset: {', '.join(PRESETS)}")
     weights = read_weights(args.weights)
     notes: dict[str, Any] = {
         "name": args.target.stem,
@@ -105,7 +108,6 @@ def main() -> None:
             part, notes[what] = mean_of(wanted, told, judge=what == "judges")
             state = state | part
     provenance = weights.provenance | notes
-    shipped = preset(args.target.stem)
     # Residual blocks have no use for heads.
     if replace(weights.config, heads=shipped.heads).difference(shipped):
         parser.error(f"{args.weights} is of another network than preset {args.target.stem}")

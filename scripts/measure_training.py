@@ -35,7 +35,7 @@ WARM_UP = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--recipe", default="small-rest")
+    parser.add_argument("--recipe", default="small-rest", choices=shipped())
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--sizes", nargs="+", default=["64x128", "64x192"], metavar="BATCHxPATCH")
