@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from baryir_cli.console import printable
+from baryir_cli.console import draws_bars, printable
 
 if TYPE_CHECKING:
     from train.run import Entry
@@ -58,7 +58,7 @@ def source_table(
 
 
 class TrainingDisplay:
-    """A panel that renews itself on a terminal, a line every time of the log elsewhere."""
+    """A panel that renews itself on a terminal, a line per log entry elsewhere."""
 
     def __init__(self, console: Console, first: int, steps: int) -> None:
         self.console = console
@@ -79,7 +79,7 @@ class TrainingDisplay:
         self.skipped = 0
 
     def __enter__(self) -> TrainingDisplay:
-        if self.console.is_terminal:
+        if draws_bars(self.console):
             self.live.start()
         return self
 
@@ -98,7 +98,7 @@ class TrainingDisplay:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
             self.skip(entry.get("skipped", ()))
-            if not self.console.is_terminal:
+            if not draws_bars(self.console):
                 self.console.print(self._line(entry), markup=False)
         rate = self.entry.get("patches_per_second")
         self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")

@@ -709,3 +709,11 @@ def test_the_panel_cuts_no_number(width: int) -> None:
     for name, value in entry.items():
         assert name in shown.get()
         assert f"{value:.4g}" in shown.get()
+
+
+def test_a_terminal_without_bars_gets_lines() -> None:
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, _environ={"TERM": "dumb"})
+    with TrainingDisplay(console, 0, 300000) as display:
+        display.update(7, {"step": 7})
+    assert terminal.getvalue() == "step 7/300000\n"
