@@ -12,6 +12,7 @@ from baryir_cli.benches.catalogue import (
     paper_rows,
 )
 from baryir_cli.benches.find import FoundSet, Item, find_set, folder_set
+from baryir_cli.benches.variants import limited, restored_elsewhere
 
 __all__ = [
     "Bench",
@@ -24,5 +25,7 @@ __all__ = [
     "chosen_sets",
     "find_set",
     "folder_set",
+    "limited",
     "paper_rows",
+    "restored_elsewhere",
 ]

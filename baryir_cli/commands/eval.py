@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from baryir_cli.evaluation.session import Session
 
 WHAT, REPORT = "What is measured", "Reports"
+_BENCH = {"--data", "--sets", "--limit", "--allow-missing"}
 _ENGINE = {"--weights", "--device", "--precision", "--tile", "--overlap"}
 TAKES: dict[str, set[str]] = {
-    "--bench": {"--data", "--sets", "--metrics", "--save", "--allow-missing", *_ENGINE},
-    "--input": {"--target", "--metrics", "--save", "--allow-missing", *_ENGINE},
-    "--restored": {"--target", "--metrics", "--save", "--allow-missing"},
+    "--bench": {*_BENCH, "--metrics", "--save", *_ENGINE},
+    "--bench --restored": {*_BENCH, "--metrics"},
+    "--bench --export": _BENCH,
+    "--input": {"--target", "--metrics", "--limit", "--save", "--allow-missing", *_ENGINE},
+    "--restored": {"--target", "--metrics", "--limit", "--allow-missing"},
     "--compare": {"--allow-missing"},
     "--complexity": {"--weights", "--device", "--precision"},
     "--list": {"--data"},
@@ -74,7 +77,26 @@ def evaluate(
     ] = None,
     restored: Annotated[
         Path | None,
-        typer.Option(help="A folder of images already restored.", rich_help_panel=WHAT),
+        typer.Option(
+            help="A folder of images already restored; SET/NAME.png for --bench.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the bench's degraded images as SET/NAME.png for other programs.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Only so many images of each set, evenly spread.",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
     ] = None,
     metrics: Annotated[
         str,
@@ -164,6 +186,7 @@ def evaluate(
         "--restored": restored is not None,
         "--compare": compare is not None,
         "--complexity": complexity,
+        "--export": export is not None,
     }
     # By itself, a folder of targets says that images are to be held against it.
     modes["--input"] |= target is not None and not any(modes.values())
@@ -171,6 +194,7 @@ def evaluate(
         "--target": target is not None,
         "--data": data is not None,
         "--sets": bool(sets),
+        "--limit": limit is not None,
         "--metrics": bool(metrics),
         "--save": save is not None,
         "--allow-missing": allow_missing,
@@ -194,30 +218,28 @@ def evaluate(
         return _complexity(weights, device, precision.value, reports)
 
     from baryir_cli.benches import bench as bench_of
-    from baryir_cli.benches import folder_set
+    from baryir_cli.benches import folder_set, limited
     from baryir_cli.evaluation.session import Session, find_sets
 
     engine = EngineOptions(weights, device, precision.value, tile, overlap)
     if bench is not None:
         which = bench_of(bench)
-        found, missing = find_sets(which, data, _names(sets))
-        session = Session(
-            found,
-            _metrics(metrics),
-            bench=which,
-            missing=missing,
-            engine=engine,
-            save=save,
-            allow_missing=allow_missing,
-        )
+        found, missing = find_sets(which, data, _names(sets), restored)
     else:
-        one = folder_set(degraded=input, target=target, restored=restored)
-        by = None if restored is not None else engine
-        session = Session(
-            [one], _metrics(metrics), engine=by, save=save, allow_missing=allow_missing
-        )
-    _run(session, reports)
-    return None
+        which, missing = None, {}
+        found = [folder_set(degraded=input, target=target, restored=restored)]
+    session = Session(
+        found if limit is None else [limited(one, limit) for one in found],
+        _metrics(metrics),
+        bench=which,
+        missing=missing,
+        engine=None if restored or export else engine,
+        save=save,
+        allow_missing=allow_missing,
+    )
+    if export is not None:
+        return _export(session, export, reports)
+    return _run(session, reports)
 
 
 def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
@@ -229,12 +251,17 @@ def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
     chosen = [mode for mode, wanted in modes.items() if wanted]
     if chosen == ["--input", "--restored"]:
         raise UsageError("--input is restored, --restored is so already: give one of them")
-    if len(chosen) != 1:
+    if chosen == ["--export"]:
+        raise UsageError("--export writes the images of a bench: give --bench too")
+    what = " ".join(chosen)
+    if what not in TAKES:
         several = f"{' and '.join(chosen)} do not go together: " if chosen else ""
-        raise UsageError(f"{several}say one of {', '.join(modes)}")
+        raise UsageError(
+            f"{several}say one of {', '.join(mode for mode in modes if mode in TAKES)}"
+        )
     for option, wanted in given.items():
-        if wanted and option not in TAKES[chosen[0]]:
-            raise UsageError(f"{option} does not go with {chosen[0]}")
+        if wanted and option not in TAKES[what]:
+            raise UsageError(f"{option} does not go with {what}")
 
 
 def _list(data: Path, reports: ReportFiles) -> None:
@@ -267,6 +294,18 @@ def _run(session: Session, reports: ReportFiles) -> None:
     if not any(scores.images for scores in run.sets):
         raise typer.Exit(ExitCode.FAILED)
     if not session.allow_missing and any(scores.problems for scores in run.sets):
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _export(session: Session, folder: Path, reports: ReportFiles) -> None:
+    from baryir_cli.evaluation.export import export
+
+    reports.check()
+    with session.stoppable():
+        written, failed = export(session.sets, folder)
+    if not written:
+        raise typer.Exit(ExitCode.FAILED)
+    if failed and not session.allow_missing:
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 

@@ -43,6 +43,8 @@ class Difference:
         """Which is better, where the interval leaves no doubt."""
         if self.interval is None:
             return ""
+        if self.interval == (0, 0):
+            return "identical"
         if self.images < FEWEST:
             return "too few images"
         low, high = self.interval

@@ -50,33 +50,20 @@ class Journal:
         if scores is None or any(scores.crc32.get(kind) != sums[kind] for kind in sums):
             return None
         try:
-            restored = read_photo(self._image(group, name)).pixels
+            restored = read_photo(image_path(self.folder, group, name)).pixels
         except ImageError:
             return None
         return (scores, restored) if checksum(restored) == scores.crc32.get("restored") else None
 
     def save_image(self, group: str, name: str, restored: Pixels) -> None:
-        """Writes a restored image, whole or not at all.
-
-        Raises:
-            OSError: it cannot be; a full disk is no fault of the image and ends the run.
-        """
-        path = self._image(group, name)
-        data = encode_photo(Photo(restored, None, "png", "rgb"))
-        try:
-            write_atomically(path, data)
-        except UserError as error:
-            raise OSError(None, str(error), str(path)) from None
+        """Writes a restored image (:func:`write_image`)."""
+        write_image(image_path(self.folder, group, name), restored)
 
     def save_scores(self, group: str, scores: ImageScores) -> None:
         """Notes that an image is done; after its pixels are saved."""
         line = json.dumps({"set": group, **scores.to_dict()}) + "\n"
         with self._lock, self._lines.open("a", encoding="utf-8") as file:
             file.write(line)
-
-    def _image(self, group: str, name: str) -> Path:
-        # Not with_suffix: names of hazy photographs have dots.
-        return self.folder / group / f"{name}.png"
 
     def _check(self, identity: dict[str, Any]) -> None:
         path = self.folder / "run.json"
@@ -120,6 +107,25 @@ class Journal:
             with self._lines.open("a", encoding="utf-8") as file:
                 file.write("\n")
         return known
+
+
+def image_path(folder: Path, group: str, name: str) -> Path:
+    """Where an image of a set is in a folder of several."""
+    # Not with_suffix: names of hazy photographs have dots.
+    return folder / group / f"{name}.png"
+
+
+def write_image(path: Path, pixels: Pixels) -> None:
+    """Writes a PNG, whole or not at all.
+
+    Raises:
+        OSError: it cannot be; a full disk is no fault of the image and ends the run.
+    """
+    data = encode_photo(Photo(pixels, None, "png", "rgb"))
+    try:
+        write_atomically(path, data)
+    except UserError as error:
+        raise OSError(None, str(error), str(path)) from None
 
 
 def checksum(pixels: Pixels) -> int:

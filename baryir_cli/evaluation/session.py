@@ -14,7 +14,7 @@ import numpy
 import torch
 
 from baryir_cli import __version__
-from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set
+from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set, restored_elsewhere
 from baryir_cli.console import messages
 from baryir_cli.engine import Engine
 from baryir_cli.engine_options import EngineOptions
@@ -155,8 +155,6 @@ class Session:
     def _journal(self, settings: dict[str, Any]) -> Journal | None:
         if self.save is None:
             return None
-        if "weights" not in settings:
-            raise UsageError("--save is for images that this run restores; these are there already")
         identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
         if self.bench is None:
             # Sets of benches go by their names, folders may be called alike.
@@ -165,23 +163,32 @@ class Session:
 
 
 def find_sets(
-    which: Bench, data: Path, names: Sequence[str]
+    which: Bench, data: Path, names: Sequence[str], restored: Path | None = None
 ) -> tuple[list[FoundSet], dict[str, str]]:
     """The sets of a bench that are there; the labels of the others, and where they go.
 
+    Args:
+        restored: folder in whose ``SET/NAME`` another program has put what it restored.
+
     Raises:
-        UsageError: ``data`` is no folder.
+        UsageError: ``data`` or ``restored`` is no folder.
         UserError: no set is there, or one that was asked for by name is not.
     """
     if not data.is_dir():
         raise UsageError(f"--data {data}: no such folder (baryir eval --list shows its layout)")
+    if restored is not None and not restored.is_dir():
+        raise UsageError(f"--restored {restored}: no such folder")
     found, missing = [], {}
     for wanted in chosen_sets(which, list(names)):
         one = find_set(wanted, data)
         if one is None:
             missing[wanted.label] = str(data / wanted.where)
-        else:
+        elif restored is None:
             found.append(one)
+        elif (restored / one.id).is_dir():
+            found.append(restored_elsewhere(one, restored / one.id))
+        else:
+            missing[wanted.label] = str(restored / one.id)
     if missing and (names or not found):
         label, where = next(iter(missing.items()))
         raise UserError(f"{label} is not there; put it in {where} (baryir eval --list shows all)")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +64,7 @@ def evaluate(baryir: Run, tiny_weights: Path) -> Run:
     def call(*arguments: object) -> int:
         restores = {"--bench", "--input", "--target", "--complexity"} & set(arguments)
         engine = ("--weights", tiny_weights, "--device", "cpu")
-        computes = restores and "--restored" not in arguments
+        computes = restores and not {"--restored", "--export"} & set(arguments)
         return baryir("eval", *(engine if computes else ()), *arguments)
 
     return call
@@ -589,6 +591,83 @@ def test_another_folder_of_the_same_name_is_refused(
     assert evaluate("--input", low, "--save", save) == 0
 
 
+def test_another_program_is_measured_on_a_bench(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """What it gets, and what becomes of the result, as in a run of our own."""
+    bench = ["--bench", "5d", "--data", data]
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    saved, given = tmp_path / "saved", tmp_path / "given"
+    assert evaluate(*bench, "--save", saved, "--json", ours) == 0
+    assert evaluate(*bench, "--export", given) == 0
+    for image in (i for s in read(ours)["sets"] for i in s["images"]):
+        assert image["crc32"]["input"]
+    noisy = pixels(given / "bsd68-25" / "0.png")
+    seed = [zlib.crc32(b"0"), 25]
+    noise = np.random.default_rng(seed).normal(0, 25, noisy.shape)
+    clean = pixels(data / "denoise" / "bsd68" / "0.png")
+    assert (noisy == (clean + noise).round().clip(0, 255)).all()
+    assert (pixels(given / "lol-v1" / "1.png") == pixels(data / "lowlight/low/1.png")).all()
+    assert evaluate(*bench, "--restored", saved, "--json", theirs) == 0
+    for a, b in zip(read(ours)["sets"], read(theirs)["sets"], strict=True):
+        assert [(i["input"], i["restored"]) for i in a["images"]] == [
+            (i["input"], i["restored"]) for i in b["images"]
+        ]
+    capsys.readouterr()
+    assert evaluate("--compare", ours, theirs) == 0
+    assert "identical" in capsys.readouterr().out
+
+
+def test_what_another_program_lacks_or_adds_is_named(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    theirs, report = tmp_path / "theirs", tmp_path / "r.json"
+    shutil.copytree(data / "lowlight" / "high", theirs / "lol-v1")
+    (theirs / "lol-v1" / "2.png").rename(theirs / "lol-v1" / "two.png")
+    bench = ["--bench", "5d", "--data", data, "--restored", theirs]
+    assert evaluate(*bench) == 1
+    said = capsys.readouterr().err
+    assert f"{theirs / 'lol-v1' / '2'}.png is not there" in said
+    assert f"{theirs / 'lol-v1' / 'two.png'} is no image of LOL-v1" in said
+    assert evaluate(*bench, "--allow-missing", "--json", report) == 0
+    run = read(report)
+    assert [len(s["images"]) for s in run["sets"]] == [2]
+    assert run["missing"]["BSD68 sigma 25"] == str(theirs / "bsd68-25")
+    assert evaluate(*bench, "--sets", "bsd68-25") == 1
+    assert evaluate(*bench[:-1], tmp_path / "none") == 2
+
+
+def test_exported_images_replace_nothing(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    put(tmp_path / "out" / "lol-v1" / "0.png", 5)
+    before = (tmp_path / "out" / "lol-v1" / "0.png").read_bytes()
+    assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 2
+    assert f"{tmp_path / 'out' / 'lol-v1'} is there already" in capsys.readouterr().err
+    assert (tmp_path / "out" / "lol-v1" / "0.png").read_bytes() == before
+    assert not (tmp_path / "out" / "bsd68-25").exists()
+
+
+def test_export_goes_on_past_bad_files(evaluate: Run, data: Path, tmp_path: Path) -> None:
+    (data / "lowlight" / "low" / "1.png").write_bytes(b"no image")
+    export = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--export"]
+    assert evaluate(*export, tmp_path / "a") == 3
+    assert sorted(p.name for p in (tmp_path / "a" / "lol-v1").iterdir()) == ["0.png", "2.png"]
+    assert evaluate(*export, tmp_path / "b", "--allow-missing") == 0
+
+
+def test_some_images_of_each_set(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    report = tmp_path / "r.json"
+    assert evaluate("--bench", "5d", "--data", data, "--limit", 2, "--json", report) == 0
+    assert "LOL-v1          2 of 15" in capsys.readouterr().out
+    assert [[i["name"] for i in s["images"]] for s in read(report)["sets"]] == [["0", "1"]] * 3
+    folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
+    assert evaluate(*folders, "--limit", 9, "--json", report, "--overwrite") == 0
+    assert len(read(report)["sets"][0]["images"]) == 3
+
+
 def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
     for number in range(3, 6):
@@ -606,7 +685,7 @@ def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Captu
     assert evaluate("--compare", a, b, "--json", out) == 0
     shown = capsys.readouterr().out
     assert "B better" in shown
-    assert "no clear difference" in shown
+    assert "identical" in shown
     lines = {(d["set"], d["metric"]): d for d in read(out)["differences"]}
     assert lines["LOL-v1", "psnr"]["difference"] == pytest.approx(1)
     assert lines["LOL-v1", "psnr"]["interval"] == pytest.approx([1, 1])
@@ -799,6 +878,9 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
         (["--list", "--json", "r.json"], "--json is not for this"),
         (["--list", "--save", "r"], "--save does not go with --list"),
+        (["--bench", "5d", "--export", "x", "--metrics", "psnr"], "--metrics does not go with"),
+        (["--bench", "5d", "--restored", ".", "--tile", "0"], "--tile does not go with"),
+        (["--export", "x"], "give --bench too"),
         (["--complexity", "--metrics", "psnr"], "--metrics does not go with --complexity"),
         (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name one file, r"),
     ],
