@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,14 @@ from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from baryir_cli.console import draws_bars, printable
@@ -71,12 +79,15 @@ class TrainingDisplay:
             MofNCompleteColumn(),
             BarColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             console=console,
         )
         self.task = self.progress.add_task("", total=steps, completed=first, rate="")
         self.live = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
         self.skipped = 0
+        self.first, self.began = first, time.monotonic()
 
     def __enter__(self) -> TrainingDisplay:
         if draws_bars(self.console):
@@ -98,8 +109,9 @@ class TrainingDisplay:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
             self.skip(entry.get("skipped", ()))
-            if not draws_bars(self.console):
-                self.console.print(self._line(entry), markup=False)
+        # One long before the first line of the log, for those who need to know how long it takes.
+        if not draws_bars(self.console) and (entry or step == self.first + 1):
+            self.console.print(self._line(step, entry or {}), markup=False)
         rate = self.entry.get("patches_per_second")
         self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")
 
@@ -109,11 +121,14 @@ class TrainingDisplay:
         for line in lines:
             self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
 
-    def _line(self, entry: Entry) -> str:
-        parts = [f"step {entry['step']}/{self.steps}"]
+    def _line(self, step: int, entry: Entry) -> str:
+        parts = [f"step {step}/{self.steps}"]
         if "total" in entry:
             parts += [f"{name} {entry[name]:.4g}" for name in LOSSES if name in entry]
             parts.append(f"{entry['patches_per_second']} patches/s")
+        if step < self.steps:
+            each = (time.monotonic() - self.began) / (step - self.first)
+            parts.append(f"{each:.2g} s a step, {roughly(each * (self.steps - step))} left")
         before = entry.get("psnr_input", {})
         parts += [
             f"{name} {value:.2f} dB (input {before[name]:.2f})"
@@ -142,3 +157,15 @@ class TrainingDisplay:
             given = f"{inputs[name]:.2f} dB" if name in inputs else ""
             table.add_row(printable(name), error, given, psnr)
         return table
+
+
+def roughly(seconds: float) -> str:
+    """A length of time in the largest unit that it has two of, at least minutes."""
+    for unit, length in (("day", 86400), ("hour", 3600)):
+        if seconds >= 1.5 * length:
+            return _counted(round(seconds / length), unit)
+    return _counted(max(1, round(seconds / 60)), "minute")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'s' * (number != 1)}"

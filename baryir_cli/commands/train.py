@@ -35,7 +35,8 @@ def train(
     data: Annotated[
         Path | None,
         option(
-            "Folder laid out like the reference's data/Train. (else: data/Train, if it exists)",
+            "Folder laid out like the reference's data/Train. (else: data/Train, unless --clean or"
+            " --single is given)",
             DATA,
         ),
     ] = None,
@@ -294,13 +295,11 @@ def train(
         raise UsageError("--single is the folder of --sources single, which is not trained on")
     if noise and "denoise" not in plan.sources:
         raise UsageError("--noise is for the source denoise, which is not trained on")
-    # Of pairs of one's own, what is missing is said better where they are looked for.
-    dispensable = bool(clean or single) or list(plan.sources) == ["single"]
     conduct(
         Request(
             recipe=plan,
             epochs=epochs,
-            data=data or _official_folder(dispensable),
+            data=data if data or clean or single else _usual_folder(plan),
             clean=tuple(clean or ()),
             single=single,
             init=init,
@@ -318,12 +317,12 @@ def train(
     )
 
 
-def _official_folder(dispensable: bool) -> Path | None:
-    """``data/Train``, which has to be there unless there is other data."""
+def _usual_folder(plan: Recipe) -> Path | None:
+    """``data/Train``, where no data are given."""
     usual = Path("data/Train")
     if usual.is_dir():
         return usual
-    if dispensable:
+    if list(plan.sources) == ["single"]:  # what is missing is said better where it is looked for
         return None
     raise UsageError(
         f"nothing to train on: there is no {usual} here; give --data FOLDER, laid out like it,"

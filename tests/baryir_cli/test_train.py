@@ -22,7 +22,7 @@ from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
 from baryir_cli.patience import patience
 from baryir_cli.references import find_weights
-from baryir_cli.training import LOSSES, TrainingDisplay
+from baryir_cli.training import LOSSES, TrainingDisplay, roughly
 from models.weights import read_weights
 from tests.conftest import Run
 from tests.train.conftest import write
@@ -93,6 +93,20 @@ def test_run_resume_restore(
     weights = ("--weights", run / "weights.safetensors", "--device", "cpu")
     assert baryir("restore", clean / "0.png", out, *weights) == 0
     assert out.exists()
+
+
+def test_the_usual_folder_is_for_those_who_give_none(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or photographs that may not be published get into weights because they lie there."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(clean, "data/Train/Denoise")
+    asked = ("train", "--sources", "denoise", *TOY, "--steps", 1, "--holdout", 0, "--out")
+    assert baryir(*asked, "a", "--clean", clean) == 0
+    assert baryir(*asked, "b") == 0
+    for run, folder in (("a", "photos"), ("b", "Train/Denoise")):
+        (data,) = read_weights(Path(run, "weights.safetensors")).provenance["data"]
+        assert data.startswith(f"4 photographs in {folder}, ")
 
 
 WRONG = [
@@ -715,5 +729,17 @@ def test_a_terminal_without_bars_gets_lines() -> None:
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, _environ={"TERM": "dumb"})
     with TrainingDisplay(console, 0, 300000) as display:
-        display.update(7, {"step": 7})
-    assert terminal.getvalue() == "step 7/300000\n"
+        display.update(1, None)
+        display.update(2, None)
+        display.update(3, {"step": 3})
+    first, third = terminal.getvalue().splitlines()
+    assert re.fullmatch(r"step 1/300000  [\d.]+ s a step, \d+ (minutes|hours|days) left", first)
+    assert third.startswith("step 3/300000  ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(59, "1 minute"), (3540, "59 minutes"), (5400, "2 hours"), (86400 * 2.6, "3 days")],
+)
+def test_how_long_it_takes(seconds: float, said: str) -> None:
+    assert roughly(seconds) == said
