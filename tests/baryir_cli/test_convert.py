@@ -230,8 +230,8 @@ def test_full_disk(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    assert convert(authors, tmp_path / "x.safetensors") == 1
-    assert lines(capsys)[-1] == "baryir: No space left on device"
+    assert convert(authors, target := tmp_path / "x.safetensors") == 1
+    assert lines(capsys)[-1] == f"baryir: {target}: No space left on device"
     assert list(tmp_path.iterdir()) == [authors]
 
 
