@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from baryir_cli.device import DTYPES
 from baryir_cli.engine.capacity import Capacity
@@ -108,10 +107,9 @@ class Corrector:
         multiple = self.config.multiple
         bottom += -(top + height + bottom) % multiple
         right += -(left + width + right) % multiple
-        # Mirroring needs more pixels than it adds.
-        mirrored = max(top, bottom) < height and max(left, right) < width
-        sides = (left, right, top, bottom)
-        padded = F.pad(tiles, sides, mode="reflect" if mirrored else "replicate")
+        rows = _mirrored(height, top, bottom, self.device)
+        columns = _mirrored(width, left, right, self.device)
+        padded = tiles.index_select(2, rows).index_select(3, columns)
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
         network = self._network(precision)
         if places is None:
@@ -129,3 +127,13 @@ class Corrector:
                 network = copy.deepcopy(network).to(self.device, DTYPES[precision])
             self._networks[precision] = channels_last(network)
         return self._networks[precision]
+
+
+def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
+    """Which pixels of an axis continue it by mirroring, to and fro where it is short.
+
+    Repeated instead, the last pixels of noise would be streaks, which no network takes for noise.
+    """
+    period = max(2 * (length - 1), 1)
+    places = torch.arange(-before, length + after, device=device).remainder(period)
+    return torch.minimum(places, period - places) if length > 1 else places

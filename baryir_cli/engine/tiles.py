@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of an image."""
 
+GRID = 16
+"""Pixels between places where a network's resampling is alike, at most."""
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 
@@ -21,8 +25,8 @@ class Axis:
 
     Attributes:
         length: pixels of the image.
-        tile: pixels of a tile; the last one is cut at the image's edge.
-        overlap: pixels that two neighbours share, below ``tile``.
+        tile: pixels of a tile; the last one is cut at the image's edge, but to no less than half.
+        overlap: pixels that two neighbours share, below ``tile``; the last two may share more.
     """
 
     length: int
@@ -33,14 +37,21 @@ class Axis:
         if self.length < 1 or self.tile < 1 or not 0 <= self.overlap < self.tile:
             raise ValueError(f"no tiling of {self.length} by {self.tile} with {self.overlap}")
 
-    @property
+    @cached_property
     def starts(self) -> list[int]:
         """First pixel of every tile."""
-        return list(range(0, max(self.length - self.overlap, 1), self.tile - self.overlap))
+        step = self.tile - self.overlap
+        starts = list(range(0, max(self.length - self.overlap, 1), step))
+        if len(starts) > 1:
+            # In a thin one a network sees too little; it moves by whole cells of the grid.
+            lacking = max(0, starts[-1] + self.tile // 2 - self.length)
+            cell = math.gcd(step, GRID)
+            starts[-1] -= min(-(-lacking // cell) * cell, step - cell)
+        return starts
 
     def span(self, index: int) -> slice:
         """The pixels of a tile."""
-        start = index * (self.tile - self.overlap)
+        start = self.starts[index]
         return slice(start, min(start + self.tile, self.length))
 
     def weights(self) -> list[NDArray[np.float32]]:

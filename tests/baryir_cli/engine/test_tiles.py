@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
-from baryir_cli.engine.tiles import Axis, Tiling, even_axis
+from baryir_cli.engine.tiles import GRID, Axis, Tiling, even_axis
 
 AXES = [
     (1, 64, 0),
@@ -38,10 +39,23 @@ def test_neighbours_share_exactly_the_overlap(length: int, tile: int, overlap: i
     spans = [axis.span(i) for i in range(len(axis.starts))]
     assert spans[0].start == 0
     assert spans[-1].stop == length
+    for left, right in itertools.pairwise(spans[:-1]):
+        assert left.stop - right.start == overlap
     for left, right in itertools.pairwise(spans):
         assert left.stop - left.start == tile
-        assert left.stop - right.start == overlap
+        assert left.start < right.start <= left.stop - overlap
     assert [s.start for s in spans] == axis.starts
+
+
+@pytest.mark.parametrize("length", range(65, 600, 7))
+@pytest.mark.parametrize(("tile", "overlap"), [(32, 8), (64, 8), (64, 32), (288, 4)])
+def test_the_last_tile_is_not_thin_and_lies_on_the_grid(
+    length: int, tile: int, overlap: int
+) -> None:
+    axis = Axis(length, tile, overlap)
+    last = axis.span(len(axis.starts) - 1)
+    assert last.stop - last.start >= min(length, tile // 2)
+    assert last.start % math.gcd(tile - overlap, GRID) == 0
 
 
 def test_weight_falls_towards_a_tiles_inner_border_only() -> None:
