@@ -55,7 +55,7 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
     several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
     pipe, unreadable, empty, another format, damaged or cut off, more than ``max_megapixels`` (seen
     before decoding), several frames or pages, a TIFF's thumbnail before its image, a channel that
-    is no transparency, 32-bit or floating point samples.
+    is no transparency, 32-bit or floating point samples, a compression that is not read.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)
@@ -321,6 +321,12 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     if file.reduced:
         raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
     _check_samples(file)
+    if compression := file.unread_compression:
+        depth = " at 16 bits" if 16 in file.bits else ""
+        raise ImageError(
+            f"is compressed with {compression}, which is not read{depth}; save it with LZW or "
+            "Deflate first"
+        )
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
     if 16 in file.bits:
         photo = _read_deep_tiff(stream, file, orientation)

@@ -44,6 +44,13 @@ _WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _I
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
 _DEFLATE = 8
+# Compressions that Pillow reads, and at 16 bits tifffile or OpenCV.
+_READ = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000})
+_READ_AT_SIXTEEN = frozenset({1, 5, 8, 32773, 32946})
+_COMPRESSIONS = {6: "JPEG", 7: "JPEG", 34892: "JPEG", 34887: "LERC", 34925: "LZMA"}
+_COMPRESSIONS |= {33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
+_COMPRESSIONS |= {34926: "Zstandard", 34927: "WebP", 50000: "Zstandard", 50001: "WebP"}
+_COMPRESSIONS |= {50002: "JPEG XL", 52546: "JPEG XL"}
 _LARGEST_OFFSET = 0xFFFFFFFF
 # What tiles may hold beyond the image.
 _LARGEST_MARGIN = 64 << 20
@@ -102,6 +109,14 @@ class TiffFile:
         """The photometric kind, by its name where that is known."""
         names = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw data"}
         return names.get(self.photometric, f"TIFF's kind {self.photometric}")
+
+    @property
+    def unread_compression(self) -> str | None:
+        """Its compression, by its name where that is known, if it is one that is not read here."""
+        kind = self.numbers(_COMPRESSION, (1,))[0]
+        if kind in (_READ_AT_SIXTEEN if 16 in self.bits else _READ):
+            return None
+        return _COMPRESSIONS.get(kind, f"TIFF's kind {kind}")
 
     @property
     def white_is_zero(self) -> bool:

@@ -229,6 +229,33 @@ def test_grey_and_transparency_that_nothing_here_reads_is_refused(
     assert_refused(with_tags(deep_tiff(data, extrasamples=["unassalpha"], **options), tags), match)
 
 
+@pytest.mark.parametrize(
+    ("bits", "compression", "match"),
+    [
+        (16, 7, "JPEG, which is not read at 16 bits"),
+        (16, 34925, "LZMA, which is not read at 16 bits"),
+        (16, 50000, "Zstandard, which is not read at 16 bits"),
+        (16, 50002, "JPEG XL, which is not read at 16 bits"),
+        (8, 50001, "WebP, which is not read; save it with LZW"),
+        (8, 50002, "JPEG XL, which is not read; save it with LZW"),
+        (8, 65000, "TIFF's kind 65000, which is not read; save it with LZW"),
+    ],
+)
+def test_compressions_that_are_not_read_are_named(
+    bits: int, compression: int, match: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(with_tags(deep_tiff(noise(bits=bits)), {259: compression}), match)
+    # libtiff would print what it thinks of them.
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "lzma", "packbits", "tiff_lzw", "zstd"])
+def test_compressions_of_eight_bits_are_read(compression: str) -> None:
+    pixels = smooth()
+    photo = read_photo(pil_bytes(Image.fromarray(pixels), "tiff", compression=compression))
+    assert np.abs(photo.pixels.astype(int) - pixels).max() < 40
+
+
 def test_colours_that_are_not_read_are_named() -> None:
     lab = pil_bytes(Image.fromarray(noise()).convert("LAB"), "tiff")
     assert_refused(lab, r"not supported \(CIELab\); save it as RGB first")
