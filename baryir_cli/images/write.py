@@ -26,8 +26,9 @@ _DEFAULT_QUALITY = 95
 # What fits one JPEG segment beside its length and signature.
 _JPEG_SEGMENT = 65533
 _XMP_SIGNATURE = 29
-# Share of the pixels of a 1-bit image that may come out neither dark nor light.
-_MOST_GREY = 0.1
+# Blocks of a 1-bit image may become lighter or darker by so much as they are cut, and so many may
+# by more: letters have grey edges, while photographs shown as dots lose their tones.
+_BLOCK, _SHIFT, _MOST_SHIFTED = 8, 32, 0.05
 _EXIF_HEADER = b"Exif\0\0"
 # A resolution that a BMP has not; Pillow would make one up.
 _NO_RESOLUTION = (0.0, 0.0)
@@ -162,14 +163,23 @@ def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
 
 
 def _white(photo: Photo) -> np.ndarray:
-    """``(H, W)`` of booleans: where a 1-bit image is white. Logged, if there were many greys."""
+    """``(H, W)`` of booleans: where a 1-bit image is white. Logged, if many tones are lost."""
     grey = colour.grey_of(photo.pixels)
-    # Those at the edges of letters, some hundredths, are no loss; those of a screen's dots are.
-    share = np.mean((grey >= 64) & (grey < 192))
-    if share > _MOST_GREY:
-        greys = "%.0f %% of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+    white = grey >= 128
+    share = np.mean(np.abs(_blocks(grey) - _blocks(white.astype(np.uint8) * 255)) > _SHIFT)
+    if share > _MOST_SHIFTED:
+        greys = "%.0f %% of the picture loses its greys, cut to 1 bit; --format jpeg keeps them"
         _log.warning(greys, 100 * share)
-    return grey >= 128
+    return white
+
+
+def _blocks(grey: np.ndarray) -> np.ndarray:
+    """The means of a uint8 plane's blocks of about 8 x 8 pixels, int16."""
+    # Here, not above: few images need it.
+    import cv2
+
+    size = [-(-side // _BLOCK) for side in grey.shape[::-1]]
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
 def _encode_png(photo: Photo) -> bytes:

@@ -159,18 +159,30 @@ def test_one_bit_stays_one_bit(format_name: str) -> None:
 def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pixels = np.full((20, 20, 3), 255, np.uint8)
+    pixels = np.full((32, 32, 3), 255, np.uint8)
     pixels[0] = 128
     letters = Photo(pixels.copy(), None, "png", "bilevel")
     encode_photo(letters)
     assert not caplog.messages
-    pixels[:10] = 128
+    pixels[:16] = 128
     screen = Photo(pixels, None, "png", "bilevel")
     encode_photo(screen, "jpeg")
     assert not caplog.messages
     encode_photo(screen, "tiff")
     (said,) = caplog.messages
-    assert said == "50 % of the pixels are grey and cut to 1 bit; --format jpeg keeps the grey"
+    assert said == "50 % of the picture loses its greys, cut to 1 bit; --format jpeg keeps them"
+
+
+@pytest.mark.parametrize("grey", [45, 210], ids=["dark", "bright"])
+def test_tones_near_black_and_white_are_lost_with_a_word(
+    grey: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a screen of few dots comes back from the network."""
+    pixels = np.full((40, 50, 3), grey, np.uint8)
+    encode_photo(Photo(pixels, None, "png", "bilevel"))
+    assert caplog.messages == [
+        "100 % of the picture loses its greys, cut to 1 bit; --format jpeg keeps them"
+    ]
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "tiff"])
