@@ -20,6 +20,9 @@ from baryir_cli.references import network_of
 
 Array = NDArray[Any]
 
+ONE_PICTURE = frozenset({"MPO", "PSD"})
+"""Formats whose first frame is the whole picture, as Pillow counts frames."""
+
 
 class Restorer:
     """Restores images that are already in memory.
@@ -86,7 +89,8 @@ class Restorer:
 
         Raises:
             TypeError: another kind of object, or a masked array.
-            ValueError: another mode, shape or value type, or a strength out of range.
+            ValueError: another mode, shape or value type, an animation or a file of several pages,
+                or a strength out of range.
             baryir_cli.errors.UserError: the network's answer is not finite, or memory does not
                 suffice.
         """
@@ -109,6 +113,12 @@ class Restorer:
         return self._array(np.asarray(image), strength)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format not in ONE_PICTURE:
+            raise ValueError(
+                f"cannot restore an image of {frames} frames; give one of them: "
+                "image.seek(0), then image.copy()"
+            )
         if image.mode.startswith("I;16"):
             if image.has_transparency_data:
                 raise ValueError("16-bit grey has no mode with transparency to come back in")

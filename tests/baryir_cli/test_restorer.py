@@ -50,6 +50,27 @@ def test_pillow_modes_that_would_lose_values_are_refused(restorer: Restorer, mod
         restorer.restore(Image.new(mode, (8, 8)))
 
 
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_several_frames_are_refused(restorer: Restorer, kind: str) -> None:
+    image = several(kind)
+    with pytest.raises(ValueError, match="3 frames; give one"):
+        restorer.restore(image)
+    image.seek(1)
+    assert restorer.restore(image.copy()).size == (30, 20)
+
+
+def test_of_an_mpo_the_photograph_is_restored(restorer: Restorer) -> None:
+    assert restorer.restore(several("MPO")).size == (30, 20)
+
+
+def several(kind: str) -> Image.Image:
+    """An image of three frames, opened from a file."""
+    first, *others = (Image.fromarray(values(20, 30, 3) // k) for k in (1, 2, 3))
+    file = io.BytesIO()
+    first.save(file, kind, save_all=True, append_images=others)
+    return Image.open(file)
+
+
 def test_a_transparent_colour_becomes_alpha(restorer: Restorer) -> None:
     image = Image.fromarray(values(20, 30, 3))
     image.info["transparency"] = image.getpixel((0, 0))
