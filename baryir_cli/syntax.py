@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from itertools import takewhile
 from typing import Any, TypeVar, get_args
 
 import typer
@@ -28,10 +30,10 @@ class Command(TyperCommand):
         typed = list(args)
         try:
             rest = super().parse_args(ctx, args)
-        except typer.BadParameter:
-            self._check_last_argument(ctx, typed)
-            raise
         except USAGE_ERROR as error:
+            self._check_names(ctx, typed)
+            if isinstance(error, typer.BadParameter):
+                self._check_last_argument(ctx, typed)
             error.ctx = ctx  # type: ignore[attr-defined]
             raise
         if not ctx.resilient_parsing:  # as it is when a shell completes a word
@@ -50,6 +52,12 @@ class Command(TyperCommand):
             several = given if isinstance(given, list | tuple) else [given]
             if "" in several and param.default != "":
                 raise UsageError(f"{_called(param)} is empty, perhaps a variable that is not set")
+
+    def _check_names(self, ctx: Any, typed: list[str]) -> None:
+        """Of files whose names begin with -, as a shell's * may give them, the options are none."""
+        for word in takewhile(lambda word: word != "--", typed):
+            if word.startswith("-") and word != "-" and os.path.isfile(word):
+                ctx.fail(f"{word} is taken for options, as it begins with -; give it as ./{word}")
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
         """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""

@@ -146,6 +146,22 @@ def test_an_empty_suffix_is_none(
     assert os.listdir("out") == ["--x=.png"]
 
 
+@pytest.mark.parametrize("name", ["-r.jpg", "-zz.jpg", "--x.jpg"])
+def test_a_file_that_looks_like_options_is_named(
+    baryir: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save(name)
+    assert baryir("restore", name, "a.jpg", "../out") == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"give it as ./{name}")
+    assert baryir("restore", "--dry-run", f"./{name}", "../out") == 0
+    assert baryir("restore", "--dry-run", "--", name, "../out") == 0
+
+
 def test_a_word_behind_an_empty_one_is_completed(tmp_path: Path) -> None:
     words = {"COMP_WORDS": 'baryir restore "" --d', "COMP_CWORD": "3"}
     done = python("-m", "baryir_cli", cwd=tmp_path, _BARYIR_COMPLETE="complete_bash", **words)
