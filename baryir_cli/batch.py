@@ -107,7 +107,11 @@ Overwrite = Annotated[
 ]
 InPlace = Annotated[
     bool,
-    typer.Option("--in-place", help="Let outputs replace their own inputs.", rich_help_panel=FILES),
+    typer.Option(
+        "--in-place",
+        help="Let outputs replace their own inputs; OUTPUT is the inputs' folder again.",
+        rich_help_panel=FILES,
+    ),
 ]
 Compare = Annotated[
     bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -64,8 +65,11 @@ class Command(TyperCommand):
         arguments = [p for p in self.params if p.param_type_name == "argument"]
         if len(arguments) > 1 and arguments[0].nargs == -1:
             values = self._values(ctx, typed)
-            if not values[arguments[0].name] and values[arguments[-1].name]:
-                ctx.fail(f"missing argument '{_called(arguments[-1])}'")
+            only = values[arguments[-1].name]
+            if not values[arguments[0].name] and only:
+                twice = f"{ctx.command_path} {shlex.quote(only)} {shlex.quote(only)} --in-place"
+                way = f"; give the inputs' folder again: {twice}" if values.get("in_place") else ""
+                ctx.fail(f"missing argument '{_called(arguments[-1])}'{way}")
 
     def _values(self, ctx: Any, typed: list[str]) -> dict[str, Any]:
         """What was typed, by parameter, as text."""

@@ -463,6 +463,7 @@ def refused(said: str) -> str:
     [
         (["restore"], "missing argument 'INPUT'"),
         (["restore", "x"], "missing argument 'OUTPUT'"),
+        (["restore", "x", "--in-place"], "folder again: baryir restore x x --in-place"),
         (["restore", "x", "out", "--strength", "2"], "--strength 2: use a number from 0 to 1"),
         (["restore", "x", "out", "--tile", "-1"], "--tile -1: use a whole number from 0"),
         (["restore", "x", "out", "--format", "gif"], "--format gif: use png, jpeg"),
