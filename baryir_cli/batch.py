@@ -254,7 +254,7 @@ def _work_through(
     from baryir_cli.console import Display, messages
 
     console = messages()
-    with Display(console, len(jobs), quiet=batch.as_json) as display:
+    with Display(console, len(jobs) - len(present), quiet=batch.as_json) as display:
         work = begin(display)
         _make_folders(jobs)
         started = time.perf_counter()

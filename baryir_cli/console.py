@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,12 +14,19 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Column
+
+ROOMY = 66
+"""Columns of a terminal from which on a bar shows details."""
+WHOLE_RUN = math.inf
+"""Seconds that an estimate of the time left looks back: rich's 30 forget steps that take longer."""
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -118,6 +126,11 @@ class Tally:
         return sum(self.counts.values())
 
     @property
+    def worked(self) -> int:
+        """Images that are done or failed."""
+        return self.images - self.counts["skipped"]
+
+    @property
     def rate(self) -> str:
         """Pixels a second of work; empty before there is any."""
         return f"{pixels(self.pixels / self.seconds)}/s" if self.seconds else ""
@@ -140,7 +153,11 @@ class Tally:
 
 
 class Display(BarDisplay):
-    """Shows a run: a progress bar on a terminal, a line an image elsewhere."""
+    """Shows a run: a progress bar on a terminal, a line an image elsewhere.
+
+    Args:
+        images: that are to be worked on, which those that are skipped are not.
+    """
 
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
         self.console = console
@@ -148,15 +165,11 @@ class Display(BarDisplay):
         self.live = draws_bars(console) and not quiet
         self.tally = Tally()
         self.bar = Progress(
-            label_column(24),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            *_columns(console.width),
             console=console,
             disable=not self.live,
             transient=True,
+            speed_estimate_period=WHOLE_RUN,
         )
         self.task = self.bar.add_task("", total=images, rate="")
 
@@ -164,14 +177,14 @@ class Display(BarDisplay):
         """An image is ``share`` done."""
         self.bar.update(
             self.task,
-            completed=self.tally.images + share,
+            completed=self.tally.worked + share,
             description=printable(job.source.name),
         )
 
     def add(self, result: Result) -> None:
         """An image is written, skipped or failed."""
         self.tally.add(result)
-        self.bar.update(self.task, completed=self.tally.images, rate=self.tally.rate)
+        self.bar.update(self.task, completed=self.tally.worked, rate=self.tally.rate)
         source = escape(printable(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
@@ -181,3 +194,13 @@ class Display(BarDisplay):
             self.console.print(f"done    {source} -> {target} ({size})")
         for line in result.lost:
             self.note(f"{printable(result.job.source)}: {line}")
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """Those of a bar for a terminal's width: nothing wraps, details go first."""
+    few = [label_column(min(24, width // 4)), BarColumn(), MofNCompleteColumn()]
+    if width < ROOMY:
+        return [*few, TimeRemainingColumn()]
+    rate = TextColumn("{task.fields[rate]}")
+    time = TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left")
+    return [*few, TaskProgressColumn(), rate, *time]

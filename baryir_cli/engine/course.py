@@ -71,7 +71,8 @@ class Course:
         starts = [*along.starts, along.length]
         for row, weight in enumerate(along.weights()):
             rows = along.span(row)
-            band = self._band(corrector, rows)
+            upto = part(progress, starts[row] / along.length, starts[row + 1] / along.length)
+            band = self._band(corrector, rows, upto)
             band *= on_device(weight, corrector.device)[None, :, None]
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
@@ -82,9 +83,8 @@ class Course:
                 image = image_of(self.pixels[done], corrector.device) + band[:, strip]
                 result[done] = pixels_of(image, result.dtype)
             carried = band[:, final:].clone()
-            progress((rows.start + final) / along.length)
 
-    def _band(self, corrector: Corrector, rows: slice) -> Tensor:
+    def _band(self, corrector: Corrector, rows: slice, progress: Callable[[float], None]) -> Tensor:
         """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
         across = self.across
         height = rows.stop - rows.start
@@ -97,6 +97,7 @@ class Course:
                 if self.overview:
                     correction = self.overview.hold(correction[None], rows, span)[0]
                 band[:, :, span] += correction * on_device(weights[i], corrector.device)
+            progress((batch[-1] + 1) / len(weights))
         return band
 
     def _alongside(self, corrector: Corrector, rows: slice, spans: list[slice]) -> Tensor:
@@ -119,6 +120,11 @@ class Course:
         if self.turned:
             corrections = corrections.transpose(2, 3)
         return corrections if self.shake is None else corrections + (seen - tiles)
+
+
+def part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:
+    """The progress of what makes only a part of it all, which ends at ``last`` exactly."""
+    return lambda share: progress(first * (1 - share) + last * share)
 
 
 def _steadied(pixels: Pixels, shake: Image, rows: slice, span: slice) -> Image:

@@ -16,7 +16,7 @@ from baryir_cli.device import out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine import looks
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
-from baryir_cli.engine.course import Course
+from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
@@ -225,7 +225,7 @@ class Engine:
             came_anyway = slight and number == 0
             # How many more there will be shows only afterwards.
             upto = 0.9 if came_anyway else (done + 1) / 2
-            self._look(course, result, report, _part(progress, done, upto))
+            self._look(course, result, report, part(progress, done, upto))
             before, course, done = course.upright, replace(course, pixels=result), upto
             enough = came_anyway and not self._was_much(before, course.upright)
             if enough or not self._much_is_wrong(course.upright, neutral):
@@ -234,7 +234,7 @@ class Engine:
             tone, change = self._judged(judge, course.upright)
             if change >= looks.CERTAIN:
                 last = replace(course, tone=tone)
-                self._look(last, result, report, _part(progress, done, 1))
+                self._look(last, result, report, part(progress, done, 1))
         progress(1.0)
 
     def _is_heeded(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
@@ -285,8 +285,3 @@ class Engine:
         margin = self.tiling.margin
         correction = self.corrector.correct(small, ((margin, margin), (margin, margin)))[0]
         return Overview(correction.cpu(), pixels.shape[:2])
-
-
-def _part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:
-    """The progress of what makes only a part of it all."""
-    return lambda share: progress(first + (last - first) * share)

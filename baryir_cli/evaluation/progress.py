@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from baryir_cli.benches import FoundSet
-from baryir_cli.console import BarDisplay, draws_bars, label_column, printable
+from baryir_cli.console import WHOLE_RUN, BarDisplay, draws_bars, label_column, printable
 
 
 class EvaluationDisplay(BarDisplay):
@@ -24,6 +24,7 @@ class EvaluationDisplay(BarDisplay):
             console=console,
             disable=not self.live,
             transient=True,
+            speed_estimate_period=WHOLE_RUN,
         )
         total = sum(len(found.items) for found in sets)
         self.all = self.bar.add_task(f"{len(sets)} sets" if len(sets) > 1 else "all", total=total)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from baryir_cli.console import Tally, pixels
+from baryir_cli.console import Display, Tally, pixels
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
@@ -430,6 +431,45 @@ def test_the_rate_is_of_what_is_done() -> None:
     tally.add(Result(job, "done", 1000, 1000, 1.0))
     tally.add(Result(job, "failed", 1000, 1000, 1.0))
     assert tally.rate == "1.00 MP/s"
+
+
+class Clock:
+    """A terminal's time, which the test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("seconds", [1, 100])
+def test_the_time_left_is_that_of_the_images_worked_on(seconds: int) -> None:
+    """Neither do slow images make it vanish, nor do skipped ones make it short."""
+    clock, job = Clock(), Job(Path("a.png"), Path("b.png"))
+    console = Console(file=io.StringIO(), force_terminal=True, get_time=clock)
+    display = Display(console, 10)
+    for _ in range(1000):
+        display.add(Result(job, "skipped"))
+    for _ in range(3):
+        clock.now += seconds
+        display.add(Result(job, "done", 10, 10, 1.0))
+    (task,) = display.bar.tasks
+    assert task.time_remaining == 7 * seconds
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_bar_fits_its_terminal(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    display = Display(console, 1234)
+    display.tally.counts["done"] = 123
+    display.working(Job(Path("a_photograph_with_a_long_name.jpg"), Path("b.png")), 0.5)
+    console.print(display.bar.make_tasks_table(display.bar.tasks))
+    (line,) = console.file.getvalue().splitlines()
+    assert len(line) <= width
+    assert "123/1234" in line
+    assert "-:--:--" in line, "the time left"
+    assert ("0:00:00" in line) == (width == 80), "the time so far"
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:

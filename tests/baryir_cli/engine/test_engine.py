@@ -422,6 +422,14 @@ def test_a_gpu_without_memory_for_its_own_context_is_left_for_the_cpu(
     assert (report.device, len(said)) == ("cpu", 1)
 
 
+def test_progress_moves_within_a_band() -> None:
+    shares: list[float] = []
+    engine = Engine(Shift(), device="cpu", tile=32, overlap=8)  # type: ignore[arg-type]
+    report = engine.restore(photo(100, 100), progress=shares.append)[1]
+    assert report.tiles == 16
+    assert len(set(shares)) >= 16
+
+
 def test_progress_reaches_the_end() -> None:
     shares: list[float] = []
     engine = Engine(Shift(), device="cpu", tile=32, overlap=8)  # type: ignore[arg-type]
