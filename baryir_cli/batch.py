@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -358,8 +359,12 @@ def _make_folders(jobs: list[Job]) -> None:
     """Makes the output's folders: whether that is allowed shows before anything is computed."""
     for folder in {path.parent for job in jobs for path in job.outputs}:
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"{folder}: cannot be written to")
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"{folder}: cannot be written to: {reason}") from None
 
 
 def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:

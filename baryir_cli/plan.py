@@ -388,8 +388,10 @@ def _unless_protected(job: Job) -> Job:
     protected = next(filter(is_protected, job.outputs), None)
     if job.problem or protected is None:
         return job
+    # A failure names the source anyway.
+    name = "" if protected == job.source else f"{protected} "
     way = "make it writable, or choose another output folder"
-    return replace(job, problem=f"{protected} is write-protected; {way}")
+    return replace(job, problem=f"{name}is write-protected; {way}")
 
 
 def _meeting(first: Path, second: Path) -> UsageError:

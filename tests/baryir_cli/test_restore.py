@@ -148,12 +148,14 @@ def test_a_write_protected_file_is_not_replaced(
     before = (photos / "a.png").read_bytes()
     (photos / "a.png").chmod(0o444)
     assert restore(photos, photos, "--in-place", "--dry-run") == 0
-    assert "a.png is write-protected; make it writable" in capsys.readouterr().out
+    assert "a.png (is write-protected; make it writable" in capsys.readouterr().out
     assert restore(photos, photos, "--in-place") == 3
     assert (photos / "a.png").read_bytes() == before
     said = capsys.readouterr().err
-    assert "a.png is write-protected; make it writable" in said
+    assert "a.png: is write-protected; make it writable" in said
     assert "2 done, 0 skipped, 1 failed" in said
+    assert restore(photos / "b.jpg", photos / "a.png", "--overwrite") == 1
+    assert f"b.jpg: {photos / 'a.png'} is write-protected" in capsys.readouterr().err
     assert restore(photos / "b.jpg", photos / "a.png", "--skip-existing", "--dry-run") == 0
     assert "write-protected" not in capsys.readouterr().out
 
@@ -737,6 +739,22 @@ def test_output_that_cannot_be_made_is_one_line(
     assert restore(photos, photos.parent / "file" / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "file is a file, not a folder" in line
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_with_the_reason(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    usual, out = os.open, photos.parent / "out"
+
+    def read_only(path: Any, *arguments: Any, **settings: Any) -> int:
+        if str(path).startswith(str(out)):
+            raise OSError(30, "Read-only file system", path)
+        return usual(path, *arguments, **settings)
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert restore(photos, out) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"baryir: {out}: cannot be written to: Read-only file system"
 
 
 def test_full_disk_fails_by_name_and_leaves_nothing(
