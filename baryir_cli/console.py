@@ -25,6 +25,8 @@ from rich.table import Column
 
 ROOMY = 66
 """Columns of a terminal from which on a bar shows details."""
+HARDLY = 0.5
+"""Steps of 8 bits by which a photograph is changed at least, for nothing to be said of it."""
 WHOLE_RUN = math.inf
 """Seconds that an estimate of the time left looks back: rich's 30 forget steps that take longer."""
 
@@ -190,8 +192,10 @@ class Display(BarDisplay):
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
         elif not self.live and not self.quiet and result.status == "done":
             target = escape(printable(result.job.target))
-            size = f"{result.width} x {result.height}, {result.seconds:.2f} s"
-            self.console.print(f"done    {source} -> {target} ({size})")
+            facts = f"{result.width} x {result.height}, {result.seconds:.2f} s"
+            if result.facts.get("change", HARDLY) < HARDLY:
+                facts += ", hardly changed"
+            self.console.print(f"done    {source} -> {target} ({facts})")
         for line in result.lost:
             self.note(f"{printable(result.job.source)}: {line}")
 

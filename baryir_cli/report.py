@@ -21,7 +21,10 @@ class Report:
     """Radius in pixels of the camera shake that was taken out first."""
     looks: int = 0
     """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
+    change: float = 0.0
+    """RMS of the result less the input, in steps of 8 bits."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its entries of a line of ``--json``."""
-        return {**vars(self), "tile": list(self.tile), "shake": round(self.shake, 2)}
+        rounded = {"shake": round(self.shake, 2), "change": round(self.change, 2)}
+        return {**vars(self), "tile": list(self.tile), **rounded}

@@ -18,7 +18,7 @@ from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.overview import Overview, shrunk
-from baryir_cli.engine.pixels import Pixels, draw_back, image_of
+from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.report import Report
@@ -197,6 +197,7 @@ class Engine:
             self._look_and_judge(judge, course, result, report, progress)
         if strength < 1:
             draw_back(restored, pixels, strength, self.device)
+        report.change = change_of(restored, pixels)
         report.redone_in_fp32 = self.corrector.redone - redone
         return restored, report
 

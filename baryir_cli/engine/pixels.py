@@ -50,3 +50,13 @@ def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.d
         rows = slice(top, top + STRIP)
         before, after = (image_of(part[rows], device) for part in (pixels, restored))
         restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)
+
+
+def change_of(restored: Pixels, pixels: Pixels) -> float:
+    """RMS of what has become of an image less what it was, in steps of 8 bits."""
+    total = 0.0
+    for top in range(0, len(pixels), STRIP):
+        rows = slice(top, top + STRIP)
+        difference = restored[rows].astype(np.float32) - pixels[rows]
+        total += float(np.square(difference).sum(dtype=np.float64))
+    return 255 / full_scale(pixels.dtype) * (total / pixels.size) ** 0.5

@@ -39,10 +39,9 @@ class ImageScores(Report):
         """JSON values; a figure that is infinite, as the PSNR of equal images is, becomes None."""
         return {
             "name": self.name,
-            **vars(self),
+            **super().to_dict(),
             "input": _finite(self.input),
             "restored": _finite(self.restored),
-            "tile": list(self.tile),
             "seconds": round(self.seconds, 4),
         }
 

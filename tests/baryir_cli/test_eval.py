@@ -560,6 +560,21 @@ def test_line_without_a_checksum_counts_for_nothing(
         assert len(calls) == 1
 
 
+def test_lines_from_before_the_change_was_told_count(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
+    save = tmp_path / "save"
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
+    assert evaluate(*arguments) == 0
+    lines = [json.loads(line) for line in (save / "scores.jsonl").read_text().splitlines()]
+    assert all(line.pop("change") > 0 for line in lines)
+    (save / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.MonkeyPatch.context() as patch:
+        calls = counting(patch)
+        assert evaluate(*arguments) == 0
+        assert calls == []
+
+
 def test_a_folder_of_another_run_is_refused(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

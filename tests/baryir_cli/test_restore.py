@@ -365,10 +365,17 @@ def test_smallest_images(restore: Run, tmp_path: Path, size: tuple[int, int]) ->
     assert opened(tmp_path / "b.png").size == size[::-1]
 
 
-def test_strength_zero_changes_nothing(restore: Run, photos: Path) -> None:
+def test_strength_zero_changes_nothing_and_says_so(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
     out = photos.parent / "out"
     assert restore(photos / "a.png", out, "--strength", "0") == 0
     np.testing.assert_array_equal(opened(out / "a.png"), opened(photos / "a.png"))
+    assert "hardly changed" in capsys.readouterr().err
+    assert restore(photos / "a.png", out, "--overwrite", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["change"] > 0.5
+    assert restore(photos / "a.png", out, "--overwrite") == 0
+    assert "hardly changed" not in capsys.readouterr().err
 
 
 def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:

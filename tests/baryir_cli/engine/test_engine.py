@@ -272,6 +272,19 @@ def test_strength_blends_with_the_input() -> None:
         np.testing.assert_allclose(restored, 0.5 + 0.4 * strength, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_change_is_told_in_steps_of_8_bits(dtype: type) -> None:
+    """Of an image of several strips, after the strength."""
+    top = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    pixels = np.full((150, 20, 3), 0.2 * top).astype(dtype)
+    pixels[:75] = top
+    engine = Engine(Shift(0.4), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    _, report = engine.restore(pixels, strength=0.5)
+    # What is white already stays so.
+    assert report.change == pytest.approx(0.2 * 255 / 2**0.5, abs=0.5)
+    assert engine.restore(pixels, strength=0.0)[1].change == 0
+
+
 def test_result_is_clipped() -> None:
     engine = Engine(Shift(3.0), device="cpu")  # type: ignore[arg-type]
     assert (engine.restore(photo(9, 9))[0] == 255).all()
