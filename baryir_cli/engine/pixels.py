@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -46,17 +47,24 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
 
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
     """Blends ``restored``, in place, with the image it was: all of that at a ``strength`` of 0."""
-    for top in range(0, len(pixels), STRIP):
-        rows = slice(top, top + STRIP)
-        before, after = (image_of(part[rows], device) for part in (pixels, restored))
-        restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)
+    for after, before in _strips(restored, pixels):
+        blended = torch.lerp(image_of(before, device), image_of(after, device), strength)
+        after[:] = pixels_of(blended, pixels.dtype)
 
 
 def change_of(restored: Pixels, pixels: Pixels) -> float:
     """RMS of what has become of an image less what it was, in steps of 8 bits."""
     total = 0.0
-    for top in range(0, len(pixels), STRIP):
-        rows = slice(top, top + STRIP)
-        difference = restored[rows].astype(np.float32) - pixels[rows]
+    for after, before in _strips(restored, pixels):
+        difference = after.astype(np.float32) - before
         total += float(np.square(difference).sum(dtype=np.float64))
     return 255 / full_scale(pixels.dtype) * (total / pixels.size) ** 0.5
+
+
+def _strips(*images: Pixels) -> Iterator[tuple[Pixels, ...]]:
+    """Parts of equally large images, as views: some rows each, or columns where they are wide."""
+    height, width = images[0].shape[:2]
+    if width > height:
+        images = tuple(image.swapaxes(0, 1) for image in images)
+    for top in range(0, max(height, width), STRIP):
+        yield tuple(image[top : top + STRIP] for image in images)
