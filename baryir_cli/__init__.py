@@ -15,6 +15,10 @@ __version__: str
 __all__ = ["Restorer", "__version__"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # Importing the engine takes torch along, which --help must not wait for.
     if name == "Restorer":

@@ -90,6 +90,9 @@ class BaryIR(nn.Module):
     judge (``config.scene``) also the scene that it is a part of, else taken to be a whole one.
     Output: a :class:`Restoration`; the restored image is ``input + correction``, not clipped.
     The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple``.
+
+    Raises:
+        ValueError: H or W is no multiple of ``config.multiple``.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -135,6 +138,11 @@ class BaryIR(nn.Module):
         return Restoration(correction + change, latents, tone)
 
     def _restore(self, seen: Tensor) -> tuple[Tensor, Latents]:
+        height, width = seen.shape[-2:]
+        if height % self.config.multiple or width % self.config.multiple:
+            raise ValueError(
+                f"{height} x {width} pixels: both must be multiples of {self.config.multiple}"
+            )
         *skips, latent = self.encoder(seen)
         latents = self.stage(latent)
         embedding, residual = latents.feed(self.config.fed)

@@ -58,7 +58,7 @@ class Complexity:
         """Beside the paper's table."""
         paper = [tuple(row.values()) for row in paper_rows("complexity")]
         what = f"{self.name}, a preset with random weights" if self.random else self.name
-        how = f"{what}: {self.device}, {self.precision}, {self.runs} runs; {CONVENTION}"
+        how = f"{what}: {self.device}, {self.precision}, passes: {self.runs}; {CONVENTION}"
         notes = [
             how,
             "The paper does not name the machine of its seconds, nor how it counts operations; its "

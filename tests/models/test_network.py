@@ -55,6 +55,11 @@ def test_shapes(unshuffle: int, kernel: int, width: int) -> None:
     run(config, (config.multiple * 3, config.multiple))
 
 
+def test_sides_that_are_no_multiple_are_refused() -> None:
+    with pytest.raises(ValueError, match="61 x 96 pixels: both must be multiples of 4"):
+        build(BASE)(torch.zeros(1, 3, 61, 96))
+
+
 def test_no_blocks() -> None:
     run(replace(BASE, blocks=(0, 2, 0), heads=(2, 1, 8), refinement_blocks=0, map_blocks=0), (8, 4))
 

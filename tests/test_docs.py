@@ -1,0 +1,32 @@
+"""What the documents show of Python runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skimage.data
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def snippets(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/restore.md", "docs/networks.md"])
+def test_python_in_a_document_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = Image.fromarray(skimage.data.astronaut()[:64, :64])
+    photo.save("photo.jpg")
+    codes = snippets(page)
+    assert codes
+    for code in codes:
+        names: dict[str, Any] = {"image": photo}
+        exec(code, names)  # noqa: S102 (our own)
+        assert "restored" in names
