@@ -75,6 +75,9 @@ def _origin(weights: Weights, licence: str | None) -> str:
     rows = [["licence", licence or "not stated"]]
     if sources := provenance.sources(known):
         rows.append(["trained on", ", ".join(sources)])
+    converted = known.get("converted")
+    if isinstance(converted, dict) and "file" in converted:
+        rows.append(["converted from", f"{converted['file']}, SHA-256 {converted.get('sha256')}"])
     rows += [[name, _listed(known[name])] for name in ("data", "date") if name in known]
     if "steps" in known:
         before = len(provenance.runs(known)) - 1

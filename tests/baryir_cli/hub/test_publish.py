@@ -263,3 +263,13 @@ def test_licence_of_the_card(
     assert baryir("weights", "push", path, "me/net", *options) == 0
     head = yaml.safe_load(capsys.readouterr().out.split("---\n")[1])
     assert (head["license"], head["license_name"]) == ("other", "My own: ask first")
+
+
+def test_a_card_names_the_file_that_was_converted(
+    hub: Hub, tmp_path: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "x.safetensors"
+    origin = {"converted": {"file": "BaryIR.pt", "sha256": "12ab", "date": "2026-11-29"}}
+    save_weights(path, preset("tiny"), build(preset("tiny")).state_dict(), origin)
+    assert baryir("weights", "push", path, "me/net", "--dry-run") == 0
+    assert "| converted from | BaryIR.pt, SHA-256 12ab |" in capsys.readouterr().out
