@@ -113,7 +113,7 @@ class Restorer:
         return self._array(np.asarray(image), strength)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
-        frames = getattr(image, "n_frames", 1)
+        frames = _frames(image)
         if frames > 1 and image.format not in ONE_PICTURE:
             raise ValueError(
                 f"cannot restore an image of {frames} frames; give one of them: "
@@ -202,3 +202,11 @@ class Restorer:
             # Not that of the pixels, which are float32.
             restored = np.concatenate([restored.astype(image.dtype), image[..., 3:]], 2)
         return restored.astype(image.dtype, copy=False)
+
+
+def _frames(image: Image.Image) -> int:
+    """How many frames an image has; if its file is closed, there may be no other to be had."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except ValueError:
+        return 1

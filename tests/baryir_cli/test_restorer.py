@@ -59,6 +59,15 @@ def test_several_frames_are_refused(restorer: Restorer, kind: str) -> None:
     assert restorer.restore(image.copy()).size == (30, 20)
 
 
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+def test_an_image_whose_file_is_closed(restorer: Restorer, tmp_path: Path, kind: str) -> None:
+    """A GIF cannot be asked for its frames then."""
+    Image.fromarray(values(20, 30, 3)).save(tmp_path / "image", kind)
+    with Image.open(tmp_path / "image") as image:
+        image.load()
+    assert restorer.restore(image).size == (30, 20)
+
+
 def test_of_an_mpo_the_photograph_is_restored(restorer: Restorer) -> None:
     assert restorer.restore(several("MPO")).size == (30, 20)
 
