@@ -190,7 +190,7 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
     with losses() as lost:
         data = encode_photo(changed, job.format(options.format), options.quality)
     if job.target == STANDARD:
-        _to_standard_output(data)
+        to_standard_output(data)
         return lost
     if photo is not None and job.comparison is not None:
         try:
@@ -203,7 +203,8 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
     return lost
 
 
-def _to_standard_output(data: bytes) -> None:
+def to_standard_output(data: bytes) -> None:
+    """Writes all of it, at once."""
     left = memoryview(data)
     while left:  # unbuffered (PYTHONUNBUFFERED), it takes what fits and says how much that was
         left = left[sys.stdout.buffer.write(left) :]

@@ -13,6 +13,7 @@ from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.sheet import Sheet, markdown
 from baryir_cli.evaluation.terminal import show
+from baryir_cli.pipeline import to_standard_output
 from baryir_cli.plan import STANDARD
 
 KINDS = ("json", "csv", "markdown", "html")
@@ -85,8 +86,7 @@ class ReportFiles:
             # Names of files need not be Unicode.
             data = contents[kind]().encode(errors="backslashreplace")
             if path == STANDARD:
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
+                to_standard_output(data)
             else:
                 _write(f"--{kind} {path}", path, data)
 

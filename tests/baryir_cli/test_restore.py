@@ -813,5 +813,5 @@ def test_standard_output_that_takes_a_little_at_a_time(monkeypatch: pytest.Monke
             return min(len(data), 7)
 
     monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Narrow()))
-    pipeline._to_standard_output(bytes(range(100)))
+    pipeline.to_standard_output(bytes(range(100)))
     assert got == bytes(range(100))
