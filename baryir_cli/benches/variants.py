@@ -9,35 +9,43 @@ from baryir_cli.benches.find import FoundSet, Item
 from train.folders import SourceError, image_files
 
 
-def limited(found: FoundSet, most: int) -> FoundSet:
-    """A set of ``most`` images, evenly spread over all of its own."""
+def limited(found: FoundSet, most: int | None) -> FoundSet:
+    """A set of at most ``most`` images (None: all), evenly spread over all of its own."""
     count = len(found.items)
-    if count <= most:
+    if most is None or count <= most:
         return found
     return replace(found, items=tuple(found.items[i * count // most] for i in range(most)))
 
 
-def restored_elsewhere(found: FoundSet, folder: Path) -> FoundSet:
+def restored_elsewhere(found: FoundSet, folder: Path, most: int | None = None) -> FoundSet:
     """A set whose images another program has restored into a folder, under their names.
 
-    What one of the two lacks is a problem of the set.
+    What the folder lacks, has twice or has too many is a problem of the set.
 
     Args:
         folder: of the set, as ``eval --save`` and ``--export`` lay it out; any format.
+        most: how many images are wanted (:func:`limited`); the set's others may be there or not.
     """
+    known = {item.name.lower() for item in found.items}
+    wanted = limited(found, most).items
     items: list[Item] = []
     problems = list(found.problems)
-    for part in sorted({Path(item.name).parent for item in found.items}):
+    for part in sorted({Path(item.name).parent for item in wanted}):
         try:
-            files = {path.stem.lower(): path for path in image_files(folder / part)}
+            paths = image_files(folder / part)
         except SourceError as error:
             problems.append(str(error))
             continue
-        for item in (item for item in found.items if Path(item.name).parent == part):
-            restored = files.pop(Path(item.name).name.lower(), None)
-            if restored is not None:
+        files: dict[str, Path] = {}
+        for path in paths:
+            name = (part / path.stem).as_posix().lower()
+            if name not in known:
+                problems.append(f"{path} is no image of {found.label}")
+            elif files.setdefault(name, path) != path:
+                problems.append(f"{path} and {files[name].name} have one name")
+        for item in (item for item in wanted if Path(item.name).parent == part):
+            if restored := files.get(item.name.lower()):
                 items.append(replace(item, restored=restored))
             else:
                 problems.append(f"{folder / item.name}.png is not there")
-        problems += [f"{path} is no image of {found.label}" for path in files.values()]
     return replace(found, items=tuple(items), problems=tuple(problems))

@@ -224,12 +224,12 @@ def evaluate(
     engine = EngineOptions(weights, device, precision.value, tile, overlap)
     if bench is not None:
         which = bench_of(bench)
-        found, missing = find_sets(which, data, _names(sets), restored)
+        found, missing = find_sets(which, data, _names(sets), limit, restored)
     else:
         which, missing = None, {}
-        found = [folder_set(degraded=input, target=target, restored=restored)]
+        found = [limited(folder_set(degraded=input, target=target, restored=restored), limit)]
     session = Session(
-        found if limit is None else [limited(one, limit) for one in found],
+        found,
         _metrics(metrics),
         bench=which,
         missing=missing,

@@ -14,7 +14,14 @@ import numpy
 import torch
 
 from baryir_cli import __version__
-from baryir_cli.benches import Bench, FoundSet, chosen_sets, find_set, restored_elsewhere
+from baryir_cli.benches import (
+    Bench,
+    FoundSet,
+    chosen_sets,
+    find_set,
+    limited,
+    restored_elsewhere,
+)
 from baryir_cli.console import messages
 from baryir_cli.engine import Engine
 from baryir_cli.engine_options import EngineOptions
@@ -163,11 +170,16 @@ class Session:
 
 
 def find_sets(
-    which: Bench, data: Path, names: Sequence[str], restored: Path | None = None
+    which: Bench,
+    data: Path,
+    names: Sequence[str],
+    limit: int | None = None,
+    restored: Path | None = None,
 ) -> tuple[list[FoundSet], dict[str, str]]:
     """The sets of a bench that are there; the labels of the others, and where they go.
 
     Args:
+        limit: how many images of each set are wanted; None for all.
         restored: folder in whose ``SET/NAME`` another program has put what it restored.
 
     Raises:
@@ -184,9 +196,9 @@ def find_sets(
         if one is None:
             missing[wanted.label] = str(data / wanted.where)
         elif restored is None:
-            found.append(one)
+            found.append(limited(one, limit))
         elif (restored / one.id).is_dir():
-            found.append(restored_elsewhere(one, restored / one.id))
+            found.append(restored_elsewhere(one, restored / one.id, limit))
         else:
             missing[wanted.label] = str(restored / one.id)
     if missing and (names or not found):

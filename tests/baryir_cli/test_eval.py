@@ -652,6 +652,37 @@ def test_what_another_program_lacks_or_adds_is_named(
     assert evaluate(*bench[:-1], tmp_path / "none") == 2
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_another_program_is_measured_on_some_images(
+    evaluate: Run, data: Path, tmp_path: Path, *, whole: bool
+) -> None:
+    """Those of a run of our own; it may have restored the others or not."""
+    given, report = tmp_path / "given", tmp_path / "r.json"
+    bench = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--limit", 2]
+    put(data / "lowlight" / "low" / "3.png", 3)
+    put(data / "lowlight" / "high" / "3.png", 13)
+    assert evaluate(*(bench[:-2] if whole else bench), "--export", given) == 0
+    assert evaluate(*bench, "--restored", given, "--json", report) == 0
+    (lol,) = read(report)["sets"]
+    assert [image["name"] for image in lol["images"]] == ["0", "2"]
+    (given / "lol-v1" / "2.png").unlink()
+    assert evaluate(*bench, "--restored", given) == 1
+    # Or its images would be others than those of the other run.
+    assert evaluate(*bench, "--restored", given, "--allow-missing", "--json", tmp_path / "2") == 0
+    (lol,) = read(tmp_path / "2")["sets"]
+    assert [image["name"] for image in lol["images"]] == ["0"]
+
+
+def test_two_restored_images_of_one_name_are_refused(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(data / "lowlight" / "high", theirs / "lol-v1")
+    Image.open(theirs / "lol-v1" / "2.png").save(theirs / "lol-v1" / "2.bmp")
+    assert evaluate("--bench", "5d", "--data", data, "--restored", theirs) == 1
+    assert f"{theirs / 'lol-v1' / '2.png'} and 2.bmp have one name" in capsys.readouterr().err
+
+
 def test_exported_images_replace_nothing(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
