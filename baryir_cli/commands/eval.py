@@ -16,7 +16,7 @@ from baryir_cli.engine_options import (
     PrecisionOption,
     TileOption,
 )
-from baryir_cli.errors import ExitCode, UsageError
+from baryir_cli.errors import ExitCode, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from baryir_cli.evaluation.files import ReportFiles
@@ -301,8 +301,10 @@ def _export(session: Session, folder: Path, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.export import export
 
     reports.check()
-    with session.stoppable():
+    try:
         written, failed = export(session.sets, folder)
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; {folder} is not whole: export to another") from None
     if not written:
         raise typer.Exit(ExitCode.FAILED)
     if failed and not session.allow_missing:

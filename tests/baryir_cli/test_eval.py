@@ -694,6 +694,23 @@ def test_exported_images_replace_nothing(
     assert not (tmp_path / "out" / "bsd68-25").exists()
 
 
+def test_an_interrupted_export_does_not_say_to_start_again(
+    evaluate: Run,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """There, that would be refused."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("baryir_cli.evaluation.export.write_image", interrupted)
+    assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 130
+    assert f"{tmp_path / 'out'} is not whole: export to another" in capsys.readouterr().err
+
+
 def test_export_goes_on_past_bad_files(evaluate: Run, data: Path, tmp_path: Path) -> None:
     (data / "lowlight" / "low" / "1.png").write_bytes(b"no image")
     export = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--export"]
