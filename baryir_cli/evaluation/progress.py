@@ -29,18 +29,26 @@ class EvaluationDisplay(BarDisplay):
         total = sum(len(found.items) for found in sets)
         self.all = self.bar.add_task(f"{len(sets)} sets" if len(sets) > 1 else "all", total=total)
         self.set = self.bar.add_task("", total=0)
-        self.label, self.size, self.done = "", 0, 0
+        self.label, self.size, self.done, self.all_done = "", 0, 0, 0
 
     def begin(self, found: FoundSet) -> None:
         """A set is about to be worked on."""
         self.label, self.size, self.done = printable(found.label), len(found.items), 0
         self.bar.reset(self.set, total=self.size, description=self.label)
 
-    def add(self, problem: str) -> None:
-        """An image is done, or ``problem`` is why it is not."""
+    def add(self, problem: str, *, recalled: bool = False) -> None:
+        """An image is done, or ``problem`` is why it is not.
+
+        Args:
+            recalled: from a former run, in no time, which tells nothing of the time left.
+        """
         self.done += 1
-        self.bar.update(self.set, advance=1)
-        self.bar.update(self.all, advance=1)
+        self.all_done += 1
+        for task, done in ((self.set, self.done), (self.all, self.all_done)):
+            if recalled:
+                self.bar.reset(task, completed=done)
+            else:
+                self.bar.update(task, completed=done)
         if problem:
             self.console.print(f"[red]failed[/]  {escape(printable(problem))}")
         tenth = max(self.size // 10, 1)

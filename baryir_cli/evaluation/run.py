@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.benches.find import FoundSet, Item
@@ -17,8 +18,13 @@ from baryir_cli.evaluation.results import ImageScores, Scores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
 from baryir_cli.overlap import overlap
 
-Progress = Callable[[str], None]
-"""Told of every image that is done, and what was wrong with it."""
+
+class Progress(Protocol):
+    """Told of every image that is done."""
+
+    def __call__(self, problem: str, *, recalled: bool) -> None:
+        """``problem``: what was wrong with it; ``recalled``: whether a former run restored it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Scored:
     features: dict[str, FeaturesByMetric]
     failures: dict[str, str]
     """Why a metric was not computed."""
+    recalled: bool
+    """Whether a former run restored it."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +81,17 @@ class Evaluator:
         )
         features = []
         for item, outcome in self._outcomes(found, scorers):
-            problem = ""
+            problem, recalled = "", False
             if isinstance(outcome, Scored):
                 result.images.append(outcome.scores)
+                recalled = outcome.recalled
                 features.append(outcome.features)
                 for metric, reason in outcome.failures.items():
                     result.not_computed.setdefault(metric, f"{item.name}: {reason}")
             else:
                 problem = str(outcome)
                 result.problems.append(problem)
-            progress(problem)
+            progress(problem, recalled=recalled)
         if result.averaged:
             distances = scorers.distances(features, result.not_computed)
             result.whole = {m: s for m, s in distances.items() if s}
@@ -160,7 +169,7 @@ class Evaluator:
         scores = replace(known, input=before, restored=restored, crc32=sums)
         if self.journal is not None:
             _note(self.journal, found.id, known, scores, pixels)
-        return Scored(scores, features, failures)
+        return Scored(scores, features, failures, recalled="restored" in known.crc32)
 
 
 def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p: Pixels) -> None:

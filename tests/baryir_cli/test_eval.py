@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -16,12 +17,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
+from baryir_cli.benches import FoundSet, Item
 from baryir_cli.device import resolve_precision
 from baryir_cli.evaluation import score
 from baryir_cli.evaluation.complexity import multiply_accumulates
+from baryir_cli.evaluation.progress import EvaluationDisplay
 from baryir_cli.metrics import MetricUnavailable, scorer
 from models.blocks import MDTA
 from models.network import BaryIR
@@ -604,6 +608,20 @@ def test_another_folder_of_the_same_name_is_refused(
     assert f"with input {low}, not of a bench" in capsys.readouterr().err
     assert (save / "folder" / "0.png").read_bytes() == before
     assert evaluate("--input", low, "--save", save) == 0
+
+
+def test_what_a_former_run_did_says_nothing_of_the_time_left() -> None:
+    now = [0.0]
+    console = Console(file=io.StringIO(), force_terminal=True, get_time=lambda: now[0])
+    one = FoundSet("one", "One", Path(), tuple(Item(str(number)) for number in range(40)))
+    display = EvaluationDisplay(console, [one, one])
+    display.begin(one)
+    for number in range(30):
+        recalled = number < 20
+        now[0] += 0.01 if recalled else 10
+        display.add("", recalled=recalled)
+    left = [task.time_remaining for task in display.bar.tasks]
+    assert left == [pytest.approx(500, rel=0.1), pytest.approx(100, rel=0.1)]
 
 
 def test_another_program_is_measured_on_a_bench(
