@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of an image."""
 
-GRID = 16
-"""Pixels between places where a network's resampling is alike, at most."""
 OVERLAP = 64
 """Pixels that neighbouring tiles share, where nobody asks for another number."""
 
@@ -27,11 +25,13 @@ class Axis:
         length: pixels of the image.
         tile: pixels of a tile; the last one is cut at the image's edge, but to no less than half.
         overlap: pixels that two neighbours share, below ``tile``; the last two may share more.
+        grid: pixels between places where the network's resampling is alike.
     """
 
     length: int
     tile: int
     overlap: int
+    grid: int = 1
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.tile < 1 or not 0 <= self.overlap < self.tile:
@@ -45,7 +45,7 @@ class Axis:
         if len(starts) > 1:
             # In a thin one a network sees too little; it moves by whole cells of the grid.
             lacking = max(0, starts[-1] + self.tile // 2 - self.length)
-            cell = math.gcd(step, GRID)
+            cell = math.gcd(step, self.grid)
             starts[-1] -= min(-(-lacking // cell) * cell, step - cell)
         return starts
 
@@ -85,9 +85,9 @@ def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
     """
     if length <= largest:
         return Axis(length, length, 0)
-    count = len(Axis(length, largest, overlap).starts)
+    count = len(Axis(length, largest, overlap, multiple).starts)
     tile = -(-(length + (count - 1) * overlap) // count)
-    return Axis(length, min(-(-tile // multiple) * multiple, largest), overlap)
+    return Axis(length, min(-(-tile // multiple) * multiple, largest), overlap, multiple)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,10 @@ class Tiling:
             return whole
         if self.tile is not None:
             overlap = self._overlap(self.tile)
-            return Axis(height, self.tile, overlap), Axis(width, self.tile, overlap)
+            return (
+                Axis(height, self.tile, overlap, self.multiple),
+                Axis(width, self.tile, overlap, self.multiple),
+            )
         largest = largest_tile()
         if self._seen(height) * self._seen(width) <= self._seen(largest) ** 2:
             return whole

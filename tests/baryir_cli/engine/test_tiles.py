@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from baryir_cli.engine.tiles import GRID, Axis, Tiling, even_axis
+from baryir_cli.engine.tiles import Axis, Tiling, even_axis
 
 AXES = [
     (1, 64, 0),
@@ -52,10 +52,19 @@ def test_neighbours_share_exactly_the_overlap(length: int, tile: int, overlap: i
 def test_the_last_tile_is_not_thin_and_lies_on_the_grid(
     length: int, tile: int, overlap: int
 ) -> None:
-    axis = Axis(length, tile, overlap)
+    axis = Axis(length, tile, overlap, grid=16)
     last = axis.span(len(axis.starts) - 1)
     assert last.stop - last.start >= min(length, tile // 2)
-    assert last.start % math.gcd(tile - overlap, GRID) == 0
+    assert last.start % math.gcd(tile - overlap, 16) == 0
+
+
+@pytest.mark.parametrize("length", range(800, 2000, 77))
+@pytest.mark.parametrize("multiple", [8, 24, 64])
+def test_every_tile_starts_on_the_networks_grid(length: int, multiple: int) -> None:
+    tiling = Tiling(None, None, multiple, margin=0)
+    for axis in tiling.axes(length, length, lambda: 5 * multiple):
+        assert len(axis.starts) > 1
+        assert not any(start % multiple for start in axis.starts)
 
 
 def test_weight_falls_towards_a_tiles_inner_border_only() -> None:
