@@ -66,6 +66,26 @@ def label_column(width: int | None = None) -> TextColumn:
     return TextColumn("{task.description}", markup=False, table_column=column)
 
 
+def columns(width: int) -> list[ProgressColumn]:
+    """Those of a bar for a terminal's width: nothing wraps, details go first.
+
+    Its tasks have a field ``rate``, in words.
+    """
+    # What must not wrap is not cut either: the bar gives way.
+    whole = Column(no_wrap=True)
+    few = [
+        label_column(min(24, width // 4)),
+        BarColumn(),
+        MofNCompleteColumn(table_column=whole),
+    ]
+    left = TimeRemainingColumn(table_column=whole)
+    if width < ROOMY:
+        return [*few, left]
+    rate = TextColumn("{task.fields[rate]}")
+    so_far = TimeElapsedColumn(table_column=whole)
+    return [*few, TaskProgressColumn(), rate, so_far, left, TextColumn("left")]
+
+
 def transfer_bar(console: Console) -> Progress:
     """A bar for files on their way here, where one can be drawn."""
     return Progress(
@@ -167,7 +187,7 @@ class Display(BarDisplay):
         self.live = draws_bars(console) and not quiet
         self.tally = Tally()
         self.bar = Progress(
-            *_columns(console.width),
+            *columns(console.width),
             console=console,
             disable=not self.live,
             transient=True,
@@ -198,13 +218,3 @@ class Display(BarDisplay):
             self.console.print(f"done    {source} -> {target} ({facts})")
         for line in result.lost:
             self.note(f"{printable(result.job.source)}: {line}")
-
-
-def _columns(width: int) -> list[ProgressColumn]:
-    """Those of a bar for a terminal's width: nothing wraps, details go first."""
-    few = [label_column(min(24, width // 4)), BarColumn(), MofNCompleteColumn()]
-    if width < ROOMY:
-        return [*few, TimeRemainingColumn()]
-    rate = TextColumn("{task.fields[rate]}")
-    time = TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left")
-    return [*few, TaskProgressColumn(), rate, *time]

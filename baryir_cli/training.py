@@ -11,17 +11,10 @@ from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 from rich.table import Table
 
-from baryir_cli.console import draws_bars, printable
+from baryir_cli.console import WHOLE_RUN, columns, draws_bars, printable
 
 if TYPE_CHECKING:
     from train.run import Entry
@@ -75,16 +68,11 @@ class TrainingDisplay:
         self.psnr: dict[str, float] = {}
         self.before: dict[str, float] = {}
         self.progress = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            *columns(console.width),
             console=console,
+            speed_estimate_period=WHOLE_RUN,
         )
-        self.task = self.progress.add_task("", total=steps, completed=first, rate="")
+        self.task = self.progress.add_task("step", total=steps, completed=first, rate="")
         self.live = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
         self.skipped = 0
         self.first, self.began = first, time.monotonic()

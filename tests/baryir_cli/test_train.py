@@ -725,6 +725,34 @@ def test_the_panel_cuts_no_number(width: int) -> None:
         assert f"{value:.4g}" in shown.get()
 
 
+def test_the_panel_tells_the_time_left_of_slow_steps() -> None:
+    now = [0.0]
+    console = Console(width=80, file=io.StringIO(), force_terminal=True, get_time=lambda: now[0])
+    display = TrainingDisplay(console, 500, 1000)
+    for step in (501, 502, 503):
+        now[0] += 100
+        display.update(step, None)
+    with console.capture() as shown:
+        console.print(display._panel())
+    assert "0:05:00 13:48:20 left" in re.sub(r"\x1b\[[0-9;]*m", "", shown.get())
+
+
+@pytest.mark.parametrize("width", [40, 66, 80])
+def test_the_panels_bar_fits_its_terminal(width: int) -> None:
+    now = [0.0]
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, get_time=lambda: now[0])
+    display = TrainingDisplay(console, 0, 300000)
+    for step in range(123450, 123457):
+        now[0] += 1
+        display.update(step, {"step": step, "patches_per_second": 1234.56})
+    with console.capture() as shown:
+        console.print(display._panel())
+    *_, line = re.sub(r"\x1b\[[0-9;]*m", "", shown.get()).splitlines()
+    assert len(line) <= width
+    assert "123456/300000" in line
+    assert re.search(r"\d:\d\d:\d\d( left)?$", line.strip()), "the time left"
+
+
 def test_a_terminal_without_bars_gets_lines() -> None:
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, _environ={"TERM": "dumb"})
