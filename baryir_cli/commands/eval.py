@@ -235,6 +235,7 @@ def evaluate(
         missing=missing,
         engine=None if restored or export else engine,
         save=save,
+        limit=limit,
         allow_missing=allow_missing,
     )
     if export is not None:

@@ -46,6 +46,7 @@ class Session:
         metrics: asked for by name; empty for those of the bench, or of what the folders allow.
         engine: None where the images are restored already.
         save: folder of restored images, from which a stopped run goes on.
+        limit: how many images of each set were asked for, if not all: for readers to know.
     """
 
     sets: list[FoundSet]
@@ -54,6 +55,7 @@ class Session:
     missing: dict[str, str] = field(default_factory=dict)
     engine: EngineOptions | None = field(default_factory=EngineOptions)
     save: Path | None = None
+    limit: int | None = None
     allow_missing: bool = False
     passed_by: list[str] = field(default_factory=list, init=False)
     """Sets of the bench that none of the metrics suits."""
@@ -92,6 +94,8 @@ class Session:
         """Restores and scores all sets; the evaluator goes along for those who want pictures."""
         display = EvaluationDisplay(messages(), self.sets)
         engine, settings = self._engine(display)
+        if self.limit is not None:
+            settings["limit"] = self.limit
         wanted = [m for m in METRICS if any(m in self._metrics_of(s) for s in self.sets)]
         journal = self._journal(settings)
         scorers = Scorers.of(wanted, str(engine.device) if engine else "cpu")
@@ -209,13 +213,15 @@ def find_sets(
 
 def settings_line(settings: dict[str, Any]) -> str:
     """How the images were restored, in a line."""
+    which = f"images of each set: {settings['limit']} at most; " if "limit" in settings else ""
     if "weights" not in settings:
-        return f"restored by another program; baryir {settings['baryir']}"
+        return f"{which}restored by another program; baryir {settings['baryir']}"
     weights = settings["weights"]
     tile, overlap = settings["tile"], settings["overlap"]
     return (
-        f"weights {weights['reference']} (sha256 {weights['sha256'][:12]}), {settings['device']}, "
-        f"{settings['precision']}, tile {'whole image' if tile == 0 else tile}, overlap {overlap}, "
+        f"{which}weights {weights['reference']} (sha256 {weights['sha256'][:12]}), "
+        f"{settings['device']}, {settings['precision']}, "
+        f"tile {'whole image' if tile == 0 else tile}, overlap {overlap}, "
         f"baryir {settings['baryir']}"
     )
 

@@ -747,6 +747,10 @@ def test_some_images_of_each_set(
     folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
     assert evaluate(*folders, "--limit", 9, "--json", report, "--overwrite") == 0
     assert len(read(report)["sets"][0]["images"]) == 3
+    # What has no official number of images is not taken for whole either.
+    assert evaluate(*folders, "--limit", 1) == 0
+    assert "images of each set: 1 at most; weights" in capsys.readouterr().out
+    assert read(report)["settings"]["limit"] == 9
 
 
 def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
