@@ -149,6 +149,8 @@ class TrainingDisplay:
 
 def roughly(seconds: float) -> str:
     """A length of time in the largest unit that it has two of, at least minutes."""
+    if seconds < 30:
+        return "less than a minute"
     for unit, length in (("day", 86400), ("hour", 3600)):
         if seconds >= 1.5 * length:
             return _counted(round(seconds / length), unit)

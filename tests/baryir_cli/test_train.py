@@ -768,7 +768,14 @@ def test_a_terminal_without_bars_gets_lines() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(59, "1 minute"), (3540, "59 minutes"), (5400, "2 hours"), (86400 * 2.6, "3 days")],
+    [
+        (2, "less than a minute"),
+        (30, "1 minute"),
+        (59, "1 minute"),
+        (3540, "59 minutes"),
+        (5400, "2 hours"),
+        (86400 * 2.6, "3 days"),
+    ],
 )
 def test_how_long_it_takes(seconds: float, said: str) -> None:
     assert roughly(seconds) == said
