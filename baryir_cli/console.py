@@ -23,18 +23,18 @@ from rich.progress import (
 )
 from rich.table import Column
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from baryir_cli.pipeline import Result
+    from baryir_cli.plan import Job
+
 ROOMY = 66
 """Columns of a terminal from which on a bar shows details."""
 HARDLY = 0.5
 """Steps of 8 bits by which a photograph is changed at least, for nothing to be said of it."""
 WHOLE_RUN = math.inf
 """Seconds that an estimate of the time left looks back: rich's 30 forget steps that take longer."""
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from baryir_cli.pipeline import Result
-    from baryir_cli.plan import Job
 
 
 def messages() -> Console:
@@ -53,6 +53,11 @@ def answers(*, wide: bool = False) -> Console:
 def printable(text: object) -> str:
     """Text from outside for people: it must not be able to end the line or colour the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of what ``noun`` names one of."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def draws_bars(console: Console) -> bool:

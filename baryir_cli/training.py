@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from baryir_cli.console import WHOLE_RUN, columns, draws_bars, printable
+from baryir_cli.console import WHOLE_RUN, columns, counted, draws_bars, printable
 
 if TYPE_CHECKING:
     from train.run import Entry
@@ -153,9 +153,5 @@ def roughly(seconds: float) -> str:
         return "less than a minute"
     for unit, length in (("day", 86400), ("hour", 3600)):
         if seconds >= 1.5 * length:
-            return _counted(round(seconds / length), unit)
-    return _counted(max(1, round(seconds / 60)), "minute")
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit}{'s' * (number != 1)}"
+            return counted(round(seconds / length), unit)
+    return counted(max(1, round(seconds / 60)), "minute")

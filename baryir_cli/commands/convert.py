@@ -103,6 +103,7 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
 
 def _report(found: Conversion) -> list[str]:
     """What was kept, left out and missing, a line each."""
+    from baryir_cli.console import counted
     from models.architecture import describe
 
     report = found.report
@@ -116,8 +117,7 @@ def _report(found: Conversion) -> list[str]:
         lines.append(f"dropped  {_modules(report.unused)}: never used by the authors' network")
     if report.elsewhere:
         others = [
-            f"{_quoted(n)} ({count} tensor{'s' * (count != 1)})"
-            for n, count in report.elsewhere.items()
+            f"{_quoted(n)} ({counted(count, 'tensor')})" for n, count in report.elsewhere.items()
         ]
         lines.append(f"dropped  {_some(others)}: not of the network")
     if report.unknown:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.benches.find import FoundSet
+from baryir_cli.console import counted
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
 from baryir_cli.evaluation.results import Evaluation, ImageScores, SetScores
@@ -135,7 +136,7 @@ def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
     paper = next(
         (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
     )
-    title = f"{metric.label} of {len(names)} image{'s' * (len(names) != 1)}"
+    title = f"{metric.label} of {counted(len(names), 'image')}"
     said = [f"{metric.better} is better"]
     if boxes:
         said.append("cross: the mean")

@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from baryir_cli import provenance
+from baryir_cli.console import counted
 from baryir_cli.evaluation.sheet import as_markdown
 from baryir_cli.figures import COUNT, cell, columns_of, heading, titled
 from baryir_cli.hub.reference import HubReference
@@ -81,7 +82,7 @@ def _origin(weights: Weights, licence: str | None) -> str:
     rows += [[name, _listed(known[name])] for name in ("data", "date") if name in known]
     if "steps" in known:
         before = len(provenance.runs(known)) - 1
-        runs = f", after {before} earlier run{'s' * (before > 1)}" if before > 0 else ""
+        runs = f", after {counted(before, 'earlier run')}" if before > 0 else ""
         rows.append(["steps", f"{known['steps']}{runs}"])
     return _table(["", ""], rows)
 

@@ -549,34 +549,32 @@ def test_damaged_lines_are_passed_over(
         assert calls == []
 
 
-def test_line_without_a_checksum_counts_for_nothing(
-    evaluate: Run, data: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("spoil", "again"),
+    [
+        pytest.param(lambda lines: lines[0]["crc32"].pop("restored"), 1, id="no checksum"),
+        pytest.param(lambda lines: [line.pop("change") for line in lines], 0, id="older version"),
+    ],
+)
+def test_lines_that_lack_something(
+    evaluate: Run,
+    data: Path,
+    tmp_path: Path,
+    spoil: Callable[[list[dict[str, Any]]], object],
+    again: int,
 ) -> None:
+    """Without a checksum one counts for nothing; without what versions since have told, it does."""
     save = tmp_path / "save"
     arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
     assert evaluate(*arguments) == 0
     lines = [json.loads(line) for line in (save / "scores.jsonl").read_text().splitlines()]
-    del lines[0]["crc32"]["restored"]
+    assert all(line["change"] > 0 for line in lines)
+    spoil(lines)
     (save / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         calls = counting(patch)
         assert evaluate(*arguments) == 0
-        assert len(calls) == 1
-
-
-def test_lines_from_before_the_change_was_told_count(
-    evaluate: Run, data: Path, tmp_path: Path
-) -> None:
-    save = tmp_path / "save"
-    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
-    assert evaluate(*arguments) == 0
-    lines = [json.loads(line) for line in (save / "scores.jsonl").read_text().splitlines()]
-    assert all(line.pop("change") > 0 for line in lines)
-    (save / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.MonkeyPatch.context() as patch:
-        calls = counting(patch)
-        assert evaluate(*arguments) == 0
-        assert calls == []
+        assert len(calls) == again
 
 
 def test_a_folder_of_another_run_is_refused(
