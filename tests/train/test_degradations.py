@@ -164,8 +164,35 @@ def test_low_light_is_linear(photo: d.Image) -> None:
     assert np.abs(d.to_linear(dark) - 0.5 * d.to_linear(photo)).max() < 1e-5
     deep = d.low_light(photo, np.random.default_rng(0), exposure=0.25, gamma=2, gain=0.5)
     assert np.abs(d.to_linear(deep) - 0.125 * d.to_linear(photo) ** 2).max() < 1e-5
-    quiet = d.random_low_light(photo, np.random.default_rng(0), stops=3, cast=0, shot=0, read=0)
+    quiet = d.random_low_light(
+        photo, np.random.default_rng(0), stops=3, backlit=False, cast=0, shot=0, read=0
+    )
     assert np.abs(d.to_linear(quiet) - d.to_linear(photo) / 8).max() < 1e-5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bright_parts_of_a_backlit_photograph_stay(seed: int) -> None:
+    window = np.full((60, 80, 3), 0.1, np.float32)
+    window[:, 60:] = 0.9
+    dark = d.random_low_light(
+        window, np.random.default_rng(seed), stops=3, backlit=True, cast=0, shot=0, read=0
+    )
+    kept = d.to_linear(dark) / d.to_linear(window)
+    assert kept.min() > 0.124
+    assert kept.max() < 1.001
+    assert kept[:, -1].min() > 2 * kept[:, 0].max()
+
+
+def test_half_of_the_dark_photographs_are_backlit() -> None:
+    ramp = np.tile(np.linspace(0.05, 0.95, 32, dtype=np.float32)[None, :, None], (32, 1, 3))
+    rng = np.random.default_rng(0)
+
+    def is_backlit() -> bool:
+        dark = d.random_low_light(ramp, rng, stops=4, cast=0, shot=0, read=0)
+        kept = d.to_linear(dark) / d.to_linear(ramp)
+        return bool(np.ptp(kept) > 0.1)
+
+    assert 80 < sum(is_backlit() for _ in range(200)) < 120
 
 
 @pytest.mark.parametrize("value", [0.3, 0.6, 0.9])

@@ -169,6 +169,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("cast", "spread of the log gains", 0, 1, "0.06", default=0.06),
                 Parameter("shot", "noise variance for light 1", 0, 1, "0.00001 to 0.0003"),
                 Parameter("read", "noise sigma without light", 0, 1, "0.0001 to 0.001"),
+                Parameter("backlit", "1 leaves bright parts", 0, 1, "0", bool, default=False),
             ),
         ),
         Kind(
