@@ -1,1 +1,1 @@
-"""The networks, their configurations and the format of their weights."""
+"""The networks, their configs and the format of their weights."""

@@ -1,8 +1,8 @@
-"""A network's config, read off the names and shapes of its tensors, for files that lack it.
+"""Reads a network's config off the names and shapes of its tensors, for files without a config.
 
-What no shape tells is that of the preset with the same shapes, else the default: what the decoder
-is fed, the margin, deconvolution, the side of a judge's picture, and the heads of blocks without
-attention, which ignore them.
+Shapes do not tell what the decoder is fed, the margin, deconvolution, the side of the scene judge's
+picture, and the heads of blocks without attention, which ignore them. These come from the preset
+with the same shapes, otherwise they are the defaults.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from models.weights import Shapes, WeightsError
 STEM = "encoder.stem.1.weight"
 """A tensor that every network has."""
 SCENE = 128
-"""Side of a judge's picture, where no preset says another."""
+"""Side of the scene judge's picture, if no preset has the same shapes."""
 
 
 def read_config(shapes: Shapes) -> NetworkConfig:
-    """The config of a network with these tensors, by our names.
+    """The config of a network with these tensors, under our names.
 
-    Whether all the network's tensors are there, and of the right shapes, is for
-    :func:`models.weights.check_shapes` to say.
+    :func:`models.weights.check_shapes` then checks that every tensor of the network is there and
+    has the right shape.
 
     Raises:
-        WeightsError: the shapes are none of a network that can be built, or leave open how it
-            computes.
+        WeightsError: no network has these shapes, or they do not tell how it computes.
     """
     if STEM not in shapes:
-        raise WeightsError(f"no {STEM}")
+        raise WeightsError(f"no tensor {STEM}")
     if not any(name.startswith("stage.") for name in shapes):
         raise WeightsError("a network without a barycenter stage, such as a plain Restormer")
     defaults = NetworkConfig()
@@ -59,16 +58,16 @@ def read_config(shapes: Shapes) -> NetworkConfig:
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None
     alike = (p for p in PRESETS.values() if bool(p.scene) == judges)
-    return next((p for p in alike if _told(p, config.scene) == config), config)
+    return next((p for p in alike if _visible(p, config.scene) == config), config)
 
 
-def _told(config: NetworkConfig, scene: int) -> NetworkConfig:
-    """What shapes tell of a config, and the side of its judge's picture."""
+def _visible(config: NetworkConfig, scene: int) -> NetworkConfig:
+    """What the shapes tell of a config, with a given side of the judge's picture."""
     return replace(config, margin=0, deconvolve=False, scene=scene)
 
 
 def describe(config: NetworkConfig) -> str:
-    """One line for people."""
+    """A network in one line, for people."""
     blocks, heads = (" ".join(map(str, values)) for values in (config.blocks, config.heads))
     extras = ", scene judge" * bool(config.scene) + ", deconvolution" * config.deconvolve
     return (
@@ -80,22 +79,22 @@ def describe(config: NetworkConfig) -> str:
 def _size(shapes: Shapes, name: str, axis: int) -> int:
     shape = shapes.get(name, ())
     if len(shape) != 4:
-        raise WeightsError(f"{name} is missing or no convolution's")
+        raise WeightsError(f"{name} is missing or not the weight of a convolution")
     return shape[axis]
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
-    """Modules that are numbered from 0 behind a prefix."""
+    """Number of modules behind a prefix, which are numbered from 0."""
     numbers = {name[len(prefix) :].partition(".")[0] for name in shapes if name.startswith(prefix)}
     known = [int(n) for n in numbers if n.isascii() and n.isdigit() and len(n) < 8]
     count = 1 + max(known, default=-1)
     if count > MAX_BLOCKS:
-        raise WeightsError(f"{count} modules {prefix}* are more than the {MAX_BLOCKS} that can be")
+        raise WeightsError(f"{count} modules {prefix}*, more than the limit of {MAX_BLOCKS}")
     return count
 
 
 def _map(shapes: Shapes) -> Map:
-    """What the barycenter map is made of, by what only one kind has."""
+    """The kind of the barycenter map, by a tensor that only this kind has."""
     found: dict[Map, str] = {"mdta": "0.attention.temperature", "mlp": "0.mlp.0.weight"}
     found["vit"] = "0.feed_forward.mlp.0.weight"
     for kind, name in found.items():
@@ -111,18 +110,20 @@ def _map_blocks(shapes: Shapes) -> int:
 
 
 def _prompts(shapes: Shapes, usual: int) -> tuple[int, int]:
-    """Components of the prompts and their size at the latent's level."""
+    """Number of components of the prompts, and their side at the latent's level."""
     name = "decoder.levels.0.prompt.generation.components"
     shape = shapes.get(name, ())
     return (shape[0], shape[-1]) if len(shape) == 4 else (0, usual)
 
 
 def _heads(shapes: Shapes, levels: int) -> tuple[int, ...]:
-    """By the temperatures, one a head; where blocks have none, halved from level to level."""
+    """From the temperatures, one per head; without them, half the heads of the level below."""
     latent = f"encoder.levels.{levels - 1}."
     last = _temperature(shapes, "stage.map.") or _temperature(shapes, latent)
     if last is None and _map(shapes) == "vit":
-        raise WeightsError("its shapes do not tell the heads of its vit map, and it has no config")
+        raise WeightsError(
+            "the shapes do not tell the heads of the vit map, and the file has no config"
+        )
     heads = [last or 1]
     for level in reversed(range(levels - 1)):
         found = _temperature(shapes, f"encoder.levels.{level}.")
@@ -141,7 +142,7 @@ def _temperature(shapes: Shapes, prefix: str) -> int | None:
 
 
 def _widths(shapes: Shapes) -> list[tuple[int, int]]:
-    """Channels and hidden channels of all feed-forward parts but those of prompts."""
+    """Channels and hidden channels of all feed-forward networks, except those of prompts."""
     found = (
         shape
         for name, shape in shapes.items()
@@ -151,7 +152,7 @@ def _widths(shapes: Shapes) -> list[tuple[int, int]]:
 
 
 def _ratio(widths: list[tuple[int, int]], usual: float) -> float:
-    """The expansion e with int(e c) = h for all widths c, h: the usual one, else the shortest."""
+    """The expansion e with int(e c) = h for all (c, h): the usual one, else the shortest number."""
     if all(int(c * usual) == h for c, h in widths):
         return usual
     for digits in range(7):
@@ -159,4 +160,4 @@ def _ratio(widths: list[tuple[int, int]], usual: float) -> float:
         lowest = max(-(-h * unit // c) for c, h in widths) / unit
         if all(int(c * lowest) == h for c, h in widths):
             return lowest
-    raise WeightsError("the blocks' hidden channels are in no common ratio to their channels")
+    raise WeightsError("no single expansion gives the hidden channels of all blocks")

@@ -23,10 +23,10 @@ class Latents(NamedTuple):
     """r = z - b: what is specific to the degradation."""
 
     def feed(self, fed: Fed) -> tuple[Tensor, Tensor]:
-        """What a decoder gets: z or b, and r or zeros in its place (paper Table IX).
+        """The two inputs of a decoder: z or b, and r or zeros in its place (paper Table IX).
 
-        A sum would hide the difference, z being b + r. The zeros reach every branch that would
-        carry r, so that the four networks differ in nothing else.
+        They are not added, since z = b + r. The zeros replace r in every branch, so the four
+        networks differ in nothing else.
         """
         embedding = self.barycenter if fed.startswith("bary") else self.source
         if fed.endswith("res"):
@@ -37,7 +37,7 @@ class Latents(NamedTuple):
 class BarycenterStage(nn.Module):
     """z = LN(latent), b = LN(T(z)) with the same LN, r = z - b.
 
-    T, the barycenter map, is one of :mod:`models.maps`. The norm is part of it, which keeps
+    The barycenter map T is one of :mod:`models.maps`. The norm is part of it, which keeps
     transport costs comparable between images.
     """
 

@@ -1,7 +1,7 @@
 """Building blocks: layer norm, MDTA, GDFN, residual block, resampling (DESIGN section 4).
 
-Every block maps ``(N, C, H, W)`` to the same shape, any H and W. Memory format is the caller's;
-channels-last is the fast one, since layer norm and 1x1 convolutions then read contiguous channels.
+Every block maps ``(N, C, H, W)`` to the same shape, for any H and W. The caller chooses the memory
+format. Channels-last is faster: layer norm and 1x1 convolutions then read contiguous channels.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def depthwise3x3(channels: int) -> nn.Conv2d:
-    """3x3 convolution of every channel by itself, without bias."""
+    """3x3 convolution of every channel by itself, without bias, zero padding."""
     return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
 
 
 class MDTA(nn.Module):
     """Multi-Dconv head transposed attention: attention between channels, linear in the pixels.
 
-    Heads are contiguous groups of channels; q and k are L2-normalised over the pixels.
+    Heads are contiguous groups of channels. q and k are L2-normalised over the pixels.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -58,20 +58,20 @@ class MDTA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        # Pixels by channels, as channels-last memory holds them.
+        # Pixels x channels, the order of channels-last memory.
         qkv = self.depthwise(self.qkv(x)).permute(0, 2, 3, 1)
         q, k, v = qkv.reshape(n, h * w, 3, self.heads, c // self.heads).unbind(2)
         q = F.normalize(q, dim=1, eps=1e-12).permute(0, 2, 3, 1)
         k = F.normalize(k, dim=1, eps=1e-12).transpose(1, 2)
         attention = torch.softmax(q @ k * self.temperature, dim=-1)
-        # Attention and projection are both linear in v: one small matrix does for both.
+        # Attention and projection are both linear in v, so one small matrix does both.
         project = self.project.weight.view(c, self.heads, c // self.heads)
         matrix = torch.einsum("ohd,nhde->nheo", project, attention).flatten(1, 2)
         return (v.flatten(2) @ matrix).unflatten(1, (h, w)).permute(0, 3, 1, 2)
 
 
 class GDFN(nn.Module):
-    """Gated-Dconv feed-forward network: exact GELU of one half gates the other."""
+    """Gated-Dconv feed-forward network: the exact GELU of one half gates the other."""
 
     def __init__(self, channels: int, expansion: float) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class GDFN(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm MDTA and GDFN, each with its residual."""
+    """Pre-norm MDTA and GDFN, each with a residual connection."""
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
@@ -99,38 +99,38 @@ class TransformerBlock(nn.Module):
         x = x + self.attention(self.norm1(x))
         return x + self.feed_forward(self.norm2(x))
 
-    def add_nothing(self) -> None:
-        """Makes the block the identity, from which it can learn."""
+    def make_identity(self) -> None:
+        """Turns the block into the identity, from which it can still learn."""
         nn.init.zeros_(self.attention.project.weight)
         nn.init.zeros_(self.feed_forward.project.weight)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a ReLU between, added to the input.
+    """Two 3x3 convolutions with a ReLU between them, added to the input.
 
-    Without norm and bias: the whole is homogeneous in its input, which carries what is learnt of
-    noise over to levels not seen (Mohan et al., "Robust and interpretable blind image denoising
-    via bias-free convolutional neural networks", ICLR 2020).
+    Without norm and bias, the block is homogeneous in its input. What it learns about noise
+    therefore carries over to levels that it has not seen (Mohan et al., "Robust and interpretable
+    blind image denoising via bias-free convolutional neural networks", ICLR 2020).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = conv3x3(channels, channels)
         self.second = conv3x3(channels, channels)
-        # Starts near the identity, since no norm bounds what many blocks add up to.
+        # Start near the identity: no norm bounds the sum of many blocks.
         with torch.no_grad():
             self.second.weight.mul_(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.relu(self.first(x)))
 
-    def add_nothing(self) -> None:
-        """Makes the block the identity, from which it can learn."""
+    def make_identity(self) -> None:
+        """Turns the block into the identity, from which it can still learn."""
         nn.init.zeros_(self.second.weight)
 
 
 def blocks(config: NetworkConfig, count: int, channels: int, heads: int) -> nn.Sequential:
-    """A run of the backbone's blocks."""
+    """A sequence of the backbone's blocks."""
     if config.block == "residual":
         return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
     return nn.Sequential(

@@ -1,4 +1,4 @@
-"""The one description of a network; it travels inside its weights."""
+"""The config of a network, which travels inside its weights."""
 
 from __future__ import annotations
 
@@ -16,56 +16,57 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "map": get_args(Map),
     "fed": get_args(Fed),
 }
-"""The values that each field of names can take."""
+"""The values that these fields can take."""
 
 MAX_BLOCKS = 512
-"""A file that asks for more is refused before anything is built."""
+"""Of a whole network. A file that asks for more is refused before anything is built."""
 MAX_PROMPTS = 64
-"""Components of a prompt, and the side of one at the latent's level."""
+"""Limit for the components of a prompt, and for their side at the latent's level."""
 SCENE_MULTIPLE = 16
-"""What the scene judge folds and shrinks by."""
+"""Factor by which the scene judge shrinks its picture."""
 MAX_SCENE = 1024
 
 
 class ConfigError(ValueError):
-    """A network description that cannot be built; the message says which field and why."""
+    """A config that cannot be built; the message says which field is wrong, and why."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Hyper-parameters of a :class:`models.network.BaryIR` network (DESIGN section 4).
 
-    Level ``i`` (from 0) works at ``1 / (unshuffle * 2**i)`` of the image's resolution on
-    ``width * 2**i`` channels; the last level holds the barycenter stage.
+    Level ``i`` (from 0) has ``1 / (unshuffle * 2**i)`` of the image's resolution and
+    ``width * 2**i`` channels. The last level holds the barycenter stage.
 
     Attributes:
         width: channels of the first level.
         blocks: encoder blocks of each level; the last entry is the latent's. Decoder level
             ``i`` has as many blocks as encoder level ``i``.
         heads: attention heads of each level, a divisor of the level's channels. Residual blocks
-            ignore them; the barycenter map uses the last, where it has attention.
+            ignore them. A barycenter map with attention uses the last entry.
         refinement_blocks: blocks after the decoder, at the first level.
         map: what the barycenter map T is made of (:mod:`models.maps`, Table XI).
-        map_blocks: its blocks.
-        fed: the embeddings that the decoder gets (Table IX): the source's or the barycenter's,
-            with the residual or with zeros in its place.
-        expansion: hidden channels of a GDFN over its channels.
+        map_blocks: number of blocks of T.
+        fed: the embeddings that the decoder gets (Table IX): z (source) or b (barycenter), with
+            the residual r or with zeros in its place.
+        expansion: hidden channels of a GDFN, relative to its channels.
         block: the backbone's block.
         conditioning: how the residual embedding reaches the decoder: through the decoder of the
-            authors' released checkpoint, or through small MLPs as the paper's text says.
+            authors' released checkpoint, or through small MLPs as in the paper's text.
         prompts: components of the prompts in the decoder (:mod:`models.prompts`, PromptIR as
-            backbone); 0 for a decoder without.
-        prompt_size: side of a prompt component at the latent's level; it doubles level by level.
+            backbone); 0 for no prompts.
+        prompt_size: side of a prompt component at the latent's level; it doubles with every
+            level up.
         unshuffle: side of the pixel blocks that are folded into channels before level 0.
-        resample_kernel: side of the convolutions beside PixelShuffle and PixelUnshuffle between
-            levels, 1 or 3; at 3 they cost as much as a residual block.
+        resample_kernel: side of the convolutions next to PixelShuffle and PixelUnshuffle between
+            levels, 1 or 3; with 3 they cost as much as a residual block.
         scene: side of the square that the whole photograph is shrunk to for the scene judge
-            (:mod:`models.scene`), 0 for a network without one. Haze and darkness are undone by
-            an offset and a gain that it finds.
-        deconvolve: whether camera shake is taken out of a photograph before the network sees it
-            (:mod:`models.shake`); in training blurred patches are made so.
-        margin: pixels that are mirrored around an image for the network to see; without, zero
-            padding may show as a stripe along the edges. Not part of training.
+            (:mod:`models.scene`); 0 for no judge. It finds an offset and a gain that undo haze
+            and darkness.
+        deconvolve: whether camera shake is removed before the network sees a photograph
+            (:mod:`models.shake`), and from blurred patches in training.
+        margin: pixels mirrored around an image before the network sees it. Without them, zero
+            padding may show as stripes along the edges. Not used in training.
     """
 
     width: int = 48
@@ -92,7 +93,9 @@ class NetworkConfig:
         for name in (field.name for field in fields(self) if field.type == "int"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= 4096:
-                raise ConfigError(f"{name} must be a whole number, 0 to 4096, not {_shown(value)}")
+                raise ConfigError(
+                    f"{name} must be a whole number from 0 to 4096, not {_shown(value)}"
+                )
         if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
             raise ConfigError(
                 f"expansion must be a number above 0, at most 64, not {_shown(self.expansion)}"
@@ -112,11 +115,11 @@ class NetworkConfig:
             raise ConfigError(f"blocks needs 2 to 8 levels, not {self.levels}")
         if len(self.heads) != self.levels:
             raise ConfigError(
-                f"heads needs {self.levels} entries as blocks has, not {len(self.heads)}"
+                f"heads needs {self.levels} entries, as many as blocks, not {len(self.heads)}"
             )
         total = sum(self.blocks) + self.refinement_blocks + self.map_blocks
         if total > MAX_BLOCKS:
-            raise ConfigError(f"{total} blocks are more than the {MAX_BLOCKS} that make sense")
+            raise ConfigError(f"{total} blocks in all, more than the limit of {MAX_BLOCKS}")
         if self.width < 2 or self.width % 2:
             raise ConfigError(f"width must be even and at least 2, not {self.width}")
         if not 1 <= self.unshuffle <= 8:
@@ -143,36 +146,38 @@ class NetworkConfig:
                 " as the official decoder needs"
             )
         if int(self.width * self.expansion) < 1:
-            raise ConfigError(f"expansion leaves no channel of {self.width}")
+            raise ConfigError(
+                f"expansion {self.expansion} of width {self.width} leaves no hidden channel"
+            )
 
     @property
     def levels(self) -> int:
-        """Number of resolutions, the latent's included."""
+        """Number of resolutions, including the latent's."""
         return len(self.blocks)
 
     @property
     def decoder_heads(self) -> int:
-        """Heads of the official decoder's mixing blocks: the third level's, at every level."""
+        """Heads of the official decoder's mixing blocks: at every level, those of the third."""
         return self.heads[min(2, self.levels - 1)]
 
     @property
     def multiple(self) -> int:
-        """Height and width of an input must be multiples of this; the engine pads."""
+        """An input's height and width must be multiples of this; the engine pads."""
         return self.unshuffle * 2 ** (self.levels - 1)
 
     @property
-    def seen(self) -> int:
-        """Channels of what the encoder sees: the image, and what the scene judge made of it."""
+    def input_channels(self) -> int:
+        """Channels of the encoder's input: the image and, with a judge, the image with its tone."""
         return 6 if self.scene else 3
 
     def channels(self, level: int) -> int:
-        """Channels of a level, counted from 0 at the finest."""
+        """Channels of a level; 0 is the finest."""
         return int(self.width * 2**level)
 
     def difference(self, other: NetworkConfig) -> tuple[str, Any, Any] | None:
-        """The first field in which two networks differ, and its values: this one's, the other's.
+        """The first field in which two networks differ, with its value here and in the other.
 
-        Not ``margin``: how edges are shown to a network is no part of its training.
+        ``margin`` is left out, since it is not used in training.
         """
         ours, theirs = self.to_dict(), other.to_dict()
         for name, value in ours.items():
@@ -181,7 +186,7 @@ class NetworkConfig:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, as JSON holds them."""
+        """The fields as JSON values: numbers, strings and lists."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
@@ -189,14 +194,14 @@ class NetworkConfig:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            ConfigError: a field is unknown, of the wrong kind or out of range.
+            ConfigError: a field is unknown, has the wrong type or is out of range.
         """
         if not isinstance(values, dict):
             raise ConfigError("a network's config must be a JSON object")
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(
-                f"unknown config field {_shown(unknown[0])}; there are {', '.join(sorted(known))}"
+                f"unknown config field {_shown(unknown[0])}; known are {', '.join(sorted(known))}"
             )
         return cls(**values)
 
@@ -204,12 +209,12 @@ class NetworkConfig:
 def _integers(name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, (list, tuple)) or not all(type(v) is int and v >= 0 for v in values):
         raise ConfigError(
-            f"{name} must be a list of whole numbers, as [2, 1], not {_shown(values)}"
+            f"{name} must be a list of whole numbers like [2, 1], not {_shown(values)}"
         )
     return tuple(values)
 
 
 def _shown(value: Any) -> str:
-    """For a message: files may say anything, at any length."""
+    """A value for a message, shortened: files may hold anything."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""Two ways for the residual embedding to condition the decoder."""
+"""Two decoders, which differ in how the residual embedding conditions them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from models.config import NetworkConfig
 from models.prompts import prompt_block
 
 SKIP_WEIGHT = 0.8
-"""Share of the residual's branch that the official decoder adds to every skip."""
+"""Weight of the residual's branch, which the official decoder adds to every skip."""
 
 
 class OfficialLevel(nn.Module):
-    """One level of the official decoder: features and residual come up, meet the skip, part.
+    """One level of the official decoder: upsamples features and residual, and joins the skip.
 
-    ``inputs`` and ``residuals`` are the channels that arrive from below, ``mixed`` what the
-    features are brought to before they go up; the residual keeps its channels.
+    Args:
+        inputs: channels of the features from the level below.
+        mixed: channels of the features before they are upsampled.
+        residuals: channels of the residual from the level below, and before it is upsampled.
     """
 
     def __init__(
@@ -59,15 +61,15 @@ class OfficialLevel(nn.Module):
 class OfficialDecoder(nn.Module):
     """The decoder of the authors' released checkpoint (DESIGN section 4).
 
-    A second decoder carries the residual embedding upwards; at every level 0.8 of it is added to
-    the encoder's skip. The finest level works on twice the first level's channels.
+    A second decoder carries the residual embedding upwards. At every level, 0.8 of it is added to
+    the encoder's skip. The finest level works on twice the channels of the first encoder level.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.channels = 2 * config.width
         bottom = config.channels(config.levels - 1)
-        # The first level halves the latent's channels, unless it is the finest as well.
+        # The first level halves the latent's channels, unless it is also the finest.
         mixed = bottom // 2 if config.levels > 2 else bottom
         levels = [OfficialLevel(config, config.levels - 2, 2 * bottom, mixed, bottom)]
         for level in reversed(range(config.levels - 2)):
@@ -86,8 +88,8 @@ class OfficialDecoder(nn.Module):
 class ResidualCondition(nn.Module):
     """A small MLP on the residual embedding that scales and shifts a level's features.
 
-    It runs at the latent's resolution; its two outputs are then brought to the level's by
-    bilinear interpolation. It starts as the identity.
+    It runs at the latent's resolution. Its two outputs are resized bilinearly to the level's. It
+    starts as the identity.
     """
 
     def __init__(self, residuals: int, channels: int) -> None:
@@ -108,7 +110,7 @@ class ResidualCondition(nn.Module):
 
 
 class PaperLevel(nn.Module):
-    """One level of the paper's decoder: prompt, up, join the skip, condition, blocks."""
+    """One level of the paper's decoder: prompt, upsample, join the skip, condition, blocks."""
 
     def __init__(self, config: NetworkConfig, level: int) -> None:
         super().__init__()
@@ -125,7 +127,7 @@ class PaperLevel(nn.Module):
 
 
 class PaperDecoder(nn.Module):
-    """Decoder on cat[b, r], conditioned at every level by MLPs on r (paper section 5)."""
+    """Decoder on cat[b, r], conditioned by an MLP on r at every level (paper section 5)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

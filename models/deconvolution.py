@@ -1,6 +1,6 @@
-"""Deconvolution: a photograph's blur undone, where its kernel is known.
+"""Deconvolution: removes the blur of a photograph whose kernel is known.
 
-On one thread, unless ``scipy.fft.set_workers`` says otherwise.
+It runs on one thread, unless ``scipy.fft.set_workers`` says otherwise.
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ from numpy.typing import NDArray
 from models.light import Image, to_linear, to_srgb
 
 Spectrum = NDArray[np.complex64]
-"""What ``scipy.fft.rfft2`` makes of a plane."""
+"""The ``scipy.fft.rfft2`` of a plane."""
 
 NOISE = 4e-3
-"""Energy of the noise in a photograph's light, over that of its slopes."""
+"""Energy of the noise in a photograph's linear light, relative to that of its slopes."""
 
 
 def deconvolved(image: Image, kernel: Image) -> Image:
-    """A photograph with its blur undone, as far as its noise allows.
+    """A photograph without its blur, as far as its noise allows.
 
     Args:
         image: ``(H, W, 3)`` sRGB values in [0, 1].
-        kernel: ``(n, n)``, n odd, of sum 1: the light is its convolution with the sharp one.
+        kernel: ``(n, n)``, n odd, of sum 1: the photograph's linear light is its convolution with
+            that of the sharp one.
 
     Returns:
-        Of the same shape and range.
+        An image of the same shape and range.
     """
     return to_srgb(deconvolved_light(to_linear(image), kernel, NOISE))
 
 
 def deconvolved_light(light: Image, kernel: Image, noise: float) -> Image:
-    """The Wiener filter, for pictures whose slopes are all alike; not clipped.
+    """The Wiener filter, for images whose slopes have a white spectrum; not clipped.
 
-    What lies beyond the edges is taken to be their mirror image.
+    The image is assumed to continue beyond its edges as its mirror image.
 
     Args:
         light: ``(H, W, 3)``, linear.
-        noise: its energy over that of the slopes.
+        kernel: as in :func:`deconvolved`.
+        noise: energy of the noise, relative to that of the slopes.
     """
     margin = 2 * len(kernel)
     padded = periodic(light, margin)
@@ -54,7 +56,7 @@ def deconvolved_light(light: Image, kernel: Image, noise: float) -> Image:
 
 
 def spectrum(values: Image) -> Spectrum:
-    """Of a plane ``(H, W)`` that is taken to go on periodically."""
+    """The spectrum of a plane ``(H, W)``, which is assumed to be periodic."""
     return np.asarray(scipy.fft.rfft2(values))
 
 
@@ -64,7 +66,7 @@ def plane(values: Spectrum, shape: tuple[int, int]) -> Image:
 
 
 def transfer(kernel: Image, shape: tuple[int, int]) -> Spectrum:
-    """The spectrum of a kernel with its middle at the origin, for planes of a shape."""
+    """The spectrum of a kernel centred at the origin of a plane of this shape."""
     values = np.zeros(shape, np.float32)
     rows, columns = kernel.shape
     values[:rows, :columns] = kernel
@@ -72,19 +74,19 @@ def transfer(kernel: Image, shape: tuple[int, int]) -> Spectrum:
 
 
 def slopes(shape: tuple[int, int]) -> tuple[Spectrum, Spectrum]:
-    """The spectra of the differences to the next pixel, down and across."""
+    """The spectra of the operators that take differences to the next pixel, down and across."""
     rows = np.exp(2j * np.pi * np.fft.fftfreq(shape[0])) - 1
     columns = np.exp(2j * np.pi * np.fft.rfftfreq(shape[1])) - 1
     return rows[:, None].astype(np.complex64), columns[None].astype(np.complex64)
 
 
 def periodic(image: Image, margin: int) -> Image:
-    """An image that goes on beyond its edges, mirrored, and fades from each edge to the opposite.
+    """An image made periodic: continued as its mirror image, which fades into the opposite one.
 
     Args:
         image: ``(H, W)`` or ``(H, W, C)``.
-        margin: pixels above and on the left; below and on the right there are as many and what
-            makes the sides ones that a Fourier transform is fast for.
+        margin: pixels to add above and on the left. As many are added below and on the right, and
+            a few more for sides on which a Fourier transform is fast.
     """
     return _periodic_down(_periodic_down(image, margin).swapaxes(0, 1), margin).swapaxes(0, 1)
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and errors that name them."""
+"""Writes files that are complete or absent, with errors that name them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextmanager
 def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Has the system's errors name ``path``: those of no file, as of a full disk, name none.
+    """Makes the system's errors name ``path``: some, as for a full disk, name no file.
 
     Args:
-        temporary: another name that ``path`` stands for, if it is written under one.
+        temporary: the name under which ``path`` is written, if it is another.
     """
     try:
         yield
@@ -27,13 +27,13 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path``, which replaces it when all went well.
+    """A temporary file beside ``path``, which replaces it at the end of the block.
 
-    A crash leaves ``path`` as it was, or whole; an exception, Ctrl-C too, leaves nothing behind.
-    The file gets the permissions that ``open`` would give it: those of the file that it replaces,
-    or the umask's. The system's errors name ``path``.
+    A crash leaves ``path`` as it was, or complete. An exception, including Ctrl-C, leaves nothing
+    behind. The file gets the permissions that ``open`` would give it: those of the file that it
+    replaces, or the umask's. The system's errors name ``path``.
     """
-    # Not the tempfile module: its files are readable by their owner alone.
+    # Not by the tempfile module: only their owner can read its files.
     temporary = path.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
         with naming(path, temporary):
@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            # Whoever wrote it may have made another file of that name, as safetensors does.
+            # The writer may have replaced the temporary file, as safetensors does.
             os.chmod(temporary, mode)
             os.replace(temporary, path)
     except BaseException:

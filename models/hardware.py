@@ -1,4 +1,4 @@
-"""What a device computes in hardware."""
+"""What a device can compute in hardware."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself; emulated, it would be slower than float32."""
+    """Whether the hardware multiplies bfloat16; emulated, it would be slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":

@@ -1,8 +1,8 @@
 """Barycenter maps T, from the source latent to the barycenter embedding (paper Table XI).
 
-Every map takes and gives ``(N, C, h, w)``, any h and w, adds what it learns to its input, and has
-``config.map_blocks`` blocks (two in the paper). Dimensions that the paper does not give are
-chosen so that two blocks are of a size in all of them (docs/networks.md).
+Every map takes and returns ``(N, C, h, w)``, for any h and w, adds what it learns to its input, and
+has ``config.map_blocks`` blocks (two in the paper). Where the paper gives no widths, they make two
+blocks of ``mdta``, ``vit`` and ``unet`` similar in size (docs/networks.md).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from models.blocks import LayerNorm, TransformerBlock, conv1x1, conv3x3
 from models.config import Map, NetworkConfig
 
 MLP_EXPANSION = 4
-"""Hidden channels of an MLP over its channels, as in ViT."""
+"""Hidden channels of an MLP, relative to its channels, as in ViT."""
 
 
 class MLPBlock(nn.Module):
     """Pre-norm MLP on every pixel by itself: the "MLP-based mapping" of Table XI.
 
-    It sees no neighbours and no other statistics of the image than the latent itself holds.
+    It sees no neighbours, only what the latent of the pixel holds.
     """
 
     def __init__(self, channels: int) -> None:
@@ -41,9 +41,9 @@ class MLPBlock(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention between pixels.
 
-    Time grows with the square of h w. Memory does not where torch has a fused kernel (CPU and
-    CUDA): there it grows with h w, the matrix of h w x h w scores is never held. Elsewhere
-    (MPS, old GPUs) the matrix may be, heads (h w)^2 numbers, and the tile bounds it.
+    Time grows with (h w)^2. Where torch has a fused kernel (CPU and CUDA), memory grows only with
+    h w, because the h w x h w matrix of scores is never stored. Elsewhere (MPS, old GPUs) it may
+    be, as heads (h w)^2 numbers, and the tile limits it.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -54,7 +54,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        # The fused kernels want the channels of a token side by side.
+        # The fused kernels want the channels of a token next to each other.
         tokens = self.qkv(x).permute(0, 2, 3, 1).contiguous()
         q, k, v = tokens.view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(q, k, v)
@@ -64,8 +64,8 @@ class SelfAttention(nn.Module):
 class ViTBlock(nn.Module):
     """Pre-norm self-attention and MLP: the "ViT-style mapping" of Table XI.
 
-    No position embedding, which would tie it to a size: latents carry position from the padding
-    of the encoder's convolutions.
+    It has no position embedding, which would tie it to one size. Latents know their position from
+    the padding of the encoder's convolutions.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -81,8 +81,8 @@ class ViTBlock(nn.Module):
 class ConvBlock(nn.Sequential):
     """3x3 convolution, ReLU, norm.
 
-    The norm is over the channels of every pixel: that of a batch or of a whole image would tie
-    the result to what else is restored, or to the tile.
+    The norm is over the channels of every pixel. Over a batch or a whole image, the result would
+    depend on the other images, or on the tile.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -92,9 +92,9 @@ class ConvBlock(nn.Sequential):
 class UNet(nn.Module):
     """A U of convolution-ReLU-norm blocks: the "UNet-style mapping" of Table XI.
 
-    Half of the blocks lead down, each at half the resolution of the one before, half lead up
-    again, joined by skips; of an odd number one is at the bottom. Two, as in the paper, are one at
-    half resolution and one at full. Pooling rounds up, so that any size goes.
+    Half of the blocks lead down, each at half the resolution of the one before. The other half
+    lead up again, joined by skips. If the number is odd, one is at the bottom. Of two, as in the
+    paper, one works at half resolution and one at full. Pooling rounds up, so any size works.
     """
 
     def __init__(self, channels: int, blocks: int) -> None:
@@ -103,7 +103,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(ConvBlock(channels, channels) for _ in range(depth))
         self.bottom = nn.Sequential(*(ConvBlock(channels, channels) for _ in range(blocks % 2)))
         self.up = nn.ModuleList(ConvBlock(2 * channels, channels) for _ in range(depth))
-        # A last norm gives all of unit size; T starts near the identity, as the other maps do.
+        # The last norm would give values of size 1, but T should start near the identity.
         last = [*self.bottom, *self.up][-1]
         nn.init.constant_(last.get_parameter("2.weight"), 0.1)
 
@@ -120,7 +120,7 @@ class UNet(nn.Module):
 
 
 def _mdta(config: NetworkConfig, channels: int) -> nn.Module:
-    """MDTA+GDFN blocks: the paper's own map ("Ours" of Table XI)."""
+    """MDTA+GDFN blocks: the paper's own map ("Ours" in Table XI)."""
     heads, expansion = config.heads[-1], config.expansion
     return nn.Sequential(
         *(TransformerBlock(channels, heads, expansion) for _ in range(config.map_blocks))
@@ -149,5 +149,5 @@ MAPS: dict[Map, Callable[[NetworkConfig, int], nn.Module]] = {
 
 
 def barycenter_map(config: NetworkConfig, channels: int) -> nn.Module:
-    """The map that ``config`` names, on latents of ``channels``; the identity without blocks."""
+    """The map of ``config`` on latents of ``channels``; the identity if it has no blocks."""
     return MAPS[config.map](config, channels) if config.map_blocks else nn.Identity()

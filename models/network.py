@@ -12,32 +12,31 @@ from models.barycenter import BarycenterStage, Latents
 from models.blocks import Downsample, blocks, conv3x3
 from models.config import NetworkConfig
 from models.decoders import OfficialDecoder, PaperDecoder
-from models.scene import Scene, SceneJudge, tone_change, whole
+from models.scene import Scene, SceneJudge, tone_change, whole_scene
 
 LEVELLING_WINDOW = 8
-"""Pixels of the network's resolution; smaller ones would take away detail."""
+"""Side of the window, at the network's resolution; a smaller one would take detail away."""
 
 
 class Restoration(NamedTuple):
-    """What a network says of a batch."""
+    """What a network returns for a batch."""
 
     correction: Tensor
-    """``(N, 3, H, W)``: to be added to the input. In its precision, or float32 with a judge."""
+    """``(N, 3, H, W)``, to be added to the input; of its precision, or float32 with a judge."""
     latents: Latents
     tone: Tensor | None = None
-    """Of a network with a :class:`models.scene.SceneJudge`: what it found.
-
-    The correction has no gradient by it."""
+    """What the :class:`models.scene.SceneJudge` found, if the network has one. The correction has
+    no gradient with respect to it."""
 
 
 class Encoder(nn.Module):
-    """Features of every level, the finest first; the last is the latent."""
+    """The features of every level, finest first; the last are the latent."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(config.unshuffle),
-            conv3x3(config.seen * config.unshuffle**2, config.width),
+            conv3x3(config.input_channels * config.unshuffle**2, config.width),
         )
         self.levels = nn.ModuleList(
             blocks(config, config.blocks[i], config.channels(i), config.heads[i])
@@ -55,10 +54,10 @@ class Encoder(nn.Module):
 
 
 class Head(nn.Module):
-    """From decoder features to the correction at full resolution.
+    """Turns decoder features into the correction at full resolution.
 
-    Where the network works on blocks of pixels, what one pixel of the block has ahead of the others
-    over a whole neighbourhood is an error, seen as a grid in every smooth sky, and is taken away.
+    If the network works on blocks of pixels, one pixel of a block may lead the others over a whole
+    neighbourhood. That is an error, visible as a grid in smooth skies, so the lead is subtracted.
     """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
@@ -72,7 +71,7 @@ class Head(nn.Module):
         return correction
 
     def _without_grid(self, pixels: Tensor) -> Tensor:
-        """``(N, 3 s^2, h, w)``, less every pixel's lead over its block, a mean over 3 windows."""
+        """``(N, 3 s^2, h, w)`` minus each pixel's lead over its block, averaged over 3 windows."""
         if self.scale == 1:
             return pixels
         colours = pixels.unflatten(1, (3, -1))
@@ -86,13 +85,15 @@ class Head(nn.Module):
 class BaryIR(nn.Module):
     """Blind all-in-one restoration through the Wasserstein barycenter space.
 
-    Input: ``(N, 3, H, W)`` RGB in [0, 1], H and W multiples of ``config.multiple``; with a scene
-    judge (``config.scene``) also the scene that it is a part of, else taken to be a whole one.
+    Input: ``(N, 3, H, W)`` RGB in [0, 1], H and W multiples of ``config.multiple``. With a scene
+    judge (``config.scene``) also the scenes that the images are parts of; by default every image
+    is a whole scene.
     Output: a :class:`Restoration`; the restored image is ``input + correction``, not clipped.
-    The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple``.
+    The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple`` of
+    the resolution.
 
     Raises:
-        ValueError: H or W is no multiple of ``config.multiple``.
+        ValueError: H or W is not a multiple of ``config.multiple``.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -111,28 +112,33 @@ class BaryIR(nn.Module):
     def forward(
         self, image: Tensor, scene: Scene | None = None, heeded: Tensor | None = None
     ) -> Restoration:
-        """As of the class; ``heeded``, ``(N,)``, is 0 for inputs that are restored without a tone.
+        """The restoration of a batch.
 
-        Their scenes are judged all the same.
+        Args:
+            image: as described for the class.
+            scene: as described for the class.
+            heeded: ``(N,)``, 0 for images to restore without a tone, 1 for the others. All are
+                judged.
         """
         if self.judge is None:
             correction, latents = self._restore(image)
             return Restoration(correction, latents)
-        picture, place = scene or whole(image, self.config.scene)
+        picture, place = scene or whole_scene(image, self.config.scene)
         tone = self.judge(picture)
         shown = tone if heeded is None else tone * heeded.view(-1, 1, 1, 1, 1)
         return self.with_tone(image, shown, place)._replace(tone=tone)
 
     def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:
-        """The restoration of inputs whose scenes' tone is known, for a network with a judge.
+        """The restoration of images whose tone is known, for a network with a judge.
 
         Args:
-            tone: ``(N, 6, D, h, w)`` of the judge, or :func:`models.scene.considered`.
-            place: of the inputs, as in :class:`models.scene.Scene`.
+            image: as described for the class.
+            tone: ``(N, 6, D, h, w)`` from the judge or :func:`models.scene.mean_tone`.
+            place: of the images, as in :class:`models.scene.Scene`.
         """
-        # It is taught by whole scenes; what a patch lacks must not be mended by all of them.
+        # The judge learns from whole scenes; it must not make up for what a patch lacks.
         change = tone_change(tone.detach(), image, place, self.config.unshuffle)
-        # Before and after: how noise was raised with the light shows in their ratio.
+        # The ratio of the two shows how much the tone has amplified the noise.
         both = torch.cat([image, image + change.to(image.dtype)], 1)
         correction, latents = self._restore(both)
         return Restoration(correction + change, latents, tone)
@@ -150,7 +156,7 @@ class BaryIR(nn.Module):
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of learned values."""
+    """Number of learned values in a module."""
     return sum(p.numel() for p in module.parameters())
 
 
@@ -161,5 +167,5 @@ def build(config: NetworkConfig, device: str | torch.device = "cpu") -> BaryIR:
 
 
 def channels_last(network: BaryIR) -> BaryIR:
-    """The network itself, its parameters in the memory format that is faster."""
+    """The same network, its parameters in the faster memory format."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,6 +1,6 @@
-"""Names of the authors' released checkpoint and of the ``official`` preset, both ways.
+"""Translates names between the authors' released checkpoint and the ``official`` preset.
 
-The names on the authors' side are facts about their file (its list of keys and shapes).
+The authors' names are facts about their file (its list of keys and shapes).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 UNUSED = tuple(
     f"{name}{i}." for name in ("chnl_reduce", "reduce_noise_channel_") for i in (1, 2, 3)
 )
-"""Prefixes of the six modules that the checkpoint holds and no forward uses."""
+"""Prefixes of the six modules that the checkpoint holds and never uses."""
 
 DECODER_LEVELS = 3
 
@@ -28,11 +28,11 @@ _BLOCK_PARTS = {
     "feed_forward.depthwise": "ffn.dwconv",
     "feed_forward.project": "ffn.project_out",
 }
-"""Parts of a transformer block, ours to theirs."""
+"""Parts of a transformer block: our name to theirs."""
 
 
 def _decoder_modules(index: int) -> dict[str, str]:
-    """Modules of our decoder level ``index``, which they number from the finest, 1."""
+    """Modules of our decoder level ``index``; the authors count from 1, the finest."""
     ours, level = f"decoder.levels.{index}", DECODER_LEVELS - index
     modules = {
         f"{ours}.mix.0": f"noise_level{level}",
@@ -52,7 +52,7 @@ def _decoder_modules(index: int) -> dict[str, str]:
 
 
 def _modules() -> dict[str, str]:
-    """Modules above the transformer blocks, ours to theirs."""
+    """Modules that hold the transformer blocks and the rest: our name to theirs."""
     modules = {
         "encoder.stem.1": "patch_embed.proj",
         f"encoder.levels.{DECODER_LEVELS}": "latent",
@@ -74,9 +74,9 @@ _OUR_BLOCK_PARTS = {theirs: ours for ours, theirs in _BLOCK_PARTS.items()}
 
 
 def official_name(name: str) -> str:
-    """What the authors' state dict calls a tensor of ours, e.g. ``latent.0.attn.qkv.weight``.
+    """The authors' name for a tensor of ours, e.g. ``latent.0.attn.qkv.weight``.
 
-    A name in no module of the ``official`` preset's stays as it is.
+    A name outside the modules of the ``official`` preset is returned unchanged.
     """
     return _renamed(name, _MODULES, _BLOCK_PARTS)
 
@@ -87,7 +87,7 @@ def our_name(official: str) -> str:
 
 
 def _renamed(name: str, modules: Mapping[str, str], parts: Mapping[str, str]) -> str:
-    # The longest module that fits: mix.0 is a block by itself, blocks.0 one of a run.
+    # The longest match: mix.0 is a block by itself, blocks.0 one of a sequence.
     module = max((m for m in modules if name.startswith(m + ".")), key=len, default=None)
     if module is None:
         return name
@@ -98,14 +98,14 @@ def _renamed(name: str, modules: Mapping[str, str], parts: Mapping[str, str]) ->
 
 
 def is_unused(official: str) -> bool:
-    """Whether a tensor of the authors' belongs to a module that they never call."""
+    """Whether a tensor of the authors' belongs to a module that they never use."""
     return official.startswith(UNUSED)
 
 
 def from_official(state: Mapping[str, T]) -> dict[str, T]:
-    """The authors' state dict, or its shapes, under our names; the unused modules are dropped.
+    """The authors' state dict, or its shapes, under our names and without the unused modules.
 
-    Names without a counterpart stay as they are, and missing ones are left out, for
-    :func:`models.weights.check_shapes` to name both.
+    Names without a counterpart stay the same, and nothing is added for missing ones.
+    :func:`models.weights.check_shapes` reports both.
     """
     return {our_name(key): value for key, value in state.items() if not is_unused(key)}

@@ -1,4 +1,4 @@
-"""The potentials of the barycenter problem: one small critic a source, all in one call."""
+"""The potentials of the barycenter problem: one small critic per source, all in one call."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class Potentials(nn.Module):
     """Free networks g_1 .. g_K on barycenter embeddings (paper section 4.1).
 
-    Grouped convolutions keep the K critics independent of each other; a global mean makes them
-    indifferent to the patch size.
+    Grouped convolutions keep the K critics independent. A global mean makes them work on patches
+    of any size.
 
     Input: ``(N, C, h, w)`` barycenter embeddings. Output: ``(N, K)``, g_k(b_i).
     """

@@ -1,4 +1,4 @@
-"""Named network configurations."""
+"""Named network configs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAPER = NetworkConfig(map_blocks=2, conditioning="paper")
 PRESETS: dict[str, NetworkConfig] = {
     # The authors' released checkpoint: 53.5 M parameters in use.
     "official": NetworkConfig(),
-    # The embedded weights: dense convolutions from half resolution on, made for CPUs.
+    # The embedded weights: dense convolutions from half resolution down, made for CPUs.
     "small": NetworkConfig(
         width=48,
         blocks=(5, 3, 1),
@@ -26,7 +26,7 @@ PRESETS: dict[str, NetworkConfig] = {
         deconvolve=True,
         margin=16,
     ),
-    # For trying things out: the paper family with its own Restormer blocks, 0.3 M parameters.
+    # For trying things out: the paper family with Restormer blocks, 0.3 M parameters.
     "tiny": NetworkConfig(
         width=8,
         blocks=(1, 1, 1, 1),
@@ -43,10 +43,10 @@ PRESETS: dict[str, NetworkConfig] = {
 
 
 def preset(name: str) -> NetworkConfig:
-    """The configuration of that name.
+    """The config with that name.
 
     Raises:
-        KeyError: there is none; the message lists those there are.
+        KeyError: there is none; the message lists all names.
     """
     try:
         return PRESETS[name]

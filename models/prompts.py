@@ -1,4 +1,4 @@
-"""Prompt blocks: what turns a Restormer backbone into a PromptIR one.
+"""Prompt blocks, which turn a Restormer backbone into a PromptIR.
 
 From the equations of Potlapalli et al., "PromptIR: Prompting for All-in-One Blind Image
 Restoration", NeurIPS 2023, section 3.
@@ -14,14 +14,14 @@ from models.blocks import blocks, conv1x1, conv3x3
 from models.config import NetworkConfig
 
 PROMPT_SHARE = 2 / 3
-"""Channels of a prompt over those of the features it joins."""
+"""Channels of a prompt, relative to those of the features that it joins."""
 
 
 class PromptGeneration(nn.Module):
     """A prompt that depends on the features: P = conv3x3( sum_k w_k P_k ).
 
-    w = softmax(linear(mean of the features over the pixels)); the P_k are learned, of a fixed
-    size, and their sum is brought to the features' size by bilinear interpolation.
+    w = softmax(linear(mean of the features over the pixels)). The P_k are learned and have a fixed
+    size; their sum is resized bilinearly to the features' size.
 
     Input: ``(N, features, H, W)``. Output: ``(N, channels, H, W)``.
     """
@@ -40,14 +40,14 @@ class PromptGeneration(nn.Module):
 
 
 class PromptBlock(nn.Module):
-    """Prompt interaction: features and their prompt through one block of the backbone's.
+    """Prompt interaction: features and their prompt pass through one block of the backbone.
 
     Input and output: ``(N, C, H, W)``, any H and W.
     """
 
     def __init__(self, config: NetworkConfig, level: int, features: int, heads: int) -> None:
         super().__init__()
-        # Whole heads, so that the block on both divides as the features do.
+        # Whole heads, so that the joined channels can be divided like the features.
         channels = max(round(PROMPT_SHARE * features / heads), 1) * heads
         size = config.prompt_size * 2 ** (config.levels - 1 - level)
         self.generation = PromptGeneration(features, channels, config.prompts, size)
@@ -60,10 +60,10 @@ class PromptBlock(nn.Module):
 
 
 def prompt_block(config: NetworkConfig, level: int, features: int, heads: int) -> nn.Module:
-    """The prompt block for features at a level's resolution; the identity where none is asked for.
+    """The prompt block for a level's features; the identity in a network without prompts.
 
     Args:
-        level: counted from 0 at the finest.
+        level: 0 is the finest.
         features: channels of the features.
         heads: attention heads, a divisor of ``features``.
     """

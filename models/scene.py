@@ -1,9 +1,9 @@
-"""The scene judge: offset and gain of a photograph's colours, told from the whole of it.
+"""The scene judge: finds an offset and a gain for a photograph's colours.
 
-How much haze or darkness there is only the whole scene tells, and a network that works on patches
-or tiles sees a part of it. The judge sees the whole photograph shrunk to a square of one size,
-whatever the photograph's, so that patches and tiles agree. In training it sees it once, in use
-from several views (:func:`considered`).
+Only the whole scene tells how much haze or darkness a photograph has, and a network on patches or
+tiles sees just a part. The judge sees the whole photograph, shrunk to a square of fixed size, so
+patches and tiles agree. In training it sees a photograph once, in use from several views
+(:func:`mean_tone`).
 """
 
 from __future__ import annotations
@@ -24,60 +24,60 @@ from models.blocks import conv3x3
 FIELDS = 6
 """An offset and a gain for each colour."""
 SHADES = 4
-"""Brightnesses between which offset and gain vary."""
+"""Brightnesses for which there are an offset and a gain; between them they are interpolated."""
 STRIDE = 4
-"""Side of the pixel blocks of the square that are folded into channels."""
+"""Side of the picture's pixel blocks that are folded into channels."""
 WIDTHS = (32, 64, 96)
-"""Channels of the judge's levels; the last is its grid's."""
-COARSER = 8
-"""How many times a picture's side a photograph is brought to on the way."""
-CLOSER = (0.7, 0.9)
-"""Shares of a picture's sides that closer views show (:func:`considered`)."""
+"""Channels of the judge's levels; the last has the resolution of the grid."""
+COARSE = 8
+"""A photograph is first shrunk to this many times the picture's side."""
+VIEWS = (0.7, 0.9)
+"""Sides of the enlarged corners, as shares of the picture's side (:func:`mean_tone`)."""
 
 
 class Scene(NamedTuple):
-    """The photograph that an input is a part of, and where it is."""
+    """The photographs that the images of a batch are parts of, and which parts they are."""
 
     picture: Tensor
-    """``(N, 3, S, S)``, all of it, RGB in [0, 1]."""
+    """``(N, 3, S, S)``, the whole photographs, RGB in [0, 1]."""
     place: Tensor
-    """``(N, 4)``: top, left, bottom, right of the input as shares of the photograph's sides;
-    below 0 or above 1 where the input has been padded."""
+    """``(N, 4)``: top, left, bottom and right of the image, as shares of the photograph's sides;
+    below 0 or above 1 where the image is padded."""
 
 
 def picture_of(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """A photograph as the picture of a :class:`Scene`, ``(side, side, 3)`` in its own values.
+    """A photograph as the picture of a :class:`Scene`: ``(side, side, 3)`` in its value range.
 
-    Means where it becomes smaller; floating, since of the dark 8 bits keep too little.
+    Shrinking takes means. They are float32, since 8 bits keep too little of the dark.
 
     Args:
-        pixels: ``(H, W, 3)`` of any kind and size.
+        pixels: ``(H, W, 3)`` of any type and size.
     """
 
     def shrunk(pixels: NDArray[Any], most: int) -> NDArray[Any]:
         size = min(pixels.shape[1], most), min(pixels.shape[0], most)
         return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
-    # A large one is not made floating as a whole; what is rounded here is a mean of many.
-    small = shrunk(shrunk(pixels, COARSER * side).astype(np.float32), side)
+    # No float32 copy of a large photograph; the first step rounds, but only means of many pixels.
+    small = shrunk(shrunk(pixels, COARSE * side).astype(np.float32), side)
     return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def whole(image: Tensor, side: int) -> Scene:
-    """The scene of an input ``(N, 3, H, W)`` that is a photograph by itself."""
+def whole_scene(image: Tensor, side: int) -> Scene:
+    """The scenes of images ``(N, 3, H, W)`` that are whole photographs."""
     picture = F.adaptive_avg_pool2d(image.float(), side).to(image.dtype)
     return Scene(picture, whole_place(image))
 
 
 def whole_place(image: Tensor) -> Tensor:
-    """The place of an input that is all of its photograph, ``(N, 4)``."""
-    # Counted on the device: values copied from the host would have to wait for a GPU.
+    """The place of images that are whole photographs, ``(N, 4)``."""
+    # Computed on the device, since copying from the host would wait for the GPU.
     ends = torch.arange(4, device=image.device) // 2
     return ends.float().expand(len(image), 4)
 
 
 class JudgeBlock(nn.Module):
-    """Two convolutions behind a norm over the whole square, which each pixel so learns of."""
+    """Residual block of two convolutions; its norm tells every pixel about the whole picture."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -90,10 +90,10 @@ class JudgeBlock(nn.Module):
 
 
 class SceneJudge(nn.Module):
-    """Tone of a scene: offset and gain on a coarse grid over height, width and brightness.
+    """Finds a scene's tone: offset and gain on a coarse grid over height, width and brightness.
 
-    A bilateral grid (Chen, Paris, Durand, SIGGRAPH 2007) of the coefficients, as Gharbi et al.
-    learn it ("Deep bilateral learning", SIGGRAPH 2017). It starts as no change.
+    This is a bilateral grid (Chen, Paris, Durand, SIGGRAPH 2007) of coefficients, learned as in
+    Gharbi et al., "Deep bilateral learning", SIGGRAPH 2017. At first it changes nothing.
 
     Input: ``(N, 3, S, S)`` in [0, 1]. Output: ``(N, 6, 4, S / 16, S / 16)``.
     """
@@ -123,59 +123,59 @@ class SceneJudge(nn.Module):
 
 
 def _cues(picture: Tensor) -> Tensor:
-    """Values, their roots, in which the dark differs, and the extremes of a neighbourhood.
+    """Values, their square roots, which separate the dark ones, and extremes of a neighbourhood.
 
-    The darkest value around is what haze adds to it (the dark channel: He, Sun, Tang, "Single
-    image haze removal using dark channel prior", CVPR 2009).
+    The darkest value around a pixel shows what haze adds to it (the dark channel: He, Sun, Tang,
+    "Single image haze removal using dark channel prior", CVPR 2009).
     """
     values = F.pixel_unshuffle(torch.cat([picture, picture.clamp(min=0).sqrt()], 1), STRIDE)
     ends = torch.cat([-picture.amin(1, keepdim=True), picture.amax(1, keepdim=True)], 1)
     return torch.cat([values, F.max_pool2d(ends, 2 * STRIDE + 1, STRIDE, STRIDE)], 1)
 
 
-def considered(judge: nn.Module, picture: Tensor) -> Tensor:
-    """The tone of a photograph, as the judge's mean over several views of its picture.
+def mean_tone(judge: nn.Module, picture: Tensor) -> Tensor:
+    """The tone of a photograph: the judge's mean over eighteen views of its picture.
 
-    All of it and, at two sizes, its four corners, enlarged, each also mirrored: what the judge is
-    unsure of it decides anew for each, and their mean is nearer to the truth. The whole counts as
-    much as the corners of one size together (docs/training.md, trials before runs 10, 15 and 24).
-    Every view has its say of every place, by what it sees nearest to it: to count only those that
-    see a place was worse.
+    The views are the whole picture and, at two sizes, its four corners, enlarged, each also
+    mirrored. Where the judge is unsure, it decides anew for each, and the mean is closer to the
+    truth. The whole counts as much as the corners of one size together (docs/training.md, trials
+    before runs 10, 15 and 24). Every view counts at every place, with its nearest value where it
+    does not show the place. Counting only the views that show it was worse.
 
     Args:
         picture: ``(N, 3, S, S)`` as in :class:`Scene`, float32.
 
     Returns:
-        As :class:`SceneJudge`.
+        The tone, as :class:`SceneJudge` gives it.
     """
     side = picture.shape[-1]
-    corners = [corner for share in CLOSER for corner in _corners(side, round(share * side))]
+    corners = [corner for share in VIEWS for corner in _corners(side, round(share * side))]
     views = [picture, *(_enlarged(picture, corner) for corner in corners)]
-    # All at once: threads would wait for each other at every layer of every small picture.
+    # In one batch: on small pictures one by one, threads would mostly wait for each other.
     of_all, *of_corners = _both_ways(judge, torch.cat(views)).split(len(picture))
     rows, columns = of_all.shape[-2:]
     put_back = []
     for tone, (top, left, part) in zip(of_corners, corners, strict=True):
         around = picture.new_tensor([-top, -left, side - top, side - left]) / part
         put_back.append(_resampled(tone, around.expand(len(picture), 4), rows, columns))
-    of_sizes = torch.stack(put_back).unflatten(0, (len(CLOSER), -1)).mean(1)
+    of_sizes = torch.stack(put_back).unflatten(0, (len(VIEWS), -1)).mean(1)
     return torch.cat([of_all[None], of_sizes]).mean(0)
 
 
 def _corners(side: int, part: int) -> list[tuple[int, int, int]]:
-    """The four squares at the corners of another: top, left, side."""
+    """The four corner squares of a larger square, each as top, left, side."""
     return [(top, left, part) for top, left in product((0, side - part), repeat=2)]
 
 
 def _enlarged(picture: Tensor, corner: tuple[int, int, int]) -> Tensor:
-    """A square of a picture at the size of all of it."""
+    """A square of a picture, enlarged to the picture's size."""
     top, left, part = corner
     square = picture[..., top : top + part, left : left + part]
     return F.interpolate(square, size=picture.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _both_ways(judge: nn.Module, pictures: Tensor) -> Tensor:
-    """Of pictures and their mirror images, the mean."""
+    """The mean of the tones of pictures and of their mirror images."""
     tone, mirrored = judge(torch.cat([pictures, pictures.flip(3)])).chunk(2)
     mean: Tensor = (tone + mirrored.flip(4)) / 2
     return mean
@@ -185,14 +185,14 @@ def tone_change(tone: Tensor, image: Tensor, place: Tensor, scale: int = 1) -> T
     """What a tone adds to an image, in float32: offset + gain * image.
 
     Args:
-        tone: ``(N, 6, D, h, w)`` of :class:`SceneJudge`.
+        tone: ``(N, 6, D, h, w)`` from :class:`SceneJudge`.
         image: ``(N, 3, H, W)``.
         place: as in :class:`Scene`.
-        scale: side of the pixel blocks, 1 for every pixel by itself, over which offset and gain
-            are looked up; they are drawn bilinearly between.
+        scale: side of the pixel blocks for which offset and gain are looked up, 1 for every pixel
+            by itself. Between the blocks they are interpolated bilinearly.
     """
     kind = image.device.type
-    # There is none to switch off on "meta", where networks are counted on shapes alone.
+    # Device "meta", on which complexity is counted, has no autocast to switch off.
     half = torch.amp.is_autocast_available(kind)
     with torch.autocast(kind, enabled=False) if half else nullcontext():
         return _looked_up(tone.float(), image.float(), place, scale)
@@ -211,10 +211,10 @@ def _looked_up(tone: Tensor, image: Tensor, place: Tensor, scale: int) -> Tensor
 
 
 def _resampled(tone: Tensor, place: Tensor, rows: int, columns: int) -> Tensor:
-    """A tone at the middles of so many equal parts of a place, ``(N, 6, D, rows, columns)``.
+    """A tone at the centres of rows x columns parts of a place, ``(N, 6, D, rows, columns)``.
 
-    The grid is regular along every axis, so that each is looked up by itself: matrix products
-    instead of a gather, which not every device has.
+    The grid is regular, so every axis is looked up by itself, with matrix products instead of a
+    gather, which not every device has.
     """
     down = _tents(_along(place[:, 0], place[:, 2], rows), tone.shape[3])
     across = _tents(_along(place[:, 1], place[:, 3], columns), tone.shape[4])
@@ -222,13 +222,13 @@ def _resampled(tone: Tensor, place: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _along(first: Tensor, last: Tensor, count: int) -> Tensor:
-    """Middles of ``count`` equal parts of an axis between two shares of it, ``(N, count)``."""
-    middles = (torch.arange(count, device=first.device, dtype=first.dtype) + 0.5) / count
-    return first[:, None] + (last - first)[:, None] * middles
+    """Centres of ``count`` equal parts of an axis between two shares of it, ``(N, count)``."""
+    centres = (torch.arange(count, device=first.device, dtype=first.dtype) + 0.5) / count
+    return first[:, None] + (last - first)[:, None] * centres
 
 
 def _tents(share: Tensor, cells: int) -> Tensor:
-    """Weights of the cells of an axis, ``(..., cells)``, at shares of it; the ends go on beyond."""
+    """Linear interpolation weights, ``(..., cells)``, at shares of an axis, constant outside it."""
     nearest = (share * cells - 0.5).clamp(0, cells - 1)
     numbers = torch.arange(cells, device=share.device)
     return (1 - (nearest[..., None] - numbers).abs()).clamp(min=0)

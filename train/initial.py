@@ -29,7 +29,7 @@ def start_from(network: BaryIR, weights: Weights) -> None:
     for name, module in network.named_modules():
         new = not any(tensor.startswith(f"{name}.") for tensor in weights.state)
         if new and isinstance(module, ResidualBlock | TransformerBlock):
-            module.add_nothing()
+            module.make_identity()
     state = {name: tensor.float() for name, tensor in weights.state.items()}
     network.load_state_dict(network.state_dict() | state)
 

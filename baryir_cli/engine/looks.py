@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from baryir_cli.engine.tiles import Box
-from models.scene import considered, tone_change, whole_place
+from models.scene import mean_tone, tone_change, whole_place
 
 MOST = 2
 """Looks without the judge, before that with it."""
@@ -84,13 +84,13 @@ def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
         picture: ``(1, 3, S, S)`` in [0, 1].
 
     Returns:
-        The tone as of :func:`models.scene.considered`.
+        The tone as of :func:`models.scene.mean_tone`.
     """
-    tone = considered(judge, picture)
+    tone = mean_tone(judge, picture)
     change = change_by(tone, picture)
     if not is_slight(change) and is_colourless(picture):
         toned = as_print(picture)
-        of_print = change_by(considered(judge, toned), toned)
+        of_print = change_by(mean_tone(judge, toned), toned)
         change = of_print if is_slight(of_print) else change
     return tone, change
 
@@ -99,7 +99,7 @@ def change_by(tone: Tensor, picture: Tensor) -> float:
     """By how much a tone changes the picture of its photograph: RMS, in [0, 1].
 
     Args:
-        tone: ``(1, 6, D, h, w)`` of :func:`models.scene.considered`.
+        tone: ``(1, 6, D, h, w)`` of :func:`models.scene.mean_tone`.
         picture: ``(1, 3, S, S)`` in [0, 1].
     """
     change = tone_change(tone, picture, whole_place(picture))

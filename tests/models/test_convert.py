@@ -300,7 +300,7 @@ def test_architecture_off_the_shapes(config: NetworkConfig) -> None:
     [replace(preset("small"), map="vit"), replace(preset("tiny"), map="vit", blocks=(1, 1, 1, 0))],
 )
 def test_heads_that_count_are_not_guessed(config: NetworkConfig) -> None:
-    with pytest.raises(WeightsError, match="heads of its vit map"):
+    with pytest.raises(WeightsError, match="heads of the vit map"):
         read_config(expected_shapes(config))
 
 
@@ -310,8 +310,8 @@ STEM = "encoder.stem.1.weight"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({STEM: None}, "no encoder.stem"),
-        ({STEM: (8,)}, "missing or no convolution's"),
+        ({STEM: None}, "no tensor encoder.stem"),
+        ({STEM: (8,)}, "missing or not the weight of a convolution"),
         ({STEM: (8, 5, 3, 3)}, "has shape"),
         ({STEM: (7, 3, 3, 3)}, "width must be even"),
         ({STEM: (1 << 40, 3, 3, 3)}, "width must be a whole number"),
@@ -321,9 +321,9 @@ STEM = "encoder.stem.1.weight"
             {name: None for name in expected_shapes(SMALL) if name.startswith("stage.")},
             "without a barycenter stage, such as a plain Restormer",
         ),
-        ({"encoder.levels.0.99999.norm1.weight": (8,)}, "more than the 512"),
+        ({"encoder.levels.0.99999.norm1.weight": (8,)}, "more than the limit of 512"),
         ({"encoder.levels.0.0.attention.temperature": (3, 1, 1)}, "does not divide"),
-        ({"encoder.levels.0.0.feed_forward.project.weight": (8, 3, 1, 1)}, "no common ratio"),
+        ({"encoder.levels.0.0.feed_forward.project.weight": (8, 3, 1, 1)}, "no single expansion"),
         ({"stage.norm.bias": (7,)}, r"stage.norm.bias has shape \[7\]"),
     ],
 )

@@ -20,11 +20,11 @@ from models.scene import (
     WIDTHS,
     Scene,
     SceneJudge,
-    considered,
+    mean_tone,
     picture_of,
     tone_change,
-    whole,
     whole_place,
+    whole_scene,
 )
 
 CONFIG = replace(
@@ -151,7 +151,7 @@ def test_views_are_put_back_where_they_are_from(quadrant: tuple[int, int]) -> No
     picture = torch.zeros(1, 3, 32, 32)
     down, across = quadrant
     picture[..., 16 * down : 16 * (down + 1), 16 * across : 16 * (across + 1)] = 1
-    tone = considered(Means(), picture)[0, 0, 0]
+    tone = mean_tone(Means(), picture)[0, 0, 0]
     inner = F.avg_pool2d(tone[None, None], 2)[0, 0]
     assert inner[down, across] > 0.85
     assert inner[1 - down, 1 - across] < 0.05
@@ -168,7 +168,7 @@ def test_views_are_mirrored_and_from_closer_by() -> None:
             return super().forward(picture)
 
     picture = torch.rand(1, 3, 32, 32)
-    considered(Watching(), picture)
+    mean_tone(Watching(), picture)
     assert len(seen) == 18
     for one, other in zip(seen[:9], seen[9:], strict=True):
         assert torch.equal(one.flip(3), other)
@@ -187,21 +187,21 @@ def test_all_of_it_counts_as_much_as_the_corners_of_one_size() -> None:
             return torch.tensor(known).float().view(-1, 1, 1, 1, 1).expand(-1, 6, 1, 4, 4)
 
     picture = torch.rand(1, 3, 32, 32)
-    torch.testing.assert_close(considered(Knowing(), picture), torch.full((1, 6, 1, 4, 4), 1 / 3))
+    torch.testing.assert_close(mean_tone(Knowing(), picture), torch.full((1, 6, 1, 4, 4), 1 / 3))
 
 
 def test_without_a_scene_an_image_is_one() -> None:
     network, image = decided(), torch.rand(1, 3, 48, 32)
-    expected = network(image, whole(image, 32))
+    expected = network(image, whole_scene(image, 32))
     torch.testing.assert_close(network(image).correction, expected.correction)
     assert expected.tone is not None
-    picture = whole(image, 16).picture
+    picture = whole_scene(image, 16).picture
     torch.testing.assert_close(picture, F.avg_pool2d(image, (3, 2)))
 
 
 def test_a_network_without_a_judge_asks_for_no_scene() -> None:
     network = build(replace(CONFIG, scene=0))
     image = torch.rand(1, 3, 16, 16)
-    alone, told = network(image), network(image, whole(image, 32))
+    alone, told = network(image), network(image, whole_scene(image, 32))
     assert alone.tone is None
     torch.testing.assert_close(told.correction, alone.correction)

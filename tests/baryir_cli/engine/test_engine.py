@@ -22,7 +22,7 @@ from baryir_cli.references import network_of
 from models.deconvolution import deconvolved
 from models.network import BaryIR, Restoration, build
 from models.presets import preset
-from models.scene import FIELDS, SHADES, Scene, considered
+from models.scene import FIELDS, SHADES, Scene, mean_tone
 from models.shake import find_shake, radius
 from train import degradations
 
@@ -158,7 +158,7 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
     picture = network.brightness.pictures[0][:1]  # the rest are closer views
     torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
     torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))
-    wanted = considered(network.brightness, picture)
+    wanted = mean_tone(network.brightness, picture)
     assert all(torch.equal(tone, wanted) for tone in network.tones[1:])
 
 
