@@ -209,7 +209,7 @@ class NetworkConfig:
 def _integers(name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, (list, tuple)) or not all(type(v) is int and v >= 0 for v in values):
         raise ConfigError(
-            f"{name} must be a list of whole numbers like [2, 1], not {_shown(values)}"
+            f"{name} must be a list of whole numbers, such as [2, 1], not {_shown(values)}"
         )
     return tuple(values)
 

@@ -1,12 +1,11 @@
-"""Camera shake: the blur kernel of a whole photograph, told blindly from its edges.
+"""Camera shake: estimates the blur kernel of a photograph blindly, from its edges.
 
-A hand that moves while the shutter is open blurs every place of a photograph alike, and undoing
-that needs more than a network of small reach sees: the kernel, which the whole photograph tells.
-It is found as the one that makes the blurred edges of sharp ones, coarse to fine, in turns with a
-picture that has as few edges as can be (Xu, Zheng, Jia, "Unnatural L0 sparse representation for
-natural image deblurring", CVPR 2013; the kernel in closed form and from the strongest edges: Cho,
-Lee, "Fast motion deblurring", SIGGRAPH Asia 2009). Nothing of it is learned. What is not surely
-shaken is left alone.
+A hand that moves while the shutter is open blurs a photograph the same way everywhere. A network
+with a small receptive field cannot undo that, but the whole photograph reveals the kernel. Coarse
+to fine, two steps alternate: a picture with as few edges as possible (Xu, Zheng, Jia, "Unnatural L0
+sparse representation for natural image deblurring", CVPR 2013), and the kernel that turns its
+strongest edges into the blurred ones, in closed form (Cho, Lee, "Fast motion deblurring", SIGGRAPH
+Asia 2009). Nothing is learned. A photograph that is not certainly shaken is left alone.
 """
 
 from __future__ import annotations
@@ -30,54 +29,56 @@ from models.deconvolution import (
 from models.light import Image, floating, to_linear
 
 SIDE = 29
-"""Of the largest kernel, in pixels."""
+"""Side of the largest kernel, in pixels."""
 COARSEST = 5
-"""Side of the kernel that is found first, on a photograph shrunk as much."""
+"""Side of the first kernel, on a photograph shrunk by as much as the kernel."""
 WINDOW = 512
-"""Side of the part of a photograph that it is found in."""
-SMALLEST = 192
-"""A side that is shorter tells too little."""
+"""Side of the part of a photograph in which the kernel is searched."""
+MIN_SIDE = 192
+"""A photograph with a shorter side tells too little."""
 CELL = 64
-"""Side of the squares that a photograph is looked at in."""
+"""Side of the squares that are tested for sharpness."""
 STRONG = 0.3
-"""Energy of the slopes in a cell, over the largest, that makes it count."""
+"""Energy of the slopes from which a cell counts, relative to the cell with the most."""
 SHARP = 0.3
-"""Correlation of neighbouring slopes, below which such a cell is sharp."""
+"""Correlation of neighbouring slopes below which a cell is sharp."""
 ROUNDS = 5
-"""Of picture and kernel in turns, at every size."""
+"""Alternations of picture and kernel at every size."""
 SPARSITIES = (0.004, 0.012)
-"""Two prices of an edge: the kernels for both must agree. After Xu, Zheng, Jia: 0.002 to 0.008."""
-CHEAPENING = 1.1
-"""What a price is divided by after every round."""
-STIFFEST = 100.0
-"""Where the auxiliary edges' weight, doubled from step to step, ends."""
-EDGES = 0.1
-"""Share of the pixels, those with the strongest edges, that a kernel is found from."""
-ROUGHNESS = 0.01
-"""Weight of a kernel's squares, over the mean energy of the edges."""
+"""Two prices of an edge, whose kernels must agree. Xu, Zheng and Jia use 0.002 to 0.008."""
+SPARSITY_DECAY = 1.1
+"""A price is divided by this after every round."""
+MAX_EDGE_WEIGHT = 100.0
+"""Limit for the weight of the auxiliary edges, which doubles with every step."""
+EDGE_SHARE = 0.1
+"""Share of the pixels, those with the strongest edges, from which a kernel is computed."""
+KERNEL_PENALTY = 0.01
+"""Weight of the kernel's squares, relative to the mean energy of the edges."""
 FAINT = 0.05
-"""Weight, over the largest, below which a kernel has none."""
+"""Weights of a kernel below this share of the largest become 0, as do specks below twice this
+share of the sum."""
 SMOOTH = 0.4
-"""Correlation of neighbouring slopes, below which a photograph is sharp or noisy."""
-NARROWEST, WIDEST = 1.9, 10.0
-"""Pixels (:func:`radius`) of kernels that are believed: what is sharper is not shaken, and what is
-wider fills the square and is made up."""
+"""Correlation of neighbouring slopes below which a photograph is sharp or noisy."""
+MIN_RADIUS, MAX_RADIUS = 1.9, 10.0
+"""Pixels (:func:`radius`) of kernels that are believed. A narrower one means that the photograph
+is not shaken; a wider one fills the square and is an artefact."""
 ALIKE = 0.8
-"""Correlation of two kernels that agree."""
-CALM = 0.03
-"""Noise (:func:`models.deconvolution.deconvolved_light`) for a trial, so that none is raised."""
-OUTSIDE = 10.0
-"""Weight of what a trial makes darker than black or brighter than white."""
+"""Likeness from which two kernels agree."""
+TRIAL_NOISE = 0.03
+"""The noise (:func:`models.deconvolution.deconvolved_light`) for a trial, high enough not to
+amplify any."""
+OUT_OF_RANGE_WEIGHT = 10.0
+"""Weight of values that a trial makes darker than black or brighter than white."""
 SURE = 0.97
-"""Correlation from which on a wide kernel is believed however the trial ends."""
+"""Likeness from which a wide kernel is believed whatever the trials say."""
 WIDE = 3.0
-"""Radius of such a kernel; one that is made up of a sharp photograph is narrower."""
-TWICE = 1.33
-"""How far the width found at half size may be from half of the width."""
+"""Radius of such a kernel; artefacts of sharp photographs are narrower."""
+HALF_SIZE_TOLERANCE = 1.33
+"""Factor by which the width found at half size may differ from half the width."""
 
 
 class Found(NamedTuple):
-    """A kernel and how natural the photograph is without it: below 1, the lower the better."""
+    """A kernel and how unnatural the photograph is without its blur, relative to before."""
 
     kernel: Image
     score: float
@@ -90,10 +91,10 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
         pixels: ``(H, W, 3)`` sRGB: uint8, uint16 or floating in [0, 1].
 
     Returns:
-        ``(29, 29)`` of sum 1, its centre of mass in the middle; None where the photograph is not
-        shaken, or not surely enough.
+        ``(29, 29)`` of sum 1, its centre of mass in the middle; None if the photograph is not
+        shaken, or not certainly.
     """
-    if min(pixels.shape[:2]) < SMALLEST:
+    if min(pixels.shape[:2]) < MIN_SIDE:
         return None
     part = _strongest(pixels)
     if part is None or smoothness(part) < SMOOTH:
@@ -101,8 +102,8 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
     light = to_linear(part).mean(2)
     found: list[Found] = []
     for sparsity in SPARSITIES:
-        kernel = estimate(light, sparsity, NARROWEST)
-        if kernel is None or radius(kernel) > WIDEST:
+        kernel = estimate(light, sparsity, MIN_RADIUS)
+        if kernel is None or radius(kernel) > MAX_RADIUS:
             return None
         found.append(Found(kernel, _unnaturalness(part, kernel)))
     best, worst = (pick(found, key=lambda one: one.score) for pick in (min, max))
@@ -116,26 +117,28 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
 def _as_wide_at_half_size(light: Image, kernel: Image) -> bool:
     """Whether the photograph at half its size has a kernel half as wide.
 
-    Of a blur wider than the largest kernel, a narrow one explains the finest edges; the wide one
-    is found there.
+    If the blur is wider than the largest kernel, a narrow kernel may explain the finest edges. At
+    half the size, the wide one is found.
     """
     size = light.shape[1] // 2, light.shape[0] // 2
     half = estimate(
-        _resized(light, size, cv2.INTER_AREA), SPARSITIES[-1], radius(kernel) / TWICE / 2
+        _resized(light, size, cv2.INTER_AREA),
+        SPARSITIES[-1],
+        radius(kernel) / HALF_SIZE_TOLERANCE / 2,
     )
-    return half is not None and 2 * radius(half) <= TWICE * radius(kernel)
+    return half is not None and 2 * radius(half) <= HALF_SIZE_TOLERANCE * radius(kernel)
 
 
 def radius(kernel: Image) -> float:
-    """Root of the mean squared distance from the middle, in pixels."""
+    """A kernel's width: the root mean square distance from the middle, in pixels."""
     far = np.arange(len(kernel)) - len(kernel) // 2
     return float(np.sqrt((kernel * (far[:, None] ** 2 + far**2)).sum()))
 
 
 def smoothness(image: Image) -> float:
-    """Correlation of slopes with those one pixel on, the mean of down and across.
+    """Correlation between the slopes of neighbouring pixels, averaged over down and across.
 
-    Some 0.1 in sharp photographs, -0.5 in noise, 0.6 and more where all is blurred.
+    About 0.1 in sharp photographs, -0.5 in noise, 0.6 and more where everything is blurred.
     """
     grey = image.mean(2)
     found = []
@@ -148,7 +151,7 @@ def smoothness(image: Image) -> float:
 
 
 def likeness(first: Image, second: Image) -> float:
-    """Correlation of two kernels, a little smoothed, where they lie on each other best."""
+    """Correlation of two kernels, slightly smoothed, shifted by up to a pixel to match best."""
     a, b = (cv2.GaussianBlur(kernel, (0, 0), 0.7) for kernel in (first, second))
     best = max(
         float((a * np.roll(b, (y, x), (0, 1))).sum()) for y in (-1, 0, 1) for x in (-1, 0, 1)
@@ -157,16 +160,16 @@ def likeness(first: Image, second: Image) -> float:
 
 
 def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
-    """The kernel that a picture is blurred with, if it is.
+    """The kernel by which a picture is blurred.
 
     Args:
         light: ``(H, W)``, linear.
         sparsity: price of an edge in the first round.
-        narrowest: radius of the kernels that are looked for. It shrinks from size to size, so
-            that of a sharp or merely soft picture the dear last sizes need not be looked at.
+        narrowest: smallest radius of interest. The radius is tested at every size, so sharp and
+            soft pictures stop before the last, expensive sizes.
 
     Returns:
-        ``(29, 29)`` of sum 1, its centre of mass in the middle; None for a narrower one.
+        ``(29, 29)`` of sum 1, its centre of mass in the middle; None if it is narrower.
     """
     kernel = np.zeros((COARSEST, COARSEST), np.float32)
     kernel[COARSEST // 2, COARSEST // 2 - 1 : COARSEST // 2 + 1] = 0.5
@@ -179,7 +182,7 @@ def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
         edges = _Edges(blurred)
         for _ in range(ROUNDS):
             kernel = edges.kernel(edges.sharpened(kernel, sparsity), side)
-            sparsity /= CHEAPENING
+            sparsity /= SPARSITY_DECAY
         kernel = _in_the_middle(kernel)
         if radius(kernel) < narrowest * scale:
             return None
@@ -187,7 +190,7 @@ def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
 
 
 class _Edges:
-    """A blurred picture of one size, which goes on periodically."""
+    """The edges of a blurred picture at one size, which is periodic."""
 
     def __init__(self, blurred: Image) -> None:
         self.shape = blurred.shape[0], blurred.shape[1]
@@ -196,12 +199,12 @@ class _Edges:
         self.energy = sum(np.abs(slope) ** 2 for slope in self.slopes)
 
     def sharpened(self, kernel: Image, sparsity: float) -> Spectrum:
-        """The picture of few edges that the kernel makes the blurred one of: min over x of
+        """The picture x with few edges that the kernel k blurs to y: min over x of
         |k * x - y|^2 + sparsity |edges of x|_0, by half-quadratic splitting."""
         blur = transfer(kernel, self.shape)
         data, power = blur.conj() * self.blurred, np.abs(blur) ** 2
         sharp, weight = self.blurred, 2 * sparsity
-        while weight < STIFFEST:
+        while weight < MAX_EDGE_WEIGHT:
             down, across = self._edges(sharp)
             kept = down * down + across * across >= sparsity / weight
             edges = self._divergence(down * kept, across * kept)
@@ -210,15 +213,15 @@ class _Edges:
         return sharp
 
     def kernel(self, sharp: Spectrum, side: int) -> Image:
-        """The kernel that makes the blurred edges of the strongest sharp ones: least squares."""
+        """The kernel that turns the strongest sharp edges into the blurred ones, by least squares."""
         edges = self._edges(sharp)
         strength = edges[0] ** 2 + edges[1] ** 2
-        strong = strength >= np.quantile(strength, 1 - EDGES)
+        strong = strength >= np.quantile(strength, 1 - EDGE_SHARE)
         spectra = [spectrum(edge * strong) for edge in edges]
         both = zip(spectra, self.slopes, strict=True)
         shared = sum(edge.conj() * slope * self.blurred for edge, slope in both)
         energy = np.abs(spectra[0]) ** 2 + np.abs(spectra[1]) ** 2
-        whole = plane(shared / (energy + np.float32(ROUGHNESS) * energy.mean()), self.shape)
+        whole = plane(shared / (energy + np.float32(KERNEL_PENALTY) * energy.mean()), self.shape)
         return _cleaned(np.roll(whole, (side // 2, side // 2), (0, 1))[:side, :side])
 
     def _edges(self, picture: Spectrum) -> tuple[Image, Image]:
@@ -231,7 +234,7 @@ class _Edges:
 
 
 def _sides() -> list[int]:
-    """Sides of the kernels, coarse to fine, each some 1.4 times the one before."""
+    """Sides of the kernels, coarse to fine, each about 1.4 times the one before."""
     sides = [SIDE]
     while sides[-1] > COARSEST:
         sides.append(max(round(sides[-1] / np.sqrt(2)) | 1, COARSEST))
@@ -239,11 +242,11 @@ def _sides() -> list[int]:
 
 
 def _cleaned(kernel: Image) -> Image:
-    """A kernel without negative and faint weights, and without scattered specks."""
+    """A kernel without negative and faint weights, and without isolated specks."""
     kernel = np.where(kernel < FAINT * kernel.max(), 0, np.maximum(kernel, 0))
     count, labels = cv2.connectedComponents((kernel > 0).astype(np.uint8), connectivity=8)
     masses = np.bincount(labels.ravel(), kernel.ravel(), count)
-    # The heaviest stays, however many there are: a regular pattern has many alike.
+    # The heaviest speck always stays: a regular pattern gives many equal ones.
     least = min(2 * FAINT * masses.sum(), masses.max())
     return _scaled(np.where(masses[labels] < least, 0, kernel))
 
@@ -253,7 +256,7 @@ def _resized(values: Image, size: tuple[int, int], interpolation: int) -> Image:
 
 
 def _scaled(kernel: Image) -> Image:
-    """Of sum 1; a point where there is nothing to scale."""
+    """A kernel scaled to sum 1; a single point if its sum is not positive."""
     total = kernel.sum()
     if total > 0:
         return np.asarray(kernel / total, np.float32)
@@ -263,19 +266,19 @@ def _scaled(kernel: Image) -> Image:
 
 
 def _offset(kernel: Image) -> tuple[float, float]:
-    """Of the centre of mass from the middle: down, across."""
+    """Offset of the centre of mass from the middle: down, across."""
     far = np.arange(len(kernel)) - len(kernel) // 2
     return float(kernel.sum(1) @ far), float(kernel.sum(0) @ far)
 
 
 def _in_the_middle(kernel: Image) -> Image:
-    """Moved by whole pixels."""
+    """A kernel centred to the nearest pixel."""
     down, across = _offset(kernel)
     return np.roll(kernel, (-round(down), -round(across)), (0, 1))
 
 
 def _centred(kernel: Image) -> Image:
-    """Moved by parts of a pixel: where in a blur a thing stood is not to be known, but its mean."""
+    """A kernel centred exactly: a blur does not tell where things stood, only their mean place."""
     down, across = _offset(kernel)
     shift = np.array([[1, 0, -across], [0, 1, -down]], np.float32)
     moved = cv2.warpAffine(kernel, shift, kernel.shape[::-1], flags=cv2.INTER_LINEAR)
@@ -283,28 +286,31 @@ def _centred(kernel: Image) -> Image:
 
 
 def _unnaturalness(image: Image, kernel: Image) -> float:
-    """How rough a photograph is without a blur, and how far beyond black and white, against before.
+    """How unnatural a photograph is once deconvolved, relative to before; below 1 is good.
 
-    Rough is a mean slope over the root of the mean square, which ringing raises and sharp edges
-    lower (Krishnan, Tay, Fergus, "Blind deconvolution using a normalized sparsity measure", CVPR
-    2011).
+    The sum of two terms: the roughness relative to before, and the mean excess beyond black and
+    white relative to the contrast.
     """
     light = to_linear(image)
-    without = deconvolved_light(light, kernel, CALM)
+    without = deconvolved_light(light, kernel, TRIAL_NOISE)
     beyond = float((np.maximum(-without, 0) + np.maximum(without - 1, 0)).mean())
-    return _roughness(without) / _roughness(light) + OUTSIDE * beyond / float(light.std())
+    excess = OUT_OF_RANGE_WEIGHT * beyond / float(light.std())
+    return _roughness(without) / _roughness(light) + excess
 
 
 def _roughness(light: Image) -> float:
+    """Mean slope over root mean square slope, which ringing raises and sharp edges lower
+    (Krishnan, Tay, Fergus, "Blind deconvolution using a normalized sparsity measure", CVPR 2011).
+    """
     grey = light.mean(2)
     squares = np.diff(grey, axis=0)[:, 1:] ** 2 + np.diff(grey, axis=1)[1:] ** 2
     return float(np.sqrt(squares).mean() / np.sqrt(squares.mean()))
 
 
 def _strongest(pixels: NDArray[Any]) -> Image | None:
-    """The window of a photograph with the strongest slopes; None where any strong ones are sharp.
+    """The window with the strongest slopes; None if any cell with strong slopes is sharp.
 
-    All of the photograph is looked at, in cells: what is sharp somewhere was not shaken.
+    All cells of the photograph are tested, since one that is sharp anywhere was not shaken.
     """
     rows, columns = (length // CELL for length in pixels.shape[:2])
     cells = [

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.deconvolution import deconvolved
 from models.light import Image
-from models.shake import NARROWEST, WIDEST, radius
+from models.shake import MAX_RADIUS, MIN_RADIUS, radius
 from train import degradations
 
 FOUND = 0.8
@@ -22,7 +22,7 @@ def random_deblurred(image: Image, rng: np.random.Generator) -> Image:
     blurred, kernel = degradations.random_shake(image, rng)
     if rng.random() < COMPRESSED:
         blurred = degradations.jpeg(blurred, int(rng.integers(75, 98)))
-    if not NARROWEST <= radius(kernel) <= WIDEST or rng.random() >= FOUND:
+    if not MIN_RADIUS <= radius(kernel) <= MAX_RADIUS or rng.random() >= FOUND:
         return blurred
     return deconvolved(np.clip(blurred, 0, 1), mistaken(kernel, rng))
 

@@ -127,7 +127,7 @@ WRONG = [
     (("--sources", "denoise,derain"), "set apart by spaces: --sources denoise derain"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
-    (("--network", "blocks=2,1"), "blocks must be a list of whole numbers, as [2, 1], not"),
+    (("--network", "blocks=2,1"), "blocks must be a list of whole numbers, such as [2, 1], not"),
     (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
