@@ -1,7 +1,7 @@
 """What a checkpoint holds, whoever wrote it: tensors by dotted name, and a few plain facts.
 
-Modules, state dicts and what people wrap around them are a tree; a tensor's name is its path,
-``BaryIR.latent.0.attn.qkv.weight`` or ``state_dict.module.output.weight``.
+Modules, state dicts and whatever people wrap around them form a tree. A tensor's name is its path,
+such as ``BaryIR.latent.0.attn.qkv.weight`` or ``state_dict.module.output.weight``.
 """
 
 from __future__ import annotations
@@ -27,49 +27,50 @@ from models.unpickle import Standin
 from models.weights import DTYPES, WeightsError
 
 MAX_VALUES = 100_000
-"""In the tree, each as often as it is mentioned; the authors' has 2,128."""
+"""Values in the tree, counted every time they occur; the authors' file has 2,128."""
 MAX_DEPTH = 64
+"""Levels of the tree."""
 MAX_NAME = 1024
-"""Characters of a path; trainers use names of files as keys."""
+"""Characters of a path; some trainers use file names as keys."""
 FACTS = ("epoch", "step", "global_step", "iter")
-"""Counts beside the tensors that say how far training had come."""
+"""Counters beside the tensors that say how far training got."""
 
-STRANGERS = (
+OTHER_FILES = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch it with git lfs"),
     (b"<!", "a web page, not a checkpoint: download it again, in a browser"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
 )
-"""What people have in the place of a file, by its first bytes."""
+"""What people have instead of a checkpoint, by its first bytes."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file's tensors, not yet read, and what else it says of them."""
+    """A file's tensors, not yet read, and what it says about them."""
 
     tensors: dict[str, StoredTensor]
     size: int
-    """Of the file in bytes."""
+    """Bytes of the file."""
     facts: dict[str, int] = field(default_factory=dict)
-    """Those of :data:`FACTS` that are there."""
+    """Those of :data:`FACTS` that the file has."""
     config: NetworkConfig | None = None
-    """Of weights in our own format, as is ``provenance``."""
+    """Only of weights in our own format, like ``provenance``."""
     provenance: dict[str, Any] | None = None
 
 
 @contextmanager
 def open_content(path: Path) -> Iterator[Content]:
-    """A file of ``torch.save`` or safetensors; its tensors can be loaded while it is open.
+    """Opens a file of ``torch.save`` or safetensors; its tensors can be loaded while it is open.
 
     Raises:
-        WeightsError: the file is damaged, hostile or of another kind.
-        ConfigError: it has a config that cannot be built.
+        WeightsError: the file is damaged or hostile, or of another kind.
+        ConfigError: its config cannot be built.
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
         start = file.read(512)
         file.seek(0)
         if not is_torch(start):
-            _refuse_strangers(start)
+            _refuse_other_files(start)
             yield _safetensors(file)
             return
     with open_torch(path) as root:
@@ -77,22 +78,22 @@ def open_content(path: Path) -> Iterator[Content]:
 
 
 def is_torch(start: bytes) -> bool:
-    """Whether a file that begins so is one of ``torch.save``, or at least a pickle."""
-    # One safetensors file in 32 begins like a pickle: with its header's length, 0x80 modulo 256.
+    """Whether a file with these first bytes comes from ``torch.save``, or is at least a pickle."""
+    # One safetensors file in 32 begins like a pickle: its header's length is 0x80 modulo 256.
     header = start[4:9] == b"\0\0\0\0{"
     return is_archive(start) or (start.startswith(b"\x80") and not header)
 
 
-def _refuse_strangers(start: bytes) -> None:
-    for beginning, what in STRANGERS:
+def _refuse_other_files(start: bytes) -> None:
+    for beginning, what in OTHER_FILES:
         if start.startswith(beginning):
             raise WeightsError(what)
     if start[257:262] == b"ustar":
-        raise WeightsError("a tar archive: unpack it, or save it anew with PyTorch")
+        raise WeightsError("a tar archive: unpack it, or save it again with PyTorch")
 
 
 def _safetensors(file: BinaryIO) -> Content:
-    """Of any safetensors file, with config and provenance if it is one of ours."""
+    """The content of any safetensors file, with config and provenance if it is one of ours."""
     entries, metadata = read_entries(file)
     config, provenance = None, None
     if isinstance(metadata, dict) and "baryir" in metadata:
@@ -116,7 +117,7 @@ def _stored(body: Body, name: str, entry: Entry) -> StoredTensor:
 
 
 def _flatten(root: Any) -> dict[str, StoredTensor]:
-    """All tensors of a tree. Its values may contain each other, and themselves."""
+    """All tensors of a tree, whose values may contain each other, and even themselves."""
     found: dict[str, StoredTensor] = {}
     waiting = [("", root, 0)]
     values = 0
@@ -124,13 +125,13 @@ def _flatten(root: Any) -> dict[str, StoredTensor]:
         name, value, depth = waiting.pop()
         if isinstance(value, StoredTensor):
             if name in found:
-                raise WeightsError(f"two tensors are called {quoted(name)}")
+                raise WeightsError(f"two tensors have the name {quoted(name)}")
             found[name] = value
             continue
         children = list(_children(value))
         values += len(children)
         if values > MAX_VALUES or depth > MAX_DEPTH:
-            raise WeightsError("values within values without end: refused")
+            raise WeightsError("too many values, or nested too deeply: refused")
         for key, child in reversed(children):
             path = f"{name}.{key}" if name else str(key)
             if len(path) > MAX_NAME:

@@ -1,8 +1,8 @@
-"""From anybody's checkpoint of this network to a config and a state dict of ours.
+"""Converts anybody's checkpoint of this network into a config and a state dict of ours.
 
-In a file, a network is where one of two tensors lies that every network has, by the authors' name
-or by ours. What comes before that name (``BaryIR``, ``params_ema``, ``state_dict.module``) is the
-network's place, and tensors elsewhere (optimisers, potentials) are left out.
+A network is found by a tensor that every network has, under the authors' name or ours. What comes
+before this name (``BaryIR``, ``params_ema``, ``state_dict.module``) is the network's place in the
+file. Tensors elsewhere (optimisers, potentials) are left out.
 """
 
 from __future__ import annotations
@@ -28,57 +28,58 @@ from models.torchfile import StoredTensor
 from models.weights import DTYPES, Shapes, WeightsError, check_shapes, counted, expected_shapes
 
 STEMS = (STEM, official_name(STEM))
-"""Tensors that every network has, by our name and by the authors'."""
+"""The tensor that every network has, under our name and the authors'."""
 AVERAGED = re.compile(r"(^|[._])(ema|average|averaged)([._]|$)")
-"""Places of averaged weights, which are preferred to those of the last step."""
+"""Matches places of averaged weights, which are preferred to those of the last step."""
 POTENTIALS = ("Pots.", "potentials.")
-"""Beginnings of names that may stand beside a network's own."""
+"""Prefixes of potentials, which may lie beside a network's own tensors."""
 SEED = 0
-"""Of what a partial file lacks."""
+"""For initialising what a partial file lacks."""
 
 Tensors = dict[str, StoredTensor]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a file's tensors, which go by the file's own names."""
+    """What became of a file's tensors, under the file's own names."""
 
     place: str
-    """Of the network in the file; empty for the file itself."""
+    """Of the network in the file; empty if it is the file itself."""
     kept: int
+    """Number of tensors that the network takes."""
     unused: tuple[str, ...]
-    """Of modules that the authors' network holds and never calls."""
+    """Tensors of modules that the authors' network holds and never uses."""
     elsewhere: dict[str, int]
-    """Number of tensors outside of the network, by what their names begin with."""
+    """Number of tensors outside the network, by how their names begin."""
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A network of ``config`` takes ``state`` as it is."""
+    """A converted checkpoint: ``state`` fits a network of ``config``."""
 
     config: NetworkConfig
     state: dict[str, Tensor]
     report: Report
     facts: dict[str, int]
-    """What the file says besides its tensors, see :data:`models.content.FACTS`."""
+    """Counters in the file, see :data:`models.content.FACTS`."""
     provenance: dict[str, Any] | None
-    """Of weights that were in our own format already."""
+    """Only of weights that were in our own format already."""
     sha256: str
     """Of the file."""
 
 
 def convert(path: Path, *, entry: str | None = None, partial: bool = False) -> Conversion:
-    """Reads a file of ``torch.save`` or safetensors; runs nothing that it names.
+    """Reads a file of ``torch.save`` or safetensors, and runs nothing that it names.
 
     Args:
-        entry: place of the network in the file, or how that begins, if there are several.
-        partial: go on where tensors are missing, which are then initialised afresh, or unknown,
-            which are left out. The result is a start for training, no more.
+        entry: place of the network in the file, or its first parts, if there are several networks.
+        partial: initialise missing tensors afresh, and leave out unknown ones. The result is only
+            a start for training.
 
     Raises:
-        WeightsError: no network can be made of the file; one line that begins with its name.
+        WeightsError: the file cannot be converted; one line that begins with its name.
     """
     with naming(path), open_content(path) as content:
         return _convert(content, path, entry, partial)
@@ -112,7 +113,7 @@ def _convert(content: Content, path: Path, entry: str | None, partial: bool) -> 
 
 
 def _places(tensors: Iterable[str]) -> list[str]:
-    """Where networks are, each a path without a dot at its end."""
+    """The places of all networks, without a dot at the end."""
     places: dict[str, None] = {}
     for name in tensors:
         for stem in STEMS:
@@ -123,7 +124,7 @@ def _places(tensors: Iterable[str]) -> list[str]:
 
 def _choose(places: list[str], entry: str | None) -> str:
     if not places:
-        raise WeightsError(f"no network of this kind: it has neither {STEMS[1]} nor {STEMS[0]}")
+        raise WeightsError(f"no BaryIR network: it has neither {STEMS[1]} nor {STEMS[0]}")
     if entry is not None:
         chosen = [p for p in places if f"{p}.".startswith(f"{entry}.")]
     else:
@@ -133,11 +134,11 @@ def _choose(places: list[str], entry: str | None) -> str:
     names = ", ".join(quoted(place) or "the file itself" for place in (chosen or places)[:8])
     if chosen:
         raise WeightsError(f"several networks ({names}): name one with --entry")
-    raise WeightsError(f"no network in {quoted(entry)}; there are {names}")
+    raise WeightsError(f"no network in {quoted(entry)}; networks are in {names}")
 
 
 def _part(tensors: Tensors, place: str) -> tuple[Tensors, dict[str, int]]:
-    """The network's tensors, by their names within it, and how many there are elsewhere."""
+    """The network's tensors, under their names within it, and how many there are elsewhere."""
     before = f"{place}." if place else ""
     inside: Tensors = {}
     elsewhere: Counter[str] = Counter()
@@ -151,7 +152,7 @@ def _part(tensors: Tensors, place: str) -> tuple[Tensors, dict[str, int]]:
 
 
 def _beside(name: str, place: str) -> str:
-    """The beginning of a name, up to where it leaves the network's place."""
+    """The first parts of a name, up to the one in which it leaves the network's place."""
     parts = name.split(".")
     together = 0
     for part, own in zip(parts, place.split("."), strict=False):
@@ -179,23 +180,23 @@ def _refuse_partial(report: Report) -> None:
 
 
 def _check(kept: Tensors, expected: Shapes, size: int) -> None:
-    """Before anything is read: shapes, types, and that the file has as many bytes."""
+    """Checks shapes, types and the number of bytes before any tensor is read."""
     check_shapes(
         {name: tensor.shape for name, tensor in kept.items()},
         {name: expected[name] for name in kept},
     )
     for name, tensor in kept.items():
         if tensor.dtype not in DTYPES.values():
-            raise WeightsError(f"{name} is {tensor.dtype}, which no weights are")
+            raise WeightsError(f"{name} is {tensor.dtype}; weights are floating-point")
     if sum(tensor.count * tensor.dtype.itemsize for tensor in kept.values()) > size:
         raise WeightsError("the tensors claim more bytes than the file has")
     wanted = sum(torch.Size(shape).numel() for shape in expected.values())
     if 2 * sum(tensor.count for tensor in kept.values()) < wanted:
-        raise WeightsError("less than half of the network is there")
+        raise WeightsError("the file has less than half of the network")
 
 
 def _fresh(config: NetworkConfig, without: Iterable[str]) -> dict[str, Tensor]:
-    """An untrained network's state, but for the tensors that are there."""
+    """An untrained network's state, without the tensors that the file has."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         state = build(config).state_dict()

@@ -1,9 +1,9 @@
 """The header of a weights file: what it holds and where it comes from, read without torch.
 
-A safetensors file begins with the length of a JSON header, the header, then the tensors' bytes.
-Its metadata has one entry, ``baryir``, a JSON object: ``format`` (version), ``config`` (all of
-:class:`models.config.NetworkConfig`) and ``provenance``. One entry and not three, since
-safetensors writes several in random order, and the same weights should make the same file.
+A safetensors file has the length of a JSON header, the header, then the tensors' bytes. Our
+metadata are one entry, ``baryir``, a JSON object: ``format`` (version), ``config`` (all of
+:class:`models.config.NetworkConfig`) and ``provenance``. It is one entry because safetensors writes
+several in random order, and the same weights should make the same file.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from models.config import ConfigError, NetworkConfig
 FORMAT = 1
 """Version of the metadata; a reader refuses newer ones."""
 MAX_HEADER = 4 << 20
-"""Bytes; the official preset's header has 0.1 MB."""
+"""Bytes of a header; the official preset's has 0.1 MB."""
 ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
-"""What tensors may be stored as, by their safetensors name, and the bytes of a value."""
+"""The types of tensors, by their safetensors name, and the bytes of a value."""
 MAX_DIMENSIONS = 16
+"""Dimensions of a tensor."""
 MAX_COUNT = 1 << 48
-"""Of numbers in a tensor, and of anything that counts in one."""
+"""Limit for sizes, strides and offsets of a tensor, and for the values in a storage."""
 MAX_DEPTH = 64
-"""Of lists and objects within each other in the provenance."""
+"""Levels of lists and objects in the provenance."""
 MAX_DIGITS = 20
-"""Of a whole number in JSON; what has 64 bits fits."""
+"""Characters of a whole number in JSON; every 64-bit number fits."""
 
 
 class WeightsError(ValueError):
-    """Weights that cannot be used; the message is one line, what is wrong and where."""
+    """Weights that cannot be used; the message is one line that says what is wrong and where."""
 
 
 def quoted(text: object) -> str:
-    """A name out of a file, for a message: one line, no control characters, not too long."""
+    """A name from a file, for a message: one line, no control characters, 80 at most."""
     shown = ascii(text[:81])[1:-1] if isinstance(text, str) else type(text).__name__
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
@@ -51,7 +52,7 @@ class Entry:
     Attributes:
         dtype: one of :data:`ITEM_BYTES`.
         shape: as PyTorch orders it.
-        begin: its first byte, counted from the file's start.
+        begin: position of its first byte in the file.
     """
 
     dtype: str
@@ -60,13 +61,13 @@ class Entry:
 
     @property
     def values(self) -> int:
-        """How many numbers it holds."""
+        """Number of values."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself; its tensors have not been looked at."""
+    """What a file says about itself; its tensors have not been read."""
 
     config: NetworkConfig
     provenance: dict[str, Any]
@@ -74,16 +75,16 @@ class Header:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors together."""
+        """Number of values in all tensors."""
         return sum(entry.values for entry in self.tensors.values())
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Puts a file's name before whatever goes wrong with it.
+    """Puts a file's name in front of every error about it.
 
     Raises:
-        WeightsError: the file cannot be read, or something is wrong with what it holds.
+        WeightsError: the file cannot be read, or its contents are wrong.
     """
     try:
         yield
@@ -97,14 +98,14 @@ def header_of(path: Path) -> Header:
     """The header of a weights file.
 
     Raises:
-        WeightsError: the file is missing, damaged, no weights of ours or too new for us.
+        WeightsError: the file is missing or damaged, or its weights are not ours or too new.
     """
     with naming(path), open(path, "rb") as file:
         return read_header(file)
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of a file of ours, from its start.
+    """The header of a weights file, read from its start.
 
     Raises:
         WeightsError, ConfigError: as :func:`header_of`, without the file's name.
@@ -115,24 +116,27 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
-    """Tensors and metadata of any safetensors file, from its start, and the file found whole.
+    """Tensors and metadata of any safetensors file, read from its start and checked.
 
-    Nothing larger than :data:`MAX_HEADER` is read, whatever the file claims.
+    Whatever the file claims, no more than :data:`MAX_HEADER` bytes are read.
 
     Raises:
-        WeightsError: it is something else, damaged, or names a type that networks do not have.
+        WeightsError: the file is not safetensors, is damaged or incomplete, or has a type that
+            weights cannot have.
     """
     start = file.read(8)
     length = int.from_bytes(start, "little")
-    # A length may begin like a pickle, but no pickle reads as a length below 2**32.
+    # The length may begin like a pickle, but every pickle would be a length of at least 2**32.
     if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
-        raise WeightsError("a PyTorch checkpoint, not safetensors: baryir weights convert first")
+        raise WeightsError(
+            "a PyTorch checkpoint, not safetensors: run baryir weights convert first"
+        )
     available = os.fstat(file.fileno()).st_size - 8
-    # Text in the place of the length reads as an astronomic number.
+    # Text instead of the length gives an astronomical number.
     if len(start) < 8 or length < 2 or length >= 1 << 40:
         raise WeightsError("not a safetensors file")
     if length > MAX_HEADER:
-        raise WeightsError(f"the header has {length} bytes, more than {MAX_HEADER}")
+        raise WeightsError(f"the header has {length} bytes, more than the limit of {MAX_HEADER}")
     if length > available:
         raise WeightsError("cut short within the header")
     try:
@@ -148,14 +152,14 @@ def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
 
 
 def _check_body(header: dict[str, Any], size: int) -> None:
-    """The tensors fill the body, each of them the bytes that follow the one before."""
+    """Checks that the tensors fill the body, one after the other."""
     end = 0
     for begin, stop in sorted(_offsets(entry) for entry in header.values()):
         if begin != end or stop < begin:
             raise WeightsError("damaged header: the tensors' offsets have gaps or overlap")
         end = stop
     if end > size:
-        raise WeightsError(f"cut short: {size} of {end} bytes of tensors are there")
+        raise WeightsError(f"cut short: only {size} of {end} bytes of tensors")
     if end < size:
         raise WeightsError(f"{size - end} bytes follow the last tensor")
 
@@ -174,13 +178,13 @@ def _naturals(values: Any) -> tuple[int, ...] | None:
 
 
 def _check_entry(name: str, entry: dict[str, Any], body: int) -> Entry:
-    """A tensor whose shape fits its bytes and whose type is one that we read."""
+    """A tensor, after checking that its type is known and its shape fits its bytes."""
     dtype, shape = entry.get("dtype"), _naturals(entry.get("shape"))
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise WeightsError(f"{quoted(name)} is {quoted(dtype)}, not one of {', '.join(ITEM_BYTES)}")
     begin, stop = _offsets(entry)
     if shape is None or len(shape) > MAX_DIMENSIONS or max(shape, default=0) > MAX_COUNT:
-        raise WeightsError(f"damaged header: {quoted(name)} has an odd shape")
+        raise WeightsError(f"damaged header: {quoted(name)} has an invalid shape")
     if math.prod(shape) * ITEM_BYTES[dtype] != stop - begin:
         raise WeightsError(f"damaged header: {quoted(name)}'s shape does not fit its bytes")
     return Entry(dtype, shape, body + begin)
@@ -190,29 +194,31 @@ def read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
     """Config and provenance from a header's metadata.
 
     Raises:
-        WeightsError: they are not there, damaged, or too new for us.
+        WeightsError: they are missing, damaged or too new.
         ConfigError: the config cannot be built.
     """
     if not isinstance(metadata, dict) or not isinstance(metadata.get("baryir"), str):
-        raise WeightsError("no BaryIR metadata; these are weights of another program")
+        raise WeightsError("no BaryIR metadata: these weights are from another program")
     try:
         entry = _parse(metadata["baryir"])
         version, config, provenance = entry["format"], entry["config"], entry["provenance"]
     except (ValueError, RecursionError, KeyError, TypeError):
-        raise WeightsError("damaged metadata: no format, config and provenance") from None
+        raise WeightsError("damaged metadata: format, config or provenance is missing") from None
     if type(version) is not int or version < 1:
-        raise WeightsError("damaged metadata: the format is no number from 1")
+        raise WeightsError("damaged metadata: the format is not a positive whole number")
     if version > FORMAT:
-        raise WeightsError(f"format {version} is newer than this program knows ({FORMAT}): upgrade")
+        raise WeightsError(
+            f"format {version} is newer than this BaryIR can read ({FORMAT}): upgrade"
+        )
     if not isinstance(provenance, dict):
         raise WeightsError("damaged metadata: provenance is not a JSON object")
     if not _is_shallow(provenance, MAX_DEPTH):
-        raise WeightsError("damaged metadata: provenance has lists within lists without end")
+        raise WeightsError("damaged metadata: provenance is nested too deeply")
     return NetworkConfig.from_dict(config), provenance
 
 
 def _is_shallow(value: Any, levels: int) -> bool:
-    """Whether a JSON value can be walked; Python reads deeper ones than it can write."""
+    """Whether a JSON value can be walked; Python can read deeper ones than it can write."""
     if not isinstance(value, (dict, list)):
         return True
     inner = value.values() if isinstance(value, dict) else value
@@ -220,7 +226,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 
 def _parse(text: str) -> Any:
-    """JSON as everybody reads it: no key twice, no NaN, no number that nobody can hold."""
+    """Strict JSON: no key twice, no NaN or infinity, no whole number of over 20 digits."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)

@@ -213,7 +213,7 @@ class _Edges:
         return sharp
 
     def kernel(self, sharp: Spectrum, side: int) -> Image:
-        """The kernel that turns the strongest sharp edges into the blurred ones, by least squares."""
+        """The kernel that blurs the strongest sharp edges as observed, by least squares."""
         edges = self._edges(sharp)
         strength = edges[0] ** 2 + edges[1] ** 2
         strong = strength >= np.quantile(strength, 1 - EDGE_SHARE)

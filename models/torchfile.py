@@ -1,9 +1,9 @@
-"""Files of ``torch.save``, read without running anything that they name.
+"""Reads files of ``torch.save`` without running anything that they name.
 
-A file's pickle becomes plain values, with :class:`StoredTensor` for its tensors, of which only
-those that are asked for are read. Two formats: the zip archive of PyTorch 1.6 and later, and the
-stream before it. Understood are tensors, parameters, containers, numbers, and stand-ins for the
-classes of ``torch.nn.modules`` and of the authors' ``model_bary`` (DESIGN section 5).
+A file's pickle becomes plain values, with a :class:`StoredTensor` for every tensor, which is read
+only when it is loaded. There are two formats: the zip archive of PyTorch 1.6 and later, and the
+stream before it. Tensors, parameters, containers and numbers are understood; the classes of
+``torch.nn.modules`` and of the authors' ``model_bary`` become stand-ins (DESIGN section 5).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from models.header import MAX_COUNT, MAX_DIMENSIONS, WeightsError, quoted
 from models.unpickle import MAX_BYTES, Call, Kind, damaged, key, refused, unpickle
 
 MAX_DIRECTORY = 4 << 20
-"""Bytes of an archive's list of entries; the authors' has 0.1 MB."""
+"""Bytes of an archive's list of entries; that of the authors' file has 0.1 MB."""
 CHUNK = 1 << 20
+"""Bytes to read at once."""
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of the older format."""
 
@@ -43,18 +44,18 @@ STORAGES = {
     "BoolStorage": torch.bool,
 }
 MODULE_CLASSES = {("torch.nn.parallel.data_parallel", "DataParallel")}
-"""Besides those of ``torch.nn.modules`` and ``model_bary``: what training on several GPUs adds."""
+"""In addition to ``torch.nn.modules`` and ``model_bary``; training on several GPUs adds them."""
 
 Fill = Callable[[str, memoryview], None]
-"""Writes the bytes of a storage into a buffer of its size."""
+"""Reads the storage with this name into a buffer of its size."""
 
 
 @contextmanager
 def open_torch(path: Path) -> Iterator[Any]:
-    """The value that ``torch.save`` wrote; its tensors can be loaded while the file is open.
+    """Opens the value that ``torch.save`` wrote; its tensors can be loaded while it is open.
 
     Raises:
-        WeightsError: the file is damaged, of another kind, or names what it should not.
+        WeightsError: the file is damaged, of another kind, or names something that is not allowed.
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
@@ -68,12 +69,12 @@ def open_torch(path: Path) -> Iterator[Any]:
 
 
 def is_archive(start: bytes) -> bool:
-    """Whether a file begins as the newer of the two formats does."""
+    """Whether a file with these first bytes is a zip archive, the newer of the two formats."""
     return start.startswith(b"PK\x03\x04")
 
 
 class Body:
-    """The tensors' bytes; never more of them are read than the file has, whatever it claims."""
+    """The bytes of a file's tensors; whatever it claims, no more are read than the file has."""
 
     def __init__(self, size: int, fill: Fill) -> None:
         self.left = size
@@ -81,7 +82,7 @@ class Body:
         self.storages: dict[str, Storage] = {}
 
     def storage(self, name: str, dtype: torch.dtype, count: int) -> Storage:
-        """The storage of that name, the same one for all tensors in it."""
+        """The storage with this name, the same one for all tensors in it."""
         known = self.storages.setdefault(name, Storage(self, name, dtype, count))
         if (known.dtype, known.count) != (dtype, count):
             raise WeightsError(f"storage {quoted(name)} is described in two ways")
@@ -90,7 +91,7 @@ class Body:
 
 @dataclass(eq=False)
 class Storage:
-    """``count`` numbers in a row, in the file until a tensor of them is loaded."""
+    """``count`` numbers in a row, which stay in the file until a tensor in them is loaded."""
 
     body: Body
     name: str
@@ -103,7 +104,7 @@ class Storage:
         return self.count * self.dtype.itemsize
 
     def load(self) -> Tensor:
-        """The numbers, ``(count,)``; read once."""
+        """The numbers, ``(count,)``; they are read only once."""
         if self.loaded is None:
             self.body.left -= self.nbytes
             if self.body.left < 0:
@@ -120,7 +121,7 @@ class StoredTensor:
     """A tensor that is still in its file.
 
     Raises:
-        WeightsError: it reaches beyond its storage, or has more numbers than that.
+        WeightsError: the tensor reaches beyond its storage, or has more numbers.
     """
 
     storage: Storage
@@ -131,9 +132,9 @@ class StoredTensor:
     def __post_init__(self) -> None:
         layout = (self.offset, *self.shape, *self.stride)
         if len(self.shape) != len(self.stride) or len(self.shape) > MAX_DIMENSIONS:
-            damaged("a tensor whose shape and strides do not fit")
+            damaged("a tensor whose shape and strides do not match")
         if not all(type(n) is int and 0 <= n < MAX_COUNT for n in layout):
-            damaged("a tensor with an odd shape")
+            damaged("a tensor with an invalid shape")
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
         end = self.offset + reach + 1 if self.count else 0
         if max(end, self.count) > self.storage.count:
@@ -141,7 +142,7 @@ class StoredTensor:
 
     @property
     def count(self) -> int:
-        """Its numbers."""
+        """Number of values."""
         return math.prod(self.shape)
 
     @property
@@ -154,7 +155,7 @@ class StoredTensor:
 
 
 class _Bounded:
-    """A file for :mod:`zipfile`, which reads the list of entries in one go, however long."""
+    """A file for :mod:`zipfile`, which otherwise reads a list of entries of any length at once."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -169,21 +170,21 @@ class _Bounded:
 
 
 class _Archive:
-    """The zip format: ``NAME/data.pkl`` and one entry ``NAME/data/KEY`` a storage."""
+    """The zip format: ``NAME/data.pkl`` and one entry ``NAME/data/KEY`` per storage."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self.archive = archive
         self.size = size
         self.entries = {entry.filename: entry for entry in archive.infolist()}
         if len(self.entries) != len(archive.infolist()):
-            raise WeightsError("the archive has two entries of one name")
+            raise WeightsError("the archive has two entries with the same name")
         self.folder = self._folder()
         self.body = Body(size, self._fill)
 
     def _folder(self) -> str:
         found = [n for n in self.entries if n.endswith("/data.pkl") and n.count("/") == 1]
         if len(found) != 1:
-            raise WeightsError("a zip archive, but no PyTorch checkpoint: it has no data.pkl")
+            raise WeightsError("a zip archive, but not a PyTorch checkpoint: it has no data.pkl")
         folder = found[0].removesuffix("data.pkl")
         if f"{folder}constants.pkl" in self.entries:
             raise WeightsError("a TorchScript program, not a checkpoint")
@@ -199,7 +200,7 @@ class _Archive:
         entry = self.entries.get(self.folder + name)
         if entry is None:
             raise WeightsError(f"the archive lacks {quoted(name)}")
-        # PyTorch compresses nothing, so that no entry is larger than the file.
+        # PyTorch compresses nothing, so no entry is larger than the file.
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             raise WeightsError(f"the archive's {quoted(name)} is compressed or encrypted: refused")
         if entry.file_size > most:
@@ -220,23 +221,23 @@ class _Archive:
     def _persist(self, identity: Any) -> Storage:
         storage = _storage(self.body, identity, length=5)
         if self._entry(f"data/{storage.name}", self.size).file_size != storage.nbytes:
-            raise WeightsError(f"storage {quoted(storage.name)} is of another size than its entry")
+            raise WeightsError(f"storage {quoted(storage.name)} and its entry differ in size")
         return storage
 
 
 @contextmanager
 def _broken_archives() -> Iterator[None]:
-    """What :mod:`zipfile` says of them, as errors of ours."""
+    """Turns the errors of :mod:`zipfile` into ours."""
     try:
         yield
     except (WeightsError, MemoryError):
         raise
-    except Exception as error:  # of every kind: struct.error, BadZipFile, OSError, ...
+    except Exception as error:  # of many kinds: struct.error, BadZipFile, OSError, ...
         raise WeightsError(f"damaged archive: {quoted(str(error))}") from None
 
 
 class _Stream:
-    """The older format: five pickles, then each storage's count and bytes, one after another."""
+    """The older format: five pickles, then the count and the bytes of one storage after another."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -250,39 +251,41 @@ class _Stream:
 
     def _check_start(self, magic: Any, version: Any, system: Any) -> None:
         if magic != MAGIC or version != 1001 or type(system) is not dict:
-            raise WeightsError("a pickle, but not one of torch.save")
+            raise WeightsError("a pickle, but not one from torch.save")
         if system.get("little_endian") is not True:
             raise WeightsError("written on a big-endian machine, which is not supported")
 
     def _find_storages(self, names: Any, position: int) -> None:
         if type(names) is not list or {key(name) for name in names} != set(self.body.storages):
-            damaged("the list of storages is another")
+            damaged("its list of storages does not match its tensors")
         for name in names:
             storage = self.body.storages[name]
             self.file.seek(position)
             if self.file.read(8) != storage.count.to_bytes(8, "little"):
-                raise WeightsError(f"cut short before storage {quoted(name)}, or another's")
+                raise WeightsError(f"cut short before storage {quoted(name)}, or damaged")
             self.places[name] = position + 8
             position += 8 + storage.nbytes
         if (size := _size(self.file)) < position:
-            raise WeightsError(f"cut short: {size} of {position} bytes are there")
+            raise WeightsError(f"cut short: only {size} of {position} bytes")
 
     def _fill(self, name: str, target: memoryview) -> None:
         self.file.seek(self.places[name])
         read_into(target, self.file.read, f"storage {name}")
 
     def _persist(self, identity: Any) -> Any:
-        # Classes of modules come with their source code, which is of no use here.
+        # Classes of modules come with their source code, which is not needed here.
         if type(identity) is tuple and len(identity) == 4 and identity[0] == "module":
-            return identity[1] if isinstance(identity[1], Kind) else damaged("an odd class")
+            return identity[1] if isinstance(identity[1], Kind) else damaged("an invalid class")
         storage = _storage(self.body, identity, length=6)
         if identity[5] is not None:
-            raise WeightsError("storages within storages, from before PyTorch 0.4: not supported")
+            raise WeightsError(
+                "written before PyTorch 0.4, with storages within storages: not supported"
+            )
         return storage
 
 
 def read_into(target: memoryview, read: Callable[[int], bytes], name: str) -> None:
-    """Fills a buffer piece by piece; ``name`` is the entry's, for the message."""
+    """Fills a buffer piece by piece; ``name`` is what the error calls the data."""
     for start in range(0, len(target), CHUNK):
         wanted = min(CHUNK, len(target) - start)
         piece = read(wanted)
@@ -292,14 +295,14 @@ def read_into(target: memoryview, read: Callable[[int], bytes], name: str) -> No
 
 
 def _storage(body: Body, identity: Any, length: int) -> Storage:
-    """What ``("storage", type, key, location, count, ...)`` stands for."""
+    """The storage for a persistent id ``("storage", type, key, location, count, ...)``."""
     if type(identity) is not tuple or len(identity) != length or identity[0] != "storage":
-        damaged("an odd persistent id")
+        damaged("an invalid persistent id")
     _, kind, name, _, count = identity[:5]
     if not isinstance(kind, _StorageKind):
         refused("a storage of type", kind)
     if not isinstance(name, str) or type(count) is not int or not 0 <= count < MAX_COUNT:
-        damaged("an odd storage")
+        damaged("an invalid storage")
     return body.storage(name, kind.dtype, count)
 
 
@@ -309,17 +312,17 @@ def _size(file: BinaryIO) -> int:
 
 @dataclass(frozen=True)
 class _StorageKind:
-    """The name of a class of storages."""
+    """In place of a class of storages: its name and type."""
 
     name: str
     dtype: torch.dtype
 
 
 def find(module: str, name: str) -> Any:
-    """What a pickle gets for a name: a class's stand-in, or one of a few functions of ours.
+    """What a name in a pickle becomes: a stand-in for a class, or one of a few functions of ours.
 
     Raises:
-        WeightsError: the name is none that a network's weights need.
+        WeightsError: weights do not need the name.
     """
     if (known := _KNOWN.get((module, name))) is not None:
         return known
@@ -328,19 +331,19 @@ def find(module: str, name: str) -> Any:
     if (package and plain) or (module, name) in MODULE_CLASSES:
         return Kind(f"{module}.{name}")
     raise WeightsError(
-        f"the pickle names {quoted(f'{module}.{name}')}, which no weights need: refused, "
+        f"the pickle names {quoted(f'{module}.{name}')}, which weights do not need: refused, "
         "nothing was run"
     )
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> StoredTensor:
-    """``torch._utils._rebuild_tensor`` and ``_rebuild_tensor_v2``; gradients are of no use."""
+    """``torch._utils._rebuild_tensor`` and ``_rebuild_tensor_v2``, without gradients and hooks."""
     if not isinstance(storage, Storage):
         refused("a tensor in", storage)
     if type(shape) is not tuple or type(stride) is not tuple:
         damaged("a tensor without shape or strides")
     if len(rest) > 2 and rest[2]:
-        damaged("a tensor that is to be negated or conjugated")
+        damaged("a negated or conjugated tensor")
     return StoredTensor(storage, offset, shape, stride)
 
 
@@ -354,29 +357,29 @@ def _ordered_dict(items: Any = ()) -> dict[Any, Any]:
     if type(items) not in (list, tuple) or not all(
         type(pair) in (list, tuple) and len(pair) == 2 for pair in items
     ):
-        damaged("a dict of no pairs")
+        damaged("a dict that is not made of pairs")
     return {key(name): value for name, value in items}
 
 
 def _counter(items: Any = None) -> dict[Any, Any]:
-    """Schedulers count epochs; nobody here needs to know."""
+    """Learning rate schedulers hold counters."""
     return items if type(items) is dict else {}
 
 
 def _set(items: Any = ()) -> set[Any]:
     if type(items) not in (list, tuple):
-        damaged("a set of no list")
+        damaged("a set that is not made from a list")
     return set(map(key, items))
 
 
 def _torch_size(items: Any = ()) -> tuple[Any, ...]:
     if type(items) not in (list, tuple):
-        damaged("a size that is no tuple")
+        damaged("a size that is not a tuple")
     return tuple(items)
 
 
 def _device(*_: Any) -> None:
-    """All tensors are loaded onto the CPU."""
+    """Ignored: all tensors are loaded onto the CPU."""
 
 
 _KNOWN: dict[tuple[str, str], Any] = {

@@ -1,9 +1,9 @@
 """A pickle reader that runs nothing: every opcode is carried out here, on plain values.
 
-The standard library's disassembler (:mod:`pickletools`) decodes the opcodes; its unpickler, which
-imports and calls what a file names, has no part in this. What a name stands for is decided by the
-caller, who knows a short list of them; calls reach only functions of that list. Opcodes that no
-checkpoint needs, and those that would change a class or a function, are refused.
+The standard library's disassembler (:mod:`pickletools`) decodes the opcodes. Its unpickler, which
+imports and calls what a file names, is not used. The caller decides what a name stands for, from a
+short list; only functions in this list can be called. Opcodes that checkpoints do not need, and
+those that would change a class or a function, are refused.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Any, BinaryIO, NoReturn
 from models.header import WeightsError, quoted
 
 MAX_BYTES = 32 << 20
-"""Of one pickle, tensors not counted; the authors' has 0.3 MB."""
+"""Of one pickle, without the tensors; the authors' has 0.3 MB."""
 MAX_STEPS = 1_000_000
 """Opcodes, and items copied by calls; the authors' file takes 137,000."""
 
 Find = Callable[[str, str], Any]
-"""What a module's name stands for; raises :class:`WeightsError` for those not known."""
+"""Gives what a name in a module stands for; raises :class:`WeightsError` for unknown names."""
 Persist = Callable[[Any], Any]
-"""What a persistent id stands for."""
+"""Gives what a persistent id stands for."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The name of a class of modules, of which only stand-ins are ever made."""
+    """In place of a class of modules: its name. Its instances are stand-ins."""
 
     name: str
 
 
 @dataclass(eq=False, slots=True)
 class Standin:
-    """In the place of a module: its class's name and what it held, without behaviour."""
+    """In place of a module: the name of its class and what it held, without behaviour."""
 
     kind: str
     state: dict[Any, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Standin:
 
 @dataclass(frozen=True)
 class Call:
-    """One of the functions that a pickle may call, by an implementation of our own."""
+    """In place of a function that a pickle may call: our implementation, and its arguments."""
 
     run: Callable[..., Any]
     fewest: int
@@ -52,15 +52,15 @@ class Call:
 
 
 def unpickle(stream: BinaryIO, find: Find, persist: Persist) -> Any:
-    """The value of the pickle at the stream's position, which moves behind it.
+    """The value of the pickle at the stream's position, which moves to the pickle's end.
 
     Args:
-        stream: holds :data:`MAX_BYTES` at most; what it holds bounds the memory.
+        stream: holds at most :data:`MAX_BYTES`, which limits the memory.
 
     Raises:
         WeightsError: the pickle is damaged, too large, or asks for more than data.
     """
-    with warnings.catch_warnings():  # of texts with escapes that Python does not know
+    with warnings.catch_warnings():  # about unknown escapes in text
         warnings.simplefilter("ignore", DeprecationWarning)
         return _run(_Machine(find, persist), stream)
 
@@ -77,12 +77,14 @@ def _run(machine: _Machine, stream: BinaryIO) -> Any:
             return machine.pop()
         step = _STEPS.get(opcode.name)
         if step is None:
-            raise WeightsError(f"pickle opcode {opcode.name}, which no checkpoint needs: refused")
+            raise WeightsError(
+                f"pickle opcode {opcode.name}, which checkpoints do not need: refused"
+            )
         step(machine, argument)
 
 
 class _Machine:
-    """Stack, marks and memo of a pickle that is being read."""
+    """Stack, marks and memo while a pickle is read."""
 
     def __init__(self, find: Find, persist: Persist) -> None:
         self.find = find
@@ -115,10 +117,10 @@ class _Machine:
         return values
 
     def nothing(self, _: Any) -> None:
-        """For opcodes that only help to read fast."""
+        """For opcodes that only make reading faster."""
 
     def discard(self, values: list[Any]) -> None:
-        """Forgets what was popped."""
+        """For values that are popped and not used."""
 
     def mark(self, _: Any) -> None:
         self.marks.append(len(self.stack))
@@ -137,13 +139,13 @@ class _Machine:
 
     def remember(self, index: int | None) -> None:
         place = len(self.memo) if index is None else index
-        if not 0 <= place < MAX_STEPS:  # writers count, others choose numbers of one hash
-            damaged("an odd place in the memo")
+        if not 0 <= place < MAX_STEPS:  # writers count; attackers choose equal hashes
+            damaged("an invalid place in the memo")
         self.memo[place] = self.top()
 
     def recall(self, index: int) -> None:
         if index not in self.memo:
-            damaged("nothing was memorised")
+            damaged("a place in the memo is empty")
         self.push(self.memo[index])
 
     def append(self, values: list[Any]) -> None:
@@ -166,7 +168,7 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            damaged("a name that is no text")
+            damaged("a name that is not text")
         self.push(self.find(module, name))
 
     def call(self, _: Any) -> None:
@@ -175,7 +177,7 @@ class _Machine:
             refused("a call of", function)
         if type(arguments) is not tuple or not function.fewest <= len(arguments) <= function.most:
             damaged("a call with the wrong arguments")
-        # Calls copy what they are given, which the memo gives any number of times.
+        # Calls copy their arguments, which the memo can give any number of times.
         self.spend(sum(len(a) for a in arguments if isinstance(a, (list, tuple))))
         self.push(function.run(*arguments))
 
@@ -188,14 +190,14 @@ class _Machine:
         self.push(Standin(kind.name))
 
     def build(self, _: Any) -> None:
-        """Gives a stand-in its state; what a dict carries besides its items is left out."""
+        """Gives a stand-in its state; what a dict has in addition to its items is ignored."""
         state, target = self.pop(), self.top()
         if type(target) is dict:
             return
         if not isinstance(target, Standin):
             refused("a state for", target)
         if type(state) is not dict:
-            damaged("a state that is no dict")
+            damaged("a state that is not a dict")
         self.spend(len(state))
         for name in state:
             if not isinstance(name, str) or name.startswith("__"):
@@ -204,18 +206,18 @@ class _Machine:
 
 
 def damaged(what: str) -> NoReturn:
-    """For pickles that no writer makes."""
+    """Refuses a pickle that no writer makes."""
     raise WeightsError(f"damaged pickle: {what}")
 
 
 def refused(what: str, target: Any) -> NoReturn:
-    """For pickles that ask for more than data."""
+    """Refuses a pickle that asks for more than data."""
     name = getattr(target, "name", type(target).__name__)
     raise WeightsError(f"the pickle wants {what} {quoted(name)}: refused, nothing was run")
 
 
 def key(value: Any) -> Any:
-    """A key whose hash is cheap and, but by chance, no other's: Python hashes modulo 2**61 - 1."""
+    """A key whose hash is cheap and rarely equals another's: Python hashes modulo 2**61 - 1."""
     if value is not None and type(value) not in (str, int, float, bool):
         damaged("a key that is neither text nor number")
     if type(value) is int and abs(value) >= 1 << 60:
@@ -224,7 +226,7 @@ def key(value: Any) -> Any:
 
 
 def _dict(values: list[Any]) -> dict[Any, Any]:
-    """From keys and values in turn."""
+    """A dict from alternating keys and values."""
     if len(values) % 2:
         damaged("a key without a value")
     return {key(values[i]): values[i + 1] for i in range(0, len(values), 2)}

@@ -1,4 +1,4 @@
-"""Weights of a network: one safetensors file that holds its config and where it comes from."""
+"""The weights of a network: one safetensors file, with its config and where it comes from."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from models.config import NetworkConfig
 from models.files import replacing
 from models.header import FORMAT, naming, quoted, read_header, read_metadata
 
-# By this name it is part of what this module offers.
+# The alias marks it as exported from here.
 from models.header import WeightsError as WeightsError
 from models.network import BaryIR, channels_last
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
-"""What tensors may be stored as, by their safetensors name."""
+"""The types that tensors are stored as, by their safetensors name."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file's contents, checked: a network of ``config`` takes ``state`` as it is."""
+    """A file's contents, checked: ``state`` fits a network of ``config``."""
 
     config: NetworkConfig
     provenance: dict[str, Any]
@@ -40,31 +40,31 @@ class Weights:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors together."""
+        """Number of values in all tensors."""
         return sum(tensor.numel() for tensor in self.state.values())
 
 
 def skeleton(config: NetworkConfig) -> BaryIR:
-    """The network without memory for its parameters (device ``meta``)."""
+    """A network without memory for its parameters (device ``meta``)."""
     with torch.device("meta"):
         return BaryIR(config)
 
 
 def expected_shapes(config: NetworkConfig) -> Shapes:
-    """Names and shapes of the tensors that a network of ``config`` has."""
+    """Names and shapes of the tensors of a network of ``config``."""
     return {name: tuple(t.shape) for name, t in skeleton(config).state_dict().items()}
 
 
 def counted(what: str, names: Sequence[str]) -> str:
-    """For a message: how many tensors are missing, say, and the first of them."""
+    """For a message: how many tensors are, say, missing, and the first of them."""
     return f"{what} tensors: {len(names)}, first {quoted(names[0])}"
 
 
 def check_shapes(found: Shapes, expected: Shapes) -> None:
-    """Holds the tensors of a file or of a state dict against a network's.
+    """Compares the tensors of a file or a state dict with a network's.
 
     Raises:
-        WeightsError: one is missing, unknown or of another shape; the first is named.
+        WeightsError: a tensor is missing, unknown or has another shape; the first is named.
     """
     if missing := [name for name in expected if name not in found]:
         raise WeightsError(counted("missing", missing))
@@ -82,20 +82,20 @@ def save_weights(
     provenance: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Writes weights; the file is whole or absent, and equal contents make equal files.
+    """Writes weights; the file is complete or absent, and equal contents make equal files.
 
     Args:
         state: the state dict of a network of ``config``.
         provenance: JSON values: sources, data, recipe, steps, figures, licence, date.
-        dtype: of :data:`DTYPES`, what the tensors are stored as.
+        dtype: one of :data:`DTYPES`, as which the tensors are stored.
 
     Raises:
         WeightsError: the state does not fit the config, or is not finite in ``dtype``; or the
-            provenance is nothing that a reader takes, such as one of too many runs.
+            provenance could not be read again, for instance because it lists too many runs.
         OSError: the file cannot be written.
     """
     if dtype not in DTYPES.values():
-        raise WeightsError(f"weights are not stored as {dtype}")
+        raise WeightsError(f"weights cannot be stored as {dtype}")
     check_shapes({name: tuple(t.shape) for name, t in state.items()}, expected_shapes(config))
     tensors = _apart({name: t.detach().cpu().to(dtype).contiguous() for name, t in state.items()})
     _check_finite(tensors, f" as {str(dtype).removeprefix('torch.')}")
@@ -109,12 +109,12 @@ def save_weights(
     except (TypeError, ValueError) as error:
         raise WeightsError(f"provenance must be JSON values: {error}") from None
     metadata = {"baryir": entry}
-    read_metadata(metadata)  # what could not be read again is not written
+    read_metadata(metadata)  # do not write what could not be read again
     _write(Path(path), tensors, metadata)
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that share no memory, as safetensors wants them; copied is only what does share."""
+    """Tensors that share no memory, as safetensors requires; later ones that do are copied."""
     taken: set[int] = set()
     for name, tensor in tensors.items():
         storage = tensor.untyped_storage().data_ptr()
@@ -126,7 +126,7 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     with replacing(path) as temporary:
-        # To the file at once: bytes in between would be once more the memory.
+        # Directly to the file: bytes in between would double the memory.
         try:
             safetensors.torch.save_file(tensors, temporary, metadata)
         except SafetensorError as error:
@@ -134,10 +134,10 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
 
 
 def read_weights(path: Path) -> Weights:
-    """Reads and checks weights; nothing is allocated before the header is found sound.
+    """Reads and checks weights; nothing is allocated before the header is checked.
 
     Raises:
-        WeightsError: the file is missing, damaged, no weights of ours or too new for us.
+        WeightsError: the file is missing or damaged, or its weights are not ours or too new.
     """
     with naming(path), open(path, "rb") as file:
         header = read_header(file)
@@ -155,7 +155,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def load_network(weights: Weights) -> BaryIR:
-    """The network of some weights, to restore with: float32, on the CPU, without gradients."""
+    """A network with these weights, ready to restore: float32, on the CPU, without gradients."""
     network = skeleton(weights.config)
     state = {name: t.float() for name, t in weights.state.items()}
     network.load_state_dict(state, assign=True)
@@ -163,7 +163,7 @@ def load_network(weights: Weights) -> BaryIR:
 
 
 def _check_finite(state: Mapping[str, Tensor], form: str = "") -> None:
-    """As float32, which is what networks compute in."""
+    """Checks the values as float32, in which networks compute."""
     for name, tensor in state.items():
         if not tensor.float().isfinite().all():
             raise WeightsError(f"{name} holds NaN or infinite values{form}")

@@ -208,8 +208,8 @@ def test_malicious_file(convert: Run, tmp_path: Path, capsys: Said) -> None:
     assert convert(source, target) == 1
     (said,) = lines(capsys)
     assert said == (
-        f"baryir: {source}: the pickle names {os.system.__module__}.system, which no weights need: "
-        "refused, nothing was run"
+        f"baryir: {source}: the pickle names {os.system.__module__}.system, "
+        "which weights do not need: refused, nothing was run"
     )
     assert list(tmp_path.iterdir()) == [source]
 

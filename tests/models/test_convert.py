@@ -261,7 +261,7 @@ def test_damaged_safetensors(tmp_path: Path, ours: State) -> None:
     path = tmp_path / "x.safetensors"
     safetensors.torch.save_file(ours, path)
     path.write_bytes(path.read_bytes()[:-4])
-    refused(path, "cut short: .* bytes of tensors are there")
+    refused(path, "cut short: only .* bytes of tensors")
     safetensors.torch.save_file({**ours, "count": torch.tensor(3)}, path)
     refused(path, "count is I64, not one of")
 
@@ -372,7 +372,7 @@ def test_whole_numbers_are_no_weights(tmp_path: Path, ours: State) -> None:
 
 
 def test_no_network(tmp_path: Path, ours: State) -> None:
-    refused(put(tmp_path / "x.pt", {"fc.weight": torch.ones(3)}), "no network of this kind")
+    refused(put(tmp_path / "x.pt", {"fc.weight": torch.ones(3)}), "no BaryIR network")
     refused(put(tmp_path / "x.pt", {"params": ours}), "no network in swin", entry="swin")
     restormer = {
         name: tensor
@@ -412,12 +412,12 @@ STRANGERS: list[tuple[bytes, str]] = [
     (b"<!DOCTYPE html><title>Google Drive - Virus scan warning</title>", "a web page"),
     (b"\x1f\x8b\x08\0\0\0\0\0", "compressed with gzip"),
     (_tar(), "a tar archive"),
-    (_npz(), "no PyTorch checkpoint: it has no data.pkl"),
+    (_npz(), "not a PyTorch checkpoint: it has no data.pkl"),
     (_script(), "a TorchScript program"),
     (b"PK\x03\x04" + b"\0" * 100, "damaged archive"),
     (b"\x80", "damaged pickle"),
     (b"\x80\x04K\x07.", "damaged pickle"),
-    (b"\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.", "not one of torch.save"),
+    (b"\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.", "not one from torch.save"),
     (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "the header has|not a safetensors file"),
 ]
 

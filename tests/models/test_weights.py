@@ -248,11 +248,11 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (lambda h: h["__metadata__"].update(baryir="[1]"), "damaged metadata"),
     (_metadata(lambda e: e.pop("config")), "damaged metadata"),
     (_metadata(lambda e: e.update(provenance=3)), "provenance is not a JSON object"),
-    (_metadata(lambda e: e.update(provenance=_nested(200))), "lists within lists"),
+    (_metadata(lambda e: e.update(provenance=_nested(200))), "nested too deeply"),
     (_metadata(lambda e: e.update(provenance={"steps": 10**40})), "damaged metadata"),
     (lambda h: h["__metadata__"].update(baryir='{"a": 1e999}'), "damaged metadata"),
     (_metadata(lambda e: e.update(format=2)), "format 2 is newer"),
-    (_metadata(lambda e: e.update(format="1")), "the format is no number from 1"),
+    (_metadata(lambda e: e.update(format="1")), "the format is not a positive whole number"),
     (_metadata(lambda e: e.update(config=[1])), "config must be a JSON object"),
     (_metadata(lambda e: e["config"].update(colour=1)), "unknown config field 'colour'"),
     (_metadata(lambda e: e["config"].update(width=-8)), "width must be"),
@@ -268,10 +268,10 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     *((_set("dtype", name), f"{NAME} is {name}") for name in ("F8_E4M3", "I64", "BOOL", "f32", "")),
     (_set("dtype", "F16"), "shape does not fit its bytes"),
     (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
-    (_set("shape", [-3, -8, 3, 3]), f"{NAME} has an odd shape"),
+    (_set("shape", [-3, -8, 3, 3]), f"{NAME} has an invalid shape"),
     (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
-    (_set("shape", [99] * 100_000), f"{NAME} has an odd shape"),  # a product takes long
-    (_set("shape", [1 << 60, 0]), f"{NAME} has an odd shape"),
+    (_set("shape", [99] * 100_000), f"{NAME} has an invalid shape"),  # a product takes long
+    (_set("shape", [1 << 60, 0]), f"{NAME} has an invalid shape"),
     (_set("shape", [10**40]), "not JSON"),
     (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
     (_set("data_offsets", [0, 4]), "gaps or overlap"),
@@ -343,7 +343,7 @@ def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
         save_weights(path, CONFIG, state | {NAME: state[NAME] + 1e6}, {}, torch.float16)
     with pytest.raises(WeightsError, match="unknown tensors: 1, first more"):
         save_weights(path, CONFIG, state | {"more": torch.zeros(1)}, {})
-    with pytest.raises(WeightsError, match="not stored as"):
+    with pytest.raises(WeightsError, match="cannot be stored as"):
         save_weights(path, CONFIG, state, {}, torch.int8)
     for provenance in ({"psnr": math.nan}, {"path": path}):
         with pytest.raises(WeightsError, match="JSON values"):
@@ -351,7 +351,7 @@ def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
     history: dict[str, Any] = {}
     for _ in range(80):
         history = {"start": history}
-    with pytest.raises(WeightsError, match="lists within lists"):
+    with pytest.raises(WeightsError, match="nested too deeply"):
         save_weights(path, CONFIG, state, history)
     assert not list(tmp_path.iterdir())
 
