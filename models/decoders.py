@@ -20,7 +20,7 @@ class OfficialLevel(nn.Module):
     Args:
         inputs: channels of the features from the level below.
         mixed: channels of the features before they are upsampled.
-        residuals: channels of the residual from the level below, and before it is upsampled.
+        residuals: channels of the residual from the level below.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ def deconvolved(image: Image, kernel: Image) -> Image:
 
     Args:
         image: ``(H, W, 3)`` sRGB values in [0, 1].
-        kernel: ``(n, n)``, n odd, of sum 1: the photograph's linear light is its convolution with
-            that of the sharp one.
+        kernel: ``(n, n)``, n odd, of sum 1. The sharp photograph's linear light, convolved with
+            it, gives that of ``image``.
 
     Returns:
         An image of the same shape and range.

@@ -15,7 +15,7 @@ from models.decoders import OfficialDecoder, PaperDecoder
 from models.scene import Scene, SceneJudge, tone_change, whole_scene
 
 LEVELLING_WINDOW = 8
-"""Side of the window, at the network's resolution; a smaller one would take detail away."""
+"""Pixels at the network's resolution; a smaller window would take detail away."""
 
 
 class Restoration(NamedTuple):
@@ -30,7 +30,7 @@ class Restoration(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """The features of every level, finest first; the last are the latent."""
+    """The features of every level, finest first; the last is the latent."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

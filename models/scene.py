@@ -123,7 +123,7 @@ class SceneJudge(nn.Module):
 
 
 def _cues(picture: Tensor) -> Tensor:
-    """Values, their square roots, which separate the dark ones, and extremes of a neighbourhood.
+    """Values, their square roots (to separate dark ones) and the extremes of a neighbourhood.
 
     The darkest value around a pixel shows what haze adds to it (the dark channel: He, Sun, Tang,
     "Single image haze removal using dark channel prior", CVPR 2009).
@@ -151,7 +151,7 @@ def mean_tone(judge: nn.Module, picture: Tensor) -> Tensor:
     side = picture.shape[-1]
     corners = [corner for share in VIEWS for corner in _corners(side, round(share * side))]
     views = [picture, *(_enlarged(picture, corner) for corner in corners)]
-    # In one batch: on small pictures one by one, threads would mostly wait for each other.
+    # In one batch: on single small pictures, threads would mostly wait for each other.
     of_all, *of_corners = _both_ways(judge, torch.cat(views)).split(len(picture))
     rows, columns = of_all.shape[-2:]
     put_back = []

@@ -190,7 +190,7 @@ def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
 
 
 class _Edges:
-    """The edges of a blurred picture at one size, which is periodic."""
+    """The two steps at one size, on a blurred picture that is assumed to be periodic."""
 
     def __init__(self, blurred: Image) -> None:
         self.shape = blurred.shape[0], blurred.shape[1]
@@ -286,7 +286,7 @@ def _centred(kernel: Image) -> Image:
 
 
 def _unnaturalness(image: Image, kernel: Image) -> float:
-    """How unnatural a photograph is once deconvolved, relative to before; below 1 is good.
+    """How unnatural a photograph is after deconvolution; below 1, it is more natural than before.
 
     The sum of two terms: the roughness relative to before, and the mean excess beyond black and
     white relative to the contrast.

@@ -44,7 +44,7 @@ STORAGES = {
     "BoolStorage": torch.bool,
 }
 MODULE_CLASSES = {("torch.nn.parallel.data_parallel", "DataParallel")}
-"""In addition to ``torch.nn.modules`` and ``model_bary``; training on several GPUs adds them."""
+"""Classes beyond ``torch.nn.modules`` and ``model_bary``: training on several GPUs adds one."""
 
 Fill = Callable[[str, memoryview], None]
 """Reads the storage with this name into a buffer of its size."""
@@ -322,7 +322,7 @@ def find(module: str, name: str) -> Any:
     """What a name in a pickle becomes: a stand-in for a class, or one of a few functions of ours.
 
     Raises:
-        WeightsError: weights do not need the name.
+        WeightsError: weights do not need this name.
     """
     if (known := _KNOWN.get((module, name))) is not None:
         return known
@@ -343,7 +343,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *rest: Any) -> S
     if type(shape) is not tuple or type(stride) is not tuple:
         damaged("a tensor without shape or strides")
     if len(rest) > 2 and rest[2]:
-        damaged("a negated or conjugated tensor")
+        raise WeightsError("the pickle has a negated or conjugated tensor: not supported")
     return StoredTensor(storage, offset, shape, stride)
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 from models.header import WeightsError, quoted
 
 MAX_BYTES = 32 << 20
-"""Of one pickle, without the tensors; the authors' has 0.3 MB."""
+"""Bytes of one pickle, without the tensors; the authors' has 0.3 MB."""
 MAX_STEPS = 1_000_000
 """Opcodes, and items copied by calls; the authors' file takes 137,000."""
 
@@ -44,7 +44,7 @@ class Standin:
 
 @dataclass(frozen=True)
 class Call:
-    """In place of a function that a pickle may call: our implementation, and its arguments."""
+    """In place of a function that a pickle may call: our own, and its number of arguments."""
 
     run: Callable[..., Any]
     fewest: int
@@ -217,7 +217,7 @@ def refused(what: str, target: Any) -> NoReturn:
 
 
 def key(value: Any) -> Any:
-    """A key whose hash is cheap and rarely equals another's: Python hashes modulo 2**61 - 1."""
+    """A key whose hash is cheap and rarely equal to another: Python hashes modulo 2**61 - 1."""
     if value is not None and type(value) not in (str, int, float, bool):
         damaged("a key that is neither text nor number")
     if type(value) is int and abs(value) >= 1 << 60:
