@@ -95,9 +95,12 @@ def _count(shapes: Shapes, prefix: str) -> int:
 
 def _map(shapes: Shapes) -> Map:
     """The kind of the barycenter map, by a tensor that only this kind has."""
-    found: dict[Map, str] = {"mdta": "0.attention.temperature", "mlp": "0.mlp.0.weight"}
-    found["vit"] = "0.feed_forward.mlp.0.weight"
-    for kind, name in found.items():
+    marks: dict[Map, str] = {
+        "mdta": "0.attention.temperature",
+        "mlp": "0.mlp.0.weight",
+        "vit": "0.feed_forward.mlp.0.weight",
+    }
+    for kind, name in marks.items():
         if f"stage.map.{name}" in shapes:
             return kind
     unet = any(name.startswith(("stage.map.down.", "stage.map.bottom.")) for name in shapes)

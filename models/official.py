@@ -52,7 +52,7 @@ def _decoder_modules(index: int) -> dict[str, str]:
 
 
 def _modules() -> dict[str, str]:
-    """Modules that hold the transformer blocks and the rest: our name to theirs."""
+    """Modules above and beside the transformer blocks: our name to theirs."""
     modules = {
         "encoder.stem.1": "patch_embed.proj",
         f"encoder.levels.{DECODER_LEVELS}": "latent",

@@ -332,7 +332,7 @@ def find(module: str, name: str) -> Any:
         return Kind(f"{module}.{name}")
     raise WeightsError(
         f"the pickle names {quoted(f'{module}.{name}')}, which weights do not need: refused, "
-        "nothing was run"
+        "nothing was run; save the state dict alone"
     )
 
 

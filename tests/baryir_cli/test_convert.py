@@ -209,7 +209,7 @@ def test_malicious_file(convert: Run, tmp_path: Path, capsys: Said) -> None:
     (said,) = lines(capsys)
     assert said == (
         f"baryir: {source}: the pickle names {os.system.__module__}.system, "
-        "which weights do not need: refused, nothing was run"
+        "which weights do not need: refused, nothing was run; save the state dict alone"
     )
     assert list(tmp_path.iterdir()) == [source]
 
