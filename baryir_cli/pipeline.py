@@ -32,8 +32,6 @@ PIXELS_AHEAD = 48_000_000
 """Pixels that may wait decoded or not yet written, beside the image that is worked on."""
 LARGE = 64 << 20
 """Bytes of pixels from which on what decoding and the work have left behind is given back."""
-WIDEST_JPEG = 65_500
-"""Pixels of a JPEG's longer side, at most."""
 
 Read = tuple[Photo, list[str]]
 """A photograph, and what was lost of its file."""
@@ -218,12 +216,15 @@ def _as_saved(data: bytes) -> Photo:
 
 def _side_by_side(photo: Photo, saved: Photo) -> bytes:
     """Input left, output right, on white, as a JPEG; smaller where that could not hold it."""
+    # Here, not above: only --compare needs them.
     import cv2
+
+    from train.degradations.compression import WIDEST
 
     left, right = _on_paper(photo), _on_paper(saved)
     gap = np.full((left.shape[0], 8, 3), 255, np.uint8)
     both = np.concatenate([left, gap, right], 1)
-    if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
+    if (share := WIDEST / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]
         both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
     # CMYK was turned into sRGB, which its profile does not describe.

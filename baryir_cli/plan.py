@@ -136,7 +136,7 @@ def _gathered(
         UsageError: an input is missing, or there are no images.
     """
     found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
-    others = _left_alone(found)
+    others = _left_alone(found, inputs)
     images = [f for f in found if f.kind == "image"]
     if not images:
         hint = "; ".join(f"{what}: {way}" for what, way in others) or _hint(inputs, naming)
@@ -146,10 +146,13 @@ def _gathered(
     return images
 
 
-def _left_alone(found: list[_Found]) -> list[tuple[str, str]]:
+def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, str]]:
     """What is no input, counted, and what would make it one."""
     foreign = Counter(f.path.suffix.lower() for f in found if f.kind == "foreign")
-    links = sum(f.kind == "link" for f in found)
+    there = [Path(os.path.realpath(path)) for path in inputs]
+    aims = [Path(os.path.realpath(f.path)) for f in found if f.kind == "link"]
+    # Links into the inputs lead to what is found anyway.
+    links = sum(not any(aim.is_relative_to(path) for path in there) for aim in aims)
     left = []
     if foreign:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
@@ -242,7 +245,7 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in folders:
-            if os.path.islink(here / name) and not _is_inside(here / name, path):
+            if os.path.islink(here / name):
                 yield _Found(here / name, here.relative_to(path), origin, kind="link")
         for name in sorted(names):
             if is_left_out(name):
@@ -255,11 +258,6 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
-
-
-def _is_inside(link: Path, folder: Path) -> bool:
-    """Whether a link leads back to what is in a folder, or to that folder itself."""
-    return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder))
 
 
 def _same(first: Path, second: Path) -> bool:

@@ -27,8 +27,9 @@ BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
-# Types of whole numbers of up to 4 bytes, as struct names them.
-_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 7: "B", 8: "H", 9: "I"}
+# Types of whole numbers, as struct names them; 13 is IFD.
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 7: "B", 8: "H", 9: "I", 13: "I"}
+_WHOLE |= {16: "Q", 17: "Q", 18: "Q"}
 # What a hostile file can make this read, in all; honest ones stay far below. Layers and other
 # private data run to hundreds of megabytes, but no tag wanted here does.
 _MOST_BYTES = 64 << 20
@@ -270,7 +271,11 @@ def numbers_of(directory: Directory, tag: int, default: tuple[int, ...]) -> tupl
 
 def orientation_of(directory: Directory) -> int | None:
     """The orientation, 1 to 8, that a directory asks for; None where it says nothing valid."""
-    number = numbers_of(directory, ORIENTATION, (0,))[0]
+    value = directory.get(ORIENTATION)
+    # Only what _patch can reset.
+    if not isinstance(value, Value) or value.kind not in _WHOLE:
+        return None
+    number = value.numbers()[0]
     return number if 1 <= number <= 8 else None
 
 
@@ -320,10 +325,10 @@ def unturned(data: bytes) -> bytes:
 def _patch(
     block: bytearray, reader: _Reader, entries: list[_Entry], numbers: dict[int, int]
 ) -> None:
-    """Overwrites the first whole number of ``entries`` in ``block``, where it has room."""
+    """Overwrites the first whole number of ``entries`` in ``block``, which must hold it all."""
     for entry in entries:
         layout = _WHOLE.get(entry.kind)
-        if entry.tag in numbers and layout and entry.length <= 4:
+        if entry.tag in numbers and layout and entry.at + entry.length <= len(block):
             number = numbers[entry.tag]
             if number < 1 << 8 * _SIZES[entry.kind]:
                 struct.pack_into(reader.order + layout, block, entry.at, number)

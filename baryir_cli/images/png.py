@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
+# What EXIF and XMP begin with as APP1 segments of a JPEG.
+_EXIF_SEGMENT, _XMP_SEGMENT = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # Metadata in hexadecimal, as ImageMagick began to write them; PNG has no other place for IPTC.
 _RAW_PROFILE = b"Raw profile type "
 # Read, and written anew: they hold the old orientation and thumbnail.
@@ -107,11 +109,8 @@ class PngFile:
 
     @property
     def exif(self) -> bytes | None:
-        if found := self.single.get(b"eXIf") or self._raw_profile(b"exif"):
-            return found
-        # Or XMP: either is an APP1 segment in a JPEG.
-        segment = self._raw_profile(b"APP1") or b""
-        return segment if segment.startswith(b"Exif\0\0") else None
+        found = self.single.get(b"eXIf") or self._raw_profile(b"exif")
+        return found or self._raw_profile(b"APP1", _EXIF_SEGMENT)
 
     @property
     def photoshop(self) -> bytes | None:
@@ -119,8 +118,11 @@ class PngFile:
         found = self._raw_profile(b"iptc") or self._raw_profile(b"8bim")
         return with_iptc(b"", found) if found and found.startswith(IPTC_MARK) else found
 
-    def _raw_profile(self, name: bytes) -> bytes | None:
-        """Metadata from a text chunk: their name, their length, then hexadecimal digits."""
+    def _raw_profile(self, name: bytes, start: bytes = b"") -> bytes | None:
+        """Metadata that begin with ``start`` from a text chunk: name, length, hexadecimal digits.
+
+        There may be two of a name: EXIF and XMP are both called APP1.
+        """
         for kind, data in self.texts:
             keyword, _, text = data.partition(b"\0")
             if keyword == _RAW_PROFILE + name and kind in (b"tEXt", b"zTXt"):
@@ -128,9 +130,12 @@ class PngFile:
                 if kind == b"zTXt":
                     text = inflated(text[1:], what) or b""
                 try:
-                    return bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
+                    found = bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
                 except ValueError:
                     _log.warning("the PNG's %s text is damaged and left out", what)
+                    continue
+                if found.startswith(start):
+                    return found
         return None
 
     @property
@@ -140,7 +145,8 @@ class PngFile:
             if kind == b"iTXt" and keyword == _XMP_KEYWORD and len(rest) >= 2:
                 text = rest[2:].split(b"\0", 2)[-1]
                 return inflated(text, "XMP") if rest[0] else text
-        return self._raw_profile(b"xmp")
+        found = self._raw_profile(b"xmp") or self._raw_profile(b"APP1", _XMP_SEGMENT)
+        return found.removeprefix(_XMP_SEGMENT) if found else None
 
     @property
     def kept(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -241,6 +241,9 @@ def test_links_to_folders_are_counted(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), told.append)
     assert len(jobs) == 4
     assert told == ["left alone: 2 links to folders; give them as inputs too"]
+    told.clear()
+    plan([tree / "in", tree / "other"], tree / "result", Naming(recursive=True), told.append)
+    assert told == ["left alone: 1 link to a folder; give it as an input too"]
     (tree / "links").mkdir()
     (tree / "links" / "in").symlink_to(tree / "in")
     with pytest.raises(UsageError, match=r"links; 1 link to a folder: give it as an input too"):

@@ -176,10 +176,14 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
     assert opened(encode_photo(deep)).getexif().get_ifd(0x8769)[0x927C] == b"MAKERNOTE!"
 
 
-@pytest.mark.parametrize(("kind", "count"), [(1, 1), (3, 2), (8, 1), (9, 1)])
-def test_an_orientation_of_another_type_is_reset_as_well(kind: int, count: int) -> None:
-    """What has been heeded must not be heeded again."""
-    exif = ifd.exif_block({ifd.ORIENTATION: ifd.Value(kind, count, b"\6\0\0\0")})
+@pytest.mark.parametrize(
+    ("kind", "size", "count"),
+    [(1, 1, 1), (3, 2, 2), (8, 2, 1), (9, 4, 1), (13, 4, 1), (16, 8, 1), (3, 2, 3), (16, 8, 2)],
+)
+def test_an_orientation_of_another_type_is_reset_as_well(kind: int, size: int, count: int) -> None:
+    """Other viewers would turn the picture a second time."""
+    numbers = (6).to_bytes(size, "little") * count
+    exif = ifd.exif_block({ifd.ORIENTATION: ifd.Value(kind, count, numbers)})
     assert exif is not None
     once = encode_photo(read_photo(with_exif(smooth(24, 40), "jpeg", exif)))
     assert read_photo(once).pixels.shape == (40, 24, 3)
@@ -326,10 +330,28 @@ def test_damaged_captions_of_a_png_are_left_out_with_a_word(
 @pytest.mark.parametrize("name", ["exif", "APP1"])
 def test_exif_in_the_text_of_a_png_is_read(name: str) -> None:
     exif = b"Exif\0\0" + exif_of(6)
-    text = f"Raw profile type {name}\0\n{name}\n{len(exif):8}\n{exif.hex()}\n".encode()
-    photo = read_photo(shallow_png(20, (b"tEXt", text)))
+    photo = read_photo(shallow_png(20, raw_profile(name, exif)))
     assert photo.pixels.shape == (30, 20, 3)
     assert opened(encode_photo(photo)).getexif()[271] == "Acme Co"
+
+
+@pytest.mark.parametrize("name", ["xmp", "APP1"])
+@pytest.mark.parametrize("exif", [b"", exif_of(1)], ids=["alone", "behind EXIF"])
+def test_xmp_in_the_text_of_a_png_is_read(name: str, exif: bytes) -> None:
+    start = b"http://ns.adobe.com/xap/1.0/\0" if name == "APP1" else b""
+    before = [raw_profile("APP1", b"Exif\0\0" + exif)] if exif else []
+    photo = read_photo(shallow_png(20, *before, raw_profile(name, start + XMP)))
+    assert photo.pixels.shape == ((20, 30, 3) if exif else (30, 20, 3))
+    for format_name in ("png", "jpeg", "tiff"):
+        again = read_photo(encode_photo(photo, format_name))
+        assert again.xmp == XMP.replace(b"6", b"1")
+        assert (again.exif is not None) == bool(exif)
+
+
+def raw_profile(name: str, data: bytes) -> tuple[bytes, bytes]:
+    """A PNG chunk with metadata as ImageMagick writes them."""
+    text = f"Raw profile type {name}\0\n{name}\n{len(data):8}\n{data.hex()}\n"
+    return b"tEXt", text.encode()
 
 
 def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
