@@ -95,6 +95,8 @@ class Photo:
     xmp: bytes | None = None
     # Photoshop's "8BIM" resources: captions and keywords (IPTC), paths.
     photoshop: bytes | None = None
+    # TIFF only: where on the Earth its pixels are, as tags in a TIFF stream like that of EXIF.
+    geotiff: bytes | None = None
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
     # PNG only: text and colour space chunks, as (type, data).

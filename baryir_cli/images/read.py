@@ -22,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from baryir_cli.images import ifd, opencv, png, tiff
+from baryir_cli.images import bmp, ifd, opencv, png, tiff
 from baryir_cli.images.metadata import (
     PHOTOSHOP_HEADER,
     upright_xmp,
@@ -332,7 +332,7 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         photo = _read_deep_tiff(stream, file, orientation)
     else:
         photo = _read_plain_tiff(stream, file)
-    return _described(
+    photo = _described(
         photo,
         orientation,
         icc=file.icc,
@@ -340,6 +340,7 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         xmp=file.xmp,
         photoshop=file.photoshop,
     )
+    return replace(photo, geotiff=file.geotiff)
 
 
 def _check_samples(file: tiff.TiffFile) -> None:
@@ -363,9 +364,20 @@ def _check_samples(file: tiff.TiffFile) -> None:
     if bits == 8 and extra and file.colours == 1 and (file.white_is_zero or file.apart):
         layout = "white as zero" if file.white_is_zero else "apart from each other"
         raise ImageError(f"has grey and transparency stored {layout}; save it as RGB or PNG first")
+    if bits == 8 and file.apart and file.premultiplied and file.compression == 1:
+        raise ImageError(
+            "has planar channels with premultiplied transparency, uncompressed; save it with LZW "
+            "or Deflate first"
+        )
 
 
 def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
+    stream.seek(0)
+    # Pillow finds no tags in these.
+    if stream.read(4) == b"MM\0+":
+        raise ImageError(
+            "is a big-endian BigTIFF, which is only read at 16 bits; save it as a plain TIFF first"
+        )
     stream.seek(0)
     with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
@@ -387,4 +399,6 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
     _check_size(*image.size, limit)
-    return _described(decoded(image, "bmp", 1), 1, dpi=image.info.get("dpi"))
+    photo = decoded(image, "bmp", 1)
+    icc = bmp.profile(stream, 14 if with_header else 0)
+    return _described(photo, 1, icc=icc, dpi=image.info.get("dpi"))

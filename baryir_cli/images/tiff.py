@@ -29,17 +29,18 @@ _EXTRA, _SAMPLE_FORMAT = 338, 339
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 
 # What describes a picture rather than lays out its file: names, dates, rights, resolution,
-# the places of GeoTIFF, Windows' titles and ratings. Others may hold offsets into the old file.
+# Windows' titles and ratings. Others may hold offsets into the old file.
 _DESCRIPTIVE = frozenset(
     {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 18246, 18249}
-    | {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
+# Where on the Earth the pixels are (GeoTIFF, GDAL); only a TIFF's own directory may hold them.
+_GEOTIFF = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 _LAYOUT = frozenset(
     {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
     | {_PLANAR, _EXTRA, _SAMPLE_FORMAT}
 )
-_WANTED = _DESCRIPTIVE | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
+_WANTED = _DESCRIPTIVE | _GEOTIFF | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
@@ -101,6 +102,15 @@ class TiffFile:
         return self.numbers(_EXTRA, (_UNASSOCIATED,))[0] == _UNSPECIFIED
 
     @property
+    def premultiplied(self) -> bool:
+        """Whether its colours are multiplied by its transparency (associated alpha)."""
+        return self.numbers(_EXTRA, (_UNSPECIFIED,))[0] == _PREMULTIPLIED
+
+    @property
+    def compression(self) -> int:
+        return self.numbers(_COMPRESSION, (1,))[0]
+
+    @property
     def photometric(self) -> int:
         return self.numbers(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
 
@@ -113,10 +123,9 @@ class TiffFile:
     @property
     def unread_compression(self) -> str | None:
         """Its compression, by its name where that is known, if it is one that is not read here."""
-        kind = self.numbers(_COMPRESSION, (1,))[0]
-        if kind in (_READ_AT_SIXTEEN if 16 in self.bits else _READ):
+        if self.compression in (_READ_AT_SIXTEEN if 16 in self.bits else _READ):
             return None
-        return _COMPRESSIONS.get(kind, f"TIFF's kind {kind}")
+        return _COMPRESSIONS.get(self.compression, f"TIFF's kind {self.compression}")
 
     @property
     def white_is_zero(self) -> bool:
@@ -162,7 +171,15 @@ class TiffFile:
     @property
     def exif(self) -> bytes | None:
         """The descriptive tags, with the EXIF and GPS directories, as an EXIF block."""
-        return ifd.exif_block({tag: self.tags[tag] for tag in _DESCRIPTIVE & set(self.tags)})
+        return self._block(_DESCRIPTIVE)
+
+    @property
+    def geotiff(self) -> bytes | None:
+        """The tags of GeoTIFF, in a block like that of EXIF."""
+        return self._block(_GEOTIFF)
+
+    def _block(self, tags: frozenset[int]) -> bytes | None:
+        return ifd.exif_block({tag: self.tags[tag] for tag in tags & set(self.tags)})
 
 
 def scan(stream: BinaryIO) -> TiffFile:
@@ -201,7 +218,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
         raise ValueError("the samples are not laid out as the tags say")
     if file.white_is_zero:
         colour = ~colour
-    if alpha is not None and file.numbers(_EXTRA, (0,))[0] == _PREMULTIPLIED:
+    if alpha is not None and file.premultiplied:
         colour = unpremultiplied(colour, alpha)
     return colour, alpha
 
@@ -307,6 +324,7 @@ def encode(
     exif: bytes | None = None,
     xmp: bytes | None = None,
     photoshop: bytes | None = None,
+    geotiff: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
     """A little-endian TIFF of one page, in deflated strips, with its metadata.
@@ -325,7 +343,7 @@ def encode(
         out.write(strip)
         _check_length(out.tell())
     start = out.tell() + out.tell() % 2
-    tags = _descriptive_tags(exif, dpi)
+    tags = _descriptive_tags(exif, dpi) | ifd.first_directory(geotiff, _GEOTIFF)
     iptc = iptc_of(photoshop)
     for tag, data in ((_ICC, icc), (_XMP, xmp), (_IPTC, iptc), (_PHOTOSHOP, photoshop)):
         if data:

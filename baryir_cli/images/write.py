@@ -11,13 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.images import colour, png, tiff
-from baryir_cli.images.metadata import (
-    INCHES_IN_METRE,
-    PHOTOSHOP_HEADER,
-    iptc_of,
-    without_iptc,
-)
+from baryir_cli.images import bmp, colour, png, tiff
+from baryir_cli.images.metadata import PHOTOSHOP_HEADER, iptc_of, without_iptc
 from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
 
 _log = logging.getLogger(__name__)
@@ -59,10 +54,12 @@ _CAPABILITIES = {
     "tiff": _Capability(
         _GREY_AND_RGB | {"palette", "bilevel", "cmyk"},
         _GREY_AND_RGB,
-        _USUAL | _PHOTOSHOP,
+        _USUAL | _PHOTOSHOP | {"GeoTIFF"},
         deep=True,
     ),
-    "bmp": _Capability(_GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"})),
+    "bmp": _Capability(
+        _GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"}), frozenset({"profile"})
+    ),
 }
 
 
@@ -73,8 +70,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     profile, EXIF, XMP and resolution are kept where the format can hold them. Else: alpha is laid
     over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
     WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
-    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). BMP holds no metadata but its
-    resolution. A profile of another colour space than what is written is left out. Metadata that
+    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the
+    profile and the resolution. A profile of another colour space than what is written is left out. Metadata that
     are lost are logged, and so is 1 bit that cannot hold what has become grey.
 
     ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
@@ -102,6 +99,7 @@ def _metadata(photo: Photo) -> list[str]:
         "XMP": photo.xmp,
         "IPTC": iptc_of(photo.photoshop),
         "Photoshop resources": without_iptc(photo.photoshop or b""),
+        "GeoTIFF": photo.geotiff,
         "comment": photo.comment,
         "PNG text": png.has_text(photo.chunks),
         "PNG colour space": png.has_other_colours(photo.chunks),
@@ -275,6 +273,7 @@ def _encode_tiff(photo: Photo) -> bytes:
         exif=photo.exif,
         xmp=photo.xmp,
         photoshop=photo.photoshop,
+        geotiff=photo.geotiff,
         dpi=photo.dpi,
     )
 
@@ -296,30 +295,14 @@ def _tiff_samples(photo: Photo) -> tiff.Samples:
 
 
 def _encode_bmp(photo: Photo) -> bytes:
+    dpi = photo.dpi or _NO_RESOLUTION
     if photo.alpha is not None:
-        return _bmp_with_alpha(photo.pixels, photo.alpha, photo.dpi)
-    out = io.BytesIO()
-    _pillow_image(photo).save(out, "BMP", dpi=photo.dpi or _NO_RESOLUTION)
-    return out.getvalue()
-
-
-def _bmp_with_alpha(
-    pixels: np.ndarray, alpha: np.ndarray, dpi: tuple[float, float] | None
-) -> bytes:
-    """A 32-bit BMP whose header says where alpha lies (Pillow's does not); rows run upwards."""
-    height, width = alpha.shape
-    rows = np.empty((height, width, 4), np.uint8)
-    rows[..., :3] = pixels[::-1, :, ::-1]
-    rows[..., 3] = alpha[::-1]
-    across, down = (round(value * INCHES_IN_METRE) for value in dpi or _NO_RESOLUTION)
-    # BITMAPV4HEADER: 32 bits in bit fields, masks of red, green, blue, alpha, sRGB, no end points.
-    header = struct.pack(
-        "<IiiHHIIiiII", 108, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0
-    )
-    masks = struct.pack("<4I4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs") + bytes(48)
-    start = 14 + len(header) + len(masks)
-    file_header = struct.pack("<2sIHHI", b"BM", start + rows.nbytes, 0, 0, start)
-    return b"".join([file_header, header, masks, rows.tobytes()])
+        data = bmp.with_alpha(photo.pixels, photo.alpha, dpi)
+    else:
+        out = io.BytesIO()
+        _pillow_image(photo).save(out, "BMP", dpi=dpi)
+        data = out.getvalue()
+    return bmp.with_profile(data, photo.icc) if photo.icc else data
 
 
 _ENCODERS: dict[str, Callable[[Photo, int | None], bytes]] = {

@@ -416,9 +416,39 @@ def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
     encode_photo(photo, "bmp")
     encode_photo(photo, "tiff")
     assert caplog.messages == [
-        "profile, IPTC, Photoshop resources, comment, PNG text cannot be kept in BMP",
+        "IPTC, Photoshop resources, comment, PNG text cannot be kept in BMP",
         "comment, PNG text cannot be kept in TIFF",
     ]
+
+
+@pytest.mark.parametrize("header", [14, 0], ids=["bmp", "dib"])
+@pytest.mark.parametrize("name", ["grey", "rgb", "rgb+alpha", "palette", "1 bit"])
+def test_the_profile_of_a_bmp_stays(name: str, header: int) -> None:
+    photo = read_photo(SOURCES[name]())
+    plain = encode_photo(photo, "bmp")
+    photo.icc = srgb_profile()
+    data = encode_photo(photo, "bmp")
+    assert data[14] == 124
+    assert data.endswith(photo.icc)
+    np.testing.assert_array_equal(np.asarray(opened(data)), np.asarray(opened(plain)))
+    again = read_photo(data[14 - header :])
+    assert again.icc == photo.icc
+    assert read_photo(encode_photo(again)).icc == photo.icc
+    for damaged in (data[:-1], data.replace(b"DEBM", b"KNIL")):
+        assert read_photo(damaged[14 - header :]).icc is None
+
+
+def test_geotiff_tags_stay_in_a_tiff_alone(caplog: pytest.LogCaptureFixture) -> None:
+    scale = ifd.Value(12, 3, struct.pack("<3d", 0.5, 0.5, 0))
+    artist = ifd.Value(2, 6, b"Ansel\0")
+    source = with_values(pil_bytes(Image.fromarray(smooth()), "tiff"), {33550: scale, 315: artist})
+    photo = read_photo(source)
+    again = read_photo(encode_photo(photo))
+    assert opened(encode_photo(again)).tag_v2[33550] == (0.5, 0.5, 0)
+    assert not caplog.messages
+    exif = opened(encode_photo(photo, "jpeg")).getexif()
+    assert (exif.get(315), exif.get(33550)) == ("Ansel", None)
+    assert caplog.messages == ["GeoTIFF cannot be kept in JPEG"]
 
 
 def test_a_profile_goes_only_where_its_colours_go() -> None:

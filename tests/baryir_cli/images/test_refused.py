@@ -229,6 +229,24 @@ def test_grey_and_transparency_that_nothing_here_reads_is_refused(
     assert_refused(with_tags(deep_tiff(data, extrasamples=["unassalpha"], **options), tags), match)
 
 
+def test_premultiplied_planes_that_nothing_here_reads_are_refused() -> None:
+    contiguous = smooth(channels=4)
+    layout = {"photometric": "rgb", "extrasamples": ["assocalpha"]}
+    whole = read_photo(deep_tiff(contiguous, planarconfig="contig", **layout)).pixels
+    planes = np.ascontiguousarray(np.moveaxis(contiguous, 2, 0))
+    layout["planarconfig"] = "separate"
+    assert_refused(deep_tiff(planes, **layout), "^has planar channels .* save it with LZW")
+    packed = read_photo(deep_tiff(planes, compression="zlib", **layout)).pixels
+    np.testing.assert_array_equal(packed, whole)
+
+
+def test_a_big_endian_bigtiff_is_read_at_sixteen_bits_only() -> None:
+    options = {"byteorder": ">", "bigtiff": True}
+    assert_refused(deep_tiff(noise(), **options), "^is a big-endian BigTIFF.* save it as a plain")
+    deep = noise(bits=16)
+    np.testing.assert_array_equal(read_photo(deep_tiff(deep, **options)).pixels, deep)
+
+
 @pytest.mark.parametrize(
     ("bits", "compression", "match"),
     [
