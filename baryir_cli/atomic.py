@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 from baryir_cli.errors import UserError
@@ -25,6 +26,23 @@ def is_protected(path: Path) -> bool:
     if not os.path.isfile(path):
         return False
     return not os.access(path, os.W_OK) or not path.stat().st_mode & ANYBODY_WRITES
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it, and tries whether files can be made in it.
+
+    Raises:
+        UserError: with the system's reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {error.strerror or error}") from None
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to: {error.strerror or error}") from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

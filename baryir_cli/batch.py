@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from baryir_cli.atomic import make_folder
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -257,7 +257,9 @@ def _work_through(
     console = messages()
     with Display(console, len(jobs) - len(present), quiet=batch.as_json) as display:
         work = begin(display)
-        _make_folders(jobs)
+        # Whether this is allowed shows before anything is computed.
+        for folder in {path.parent for job in jobs for path in job.outputs}:
+            make_folder(folder)
         started = time.perf_counter()
         # Closed, for images that are being written to be so before anything is said of them.
         with closing(_results(jobs, present, work, batch, display)) as results:
@@ -353,18 +355,6 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         if os.path.abspath(path) in given:
             raise UsageError(f"{path} is an input and would be replaced; leave it out, or move it")
     return set()
-
-
-def _make_folders(jobs: list[Job]) -> None:
-    """Makes the output's folders: whether that is allowed shows before anything is computed."""
-    for folder in {path.parent for job in jobs for path in job.outputs}:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"{folder}: cannot be written to: {reason}") from None
 
 
 def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:

@@ -10,6 +10,7 @@ Asia 2009). Nothing is learned. A photograph that is not certainly shaken is lef
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise, product
 from typing import Any, NamedTuple
 
@@ -84,11 +85,14 @@ class Found(NamedTuple):
     score: float
 
 
-def find_shake(pixels: NDArray[Any]) -> Image | None:
+def find_shake(
+    pixels: NDArray[Any], progress: Callable[[float], None] = lambda _share: None
+) -> Image | None:
     """The blur kernel of a shaken photograph, for :func:`models.deconvolution.deconvolved`.
 
     Args:
         pixels: ``(H, W, 3)`` sRGB: uint8, uint16 or floating in [0, 1].
+        progress: called with the share of the search that is done, if the photograph looks blurred.
 
     Returns:
         ``(29, 29)`` of sum 1, its centre of mass in the middle; None if the photograph is not
@@ -100,9 +104,19 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
     if part is None or smoothness(part) < SMOOTH:
         return None
     light = to_linear(part).mean(2)
+    # A search for every price, and one at half the size.
+    searches = len(SPARSITIES) + 0.25
+    total = searches * ROUNDS * light.size * sum((side / SIDE) ** 2 for side in _sides())
+    seen = 0
+
+    def count(pixels: int) -> None:
+        nonlocal seen
+        seen += pixels
+        progress(min(seen / total, 1.0))
+
     found: list[Found] = []
     for sparsity in SPARSITIES:
-        kernel = estimate(light, sparsity, MIN_RADIUS)
+        kernel = estimate(light, sparsity, MIN_RADIUS, count)
         if kernel is None or radius(kernel) > MAX_RADIUS:
             return None
         found.append(Found(kernel, _unnaturalness(part, kernel)))
@@ -111,21 +125,18 @@ def find_shake(pixels: NDArray[Any]) -> Image | None:
     sure = agreement >= SURE and radius(best.kernel) >= WIDE
     if not sure and (agreement < ALIKE or worst.score >= 1):
         return None
-    return best.kernel if _as_wide_at_half_size(light, best.kernel) else None
+    return best.kernel if _as_wide_at_half_size(light, best.kernel, count) else None
 
 
-def _as_wide_at_half_size(light: Image, kernel: Image) -> bool:
+def _as_wide_at_half_size(light: Image, kernel: Image, count: Callable[[int], None]) -> bool:
     """Whether the photograph at half its size has a kernel half as wide.
 
     If the blur is wider than the largest kernel, a narrow kernel may explain the finest edges. At
     half the size, the wide one is found.
     """
     size = light.shape[1] // 2, light.shape[0] // 2
-    half = estimate(
-        _resized(light, size, cv2.INTER_AREA),
-        SPARSITIES[-1],
-        radius(kernel) / HALF_SIZE_TOLERANCE / 2,
-    )
+    narrowest = radius(kernel) / HALF_SIZE_TOLERANCE / 2
+    half = estimate(_resized(light, size, cv2.INTER_AREA), SPARSITIES[-1], narrowest, count)
     return half is not None and 2 * radius(half) <= HALF_SIZE_TOLERANCE * radius(kernel)
 
 
@@ -159,7 +170,9 @@ def likeness(first: Image, second: Image) -> float:
     return best / float(np.sqrt((a * a).sum() * (b * b).sum()))
 
 
-def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
+def estimate(
+    light: Image, sparsity: float, narrowest: float, count: Callable[[int], None]
+) -> Image | None:
     """The kernel by which a picture is blurred.
 
     Args:
@@ -167,6 +180,7 @@ def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
         sparsity: price of an edge in the first round.
         narrowest: smallest radius of interest. The radius is tested at every size, so sharp and
             soft pictures stop before the last, expensive sizes.
+        count: called with the pixels of the picture after every round.
 
     Returns:
         ``(29, 29)`` of sum 1, its centre of mass in the middle; None if it is narrower.
@@ -183,6 +197,7 @@ def estimate(light: Image, sparsity: float, narrowest: float) -> Image | None:
         for _ in range(ROUNDS):
             kernel = edges.kernel(edges.sharpened(kernel, sparsity), side)
             sparsity /= SPARSITY_DECAY
+            count(blurred.size)
         kernel = _in_the_middle(kernel)
         if radius(kernel) < narrowest * scale:
             return None

@@ -23,13 +23,18 @@ from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
-from models.light import full_scale
+from models.light import Image, full_scale
 from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
 
 SMALLEST_ASKED = 32
 """Side of the smallest tile that can be asked for."""
+SEARCH = 1_000_000
+"""Pixels that the embedded network restores on a CPU in the time of a search for a shake."""
+
+Progress = Callable[[float], None]
+"""Called with the share of the image that is done."""
 
 log = logging.getLogger("baryir")
 
@@ -97,7 +102,7 @@ class Engine:
         pixels: Pixels,
         *,
         strength: float = 1.0,
-        progress: Callable[[float], None] = lambda _share: None,
+        progress: Progress = lambda _share: None,
     ) -> tuple[Pixels, Report]:
         """Restores one RGB image.
 
@@ -169,10 +174,9 @@ class Engine:
         vertical: Axis,
         horizontal: Axis,
         strength: float,
-        progress: Callable[[float], None],
+        progress: Progress,
     ) -> tuple[Pixels, Report]:
-        # Taken out for networks that are spared it.
-        shake = find_shake(pixels) if self.network.config.deconvolve else None
+        shake, progress = self._shake(pixels, progress)
         report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
@@ -201,13 +205,30 @@ class Engine:
         report.redone_in_fp32 = self.corrector.redone - redone
         return restored, report
 
+    def _shake(self, pixels: Pixels, progress: Progress) -> tuple[Image | None, Progress]:
+        """The kernel of a camera shake, if there is one, and the progress of the rest.
+
+        Only for networks that were trained on photographs whose shake was removed.
+        """
+        if not self.network.config.deconvolve:
+            return None, progress
+        share, done = SEARCH / (SEARCH + pixels.shape[0] * pixels.shape[1]), 0.0
+
+        def searching(searched: float) -> None:
+            nonlocal done
+            done = share * searched
+            progress(done)
+
+        shake = find_shake(pixels, searching)
+        return shake, part(progress, done, 1)
+
     def _look_and_judge(
         self,
         judge: nn.Module,
         course: Course,
         result: Pixels,
         report: Report,
-        progress: Callable[[float], None],
+        progress: Progress,
     ) -> None:
         """Looks without the judge while much is wrong, then with it.
 
@@ -244,9 +265,7 @@ class Engine:
             return False
         return looks.is_doubtful(change) or not self._much_is_wrong(pixels, neutral)
 
-    def _look(
-        self, course: Course, result: Pixels, report: Report, progress: Callable[[float], None]
-    ) -> None:
+    def _look(self, course: Course, result: Pixels, report: Report, progress: Progress) -> None:
         course.look(self.corrector, result, progress)
         report.looks += 1
 

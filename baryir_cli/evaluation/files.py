@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from baryir_cli.atomic import is_protected, write_atomically
+from baryir_cli.atomic import is_protected, make_folder, write_atomically
 from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.sheet import Sheet, markdown
@@ -92,14 +92,15 @@ class ReportFiles:
 
 
 def _check_place(said: str, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{said}: {path.parent} cannot be made ({error.strerror})") from None
     # A device or a pipe is written into, other files are replaced.
-    into = path.exists() and not path.is_file()
-    if path.is_dir() or not os.access(path if into else path.parent, os.W_OK):
-        raise UserError(f"{said}: cannot be written")
+    if path.exists() and not path.is_file():
+        if path.is_dir() or not os.access(path, os.W_OK):
+            raise UserError(f"{said}: cannot be written")
+        return
+    try:
+        make_folder(path.parent)
+    except UserError as error:
+        raise UserError(f"{said}: {error}") from None
     if is_protected(path):
         raise UserError(f"{said}: is write-protected; make it writable, or choose another file")
 

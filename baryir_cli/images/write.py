@@ -71,8 +71,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
     WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
     alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the
-    profile and the resolution. A profile of another colour space than what is written is left out. Metadata that
-    are lost are logged, and so is 1 bit that cannot hold what has become grey.
+    profile and the resolution. A profile of another colour space than what is written is left out.
+    Metadata that are lost are logged, and so is 1 bit that cannot hold what has become grey.
 
     ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
     JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,

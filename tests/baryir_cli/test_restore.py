@@ -761,7 +761,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_the_reason(
     monkeypatch.setattr(os, "open", read_only)
     assert restore(photos, out) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"baryir: {out}: cannot be written to: Read-only file system"
+    assert line == f"baryir: {out} cannot be written to: Read-only file system"
 
 
 def test_full_disk_fails_by_name_and_leaves_nothing(

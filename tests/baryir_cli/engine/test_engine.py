@@ -218,13 +218,17 @@ def shaken(height: int, width: int, kernel: np.ndarray) -> np.ndarray:
     return degradations.quantise(degradations.motion_blur(degradations.floating(part), kernel))
 
 
+def slanted() -> np.ndarray:
+    """The kernel of a straight shake."""
+    kernel = np.zeros((13, 13), np.float32)
+    cv2.line(kernel, (1, 3), (11, 9), 1.0)
+    return kernel / kernel.sum()
+
+
 @pytest.mark.parametrize("size", [(240, 330), (330, 240)])
 def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) -> None:
     """And the network sees what is left."""
-    kernel = np.zeros((13, 13), np.float32)
-    cv2.line(kernel, (1, 3), (11, 9), 1.0)
-    kernel /= kernel.sum()
-    pixels = shaken(*size, kernel)
+    pixels = shaken(*size, slanted())
     found = find_shake(pixels)
     assert found is not None
     network = Shift(0.0)
@@ -441,6 +445,20 @@ def test_progress_moves_within_a_band() -> None:
     report = engine.restore(photo(100, 100), progress=shares.append)[1]
     assert report.tiles == 16
     assert len(set(shares)) >= 16
+
+
+def test_progress_moves_while_a_shake_is_searched_for() -> None:
+    network = Shift(0.0)
+    network.config = replace(network.config, deconvolve=True)
+    shares: list[float] = []
+    before: list[list[float]] = []
+    network.before = lambda _tiles: before.append(list(shares))  # type: ignore[method-assign]
+    engine = Engine(network, device="cpu", precision="fp32")  # type: ignore[arg-type]
+    assert engine.restore(shaken(240, 330, slanted()), progress=shares.append)[1].shake
+    assert len(set(before[0])) > 50
+    assert max(np.diff(before[0])) < 0.1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_progress_reaches_the_end() -> None:
