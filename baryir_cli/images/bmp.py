@@ -1,4 +1,4 @@
-"""BMP: the two things that Pillow does not do, an embedded profile and transparency."""
+"""BMP: embedded profiles and transparency, neither of which Pillow handles."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from baryir_cli.images.inflate import LARGEST_METADATA
 from baryir_cli.images.metadata import INCHES_IN_METRE
 
 _FILE_HEADER = 14
-# BITMAPV4HEADER has colour masks, BITMAPV5HEADER also a profile. Places are counted from its start.
+# Info headers with colour masks (V4), and with a profile too (V5); offsets count from their start.
 _V4, _V5 = 108, 124
 _COLOUR_SPACE_AT, _INTENT_AT = 56, 108
-# PROFILE_EMBEDDED, "MBED" as a number.
+# PROFILE_EMBEDDED, the number "MBED".
 _EMBEDDED = b"DEBM"
 _PERCEPTUAL = 4
 
 
 def profile(stream: BinaryIO, at: int) -> bytes | None:
-    """The profile embedded in a BMP whose info header lies ``at``; None if there is none."""
+    """The profile embedded in a BMP whose info header lies at ``at``; None if there is none."""
     stream.seek(at)
     header = stream.read(_V5)
     if len(header) < _V5 or int.from_bytes(header[:4], "little") != _V5:
@@ -37,7 +37,7 @@ def profile(stream: BinaryIO, at: int) -> bytes | None:
 
 
 def with_profile(bmp: bytes, icc: bytes) -> bytes:
-    """A BMP with an embedded profile, its info header extended to a BITMAPV5HEADER."""
+    """A BMP with an embedded profile; its info header is extended to a BITMAPV5HEADER."""
     old = int.from_bytes(bmp[_FILE_HEADER : _FILE_HEADER + 4], "little")
     header = bytearray(bmp[_FILE_HEADER : _FILE_HEADER + old].ljust(_V5, b"\0"))
     rest = memoryview(bmp)[_FILE_HEADER + old :]
@@ -50,13 +50,13 @@ def with_profile(bmp: bytes, icc: bytes) -> bytes:
 
 
 def with_alpha(pixels: np.ndarray, alpha: np.ndarray, dpi: tuple[float, float]) -> bytes:
-    """A 32-bit BMP whose header says where alpha lies (Pillow's does not); rows run upwards."""
+    """A 32-bit BMP whose header declares alpha (Pillow's does not); rows run upwards."""
     height, width = alpha.shape
     rows = np.empty((height, width, 4), np.uint8)
     rows[..., :3] = pixels[::-1, :, ::-1]
     rows[..., 3] = alpha[::-1]
     across, down = (round(value * INCHES_IN_METRE) for value in dpi)
-    # 32 bits in bit fields, masks of red, green, blue, alpha, sRGB, no end points.
+    # 32 bits in bit fields; masks of red, green, blue, alpha; sRGB; no end points.
     header = struct.pack(
         "<IiiHHIIiiII", _V4, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0
     )
@@ -66,5 +66,5 @@ def with_alpha(pixels: np.ndarray, alpha: np.ndarray, dpi: tuple[float, float]) 
 
 
 def _file_header(size: int, start: int) -> bytes:
-    """That of a file of ``size`` bytes whose pixels begin at ``start``."""
+    """The file header for ``size`` bytes with pixels that begin at ``start``."""
     return struct.pack("<2sIHHI", b"BM", size, 0, 0, start)

@@ -1,4 +1,4 @@
-"""Conversions of decoded pixels, a band of rows at a time so that no second full copy is made."""
+"""Conversions of decoded pixels, in bands of rows, so that no second full copy is made."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _BAND_PIXELS = 1 << 20
-# Of the rotations, only a quarter turn is not its own inverse.
+# Every orientation is its own inverse except the quarter turns.
 _INVERSE = {6: 8, 8: 6}
 
 
 def bands(height: int, width: int) -> Iterator[slice]:
-    """Slices of rows that cover ``height``, about a megapixel each."""
+    """Slices of rows that cover ``height``, about one megapixel each."""
     step = max(1, _BAND_PIXELS // max(width, 1))
     for start in range(0, height, step):
         yield slice(start, min(start + step, height))
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of ``(H, W, ...)`` turned as EXIF ``orientation`` (1 to 8) asks for."""
+    """A view of ``(H, W, ...)``, turned upright according to EXIF ``orientation`` (1 to 8)."""
     if orientation >= 5:
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -38,7 +38,7 @@ def as_stored(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def grey_of(pixels: np.ndarray) -> np.ndarray:
-    """``(H, W, 3)`` to ``(H, W)``: the rounded mean of the channels, so replicated grey exactly."""
+    """``(H, W, 3)`` to ``(H, W)``: the rounded mean of the channels, exact for replicated grey."""
     grey = np.empty(pixels.shape[:2], pixels.dtype)
     for rows in bands(*grey.shape):
         grey[rows] = (pixels[rows].sum(axis=2, dtype=np.uint32) + 1) // 3
@@ -54,7 +54,7 @@ def eight_bits(array: np.ndarray) -> np.ndarray:
 
 
 def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``(H, W, 3)`` laid over white by ``(H, W)`` ``alpha``, both uint8 or both uint16."""
+    """``(H, W, 3)`` over white with ``(H, W)`` ``alpha``, both uint8 or both uint16."""
     top = int(np.iinfo(pixels.dtype).max)
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
@@ -64,7 +64,7 @@ def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """``(H, W, 3)`` that was multiplied by ``(H, W)`` alpha, divided by it; 0 where alpha is 0."""
+    """Premultiplied ``(H, W, 3)`` divided by its ``(H, W)`` alpha; 0 where alpha is 0."""
     top = int(np.iinfo(pixels.dtype).max)
     out = np.empty_like(pixels)
     for rows in bands(*alpha.shape):
@@ -76,14 +76,14 @@ def unpremultiplied(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CmykTransforms:
-    """Colour management between a CMYK profile and sRGB, both ways."""
+    """Colour transforms between a CMYK profile and sRGB, both ways."""
 
     to_rgb: ImageCms.ImageCmsTransform
     from_rgb: ImageCms.ImageCmsTransform
 
 
 def cmyk_transforms(icc: bytes | None) -> CmykTransforms | None:
-    """Transforms for a CMYK profile; None where there is none or it does not work both ways."""
+    """Transforms for a CMYK profile; None without one, or if it does not work both ways."""
     if icc is None or icc[16:20] != b"CMYK":
         return None
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -100,7 +100,7 @@ def cmyk_transforms(icc: bytes | None) -> CmykTransforms | None:
 
 
 def cmyk_of(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
-    """sRGB ``(H, W, 3)`` uint8 to ``(H, W, 4)`` inks, by the profile or else by arithmetic."""
+    """sRGB ``(H, W, 3)`` uint8 to ``(H, W, 4)`` inks, through the profile or else by arithmetic."""
     transforms = cmyk_transforms(icc)
     out = np.empty((*pixels.shape[:2], 4), np.uint8)
     for rows in bands(*pixels.shape[:2]):
@@ -113,7 +113,7 @@ def cmyk_of(pixels: np.ndarray, icc: bytes | None) -> np.ndarray:
 
 
 def _plain_cmyk(pixels: np.ndarray) -> np.ndarray:
-    """The inverse of Pillow's CMYK to RGB, with all the black that the colour allows."""
+    """The inverse of Pillow's CMYK to RGB, with as much black as the colour allows."""
     light = pixels.max(axis=2, keepdims=True).astype(np.uint32)
     inks = ((light - pixels) * 255 + light // 2) // np.maximum(light, 1)
     return np.concatenate([inks, 255 - light], axis=2).astype(np.uint8)
@@ -121,7 +121,7 @@ def _plain_cmyk(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A palette image: indices ``(H, W)``, colours ``(N, 3)``, their alpha ``(N,)``; uint8."""
+    """A palette image, uint8: indices ``(H, W)``, colours ``(N, 3)``, their alpha ``(N,)``."""
 
     indices: np.ndarray
     colours: np.ndarray
@@ -129,7 +129,7 @@ class Indexed:
 
 
 def indexed(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
-    """The 256 colours that suit ``(H, W, 3)`` uint8 best, without dithering.
+    """The best 256 colours for ``(H, W, 3)`` uint8, without dithering.
 
     Alpha ``(H, W)`` is kept exactly: each of its levels gets a share of the palette.
     """
@@ -151,7 +151,7 @@ def indexed(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
 
 
 def _shares(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """How many of 256 colours each level of alpha gets: at least one, the invisible just one."""
+    """How many of 256 colours each level of alpha gets: at least one, and one if invisible."""
     weights = np.sqrt(counts) * (levels > 0)
     spare = 256 - len(levels)
     total = weights.sum()
@@ -160,7 +160,7 @@ def _shares(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices ``(H, W)`` and palette ``(N, 3)``, at most ``colours``; exact where that suffices."""
+    """Indices ``(H, W)`` and at most ``colours`` colours ``(N, 3)``; exact if those are enough."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     few = image.getcolors(colours)
     if few is not None:
@@ -173,7 +173,7 @@ def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _lookup(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The index of each pixel's colour in a palette that holds every one of them."""
+    """The index of each pixel's colour in a palette that holds all of them."""
     weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
     codes = palette @ weights
     order = np.argsort(codes)

@@ -1,4 +1,4 @@
-"""TIFF directories (IFDs), which TIFF files and EXIF blocks are made of: read, patched, written."""
+"""Reads, patches and writes TIFF directories (IFDs), as in TIFF files and EXIF blocks."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SUB_DIRECTORIES = frozenset({EXIF_IFD, GPS_IFD, INTEROP_IFD})
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_AT, _THUMBNAIL_LENGTH = 513, 514
-# Units of resolution in an inch; without a unit, the two are but the shape of the pixels.
+# How many of each unit are an inch. Without a unit, the values only give the pixels' shape.
 _INCHES = {2: 1.0, 3: 2.54}
 
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
-# Bytes of an item, by its type; those of BigTIFF come last.
+# Bytes per item of each type; the BigTIFF types come last.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
-# Types of whole numbers, as struct names them; 13 is IFD.
+# Integer types and their struct codes; 13 is IFD.
 _WHOLE = {1: "B", 3: "H", 4: "I", 6: "B", 7: "B", 8: "H", 9: "I", 13: "I"}
 _WHOLE |= {16: "Q", 17: "Q", 18: "Q"}
-# What a hostile file can make this read, in all; honest ones stay far below. Layers and other
-# private data run to hundreds of megabytes, but no tag wanted here does.
+# The most that a hostile file can make us read; honest files stay far below. Layers and other
+# private data reach hundreds of megabytes, but no tag that we read does.
 _MOST_BYTES = 64 << 20
 _MOST_ENTRIES = 100_000
 _MOST_TAGS, _MOST_DIRECTORIES = 4096, 4096
@@ -41,12 +41,12 @@ _MOST_OVERLAP = 64 << 10
 
 
 class HostileTagsError(ValueError):
-    """Tags that no camera or program writes: made to use up time or memory."""
+    """Tags that no camera or program writes, made to waste time or memory."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tag's value: TIFF type, number of items, and the items as little-endian bytes."""
+    """A tag's value: its TIFF type, the number of items, and the items as little-endian bytes."""
 
     kind: int
     count: int
@@ -58,7 +58,7 @@ class Value:
         return tuple(np.frombuffer(self.data[: size * _MOST_NUMBERS], f"<u{size}").tolist())
 
     def ratio(self) -> float:
-        """The first item of a RATIONAL, or of whole numbers; 0 where it is divided by 0."""
+        """The first item, a RATIONAL or an integer; 0 if its denominator is 0."""
         if self.kind not in _RATIONALS:
             return float(self.numbers()[0])
         above, below = np.frombuffer(self.data[:8], "<u4").tolist()
@@ -70,7 +70,7 @@ Directory = dict[int, Union[Value, "Directory"]]
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a tag's value, of a known type, lies in the stream."""
+    """The position of a tag's value in the stream; its type is known."""
 
     tag: int
     kind: int
@@ -84,33 +84,33 @@ class _Entry:
 
 
 class _Reader:
-    """Random access to a TIFF stream, classic or BigTIFF, of either byte order.
+    """Random access to a TIFF stream, classic or BigTIFF, in either byte order.
 
-    ValueError where the stream is no TIFF or ends too early.
+    Raises ValueError if the stream is not TIFF or ends too early.
     """
 
     def __init__(self, stream: BinaryIO, *, overlap: bool = True) -> None:
         self.stream = stream
-        # Whether values may be longer, together, than the file.
+        # Whether the values together may be longer than the file.
         self.overlap = overlap
         self.size = stream.seek(0, io.SEEK_END)
         self.bytes_left, self.entries_left = _MOST_BYTES, _MOST_ENTRIES
-        # Sub-directories that were followed: each is, just once.
+        # Sub-directories already followed; each is followed once.
         self.followed: set[int] = set()
         self.complained = False
         head = self.bytes_at(0, 8)
         orders = {b"II": "<", b"MM": ">"}
         if head[:2] not in orders:
-            raise ValueError("no TIFF header")
+            raise ValueError("the TIFF header is damaged")
         self.order = orders[head[:2]]
         version = struct.unpack(self.order + "H", head[2:4])[0]
         if version not in (42, 43):
-            raise ValueError("no TIFF header")
+            raise ValueError("the TIFF header is damaged")
         self.big = version == 43
         self.first = self.unpack("Q", 8)[0] if self.big else self.unpack("I", 4)[0]
 
     def bytes_at(self, offset: int, length: int) -> bytes:
-        # Before it is sought: an offset of 64 bits may be more than a stream can take.
+        # Check before seeking: a stream may not accept a 64-bit offset.
         if offset + length > self.size:
             raise ValueError("the directory of tags is cut off")
         self.stream.seek(offset)
@@ -141,7 +141,7 @@ class _Reader:
         return found
 
     def link(self, offset: int) -> int:
-        """Where the directory at ``offset`` says where the next one is."""
+        """The offset of the pointer from the directory at ``offset`` to the next one."""
         head, size = (8, 20) if self.big else (2, 12)
         return offset + head + self.unpack("Q" if self.big else "H", offset)[0] * size
 
@@ -161,19 +161,19 @@ class _Reader:
         return Value(entry.kind, entry.count, data)
 
     def _complain(self, message: str) -> None:
-        """Logs the first of what may be thousands of complaints."""
+        """Logs the first complaint; there may be thousands."""
         if not self.complained:
             _log.warning(message)
         self.complained = True
 
     def directory(self, offset: int, wanted: Container[int] | None, depth: int = 0) -> Directory:
-        """The tags at ``offset`` that are ``wanted`` (None: all); damaged ones are left out."""
+        """The ``wanted`` tags (None: all) at ``offset``, without damaged ones."""
         self.followed.add(offset)
         found: Directory = {}
         entries = self.entries(offset)
         if not self.overlap:
             self._check_overlap(entries)
-        # Sub-directories last, so that what they hold takes no room from what comes before.
+        # Sub-directories last, so that their contents take no room from the other tags.
         for entry in sorted(entries, key=lambda entry: entry.tag in _SUB_DIRECTORIES):
             if wanted is not None and entry.tag not in wanted:
                 continue
@@ -191,7 +191,7 @@ class _Reader:
         return found
 
     def _check_overlap(self, entries: list[_Entry]) -> None:
-        """HostileTagsError for values that are longer, together, than the file they lie in."""
+        """Raises HostileTagsError if the values together are longer than the file."""
         lengths = [entry.length for entry in entries if entry.length <= self.size]
         if sum(lengths) > self.size + _MOST_OVERLAP:
             raise HostileTagsError("its tags overlap")
@@ -206,10 +206,10 @@ def read_directories(
 ) -> list[Directory]:
     """The chain of directories of a TIFF stream.
 
-    The first one comes with the tags that are ``wanted`` (None: all), the others with those that
-    are ``wanted_later``; EXIF, GPS and interoperability directories come nested. Raises ValueError
-    for a stream that is no TIFF, is cut off, links its directories in a circle, or holds too much;
-    without ``overlap`` also if values share bytes, for the sake of decoders that read every tag.
+    The first one has the ``wanted`` tags (None: all), the others those in ``wanted_later``. EXIF,
+    GPS and interoperability directories are nested. Raises ValueError if the stream is not TIFF,
+    is cut off, links its directories in a circle, or holds too much. Without ``overlap``, it also
+    raises if values share bytes, because some decoders read every tag.
     """
     reader = _Reader(stream, overlap=overlap)
     found: list[Directory] = []
@@ -225,7 +225,7 @@ def read_directories(
 
 
 def serialise(directory: Directory, start: int) -> bytes:
-    """A directory and its values as little-endian TIFF, to lie at the even offset ``start``."""
+    """A directory and its values as little-endian TIFF, to be placed at even offset ``start``."""
     heap_at = start + 2 + 12 * len(directory) + 4
     table, heap = bytearray(struct.pack("<H", len(directory))), bytearray()
     for tag in sorted(directory):
@@ -245,16 +245,16 @@ def serialise(directory: Directory, start: int) -> bytes:
 
 
 def exif_block(directory: Directory) -> bytes | None:
-    """A directory as a self-contained EXIF block; None for an empty one."""
+    """A directory as a self-contained EXIF block; None if it is empty."""
     if not directory:
         return None
     return struct.pack("<2sHI", b"II", 42, 8) + serialise(directory, 8)
 
 
 def first_directory(block: bytes | None, wanted: Container[int] | None = None) -> Directory:
-    """The ``wanted`` tags (None: all) of an EXIF block; none where it cannot be read.
+    """The ``wanted`` tags (None: all) of an EXIF block; none if it cannot be read.
 
-    What comes behind its first directory, a thumbnail as a rule, may be damaged.
+    Whatever follows its first directory, usually a thumbnail, may be damaged.
     """
     try:
         reader = _Reader(io.BytesIO(block or b""))
@@ -264,15 +264,15 @@ def first_directory(block: bytes | None, wanted: Container[int] | None = None) -
 
 
 def numbers_of(directory: Directory, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-    """A tag's numbers; ``default`` where it has none."""
+    """A tag's numbers; ``default`` if it has none."""
     value = directory.get(tag)
     return value.numbers() if isinstance(value, Value) and value.count else default
 
 
 def orientation_of(directory: Directory) -> int | None:
-    """The orientation, 1 to 8, that a directory asks for; None where it says nothing valid."""
+    """The directory's orientation, 1 to 8; None if it has no valid one."""
     value = directory.get(ORIENTATION)
-    # Only what _patch can reset.
+    # Only types that _patch can reset.
     if not isinstance(value, Value) or value.kind not in _WHOLE:
         return None
     number = value.numbers()[0]
@@ -280,7 +280,7 @@ def orientation_of(directory: Directory) -> int | None:
 
 
 def dpi_of(directory: Directory) -> tuple[float, float] | None:
-    """Pixels an inch, across and down; None where a directory lacks one of them or the unit."""
+    """Pixels per inch, across and down; None if the directory lacks one of them or the unit."""
     found = [directory.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
     per_inch = _INCHES.get(numbers_of(directory, RESOLUTION_UNIT, (2,))[0])
     values = [value.ratio() for value in found if isinstance(value, Value) and value.count]
@@ -290,12 +290,12 @@ def dpi_of(directory: Directory) -> tuple[float, float] | None:
 
 
 def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = False) -> bytes:
-    """An EXIF block for the upright, restored image of ``width`` x ``height``.
+    """The EXIF block for the upright, restored image of ``width`` x ``height``.
 
-    Patched in place, since maker notes hold offsets that break when a block is written anew:
-    orientation becomes 1, sizes are set, across and down are exchanged in the resolution of an
-    image that lay ``on_its_side``, the thumbnail (of the image before) is cut out. A block that
-    cannot be read comes back as it is.
+    Orientation becomes 1, the sizes are updated, the thumbnail of the old image is removed, and an
+    image that lay ``on_its_side`` gets its resolutions across and down exchanged. All this happens
+    in place, because maker notes hold offsets that break when a block is rewritten. An unreadable
+    block comes back unchanged.
     """
     patched = bytearray(exif)
     try:
@@ -315,7 +315,7 @@ def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = Fa
 
 
 def unturned(data: bytes) -> bytes:
-    """A TIFF stream whose orientation is 1, for decoders that would turn what it holds."""
+    """A TIFF stream with orientation 1, for decoders that would turn the image themselves."""
     patched = bytearray(data)
     reader = _Reader(io.BytesIO(data))
     _patch(patched, reader, reader.entries(reader.first), {ORIENTATION: 1})
@@ -325,7 +325,7 @@ def unturned(data: bytes) -> bytes:
 def _patch(
     block: bytearray, reader: _Reader, entries: list[_Entry], numbers: dict[int, int]
 ) -> None:
-    """Overwrites the first whole number of ``entries`` in ``block``, which must hold it all."""
+    """Overwrites the first integer of ``entries`` whose values lie within ``block``."""
     for entry in entries:
         layout = _WHOLE.get(entry.kind)
         if entry.tag in numbers and layout and entry.at + entry.length <= len(block):
@@ -335,7 +335,7 @@ def _patch(
 
 
 def _exchange(block: bytearray, entries: list[_Entry], one: int, other: int) -> None:
-    """Exchanges two single RATIONAL values of ``entries`` in ``block``, if it holds both whole."""
+    """Swaps two single RATIONAL values of ``entries`` in ``block``, if both lie within it."""
     single = {e.tag: e.at for e in entries if e.kind == RATIONAL and e.count == 1}
     if one in single and other in single:
         low, high = sorted((single[one], single[other]))

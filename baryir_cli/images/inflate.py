@@ -1,4 +1,4 @@
-"""Deflated data from files that are not to be trusted: in bounded memory."""
+"""Inflates data from untrusted files in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _BLOCK = 1 << 20
 
 
 class Meter:
-    """Counts the bytes that deflated data make, in pieces, without keeping them.
+    """Counts the bytes of inflated data, piece by piece, without keeping them.
 
-    Stops at the first byte above ``most``.
+    Stops at the first byte beyond ``most``.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,7 +23,7 @@ class Meter:
         self._inflate = zlib.decompressobj()
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece; ValueError if it is damaged."""
+        """Takes the next piece; raises ValueError if it is damaged."""
         while piece and self.length <= self.most and not self._inflate.eof:
             try:
                 block = self._inflate.decompress(piece, min(_BLOCK, self.most + 1 - self.length))
@@ -34,7 +34,7 @@ class Meter:
 
 
 def inflated(packed: bytes, what: str) -> bytes | None:
-    """Deflated metadata unpacked; None where they are damaged, empty or (logged) too long."""
+    """Inflated metadata; None if damaged, empty or too long, which is logged."""
     inflate = zlib.decompressobj()
     try:
         data = inflate.decompress(packed, LARGEST_METADATA)

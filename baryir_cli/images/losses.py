@@ -1,4 +1,4 @@
-"""What is lost of a file, metadata above all: heard from the log, file by file."""
+"""Collects from the log what is lost of each file, mainly metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logging.getLogger(__name__.rpartition(".")[0]).addHandler(_Listener(logging.WARN
 
 @contextmanager
 def losses() -> Iterator[list[str]]:
-    """What this thread's reading and writing of images loses meanwhile, a line each."""
+    """Collects what this thread loses while reading and writing images, one line each."""
     lines: list[str] = []
     _heard.lines = lines
     try:

@@ -1,4 +1,4 @@
-"""XMP and Photoshop blocks, made to fit the upright, restored image."""
+"""XMP and Photoshop blocks, adapted to the upright, restored image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
-"""What a JPEG's APP13 segments of Photoshop's resources begin with."""
+"""The start of JPEG APP13 segments with Photoshop resources."""
 IPTC_MARK = b"\x1c"
-"""What each entry of IPTC begins with."""
+"""The start of each IPTC entry."""
 INCHES_IN_METRE = 39.37007874
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>)\s*)([1-8])")
 _PHOTOSHOP_THUMBNAILS = (1033, 1036)
@@ -20,30 +20,30 @@ _IPTC = 1028
 
 
 def xmp_orientation(xmp: bytes | None) -> int | None:
-    """The orientation, 1 to 8, that XMP asks for; None where it names none."""
+    """The orientation that XMP names, 1 to 8; None if it names none."""
     found = _XMP_ORIENTATION.search(xmp or b"")
     return int(found.group(2)) if found else None
 
 
 def upright_xmp(xmp: bytes) -> bytes:
-    """XMP with its orientation, if it names one, set to 1."""
+    """XMP with its orientation, if any, set to 1."""
     return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
 def without_thumbnail(resources: bytes) -> bytes:
-    """Photoshop's "8BIM" resources without the thumbnail; what is damaged stays as it is."""
+    """Photoshop's "8BIM" resources without the thumbnail; damaged ones stay as they are."""
     return _without(resources, _PHOTOSHOP_THUMBNAILS)
 
 
 def iptc_of(resources: bytes | None) -> bytes | None:
-    """The captions and keywords (IPTC) among Photoshop's resources; None where there are none."""
+    """The captions and keywords (IPTC) among Photoshop's resources; None if there are none."""
     blocks = _blocks(resources or b"")
     return next((block.data for block in blocks if block.kind == _IPTC and block.data), None)
 
 
 def with_iptc(resources: bytes, iptc: bytes) -> bytes:
-    """Photoshop's resources with these captions in place of any that they had."""
-    # Some writers took their bytes for numbers of 32 bits, in the other order.
+    """Photoshop's resources with these captions instead of their own."""
+    # Some writers took the bytes for 32-bit numbers and swapped them.
     if iptc[:1] != IPTC_MARK and iptc[3:4] == IPTC_MARK and len(iptc) % 4 == 0:
         iptc = np.frombuffer(iptc, "<u4").byteswap().tobytes()
     head = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc))
@@ -51,13 +51,13 @@ def with_iptc(resources: bytes, iptc: bytes) -> bytes:
 
 
 def without_iptc(resources: bytes) -> bytes:
-    """Photoshop's other resources: paths, settings of a printer, and such."""
+    """Photoshop's other resources: paths, printer settings and so on."""
     return _without(resources, (_IPTC,))
 
 
 @dataclass(frozen=True)
 class _Block:
-    """One of Photoshop's resources: its number, its data, and both as they lie in the file."""
+    """One Photoshop resource: its number, its data, and all its bytes in the file."""
 
     kind: int | None
     data: bytes
@@ -69,7 +69,7 @@ def _without(resources: bytes, kinds: Container[int | None]) -> bytes:
 
 
 def _blocks(resources: bytes) -> Iterator[_Block]:
-    """Photoshop's resources one by one; what is damaged, to the end, as one without a number."""
+    """Photoshop's resources one by one; from damage on, the rest as one without a number."""
     at = 0
     while at + 12 <= len(resources):
         kind, name = struct.unpack(">HB", resources[at + 4 : at + 7])

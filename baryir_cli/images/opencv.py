@@ -1,4 +1,4 @@
-"""OpenCV as the decoder of what Pillow cuts to 8 bits."""
+"""Decodes with OpenCV what Pillow would cut to 8 bits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour ``(H, W, 1 or 3)`` RGB and alpha ``(H, W)`` or None, as stored; ValueError if damaged.
 
-    Decodes from memory: ``cv2.imread`` fails on non-ASCII names under Windows.
+    Decodes from memory, because ``cv2.imread`` fails on non-ASCII names on Windows.
     """
-    # Here, not above: few images need it.
+    # Imported here because few images need it.
     import cv2
 
     _silence(cv2)
@@ -23,14 +23,14 @@ def decode(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray | None]:
     except cv2.error as error:
         raise ValueError(f"OpenCV: {error.err or error}") from error
     if samples is None:
-        raise ValueError("the pixels are damaged, cut off or packed in an unknown way")
+        raise ValueError("the pixels are damaged, cut off, or compressed in an unknown way")
     if samples.ndim == 2:
         return samples[..., None], None
     return samples[..., 2::-1], samples[..., 3] if samples.shape[2] == 4 else None
 
 
 def _silence(cv2: ModuleType) -> None:
-    """Keeps OpenCV from printing what it returns as an error anyway."""
-    # OpenCV 5 has moved it.
+    """Stops OpenCV from printing what it also returns as an error."""
+    # OpenCV 5 moved it.
     owner = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     owner.setLogLevel(0)

@@ -1,4 +1,4 @@
-"""What a decoded photograph is: pixels to restore, and all it takes to write it back."""
+"""A decoded photograph: the pixels to restore, and what it takes to write it back."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ _RAW = (
     " .gpr .erf .kdc .dcr .mrw .mef .mos"
 )
 FOREIGN_SUFFIXES: frozenset[str] = frozenset(f"{_PHONES_AND_STUDIOS} {_RAW}".split())
-"""Of photographs that only other programs read."""
+"""Photographs that only other programs read."""
 EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
 
 
 class ImageError(UserError):
-    """An image that cannot be read or written; its one line says why, without the file's name."""
+    """An image cannot be read or written; one line says why, without the file's name."""
 
 
 @contextmanager
 def failures_as_image_errors(what: str) -> Iterator[None]:
-    """Turns whatever goes wrong inside into an ImageError of one line that begins with ``what``."""
+    """Turns any failure inside into an ImageError of one line that begins with ``what``."""
     try:
         yield
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageError(f"{what}: not enough memory") from error
-    # Decoders raise nearly anything on damaged data, and one file must not end a whole folder.
+    # Decoders raise almost anything on damaged data, and one file must not end a whole folder.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         # Pillow counts bytes instead of saying what happened to the file.
@@ -73,16 +73,16 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
 
 
 def format_of(path: Path) -> str | None:
-    """Name of the output format that a path's suffix stands for; None for any other suffix."""
+    """The output format for a path's suffix; None for other suffixes."""
     return FORMAT_OF_SUFFIX.get(path.suffix.lower())
 
 
 @dataclass
 class Photo:
-    """One photograph, upright, with what is needed to write it as it came in.
+    """One photograph, upright, with what is needed to write it back as it was.
 
-    ``pixels`` are ``(H, W, 3)`` RGB, uint8 or uint16, full range; grey is replicated, palettes are
-    looked up, CMYK is turned into sRGB. ``alpha`` is ``(H, W)`` of the same dtype, or None.
+    ``pixels`` are ``(H, W, 3)`` RGB, uint8 or uint16, full range: grey is replicated, palettes are
+    looked up, CMYK is converted to sRGB. ``alpha`` is ``(H, W)`` of the same dtype, or None.
     """
 
     pixels: np.ndarray
@@ -90,12 +90,12 @@ class Photo:
     format: str
     layout: Layout
     icc: bytes | None = None
-    # A self-contained TIFF stream, orientation 1, without the "Exif\0\0" that JPEG puts before it.
+    # A self-contained TIFF stream, orientation 1, without JPEG's "Exif\0\0" prefix.
     exif: bytes | None = None
     xmp: bytes | None = None
     # Photoshop's "8BIM" resources: captions and keywords (IPTC), paths.
     photoshop: bytes | None = None
-    # TIFF only: where on the Earth its pixels are, as tags in a TIFF stream like that of EXIF.
+    # TIFF only: the GeoTIFF tags, in a TIFF stream of their own.
     geotiff: bytes | None = None
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
@@ -109,7 +109,7 @@ class Photo:
 
 
 def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
-    """The photograph with other ``pixels``, of the same shape and dtype (ValueError if not)."""
+    """The photograph with new ``pixels``; raises ValueError if shape or dtype differ."""
     if pixels.shape != photo.pixels.shape or pixels.dtype != photo.pixels.dtype:
         raise ValueError(
             f"expected {photo.pixels.dtype} {photo.pixels.shape}, got {pixels.dtype} {pixels.shape}"

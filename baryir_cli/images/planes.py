@@ -1,4 +1,4 @@
-"""Decoded pixels as arrays: upright RGB, and alpha, in as little memory as it takes."""
+"""Decoded pixels as arrays: upright RGB and alpha, in as little memory as possible."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LAYOUTS: dict[str, Layout] = {
 
 
 class _PillowLimit:
-    """Pillow's own limit on sizes, which is global, lifted while large images are decoded.
+    """Lifts Pillow's own size limit, which is global, while large images are decoded.
 
-    Ours has been checked before; ``users`` counts the threads that need it lifted.
+    Our limit has been checked before. ``users`` counts the threads that need Pillow's lifted.
     """
 
     def __init__(self) -> None:
@@ -60,12 +60,12 @@ _PILLOW_LIMIT = _PillowLimit()
 
 
 def unlimited(pixels: int) -> AbstractContextManager[None]:
-    """Inside, Pillow takes images of that many ``pixels``, whatever its own limit."""
+    """Inside, Pillow accepts images of that many ``pixels``, whatever its own limit is."""
     return _PILLOW_LIMIT.lifted_for(pixels)
 
 
 def _image_planes(image: Image.Image, orientation: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB ``(H, W, 3)`` and alpha ``(H, W)`` or None, upright uint8, of a loaded Pillow image."""
+    """A loaded Pillow image as upright uint8: RGB ``(H, W, 3)`` and alpha ``(H, W)`` or None."""
     transforms = cmyk_transforms(image.info.get("icc_profile")) if image.mode == "CMYK" else None
     mode = _target_mode(image)
     width, height = image.size
@@ -95,7 +95,7 @@ def samples_of(band: Image.Image, mode: str) -> np.ndarray:
 
 
 def _target_mode(image: Image.Image) -> str:
-    """The Pillow mode, of 8 bits a channel, that shows an image and its transparency."""
+    """The Pillow mode, 8 bits per channel, that shows an image and its transparency."""
     grey = _LAYOUTS[image.mode] in ("grey", "bilevel")
     if image.has_transparency_data:
         return "LA" if grey else "RGBA"
@@ -105,7 +105,7 @@ def _target_mode(image: Image.Image) -> str:
 def upright_planes(
     colour: np.ndarray, alpha: np.ndarray | None, orientation: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB ``(H, W, 3)`` and alpha, upright, of colour ``(H, W, 1 or 3)`` and alpha as stored."""
+    """Upright RGB ``(H, W, 3)`` and alpha from stored colour ``(H, W, 1 or 3)`` and alpha."""
     height, width = colour.shape[:2]
     shape = (width, height) if orientation >= 5 else (height, width)
     pixels = np.empty((*shape, 3), colour.dtype)
@@ -120,9 +120,9 @@ def upright_planes(
 
 
 def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
-    """A Pillow image decoded into a Photo without metadata; ImageError for modes not read here."""
+    """A Pillow image as a Photo without metadata; raises ImageError for unsupported modes."""
     if image.mode not in _LAYOUTS:
-        raise ImageError(f"has pixels of a kind that is not supported (Pillow mode {image.mode})")
+        raise ImageError(f"has pixels of an unsupported kind (Pillow mode {image.mode})")
     with unlimited(image.width * image.height):
         image.load()
         pixels, alpha = _image_planes(image, orientation)

@@ -1,4 +1,4 @@
-"""PNG chunks: what Pillow drops (text, colour space) and what it cannot do (16-bit colour)."""
+"""PNG chunks: those that Pillow drops (text, colour space), and 16-bit colour, which it lacks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
-# What EXIF and XMP begin with as APP1 segments of a JPEG.
+# The start of EXIF and XMP in a JPEG's APP1 segments.
 _EXIF_SEGMENT, _XMP_SEGMENT = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-# Metadata in hexadecimal, as ImageMagick began to write them; PNG has no other place for IPTC.
+# Metadata in hexadecimal, an ImageMagick convention; PNG has no other place for IPTC.
 _RAW_PROFILE = b"Raw profile type "
-# Read, and written anew: they hold the old orientation and thumbnail.
+# Read and rewritten, because they hold the old orientation and thumbnail.
 _STALE_TEXT = (
     _XMP_KEYWORD,
     *(_RAW_PROFILE + name for name in (b"exif", b"APP1", b"xmp", b"iptc", b"8bim")),
@@ -35,25 +35,25 @@ _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _CREDENTIALS = b"caBX"
 _SINGLE = frozenset({b"iCCP", b"eXIf", b"pHYs", b"acTL", b"tRNS"})
 _METADATA = _SINGLE | _TEXT | _COLOUR_SPACE | {b"PLTE"}
-# What pixels cannot be read without: damage to them is an error, to the rest it is a loss.
+# Needed to decode pixels: damage here is an error, elsewhere a loss.
 _CRITICAL = frozenset({b"PLTE", b"tRNS", b"IDAT"})
-# Samples a pixel, and the depths they may have, by colour type.
+# Samples per pixel, and the depths they may have, by colour type.
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-# Interlaced: the first column and row of each pass, and its steps across and down.
+# The passes of an interlaced file: first column and row, steps across and down.
 _PASSES = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
 
-# Fast, and within a few per cent of the slow ones on photographs.
+# Fast, and on photographs within a few per cent of the slow levels.
 COMPRESSION_LEVEL = 4
 _SUB, _UP = 1, 2
 
 
 @dataclass
 class PngFile:
-    """A PNG's header and metadata, undecoded."""
+    """The header and metadata of a PNG, not decoded."""
 
     width: int
     height: int
@@ -65,12 +65,12 @@ class PngFile:
     texts: list[tuple[bytes, bytes]] = field(default_factory=list)
     colour_space: list[tuple[bytes, bytes]] = field(default_factory=list)
     palette: bytes | None = None
-    # Where the chunks of pixels lie, and their lengths: those in a row, as decoders take them.
+    # Positions and lengths of the pixel chunks, up to the first gap, where decoders stop too.
     pixels: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def pixel_bytes(self) -> int:
-        """How long the pixels are once inflated, each row with the byte that names its filter."""
+        """Length of the inflated pixels; each row has one more byte, which names its filter."""
         bits = self.depth * _SAMPLES[self.colour_type]
         passes = _PASSES if self.interlaced else ((0, 0, 1, 1),)
         total = 0
@@ -82,7 +82,7 @@ class PngFile:
 
     @property
     def clear_grey(self) -> int | None:
-        """The 8-bit grey that is transparent, of 2 or 4 bits: Pillow scales the samples alone."""
+        """The transparent grey of a 2- or 4-bit image, at 8 bits: Pillow only scales samples."""
         key = self.single.get(b"tRNS", b"")
         if self.colour_type or self.depth not in (2, 4) or len(key) != 2:
             return None
@@ -114,14 +114,14 @@ class PngFile:
 
     @property
     def photoshop(self) -> bytes | None:
-        """Photoshop's resources, IPTC among them."""
+        """Photoshop's resources, with IPTC among them."""
         found = self._raw_profile(b"iptc") or self._raw_profile(b"8bim")
         return with_iptc(b"", found) if found and found.startswith(IPTC_MARK) else found
 
     def _raw_profile(self, name: bytes, start: bytes = b"") -> bytes | None:
-        """Metadata that begin with ``start`` from a text chunk: name, length, hexadecimal digits.
+        """Metadata starting with ``start`` from a text chunk: name, length, hexadecimal digits.
 
-        There may be two of a name: EXIF and XMP are both called APP1.
+        One name may occur twice: EXIF and XMP are both called APP1.
         """
         for kind, data in self.texts:
             keyword, _, text = data.partition(b"\0")
@@ -150,26 +150,26 @@ class PngFile:
 
     @property
     def kept(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The chunks to write back as they are: colour space first, then text."""
+        """The chunks to write back unchanged: colour space first, then text."""
         texts = [text for text in self.texts if text[1].partition(b"\0")[0] not in _STALE_TEXT]
         return (*self.colour_space, *texts)
 
 
 def has_text(chunks: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether text is among the chunks that a PNG keeps."""
+    """Whether there is text among the chunks that a PNG keeps."""
     return any(kind in _TEXT for kind, _ in chunks)
 
 
 def has_other_colours(chunks: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether they say, other than by a profile, that its colours are not sRGB."""
+    """Whether they say, without a profile, that the colours are not sRGB."""
     kinds = {kind for kind, _ in chunks} & _COLOUR_SPACE
     return bool(kinds) and b"sRGB" not in kinds
 
 
 def scan(stream: BinaryIO) -> PngFile:
-    """Header and metadata of a PNG; ValueError if it does not begin with a valid header.
+    """The header and metadata of a PNG; raises ValueError if the header is not valid.
 
-    Stops in silence where the file is cut off: ``bare`` is what reports that.
+    Stops silently where the file is cut off; ``bare`` reports that.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
@@ -186,7 +186,7 @@ def scan(stream: BinaryIO) -> PngFile:
 
 
 def _header(head: bytes) -> PngFile:
-    """The file that the first 33 bytes announce; ValueError for what PNG does not have."""
+    """The file that the first 33 bytes announce; raises ValueError if PNG has no such thing."""
     if len(head) == 33 and head[:16] == SIGNATURE + b"\0\0\0\rIHDR":
         width, height, depth, colour_type, *methods = struct.unpack(">II5B", head[16:29])
         valid = head[29:] == _checksum(b"IHDR", head[16:29])
@@ -196,7 +196,7 @@ def _header(head: bytes) -> PngFile:
 
 
 def _chunks(stream: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, place of the data and their length of the whole chunks behind the header."""
+    """Type, data position and data length of each complete chunk after the header."""
     at = 33 + 8
     stream.seek(33)
     while len(head := stream.read(8)) == 8:
@@ -209,7 +209,7 @@ def _chunks(stream: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _keep(png: PngFile, kind: bytes, data: bytes | None) -> None:
-    """Note a chunk of metadata, unless it was damaged."""
+    """Notes a chunk of metadata, unless it was damaged."""
     if data is None:
         _log.warning("the PNG's %s chunk is damaged and left out", kind.decode("ascii"))
     elif kind == b"PLTE":
@@ -223,7 +223,7 @@ def _keep(png: PngFile, kind: bytes, data: bytes | None) -> None:
 
 
 def _checked(stream: BinaryIO, kind: bytes, at: int, length: int) -> bytes | None:
-    """A chunk's data; where the checksum is wrong, None or, if pixels need them, ValueError."""
+    """A chunk's data; on a wrong checksum None, or ValueError if the pixels need it."""
     stream.seek(at)
     data = stream.read(length)
     if stream.read(4) == _checksum(kind, data):
@@ -234,9 +234,9 @@ def _checked(stream: BinaryIO, kind: bytes, at: int, length: int) -> bytes | Non
 
 
 def bare(stream: BinaryIO, file: PngFile, *, transparency: bool) -> BinaryIO:
-    """The PNG without metadata, of which decoders refuse more, and say more, than is wanted here.
+    """The PNG without metadata, over which decoders would fail or print warnings.
 
-    ValueError where pixels are missing or damaged.
+    Raises ValueError if pixels are missing or damaged.
     """
     out = io.BytesIO()
     out.write(file.header)
@@ -265,7 +265,7 @@ def _checksum(kind: bytes, data: bytes) -> bytes:
 
 
 def with_chunks(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A PNG with (type, data) ``chunks`` put right behind its header."""
+    """A PNG with (type, data) ``chunks`` inserted after its header."""
     return b"".join([png[:33], *(_chunk(kind, data) for kind, data in chunks), png[33:]])
 
 
@@ -276,7 +276,7 @@ def metadata_chunks(
     photoshop: bytes | None,
     dpi: tuple[float, float] | None,
 ) -> list[tuple[bytes, bytes]]:
-    """The chunks that hold a profile, EXIF, XMP, Photoshop's resources and the resolution."""
+    """The chunks for a profile, EXIF, XMP, Photoshop's resources and the resolution."""
     chunks = []
     if icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
@@ -288,15 +288,15 @@ def metadata_chunks(
     if xmp:
         chunks.append((b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
     if photoshop:
-        # Not compressed: of that, some programs (Pillow is one) take a megabyte at most.
+        # Uncompressed: some programs, such as Pillow, inflate at most one megabyte.
         text = f"\niptc\n{len(photoshop):8}\n{photoshop.hex(chr(10), -36)}\n".encode()
         chunks.append((b"tEXt", _RAW_PROFILE + b"iptc\0" + text))
     return chunks
 
 
 def deflater(dtype: np.dtype) -> zlib._Compress:
-    """A zlib packer that suits photographs of this depth."""
-    # The low bytes of 16 bits are noise, which has no repeats worth a search: 3 times faster.
+    """A zlib compressor that suits photographs of this depth."""
+    # 3 times faster: the low bytes of 16 bits are noise, with no repeats worth a search.
     strategy = zlib.Z_RLE if dtype == np.uint16 else zlib.Z_DEFAULT_STRATEGY
     return zlib.compressobj(COMPRESSION_LEVEL, strategy=strategy)
 
@@ -325,10 +325,10 @@ def encode_sixteen(
 
 
 def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
-    """Rows (h, bytes) as PNG filters them: each by its left or its upper neighbour.
+    """Rows (h, bytes) filtered for PNG, each by its left or its upper neighbour.
 
-    ``above`` (1, bytes) is the row before; ``pixel`` the bytes of one pixel. The filter with the
-    smaller differences is taken, as the PNG specification advises.
+    ``above`` (1, bytes) is the previous row, ``pixel`` the bytes per pixel. Each row takes the
+    filter with the smaller differences, as the PNG specification advises.
     """
     up = rows - np.concatenate([above, rows[:-1]])
     sub = rows.copy()

@@ -1,4 +1,4 @@
-"""Photographs out of files: the allowed formats only, sizes checked before anything is decoded."""
+"""Reads photographs: only supported formats, with sizes checked before decoding."""
 
 from __future__ import annotations
 
@@ -42,20 +42,21 @@ from baryir_cli.limits import MAX_MEGAPIXELS
 _log = logging.getLogger(__name__)
 
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-# The end mark, maybe some filling, and the box that an MP4 begins with.
+# The end mark, perhaps some padding, and the box that starts an MP4.
 _VIDEO = re.compile(rb"\xff\xd9.{0,64}?\0\0\0[\x10-\x40]ftyp", re.DOTALL)
-# BMP without its file header, as .dib may have it, begins with the length of its info header.
+# A BMP without its file header, as in some .dib files, starts with the length of its info header.
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
 def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
-    """Decodes a PNG, JPEG (MPO: its primary image), WebP, TIFF or BMP file, or its bytes.
+    """Decodes a PNG, JPEG (of an MPO the primary image), WebP, TIFF or BMP file, or its bytes.
 
-    What the bytes are decides, not the name. Pixels and alpha come upright. Safe to call from
-    several threads. Raises ImageError, one line without the file's name: no such file, a folder, a
-    pipe, unreadable, empty, another format, damaged or cut off, more than ``max_megapixels`` (seen
-    before decoding), several frames or pages, a TIFF's thumbnail before its image, a channel that
-    is no transparency, 32-bit or floating point samples, a compression that is not read.
+    The content decides the format, not the name. Pixels and alpha come out upright. Safe to call
+    from several threads. Raises ImageError, one line without the file's name, for a missing or
+    unreadable file, a folder, a pipe, an empty file, another format, damaged or truncated data,
+    more than ``max_megapixels`` (checked before decoding), several frames or pages, a TIFF that
+    begins with its thumbnail, an extra channel that is not transparency, 32-bit or floating-point
+    samples, and unsupported compression.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)
@@ -67,7 +68,7 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return _read_webp(stream, limit)
         foreign = isinstance(source, Path) and source.suffix.lower() in FOREIGN_SUFFIXES
-        # Raw data of cameras come in TIFF's clothes, a preview first.
+        # Camera raw files look like TIFF, with a preview first.
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and not foreign:
             return _read_tiff(stream, limit)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
@@ -80,7 +81,7 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
-    """A stream of the source's bytes; ImageError where the system refuses it."""
+    """A stream of the source's bytes; raises ImageError if the system refuses it."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
@@ -88,7 +89,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
     if source.is_dir():
         raise ImageError("is a folder, not an image")
     try:
-        # Before it is opened: a pipe would wait for a writer, a device may never end.
+        # Check before opening: a pipe would wait for a writer, a device may never end.
         if not stat.S_ISREG(source.stat().st_mode):
             raise ImageError("is not a regular file")
         file = source.open("rb")
@@ -99,7 +100,7 @@ def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
 
 
 def _check_size(width: int, height: int, limit: float) -> None:
-    """ImageError for an image without pixels or with more than ``limit``."""
+    """Raises ImageError for an image without pixels or with more than ``limit``."""
     if width < 1 or height < 1:
         raise ImageError(f"announces an impossible size of {width} x {height} pixels")
     if width * height > limit:
@@ -110,7 +111,7 @@ def _check_size(width: int, height: int, limit: float) -> None:
 
 
 def _check_frames(count: int, what: str) -> None:
-    """ImageError for several frames or pages: all but one would be lost."""
+    """Raises ImageError for several frames or pages, because all but one would be lost."""
     if count > 1:
         raise ImageError(
             f"has {count} {what}; only single images are restored: split it into one file each"
@@ -127,9 +128,9 @@ def _described(
     photoshop: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> Photo:
-    """The photo with its metadata, made to fit the upright image.
+    """The photo with its metadata, adapted to the upright image.
 
-    ``dpi`` is what the file itself says; where that is nothing, EXIF says it.
+    ``dpi`` is the file's own resolution; without one, EXIF's is used.
     """
     height, width = photo.pixels.shape[:2]
     on_its_side = orientation >= 5
@@ -145,18 +146,18 @@ def _described(
 
 
 def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    """Which way up the pixels are; XMP decides where EXIF is silent, as in Pillow."""
+    """The orientation of the pixels; XMP decides if EXIF has none, as in Pillow."""
     directory = ifd.first_directory(exif, {ifd.ORIENTATION})
     return ifd.orientation_of(directory) or xmp_orientation(xmp) or 1
 
 
 def _bare_exif(exif: bytes | None) -> bytes | None:
-    """EXIF as a TIFF stream, without the prefix that JPEG files and some writers put before it."""
+    """EXIF as a TIFF stream, without the prefix that JPEG files and some writers add."""
     return (exif or b"").removeprefix(b"Exif\0\0") or None
 
 
 def _dpi(found: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The resolution that a file gives, if it is one."""
+    """The file's resolution, if it is plausible."""
     if not found:
         return None
     across, down = float(found[0]), float(found[1])
@@ -190,7 +191,7 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
 
 
 def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Photo:
-    # The transparent colour is seen to here: OpenCV leaves it alone in grey images.
+    # Transparent colours are handled here, because OpenCV ignores them in grey images.
     colour, alpha = opencv.decode(png.bare(stream, file, transparency=False))
     if colour.dtype != np.uint16 or colour.shape[:2] != (file.height, file.width):
         raise ValueError("OpenCV read it as something else")
@@ -205,7 +206,7 @@ def _read_deep_png(stream: BinaryIO, file: png.PngFile, orientation: int) -> Pho
 
 def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     stream.seek(0)
-    # This class and not Image.open: of an MPO it gives the primary image.
+    # Not Image.open: this class gives the primary image of an MPO.
     image = JpegImagePlugin.JpegImageFile(stream)
     _check_size(*image.size, limit)
     exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
@@ -223,7 +224,8 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
         exif=exif,
         xmp=xmp,
         photoshop=resources,
-        # Not EXIF's by Pillow, which takes one for both sides, whatever the unit, or makes up 72.
+        # Not Pillow's reading of EXIF: it uses one value for both sides, ignores the unit, or
+        # invents 72.
         dpi=image.info.get("dpi") if image.info.get("jfif_unit") else None,
     )
     _tell_what_is_left_out(image, stream)
@@ -237,11 +239,11 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
 
 
 def _tell_what_is_left_out(image: JpegImagePlugin.JpegImageFile, stream: BinaryIO) -> None:
-    """Logs what a JPEG file holds beside its picture and will not be written."""
+    """Logs what a JPEG file holds besides its picture and will lose."""
     segments = image.applist
     left_out = {
         "further comments": sum(name == "COM" for name, _ in segments) > 1,
-        "the further pictures (a gain map, a depth map, a preview)": any(
+        "the other pictures (a gain map, a depth map, a preview)": any(
             name == "APP2" and data.startswith(b"MPF\0") for name, data in segments
         ),
         "the part of XMP that is too long for one segment": any(
@@ -256,13 +258,13 @@ def _tell_what_is_left_out(image: JpegImagePlugin.JpegImageFile, stream: BinaryI
 
 
 def _ends_with_a_video(stream: BinaryIO) -> bool:
-    """Whether an MP4 stands behind the picture's end mark, as phones put it there."""
+    """Whether an MP4 follows the picture's end mark, as phones put it there."""
     stream.seek(0)
     return _VIDEO.search(stream.read()) is not None
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height from a WebP's first 30 bytes; ValueError if there are none."""
+    """Width and height from a WebP's first 30 bytes; raises ValueError if they are not there."""
     kind = head[12:16]
     if len(head) < 30 or kind not in (b"VP8X", b"VP8L", b"VP8 "):
         raise ValueError("the WebP header is damaged")
@@ -277,7 +279,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 def _check_webp_is_whole(stream: BinaryIO) -> None:
-    """ValueError for a file shorter than it says: Pillow's own message names no reason."""
+    """Raises ValueError for a file shorter than it says; Pillow's message gives no reason."""
     stream.seek(4)
     announced = 8 + int.from_bytes(stream.read(4), "little")
     if stream.seek(0, io.SEEK_END) < announced:
@@ -285,7 +287,7 @@ def _check_webp_is_whole(stream: BinaryIO) -> None:
 
 
 def _webp_is_lossless(stream: BinaryIO) -> bool:
-    """Whether the (first) picture in a WebP is of the lossless kind."""
+    """Whether the (first) picture in a WebP is lossless."""
     stream.seek(12)
     while len(head := stream.read(8)) == 8:
         kind, length = struct.unpack("<4sI", head)
@@ -302,7 +304,7 @@ def _read_webp(stream: BinaryIO, limit: float) -> Photo:
     _check_webp_is_whole(stream)
     lossless = _webp_is_lossless(stream)
     stream.seek(0)
-    # Pillow makes room for the picture, and checks its size, when it opens one.
+    # Pillow allocates the picture and checks its size on opening.
     with unlimited(width * height):
         image = WebPImagePlugin.WebPImageFile(stream)
         _check_size(*image.size, limit)
@@ -324,8 +326,8 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
     if compression := file.unread_compression:
         depth = " at 16 bits" if 16 in file.bits else ""
         raise ImageError(
-            f"is compressed with {compression}, which is not read{depth}; save it with LZW or "
-            "Deflate first"
+            f"is compressed with {compression}, which is not supported{depth}; save it with LZW "
+            "or Deflate first"
         )
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
     if 16 in file.bits:
@@ -344,7 +346,7 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
 
 
 def _check_samples(file: tiff.TiffFile) -> None:
-    """ImageError for samples that could not be written back as they came."""
+    """Raises ImageError for samples that could not be written back as they are."""
     bits = max(file.bits)
     if file.floating or file.signed or bits not in (1, 2, 4, 8, 16):
         kind = "floating point" if file.floating else "signed" if file.signed else "unsigned"
@@ -355,14 +357,16 @@ def _check_samples(file: tiff.TiffFile) -> None:
         )
     extra = file.samples - file.colours
     if extra < 0 or extra > (0 if file.colours == 4 else 1):
-        raise ImageError(f"has {file.samples} channels a pixel, which are not supported")
+        raise ImageError(f"has {file.samples} channels per pixel, which is not supported")
     if extra and file.unexplained:
-        raise ImageError("has a channel beside its colours that is no transparency; remove it")
+        raise ImageError("has an extra channel that is not transparency; remove it")
     if bits == 16 and (set(file.bits) != {16} or not file.deep):
-        raise ImageError("has 16-bit samples that are neither grey nor RGB; 8-bit ones would do")
-    # Pillow has no modes for these, or takes something else for the transparency.
+        raise ImageError(
+            "has 16-bit samples that are neither grey nor RGB; save it with 8 bits first"
+        )
+    # Pillow has no modes for these, or mistakes other data for the transparency.
     if bits == 8 and extra and file.colours == 1 and (file.white_is_zero or file.apart):
-        layout = "white as zero" if file.white_is_zero else "apart from each other"
+        layout = "with white as zero" if file.white_is_zero else "in separate planes"
         raise ImageError(f"has grey and transparency stored {layout}; save it as RGB or PNG first")
     if bits == 8 and file.apart and file.premultiplied and file.compression == 1:
         raise ImageError(
@@ -382,7 +386,7 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
         _check_size(*image.size, file.size[0] * file.size[1])
-        # Pillow turns TIFFs, and only these, upright itself.
+        # Pillow turns TIFFs upright itself, and only TIFFs.
         return decoded(image, "tiff", 1)
 
 

@@ -1,4 +1,4 @@
-"""TIFF: 16-bit samples in, which Pillow cuts to 8, and every TIFF out."""
+"""TIFF: reads 16-bit samples, which Pillow cuts to 8, and writes every TIFF."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _COLOUR_MAP, _SUB_IMAGES = 320, 330
 _EXTRA, _SAMPLE_FORMAT = 338, 339
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 
-# What describes a picture rather than lays out its file: names, dates, rights, resolution,
-# Windows' titles and ratings. Others may hold offsets into the old file.
+# Tags that describe the picture, not the file's layout: names, dates, rights, resolution, Windows'
+# titles and ratings. Others may hold offsets into the old file.
 _DESCRIPTIVE = frozenset(
     {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 18246, 18249}
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
-# Where on the Earth the pixels are (GeoTIFF, GDAL); only a TIFF's own directory may hold them.
+# Where on Earth the pixels are (GeoTIFF, GDAL); they only mean something in a TIFF.
 _GEOTIFF = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 _LAYOUT = frozenset(
     {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
@@ -59,9 +59,9 @@ _LARGEST_MARGIN = 64 << 20
 
 @dataclass
 class TiffFile:
-    """A TIFF's first directory and the number of its pages, undecoded.
+    """A TIFF's first directory and its number of pages, not decoded.
 
-    ``reduced`` is one whose first directory is a small copy of an image that comes later.
+    ``reduced`` means that the first directory is a small copy of a later image.
     """
 
     tags: Directory
@@ -98,7 +98,7 @@ class TiffFile:
 
     @property
     def unexplained(self) -> bool:
-        """Whether it leaves open what a channel beside its colours is."""
+        """Whether it does not say what its extra channel is."""
         return self.numbers(_EXTRA, (_UNASSOCIATED,))[0] == _UNSPECIFIED
 
     @property
@@ -116,13 +116,13 @@ class TiffFile:
 
     @property
     def colour_space(self) -> str:
-        """The photometric kind, by its name where that is known."""
+        """The photometric kind, by name if known."""
         names = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw data"}
         return names.get(self.photometric, f"TIFF's kind {self.photometric}")
 
     @property
     def unread_compression(self) -> str | None:
-        """Its compression, by its name where that is known, if it is one that is not read here."""
+        """Its compression, by name if known, if it is not supported; else None."""
         if self.compression in (_READ_AT_SIXTEEN if 16 in self.bits else _READ):
             return None
         return _COMPRESSIONS.get(self.compression, f"TIFF's kind {self.compression}")
@@ -133,21 +133,21 @@ class TiffFile:
 
     @property
     def apart(self) -> bool:
-        """Whether its channels lie one behind the other and not pixel by pixel."""
+        """Whether its channels are stored one after the other (planar), not pixel by pixel."""
         return self.numbers(_PLANAR, (1,))[0] == 2
 
     @property
     def colours(self) -> int:
-        """Channels of colour among the samples; 0 for a photometric kind that is not read here."""
+        """The number of colour channels; 0 for an unsupported photometric kind."""
         grey = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE)
         if self.photometric in grey:
             return 1
-        # 6 is YCbCr, as JPEG-compressed TIFFs have it.
+        # 6 is YCbCr, found in JPEG-compressed TIFFs.
         return {_RGB: 3, 6: 3, _SEPARATED: 4}.get(self.photometric, 0)
 
     @property
     def deep(self) -> bool:
-        """Whether its samples, of 16 bits, are grey or RGB."""
+        """Whether its 16-bit samples are grey or RGB."""
         return self.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
 
     @property
@@ -164,7 +164,7 @@ class TiffFile:
 
     @property
     def photoshop(self) -> bytes | None:
-        """Photoshop's resources, with the IPTC that a TIFF keeps beside them."""
+        """Photoshop's resources, with the IPTC that a TIFF stores separately."""
         resources, iptc = self.data(_PHOTOSHOP), self.data(_IPTC)
         return with_iptc(resources or b"", iptc) if iptc else resources
 
@@ -175,7 +175,7 @@ class TiffFile:
 
     @property
     def geotiff(self) -> bytes | None:
-        """The tags of GeoTIFF, in a block like that of EXIF."""
+        """The GeoTIFF tags, in a block of the same form."""
         return self._block(_GEOTIFF)
 
     def _block(self, tags: frozenset[int]) -> bytes | None:
@@ -183,7 +183,7 @@ class TiffFile:
 
 
 def scan(stream: BinaryIO) -> TiffFile:
-    """Tags of a TIFF; ValueError if they cannot be read.
+    """The tags of a TIFF; raises ValueError if they cannot be read.
 
     Reduced copies of the image (thumbnails, pyramids) do not count as pages.
     """
@@ -199,14 +199,14 @@ def scan(stream: BinaryIO) -> TiffFile:
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None, both uint16, as stored.
 
-    Raises whatever tifffile raises on damaged data, ValueError where OpenCV reads nothing,
-    ImageError where it would read it wrongly.
+    Raises whatever tifffile raises on damaged data, ValueError if OpenCV reads nothing, and
+    ImageError if OpenCV would read it wrongly.
     """
     width, height = file.size
     samples = _by_tifffile(stream, file)
     if samples is None:
         stream.seek(0)
-        # OpenCV turns a TIFF upright; the caller does so with all that are read here.
+        # OpenCV turns a TIFF upright, but our caller does that for all of them.
         colour, alpha = opencv.decode(io.BytesIO(ifd.unturned(stream.read())))
     else:
         samples = samples.reshape(height, width, -1)
@@ -224,8 +224,8 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
 
 
 def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
-    """Samples, channels last; None for a compression that tifffile leaves to ``imagecodecs``."""
-    # Here, not above: few images need it.
+    """Samples, channels last; None for compressions for which tifffile needs ``imagecodecs``."""
+    # Imported here because few images need it.
     import tifffile
 
     stream.seek(0)
@@ -235,14 +235,14 @@ def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
             apart = file.apart and file.samples > 1
             # OpenCV garbles the first and drops the transparency of the second.
             if apart or file.samples == 2:
-                what = "channels that lie apart" if apart else "grey with transparency"
+                what = "planar channels" if apart else "grey with transparency"
                 raise ImageError(
-                    f"has 16-bit {what}, not read in this compression; save it without one first"
+                    f"has 16-bit {what} in an unsupported compression; save it uncompressed first"
                 )
             return None
         if page.compression != 1:
             _check_segments(page)
-        # One worker: the caller's threads work on other images.
+        # One worker, because the caller's threads work on other images.
         samples = np.asarray(page.asarray(maxworkers=1))
         if file.apart and samples.ndim == 3:
             return np.moveaxis(samples, 0, -1)
@@ -250,7 +250,7 @@ def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
 
 
 def _check_segments(page: tifffile.TiffPage) -> None:
-    """ValueError for deflated strips or tiles that make more than they are to hold."""
+    """Raises ValueError for deflated strips or tiles that hold more than they should."""
     most = 2 * math.prod(page.chunks)
     if most > page.nbytes + _LARGEST_MARGIN or len(page.dataoffsets) > math.prod(page.chunked):
         raise ValueError("the samples are not laid out as the tags say")
@@ -264,7 +264,7 @@ def _check_segments(page: tifffile.TiffPage) -> None:
 
 @dataclass
 class Samples:
-    """What a TIFF is to hold; ``rows`` gives (h, W, channels) uint8 or uint16, or packed bits."""
+    """A TIFF's samples; ``rows`` gives (h, W, channels) uint8 or uint16, or packed bits."""
 
     width: int
     height: int
@@ -273,7 +273,7 @@ class Samples:
     photometric: int
     rows: Callable[[slice], np.ndarray]
     alpha: bool = False
-    # (N, 3) uint8, for the photometric kind of palettes.
+    # (N, 3) uint8, for palettes.
     colours: np.ndarray | None = None
 
 
@@ -285,13 +285,13 @@ def plain(
     rows: Callable[[slice], np.ndarray],
     alpha: bool,
 ) -> Samples:
-    """Grey, RGB or CMYK of 8 or 16 ``bits``, the last of its ``channels`` alpha if it says so."""
+    """Grey, RGB or CMYK with 8 or 16 ``bits``; with ``alpha``, it is the last channel."""
     photometric = {1: _BLACK_IS_ZERO, 3: _RGB, 4: _SEPARATED}[channels - alpha]
     return Samples(width, height, channels, bits, photometric, rows, alpha)
 
 
 def bilevel(black_and_white: np.ndarray) -> Samples:
-    """``(H, W)`` of booleans, True for white, at one bit a pixel."""
+    """``(H, W)`` of booleans, True for white, at one bit per pixel."""
     height, width = black_and_white.shape
     return Samples(
         width=width,
@@ -329,7 +329,7 @@ def encode(
 ) -> bytes:
     """A little-endian TIFF of one page, in deflated strips, with its metadata.
 
-    ValueError where it would grow beyond the 4 GiB of a classic TIFF.
+    Raises ValueError if it would exceed the 4 GiB of a classic TIFF.
     """
     predict = samples.bits > 1 and samples.colours is None
     out = io.BytesIO()
@@ -361,13 +361,13 @@ def encode(
 
 
 def _check_length(length: int) -> None:
-    """ValueError for more bytes than the offsets of a classic TIFF reach."""
+    """Raises ValueError beyond the reach of a classic TIFF's offsets."""
     if length > _LARGEST_OFFSET:
         raise ValueError("a TIFF cannot be larger than 4 GiB")
 
 
 def _packed(rows: np.ndarray, predict: bool) -> bytes:
-    """Rows (h, W, channels), little-endian and deflated; predicted: as differences to the left."""
+    """Rows (h, W, channels), little-endian and deflated; ``predict``: as differences."""
     if predict:
         ahead = rows[:, :-1]
         rows = rows.copy()
@@ -378,7 +378,7 @@ def _packed(rows: np.ndarray, predict: bool) -> bytes:
 
 
 def _layout_tags(samples: Samples, predict: bool) -> Directory:
-    """The tags that say how the strips are to be read."""
+    """The tags that say how to read the strips."""
     tags: Directory = {
         ifd.WIDTH: _longs(samples.width),
         ifd.HEIGHT: _longs(samples.height),
@@ -400,9 +400,9 @@ def _layout_tags(samples: Samples, predict: bool) -> Directory:
 
 
 def _descriptive_tags(exif: bytes | None, dpi: tuple[float, float] | None) -> Directory:
-    """An EXIF block's tags that a TIFF's own directory takes, and ``dpi`` instead of theirs."""
+    """The tags of an EXIF block that belong in a TIFF's own directory, with ``dpi`` for theirs."""
     tags = ifd.first_directory(exif, _DESCRIPTIVE)
-    # What a TIFF gave stays as it was, in centimetres maybe.
+    # An unchanged resolution keeps its form, which may be centimetres.
     if dpi and dpi != ifd.dpi_of(tags):
         for tag, value in zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), dpi, strict=True):
             fraction = struct.pack("<II", min(round(value * 1000), _LARGEST_OFFSET), 1000)

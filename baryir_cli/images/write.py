@@ -1,4 +1,4 @@
-"""Photographs into files: in the format and layout they came in, or the nearest a format holds."""
+"""Writes photographs in the format and layout they came in, or the nearest one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_er
 _log = logging.getLogger(__name__)
 
 _DEFAULT_QUALITY = 95
-# What fits one JPEG segment beside its length and signature.
+# What fits into one JPEG segment after its length, and the length of XMP's signature.
 _JPEG_SEGMENT = 65533
 _XMP_SIGNATURE = 29
-# Blocks of a 1-bit image may become lighter or darker by so much as they are cut, and so many may
+# When a 1-bit image is cut, a block may change its brightness by _SHIFT, and this share of blocks
 # by more: letters have grey edges, while photographs shown as dots lose their tones.
 _BLOCK, _SHIFT, _MOST_SHIFTED = 8, 32, 0.05
 _EXIF_HEADER = b"Exif\0\0"
-# A resolution that a BMP has not; Pillow would make one up.
+# For a BMP without a resolution; Pillow would invent one.
 _NO_RESOLUTION = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class _Capability:
-    """What a format can hold: layouts, those of them with alpha, metadata, 16 bits."""
+    """What a format can hold: layouts, which of them with alpha, metadata, 16 bits."""
 
     layouts: frozenset[Layout]
     alpha: frozenset[Layout]
@@ -64,25 +64,25 @@ _CAPABILITIES = {
 
 
 def encode_photo(photo: Photo, format: str | None = None, quality: int | None = None) -> bytes:
-    """The bytes of an image file: in ``format`` (a key of FORMATS), or None: as it came in.
+    """The bytes of an image file in ``format``, a key of FORMATS; None keeps the photo's own.
 
     Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (cut in the middle), CMYK,
-    profile, EXIF, XMP and resolution are kept where the format can hold them. Else: alpha is laid
-    over white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG,
-    WebP; TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with
-    alpha), CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the
-    profile and the resolution. A profile of another colour space than what is written is left out.
-    Metadata that are lost are logged, and so is 1 bit that cannot hold what has become grey.
+    profile, EXIF, XMP and resolution are kept if the format can hold them. If not, alpha is put
+    on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG, WebP;
+    TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with alpha),
+    and CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the profile
+    and the resolution. A profile for another colour space than the output's is dropped. Lost
+    metadata are logged, and so are greys that 1 bit cannot hold.
 
-    ``quality``, 1 to 100, is for JPEG and WebP: 95 unless given, lossless for a WebP that was so.
-    JPEG keeps the chroma subsampling it came with, 4:4:4 if it came from another format. PNG,
+    ``quality``, 1 to 100, is for JPEG and WebP. The default is 95, or lossless for a WebP that was
+    lossless. JPEG keeps the chroma subsampling it came with, and other formats get 4:4:4. PNG,
     TIFF and BMP are lossless. Safe to call from several threads. Raises ImageError for what the
-    format cannot hold at all, such as a WebP of 20,000 pixels a side; ValueError for a ``format``
-    that is none.
+    format cannot hold at all, such as a WebP of 20,000 pixels a side, and ValueError for an
+    unknown ``format``.
     """
     target = photo.format if format is None else format
     if target not in FORMATS:
-        raise ValueError(f"no such format: {target}")
+        raise ValueError(f"unknown format: {target}")
     with failures_as_image_errors(f"cannot be written as {target.upper()}"):
         capability = _CAPABILITIES[target]
         fitted = _fitted(photo, capability)
@@ -92,7 +92,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
 
 
 def _metadata(photo: Photo) -> list[str]:
-    """What of metadata a photo has, but for its resolution."""
+    """The kinds of metadata that a photo has, without its resolution."""
     there = {
         "profile": photo.icc,
         "EXIF": photo.exif,
@@ -108,7 +108,7 @@ def _metadata(photo: Photo) -> list[str]:
 
 
 def _fitted(photo: Photo, capability: _Capability) -> Photo:
-    """The photo as the format can hold it."""
+    """The photo in a form that the format can hold."""
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
@@ -139,19 +139,19 @@ def _pillow_image(photo: Photo) -> Image.Image:
     plane = colour.grey_of(photo.pixels) if grey else np.ascontiguousarray(photo.pixels)
     image = Image.fromarray(plane)
     if photo.alpha is not None:
-        # In place: the colours are not copied.
+        # In place, without a copy of the colours.
         image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
     return image
 
 
 def cmyk_image(pixels: np.ndarray, icc: bytes | None) -> Image.Image:
-    """sRGB ``(H, W, 3)`` uint8 in the inks of a profile, as a Pillow image of mode CMYK."""
+    """sRGB ``(H, W, 3)`` uint8 in a profile's inks, as a Pillow image of mode CMYK."""
     inks = colour.cmyk_of(pixels, icc)
     return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
 
 
 def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
-    """``(H, W, 3)`` uint8 in the 256 colours that suit it best, as a Pillow image of mode P."""
+    """The best 256 colours for ``(H, W, 3)`` uint8, as a Pillow image of mode P."""
     found = colour.indexed(pixels, alpha)
     image = Image.fromarray(found.indices)
     image.putpalette(found.colours.tobytes())
@@ -161,7 +161,7 @@ def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
 
 
 def _white(photo: Photo) -> np.ndarray:
-    """``(H, W)`` of booleans: where a 1-bit image is white. Logged, if many tones are lost."""
+    """``(H, W)`` of booleans: where a 1-bit image is white. Logs it if many tones are lost."""
     grey = colour.grey_of(photo.pixels)
     white = grey >= 128
     share = np.mean(np.abs(_blocks(grey) - _blocks(white.astype(np.uint8) * 255)) > _SHIFT)
@@ -173,7 +173,7 @@ def _white(photo: Photo) -> np.ndarray:
 
 def _blocks(grey: np.ndarray) -> np.ndarray:
     """The means of a uint8 plane's blocks of about 8 x 8 pixels, int16."""
-    # Here, not above: few images need it.
+    # Imported here because few images need it.
     import cv2
 
     size = [-(-side // _BLOCK) for side in grey.shape[::-1]]
@@ -193,7 +193,7 @@ def _encode_png(photo: Photo) -> bytes:
 
 
 def _interleaved(photo: Photo) -> tuple[int, int, int, Callable[[slice], np.ndarray]]:
-    """Height, width, channels, and what gives (h, W, channels) of a grey or RGB photo's rows."""
+    """Height, width, channels, and a function from rows to (h, W, channels), for grey and RGB."""
     height, width = photo.pixels.shape[:2]
     colours = 1 if photo.layout == "grey" else 3
     alpha = photo.alpha
@@ -231,7 +231,7 @@ def _encode_jpeg(photo: Photo, quality: int | None) -> bytes:
 
 
 def _if_it_fits(data: bytes | None, name: str, limit: int) -> bytes | None:
-    """Metadata that one JPEG segment can hold; longer ones are left out, and logged."""
+    """Metadata that fit into one JPEG segment; longer ones are dropped and logged."""
     if data and len(data) > limit:
         _log.warning("%s of %d bytes is too long for JPEG and left out", name, len(data))
         return None
@@ -255,9 +255,9 @@ def _encode_webp(photo: Photo, quality: int | None) -> bytes:
         out,
         "WEBP",
         lossless=lossless,
-        # Of a lossless file, this is the effort.
+        # For lossless files this is the effort.
         quality=50 if lossless else _DEFAULT_QUALITY if quality is None else quality,
-        # Colours under transparent pixels stay.
+        # Keep colours under transparent pixels.
         exact=True,
         icc_profile=photo.icc or b"",
         exif=photo.exif or b"",

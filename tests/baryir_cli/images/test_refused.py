@@ -213,10 +213,10 @@ def test_channels_that_would_be_lost_are_refused() -> None:
 @pytest.mark.parametrize(
     ("bits", "layout", "tags", "match"),
     [
-        (8, {"photometric": "miniswhite"}, {}, "stored white as zero; save it as RGB or PNG"),
-        (8, {"planarconfig": "separate"}, {}, "stored apart from each other; save it as RGB or"),
-        (8, {"planarconfig": "separate", "compression": "zlib"}, {}, "stored apart from each"),
-        (16, {}, {259: 5}, "16-bit grey with transparency, not read in this compression; save it"),
+        (8, {"photometric": "miniswhite"}, {}, "stored with white as zero; save it as RGB or PNG"),
+        (8, {"planarconfig": "separate"}, {}, "stored in separate planes; save it as RGB"),
+        (8, {"planarconfig": "separate", "compression": "zlib"}, {}, "stored in separate"),
+        (16, {}, {259: 5}, "16-bit grey with transparency in an unsupported compression; save"),
     ],
 )
 def test_grey_and_transparency_that_nothing_here_reads_is_refused(
@@ -250,13 +250,13 @@ def test_a_big_endian_bigtiff_is_read_at_sixteen_bits_only() -> None:
 @pytest.mark.parametrize(
     ("bits", "compression", "match"),
     [
-        (16, 7, "JPEG, which is not read at 16 bits"),
-        (16, 34925, "LZMA, which is not read at 16 bits"),
-        (16, 50000, "Zstandard, which is not read at 16 bits"),
-        (16, 50002, "JPEG XL, which is not read at 16 bits"),
-        (8, 50001, "WebP, which is not read; save it with LZW"),
-        (8, 50002, "JPEG XL, which is not read; save it with LZW"),
-        (8, 65000, "TIFF's kind 65000, which is not read; save it with LZW"),
+        (16, 7, "JPEG, which is not supported at 16 bits"),
+        (16, 34925, "LZMA, which is not supported at 16 bits"),
+        (16, 50000, "Zstandard, which is not supported at 16 bits"),
+        (16, 50002, "JPEG XL, which is not supported at 16 bits"),
+        (8, 50001, "WebP, which is not supported; save it with LZW"),
+        (8, 50002, "JPEG XL, which is not supported; save it with LZW"),
+        (8, 65000, "TIFF's kind 65000, which is not supported; save it with LZW"),
     ],
 )
 def test_compressions_that_are_not_read_are_named(
