@@ -1,4 +1,4 @@
-"""Results that are whole or absent."""
+"""Files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from baryir_cli.errors import UserError
 from models.files import replacing
 
 ANYBODY_WRITES = 0o222
-"""Of a file's permissions those to write it."""
+"""The write bits of a file's permissions."""
 
 
 class NameTooLongError(UserError):
-    """A name that the file system cannot hold."""
+    """The file system cannot hold this name."""
 
 
 def is_protected(path: Path) -> bool:
-    """Whether a file is there that must not be written; its folder's permission is none for it.
+    """Whether ``path`` is a file that must not be written; its folder's permissions do not matter.
 
-    What nobody may write root may, but would not want to either.
+    Root may write a read-only file, but would not want to.
     """
     if not os.path.isfile(path):
         return False
@@ -29,7 +29,7 @@ def is_protected(path: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, with those above it, and tries whether files can be made in it.
+    """Makes a folder and its parents, and checks that files can be made in it.
 
     Raises:
         UserError: with the system's reason.
@@ -46,17 +46,17 @@ def make_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes ``data`` to ``path`` so that a crash leaves the file as it was, or whole.
+    """Writes ``data`` to ``path``; after a crash the file is complete or as it was.
 
-    Makes missing parent folders. A symbolic link is written through, and so is what is no file, as
-    /dev/null. Raises UserError for a write-protected file, and with the system's reason (for a name
-    that is too long, its subclass); nothing is left behind then, nor after Ctrl-C.
+    Makes missing parent folders. Symbolic links are written through, and so are non-files such as
+    /dev/null. Raises UserError for a write-protected file, or with the system's reason
+    (NameTooLongError for a long name). Nothing is left behind then, nor after Ctrl-C.
     """
     if is_protected(path):
         raise UserError("cannot be written: it is write-protected")
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     try:
-        # By this name: of /dev/stdout, a link to a pipe, the target has none of its own.
+        # By this name: /dev/stdout may link to a pipe, which has no name of its own.
         if os.path.exists(path) and not os.path.isfile(path):
             path.write_bytes(data)
             return

@@ -1,4 +1,4 @@
-"""A command over files and folders: its options, and what happens around the work on an image."""
+"""Commands over files and folders: their options, and everything around the work on an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Format(str, Enum):
-    """Formats that can be written, under the names that people use."""
+    """Output formats, under their common names."""
 
     png = "png"
     jpeg = "jpeg"
@@ -36,11 +36,11 @@ class Format(str, Enum):
     bmp = "bmp"
 
 
-FILES, SHOW = "Files", "What is shown"
+FILES, SHOW = "Files", "Display"
 
 
 def path_of(typed: str) -> Path:
-    """What was typed as a path; ``./-`` is a file of that name, not a standard stream."""
+    """The path that was typed; ``./-`` is a file of that name, not a standard stream."""
     path = Path(typed)
     return path.absolute() if str(path) == "-" != typed else path
 
@@ -52,7 +52,7 @@ Inputs = Annotated[
     ),
 ]
 Output = Annotated[
-    # Not a Path, which drops the / of a folder.
+    # Not a Path, which drops the trailing / of a folder.
     str,
     typer.Argument(
         metavar="OUTPUT", help="Folder, or file for one image; - writes standard output."
@@ -71,7 +71,7 @@ OutputFormat = Annotated[
     Format | None,
     typer.Option(
         case_sensitive=False,
-        help="Write all images in this format.  \\[default: each as it came]",
+        help="Write all images in this format.  \\[default: each keeps its own]",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -98,7 +98,7 @@ SkipExisting = Annotated[
     bool,
     typer.Option(
         "--skip-existing",
-        help="Keep existing outputs: continue a run.",
+        help="Keep existing outputs, to continue a run.",
         rich_help_panel=FILES,
     ),
 ]
@@ -150,8 +150,8 @@ class Batch:
 
     Attributes:
         verb: the work, in one word.
-        facts: entries of a line of ``--json`` that the work did not get to.
-        verbose: show the traceback of a failure that nobody foresaw.
+        facts: entries of a ``--json`` line for an image that was not worked on.
+        verbose: show the traceback of unforeseen failures.
     """
 
     verb: str
@@ -174,11 +174,11 @@ class Batch:
     def __post_init__(self) -> None:
         if self.skip_existing and (self.overwrite or self.in_place):
             other = "--overwrite" if self.overwrite else "--in-place"
-            raise UsageError(f"--skip-existing and {other} exclude each other")
+            raise UsageError(f"--skip-existing and {other} cannot be combined")
 
     @property
     def naming(self) -> Naming:
-        """How the outputs are named."""
+        """How to name the outputs."""
         from baryir_cli.images.photo import FORMAT_OF_SUFFIX
         from baryir_cli.plan import Naming
 
@@ -193,17 +193,17 @@ class Batch:
 
 
 def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) -> None:
-    """Does the work on every image, one failing by itself, and shows how it goes.
+    """Does the work on every image and shows how it goes; a failing image does not stop the others.
 
     Args:
-        prepare: called once, when all is checked that can be checked before and nothing is
-            written yet; returns what makes the work, given the display.
+        prepare: called once, after all checks that are possible in advance and before anything
+            is written; returns a function that makes the work, given the display.
 
     Raises:
-        UserError: before anything is written, what is asked for cannot be; or nobody reads the
-            lines of ``--json`` any more.
+        UserError: the request is impossible, and nothing was written; or the reader of the
+            ``--json`` lines is gone.
         StoppedError: in place of KeyboardInterrupt.
-        typer.Exit: some files failed, or all.
+        typer.Exit: some or all files failed.
     """
     from baryir_cli.plan import identity, plan
 
@@ -228,21 +228,21 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
 
 
 def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
-    """How a run that broke off has left the files, and how it continues.
+    """The state in which a stopped run has left the files, and how to continue.
 
     Args:
-        inputs: those that may be replaced, with what :func:`plan.identity` said of them before.
+        inputs: those that may be replaced, with their :func:`plan.identity` before the run.
     """
     from baryir_cli.plan import identity
 
-    whole = "every output is whole or absent"
+    whole = "every output is complete or absent"
     replaced = [path for path, before in inputs.items() if identity(path) != before]
     if replaced and len(replaced) == len(inputs):
-        return f"{whole}; all inputs are replaced already"
+        return f"{whole}; all inputs were replaced"
     if replaced:
         return (
-            f"{whole}; {len(replaced)} of {len(inputs)} inputs are replaced, the last of them "
-            f"{replaced[-1]}: another run would {batch.verb} them again, so give it the others only"
+            f"{whole}; {len(replaced)} of {len(inputs)} inputs were replaced, the last "
+            f"{replaced[-1]}; another run would {batch.verb} them again, so give it only the others"
         )
     way = "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
     return whole + way
@@ -257,11 +257,11 @@ def _work_through(
     console = messages()
     with Display(console, len(jobs) - len(present), quiet=batch.as_json) as display:
         work = begin(display)
-        # Whether this is allowed shows before anything is computed.
+        # Before anything is computed, to see whether this is allowed.
         for folder in {path.parent for job in jobs for path in job.outputs}:
             make_folder(folder)
         started = time.perf_counter()
-        # Closed, for images that are being written to be so before anything is said of them.
+        # Closed, so that images being written are finished before any message.
         with closing(_results(jobs, present, work, batch, display)) as results:
             for result in results:
                 display.add(result)
@@ -274,16 +274,16 @@ def _work_through(
 
 
 class _NobodyReadsError(Exception):
-    """Whoever read standard output has gone."""
+    """The reader of standard output is gone."""
 
 
 def _print_line(facts: dict[str, Any]) -> None:
-    """Writes a line of ``--json``, at once."""
+    """Writes a line of ``--json`` at once."""
     try:
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still buffered would be written again as Python ends.
+        # Or Python would write what is still buffered when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise _NobodyReadsError from None
 
@@ -318,24 +318,24 @@ def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
     if sys.stdout is None:
         raise UsageError("-: standard output is closed")
     if as_json:
-        raise UsageError("--json and - both want standard output; write the image to a file")
+        raise UsageError("--json and - both use standard output; write the image to a file")
     if sys.stdout.isatty():
         raise UsageError("-: standard output is a terminal; send it to a file or a program")
 
 
 def _check_quality(jobs: list[Job], asked: str | None) -> None:
-    """Refuses a quality where no output of the format that is asked for, if any, has one."""
+    """Refuses a quality if no output's format has one."""
     formats = {job.format(asked) for job in jobs}
     if not formats & {"jpeg", "webp", None}:
         others = ", ".join(sorted(str(name).upper() for name in formats))
-        raise UsageError(f"--quality is of JPEG and WebP, and all outputs are {others}")
+        raise UsageError(f"--quality is for JPEG and WebP, but all outputs are {others}")
 
 
 def _present(jobs: list[Job], batch: Batch) -> set[Job]:
-    """Jobs to skip because their outputs are there.
+    """Jobs to skip because their outputs exist.
 
     Raises:
-        UsageError: outputs are there and nobody said what to do with them.
+        UsageError: outputs exist, and no option says what to do with them.
     """
     from baryir_cli.plan import exists_already
 
@@ -347,9 +347,9 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         outputs = sum(len(job.outputs) for job in jobs)
         choices = "--overwrite" if batch.in_place else "--skip-existing or --overwrite"
         raise UsageError(
-            f"{there[0]} is there already ({len(there)} of {outputs} outputs are); say {choices}"
+            f"{there[0]} exists already ({len(there)} of {outputs} outputs do); use {choices}"
         )
-    # It was left out of the inputs as a result of an earlier run, for no reason but its name.
+        # These were left out of the inputs only because their names look like earlier results.
     given = {os.path.abspath(path) for path in batch.inputs}
     for path in there:
         if os.path.abspath(path) in given:

@@ -1,4 +1,4 @@
-"""Which device and precision to compute with, how much memory there is, and a lack of it."""
+"""Chooses device and precision, measures free memory, and recognises when it runs out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
-        UsageError: no such device, here or at all.
+        UsageError: unknown or missing device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -44,10 +44,10 @@ def _counts(text: str) -> bool:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest that the hardware itself computes.
+    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest that the hardware computes natively.
 
     Raises:
-        UsageError: no such precision.
+        UsageError: unknown precision.
     """
     if name not in get_args(Precision):
         raise UsageError(f"--precision {name}: use one of {', '.join(get_args(Precision))}")
@@ -61,7 +61,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that could be taken now; the limit of a container (cgroup v2) counts as well."""
+    """Bytes that can be allocated now, within the limit of a container (cgroup v2)."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
@@ -72,12 +72,12 @@ def free_memory(device: torch.device) -> int:
         statistics = dict(map(str.split, (group / "memory.stat").read_text().splitlines()))
     except (OSError, ValueError):
         return free
-    # Cached files are counted as used, but given back when needed.
+    # Cached files count as used, but are freed when needed.
     return min(free, max(limit - used + int(statistics.get("inactive_file", 0)), 0))
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the device's or the machine's lack of memory, however PyTorch puts it."""
+    """Whether an error means that the device or the machine is out of memory."""
     text = str(error).lower()
     return (
         isinstance(error, (torch.OutOfMemoryError, MemoryError))

@@ -1,4 +1,4 @@
-"""How an engine is asked for: the options of the commands that restore, and what they add up to."""
+"""The engine's options, shared by the commands that restore, and the engine they describe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class EngineOptions:
     overlap: int | None = None
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
-        """The engine for the weights that :attr:`weights` refers to, once they are read."""
+        """The engine for ``weights``, which :attr:`weights` refers to."""
         from baryir_cli import provenance
         from baryir_cli.engine import Engine
         from models.weights import load_network

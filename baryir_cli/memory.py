@@ -1,4 +1,4 @@
-"""What the process keeps of freed memory, and what it gives back (glibc only; no-ops elsewhere)."""
+"""Controls what the process keeps of freed memory (glibc only; does nothing elsewhere)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> None:
-    """Asks glibc to keep what the network frees between layers instead of giving it back.
+    """Makes glibc keep the memory that the network frees between layers.
 
     Otherwise every layer's buffers are mapped, zeroed and unmapped anew, which costs a tenth to a
-    third of the time on a CPU. For a process of our own, not for a library.
+    third of the time on a CPU. Only for our own process, not for a library.
     """
     mallopt = _glibc("mallopt")
     if mallopt is not None:
@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Gives back what has been kept; between the steps of a large image, not between layers."""
+    """Returns kept memory; for use between the steps of a large image, not between layers."""
     trim = _glibc("malloc_trim")
     if trim is not None:
         trim(0)

@@ -1,6 +1,6 @@
-"""Imported first by the Python interface: whether ``models`` is this tool's own.
+"""Imported first by the Python interface, to check that ``models`` is this tool's own package.
 
-The packages are installed as they stand, so a ``models`` beside somebody's script comes first.
+A ``models`` next to a user's script would hide ours, because it is installed under this plain name.
 
 Raises:
     ImportError: it does; the message names it.
@@ -16,7 +16,7 @@ _FOUND = find_spec("models")
 
 if _FOUND and _FOUND.origin and Path(_FOUND.origin).resolve().parent != _OWN:
     raise ImportError(
-        f"{_FOUND.origin} stands in the way of baryir's own package 'models': rename yours, or "
-        "keep its folder out of sys.path",
+        f"{_FOUND.origin} hides baryir's own package 'models'; rename it, or keep its folder out "
+        "of sys.path",
         name="models",
     )

@@ -1,4 +1,4 @@
-"""Three stages at the same time: images are prepared ahead, worked on, and finished behind."""
+"""Runs three stages at the same time: prepare the next images, work on one, finish the last."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def overlap(
     finish: Callable[[Worked], Done],
     ahead: Callable[[], int] = lambda: WORKERS,
 ) -> Iterator[Done]:
-    """What ``finish`` returns, in order.
+    """Yields what ``finish`` returns, in order.
 
-    Items are drawn, and the work is done, in the caller's thread, the one that can be interrupted;
-    threads prepare and finish. What ``work`` or ``finish`` raises ends it; what ``prepare`` raises
-    comes out of the future. Where the work is interrupted, what is being finished still comes out.
+    The caller's thread, which can be interrupted, draws items and does the work; other threads
+    prepare and finish. Exceptions from ``work`` and ``finish`` end the run; those from ``prepare``
+    come out of the future. If the work is interrupted, what is being finished still comes out.
 
     Args:
-        ahead: how many may wait prepared beside the one at work, and as many unfinished.
+        ahead: how many may wait prepared besides the current one, and how many unfinished.
     """
     waiting = iter(items)
     prepared: deque[tuple[Item, Future[Prepared]]] = deque()
@@ -46,20 +46,20 @@ def overlap(
                     break
                 item, future = prepared.popleft()
                 finishing.append(behind.submit(finish, work(item, future)))
-                del item, future  # images, which the caller need not wait with
+                del item, future  # frees the images before the caller goes on
                 yield from _finished(finishing, ahead())
             yield from _finished(finishing, 0)
         except KeyboardInterrupt:
             yield from (future.result() for future in finishing if not future.cancel())
             raise
         finally:
-            # What has not begun is dropped; what has is waited for as the pools are left.
+            # Drops what has not begun; leaving the pools waits for the rest.
             for pool in (before, behind):
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _finished(finishing: deque[Future[Done]], at_most: int) -> Iterator[Done]:
-    """Results in order, waiting while more than ``at_most`` are unfinished."""
+    """Results in order; waits while more than ``at_most`` are unfinished."""
     while finishing and (len(finishing) > at_most or finishing[0].done()):
         yield finishing.popleft().result()
 

@@ -1,4 +1,4 @@
-"""Decode, work and encode at the same time, one image failing by itself."""
+"""Decodes, works and encodes at the same time; a failing image does not stop the others."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job
 
 PIXELS_AHEAD = 48_000_000
-"""Pixels that may wait decoded or not yet written, beside the image that is worked on."""
+"""Pixels that may wait, decoded or not yet written, besides the current image's."""
 LARGE = 64 << 20
-"""Bytes of pixels from which on what decoding and the work have left behind is given back."""
+"""Bytes of pixels from which on freed memory is returned after decoding and after the work."""
 
 Read = tuple[Photo, list[str]]
-"""A photograph, and what was lost of its file."""
+"""A photograph, and what was lost from its file."""
 Progress = Callable[[Job, float], None]
 Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[str, Any]]]
-"""New pixels for a photograph, and entries for its line of ``--json``; told how far it is."""
+"""Makes a photograph's new pixels and the entries for its line of ``--json``; reports progress."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every image of a run."""
+    """Options for every image of a run."""
 
     format: str | None
     quality: int | None
@@ -59,20 +59,20 @@ class Result:
     height: int = 0
     """Of the upright image; 0 until it is read."""
     seconds: float = 0.0
-    """Of the work itself; decoding and encoding run beside it."""
+    """Of the work alone; decoding and encoding run beside it."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the work has to say."""
+    """What the work reports."""
     lost: list[str] = field(default_factory=list)
-    """What could not be kept, a line each."""
+    """What could not be kept, one line each."""
     error: str = ""
     details: str = ""
-    """The traceback of a failure nobody foresaw."""
+    """The traceback of an unforeseen failure."""
 
     def to_dict(self, otherwise: Mapping[str, Any]) -> dict[str, Any]:
         """One line of ``--json``.
 
         Args:
-            otherwise: facts of an image that the work did not get to.
+            otherwise: facts for an image that was not worked on.
         """
         return {
             "status": self.status,
@@ -95,13 +95,13 @@ class _Worked:
     result: Result
     changed: Photo | None = None
     before: Photo | None = None
-    """The photograph as it came, where both are to be shown."""
+    """The original photograph, if both are to be shown."""
 
 
 def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -> Iterator[Result]:
-    """Does every job; a failure is a result, and the next image goes on.
+    """Does every job; a failure is a result, and the next image follows.
 
-    The work is done in the caller's thread. Threads decode the next images and write the last
+    The work runs in the caller's thread. Other threads decode the next images and write the last
     ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
     """
     ahead = 1
@@ -115,7 +115,7 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
 
     yield from overlap(
         ((job, [_data(job)]) for job in jobs),
-        # Popped, for what came from standard input to be free once it is decoded.
+        # Popped, so that bytes from standard input are freed once decoded.
         lambda source: _read(source[1].pop(), options.max_megapixels),
         do,
         lambda worked: _written(worked, options),
@@ -128,7 +128,7 @@ def _ahead(last: Result) -> int:
 
 
 def _data(job: Job) -> Path | bytes:
-    """What a thread is to decode; it would not hear an interrupt while the input goes on."""
+    """What a thread is to decode; standard input is read here, where Ctrl-C works."""
     return sys.stdin.buffer.read() if job.source == STANDARD else job.source
 
 
@@ -161,7 +161,7 @@ def _give_back(photo: Photo) -> None:
 
 
 def _written(worked: _Worked, options: Options) -> Result:
-    """The result, once what the job asks for is on the disk."""
+    """The result, once the job's files are on the disk."""
     result = worked.result
     try:
         if worked.changed is not None:
@@ -184,7 +184,7 @@ def _failed(result: Result, error: Exception) -> Result:
 
 
 def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> list[str]:
-    """Writes what a job asks for; returns what was lost on the way."""
+    """Writes a job's files; returns what was lost."""
     with losses() as lost:
         data = encode_photo(changed, job.format(options.format), options.quality)
     if job.target == STANDARD:
@@ -194,29 +194,29 @@ def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> l
         try:
             write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
         except NameTooLongError as error:
-            # The photograph's own is shorter.
+            # The photograph's own name is shorter.
             lost.append(f"the comparison {error}")
-    # Last: what --skip-existing finds was done to the end.
+    # The output last, so that whatever --skip-existing finds is complete.
     write_atomically(job.target, data)
     return lost
 
 
 def to_standard_output(data: bytes) -> None:
-    """Writes all of it, at once."""
+    """Writes all of it at once."""
     left = memoryview(data)
-    while left:  # unbuffered (PYTHONUNBUFFERED), it takes what fits and says how much that was
+    while left:  # unbuffered (PYTHONUNBUFFERED), write takes what fits and says how much that was
         left = left[sys.stdout.buffer.write(left) :]
     sys.stdout.buffer.flush()
 
 
 def _as_saved(data: bytes) -> Photo:
-    """What an output shows, after what its format has done to the picture."""
+    """What an output shows after its format has changed the picture."""
     return read_photo(data, max_megapixels=math.inf)
 
 
 def _side_by_side(photo: Photo, saved: Photo) -> bytes:
-    """Input left, output right, on white, as a JPEG; smaller where that could not hold it."""
-    # Here, not above: only --compare needs them.
+    """Input left, output right, on white, as a JPEG; shrunk if a JPEG could not hold it."""
+    # Imported here because only --compare needs them.
     import cv2
 
     from train.degradations.compression import WIDEST
@@ -227,7 +227,7 @@ def _side_by_side(photo: Photo, saved: Photo) -> bytes:
     if (share := WIDEST / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]
         both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
-    # CMYK was turned into sRGB, which its profile does not describe.
+    # CMYK was converted to sRGB, which its profile does not describe.
     layout, icc = ("rgb", None) if photo.layout == "cmyk" else (photo.layout, photo.icc)
     return encode_photo(Photo(both, None, "jpeg", layout, icc=icc), "jpeg", 92)
 

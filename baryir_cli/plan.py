@@ -1,4 +1,4 @@
-"""Which image becomes which file: decided, and refused, before anything is read or written."""
+"""Decides which image becomes which file, or refuses, before anything is read or written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from baryir_cli.images import (
 from train.folders import COMPARISON, is_left_out
 
 STANDARD = Path("-")
-"""Standard input, or standard output."""
+"""Standard input or standard output."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +31,35 @@ class Job:
     source: Path
     target: Path
     comparison: Path | None = None
-    """Where the picture of input and output side by side goes."""
+    """Where to write the picture of input and output side by side."""
     problem: str = ""
-    """Why the work cannot even begin."""
+    """Why the work cannot begin."""
 
     @property
     def outputs(self) -> list[Path]:
-        """The files this job writes."""
+        """The files that this job writes."""
         return [p for p in (self.target, self.comparison) if p is not None and p != STANDARD]
 
     def format(self, asked: str | None) -> str | None:
-        """What the output is saved as.
+        """The output's format.
 
-        The file's name decides: a JPEG that is called .png becomes the PNG its name promises.
-        Through standard output goes what is asked for, or None, the input's own.
+        The file's name decides: a JPEG that is called .png becomes a PNG. For standard output it
+        is the format asked for, or None, the input's own.
         """
         return asked if self.target == STANDARD else format_of(self.target)
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How outputs are named and what may be in their place.
+    """How outputs are named and what they may replace.
 
     Attributes:
         format: output format of all, a key of :data:`baryir_cli.images.FORMATS`; None keeps each.
         suffix: added to every name before its extension.
-        recursive: also take folders inside folders; their tree is mirrored.
+        recursive: include subfolders and keep their structure.
         compare: also write ``NAME.EXT.compare.jpg``.
         in_place: outputs may replace their own inputs.
-        folder: the output is a folder, whatever its name looks like.
+        folder: the output is a folder, even if its name looks like a file's.
     """
 
     format: str | None = None
@@ -74,18 +74,17 @@ class Naming:
 class _Found:
     path: Path
     folder: Path
-    """Folder of the output below the output folder."""
+    """The image's folder inside the output folder."""
     origin: str
-    """Name of the folder that was given, for telling equals apart."""
+    """Name of the given folder, to tell apart files of the same name."""
     problem: str = ""
     kind: Literal["image", "foreign", "link"] = "image"
-    """What is no image is a photograph of a format that only other programs read, or leads to
-    another folder."""
+    """``foreign`` is a photograph that only other programs read, ``link`` leads to a folder."""
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
     """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
-    # Not Path.exists, which raises for a name that is too long: that is one file's trouble.
+    # Not Path.exists, which raises for a name that is too long: only one file should fail.
     there = (p for p in job.outputs if os.path.exists(p))
     return [p for p in there if not (in_place and _same(p, job.source))]
 
@@ -98,13 +97,12 @@ def plan(
 ) -> list[Job]:
     """Every image of ``inputs`` with the file it becomes.
 
-    A single input file with an output that is named like an image becomes that file, and is refused
-    with one that has another suffix; otherwise ``output`` is a folder. Names that would meet are
-    told apart by their former extension (``a_jpg.png``, ``a_png.png``), then by their folder, then
-    by number.
+    If there is a single input file and ``output`` is named like an image, the input becomes that
+    file; another suffix is refused. Otherwise ``output`` is a folder. Clashing names are told apart
+    by their old extension (``a_jpg.png``, ``a_png.png``), then by their folder, then by a number.
 
     Args:
-        note: told in a line each what in folders is left alone: other formats, links to folders.
+        note: told, one line each, what is left out of folders: other formats, links to folders.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -147,11 +145,11 @@ def _gathered(
 
 
 def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, str]]:
-    """What is no input, counted, and what would make it one."""
+    """What was left out, counted, and how to include it."""
     foreign = Counter(f.path.suffix.lower() for f in found if f.kind == "foreign")
     there = [Path(os.path.realpath(path)) for path in inputs]
     aims = [Path(os.path.realpath(f.path)) for f in found if f.kind == "link"]
-    # Links into the inputs lead to what is found anyway.
+    # Links into the inputs lead to images that are found anyway.
     links = sum(not any(aim.is_relative_to(path) for path in there) for aim in aims)
     left = []
     if foreign:
@@ -165,11 +163,11 @@ def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, 
 
 
 def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
-    """The job of an only image: it becomes ``output``, or has its ``name`` in that folder."""
+    """The job of a single image: it becomes ``output``, or ``name`` in that folder."""
     _check_suffix(output, naming)
     named = _names_a_file(output, naming)
     if named and naming.suffix:
-        raise UsageError(f"--suffix is for outputs in a folder, and {output} is a whole name")
+        raise UsageError(f"--suffix is for outputs in a folder, but {output} is a file")
     target = output if named else output / name
     return Job(source, target, _comparison(target, naming))
 
@@ -180,7 +178,7 @@ def _into_folder(
     """The jobs of images that go into a folder.
 
     Raises:
-        UsageError: they would be inputs of the next run.
+        UsageError: the results would be inputs of the next run.
     """
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
@@ -201,25 +199,25 @@ def _hint(inputs: Sequence[Path], naming: Naming) -> str:
         p.is_dir() and any(c.is_dir() and not c.is_symlink() for c in p.iterdir()) for p in inputs
     ):
         return ""
-    return "--recursive looks into the folders inside"
+    return "--recursive includes subfolders"
 
 
 def _check_output(output: Path, naming: Naming) -> None:
     if not naming.suffix.isprintable() or {"/", "\\"} & set(naming.suffix):
-        raise UsageError(f"--suffix {naming.suffix!r}: a part of a name, without / and \\")
+        raise UsageError(f"--suffix {naming.suffix!r}: must be part of a name, without / and \\")
     named = format_of(output) if _names_a_file(output, naming) else None
     if named is not None and naming.format not in (None, named):
-        raise UsageError(f"{output} is named {named}, but --format says {naming.format}")
+        raise UsageError(f"{output} is named as {named}, but --format is {naming.format}")
 
 
 def _check_suffix(output: Path, naming: Naming) -> None:
-    """Refuses the output of one image if its suffix is one that cannot be written."""
-    # Folders are called results_0.5, files are not.
+    """Refuses the output of one image if its suffix is not a supported format's."""
+    # Folders may be called results_0.5, files are not.
     known = format_of(output) is not None or not output.suffix[1:2].isalpha()
     if not (known or naming.folder or output.is_dir()):
         raise UsageError(
             f"{output}: cannot write {output.suffix}, only {', '.join(FORMATS.values())}; "
-            f"for a folder of that name say {output}{os.sep}"
+            f"for a folder of that name use {output}{os.sep}"
         )
 
 
@@ -236,12 +234,12 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if not path.is_dir():
-        raise UsageError(f"{path}: neither a file nor a folder; what comes by a pipe is read as -")
+        raise UsageError(f"{path}: neither a file nor a folder; to read from a pipe, use -")
     origin = path.absolute().name
     unreadable: list[OSError] = []
     for parent, folders, names in os.walk(path, onerror=unreadable.append):
         here = Path(parent)
-        # Results of a run before are not inputs of this one.
+        # The output folder holds earlier results, not inputs.
         keep = (d for d in folders if recursive and not d.startswith("."))
         folders[:] = sorted(d for d in keep if not _same(here / d, output))
         for name in folders:
@@ -265,17 +263,17 @@ def _same(first: Path, second: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int] | str:
-    """What two names of one file share: links, mounts, and letter case where it means nothing."""
+    """Equal for two names of one file: through links, mounts, or letter case if it is ignored."""
     try:
         status = path.stat()
     except OSError:
-        # Unlike Path.resolve, this bears links that point to themselves.
+        # Unlike Path.resolve, this accepts links that point to themselves.
         return os.path.realpath(path)
     return status.st_dev, status.st_ino
 
 
 def _unique_sources(found: list[_Found]) -> list[_Found]:
-    """Files given twice are one job; links are images of their own."""
+    """Makes files that were given twice one job; links are images of their own."""
     seen: dict[str, _Found] = {}
     for one in found:
         seen.setdefault(os.path.abspath(one.path), one)
@@ -291,7 +289,7 @@ def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[
 
 
 def _extension(source: Path | None, naming: Naming) -> str:
-    """That of an output: its input's, if that names the format that is wanted."""
+    """The output's extension: the input's own, if it fits the output format."""
     own = None if source is None else format_of(source)
     if source and own and naming.format in (None, own):
         return source.suffix
@@ -299,7 +297,7 @@ def _extension(source: Path | None, naming: Naming) -> str:
 
 
 def _names(found: Sequence[_Found], naming: Naming) -> list[Path]:
-    """Output names below the output folder, no two alike on any file system."""
+    """Output names inside the output folder, all different on any file system."""
     former: Callable[[_Found], str] = lambda f: f.path.suffix.lower().replace(".", "_")  # noqa: E731
     ways: list[Callable[[_Found], Path]] = [
         lambda f: f.folder / (f.path.stem + naming.suffix),
@@ -339,22 +337,22 @@ def _comparison(target: Path, naming: Naming) -> Path | None:
     if not naming.compare:
         return None
     if target == STANDARD:
-        raise UsageError("--compare needs an output file to stand beside, not standard output")
+        raise UsageError("--compare needs an output file, not standard output")
     return target.with_name(target.name + COMPARISON)
 
 
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
-    """Refuses outputs that are inputs, that would meet, or lie in files or behind broken links.
+    """Refuses outputs that are inputs, that clash, or that lie in files or behind broken links.
 
     Raises:
-        UsageError: naming the first of them.
+        UsageError: names the first of them.
     """
     for folder in {path.parent for job in jobs for path in job.outputs}:
         for above in (folder, *folder.parents):
             if os.path.islink(above) and not os.path.exists(above):
                 aim = os.readlink(above)
                 raise UsageError(
-                    f"{above} is a link to {aim}, which is not there; mount or make it"
+                    f"{above} is a link to {aim}, which does not exist; mount or create it"
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
@@ -371,9 +369,9 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             if identity(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "
-                    "add --suffix, or say --in-place"
+                    "add --suffix, or use --in-place"
                 )
-            # Where links lead, a file is met again.
+            # The same file may be reached through links.
             place = os.path.realpath(path).casefold()
             if place in outputs:
                 raise _meeting(outputs[place], path)
@@ -393,10 +391,10 @@ def _unless_protected(job: Job) -> Job:
 
 
 def _meeting(first: Path, second: Path) -> UsageError:
-    """What is wrong with two outputs that would be one file."""
+    """The error for two outputs that would be one file."""
     if str(first).casefold() == str(second).casefold():
         return UsageError(f"two outputs would be {second}; add --suffix or rename an input")
     return UsageError(
-        f"the outputs {first} and {second} are one file, by a link; choose another output folder, "
+        f"the outputs {first} and {second} are one file, through a link; choose another folder, "
         "or remove the link"
     )

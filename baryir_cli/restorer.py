@@ -1,4 +1,4 @@
-"""The Python interface: the same engine as ``baryir restore`` for images in memory."""
+"""The Python interface: the engine of ``baryir restore``, for images in memory."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from baryir_cli.references import network_of
 Array = NDArray[Any]
 
 ONE_PICTURE = frozenset({"MPO", "PSD"})
-"""Formats whose first frame is the whole picture, as Pillow counts frames."""
+"""Formats whose first frame is the whole picture, although Pillow counts several frames."""
 
 
 class Restorer:
-    """Restores images that are already in memory.
+    """Restores images in memory.
 
     >>> Restorer.from_weights("small").restore(Image.open("rain.png"))
     """
@@ -46,7 +46,7 @@ class Restorer:
         """A restorer with these weights.
 
         Args:
-            reference: a name such as ``small`` (embedded), ``hf:owner/repo[@revision][:file]`` or
+            reference: an embedded name such as ``small``, ``hf:owner/repo[@revision][:file]`` or
                 the path of a safetensors file; None for the user's default, else ``small``.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
@@ -79,26 +79,26 @@ class Restorer:
         """Restores one image and returns the same kind.
 
         Args:
-            image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr or I;16 (PA,
-                and what has a transparent colour, comes back with an alpha channel), not turned by
-                its EXIF orientation, which ``PIL.ImageOps.exif_transpose`` does; an array
-                ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
-                ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16 or floating in [0, 1], a
-                half beyond which is borne. Alpha, and the X of RGBX, pass through unchanged.
-            strength: share of the correction that is applied, 0 to 1.
+            image: a Pillow image of mode 1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr or I;16; an
+                array ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
+                ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16, or floating in [0, 1];
+                up to 0.5 beyond is accepted. Alpha, and the X of RGBX, pass through unchanged. PA,
+                and images with a transparent colour, come back with an alpha channel. The EXIF
+                orientation is not applied; ``PIL.ImageOps.exif_transpose`` does that.
+            strength: share of the correction to apply, 0 to 1.
 
         Raises:
             TypeError: another kind of object, or a masked array.
-            ValueError: another mode, shape or value type, an animation or a file of several pages,
+            ValueError: another mode, shape or value type, an animation, a file of several pages,
                 or a strength out of range.
-            baryir_cli.errors.UserError: the network's answer is not finite, or memory does not
-                suffice.
+            baryir_cli.errors.UserError: the network returned NaN or infinity, or there is not
+                enough memory.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
         if not isinstance(image, Image.Image | Tensor | np.ndarray):
             named = isinstance(image, str | os.PathLike)
-            way = ", the name of a file: give what PIL.Image.open makes of it" if named else ""
+            way = ", the name of a file; open it with PIL.Image.open first" if named else ""
             raise TypeError(f"cannot restore a {type(image).__name__}{way}")
         shape = image.size if isinstance(image, Image.Image) else tuple(image.shape)
         if 0 in shape[-3:]:
@@ -109,7 +109,7 @@ class Restorer:
             return self._tensor(image, strength)
         if isinstance(image, np.ma.MaskedArray):
             raise TypeError("cannot restore a masked array: its mask would be lost; fill it first")
-        # Not a subclass, as numpy.matrix, with ideas of its own about shapes.
+        # No subclass such as numpy.matrix, whose shapes behave differently.
         return self._array(np.asarray(image), strength)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
@@ -121,7 +121,9 @@ class Restorer:
             )
         if image.mode.startswith("I;16"):
             if image.has_transparency_data:
-                raise ValueError("16-bit grey has no mode with transparency to come back in")
+                raise ValueError(
+                    "16-bit grey with a transparent colour has no Pillow mode to come back in"
+                )
             restored = Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
         elif image.mode in ("1", "L", "LA"):
             restored = self._pillow_grey(image, strength)
@@ -139,12 +141,12 @@ class Restorer:
             if restored.mode == "RGBX":
                 restored = Image.merge("RGBX", [*restored.split()[:3], image.getchannel("X")])
         else:
-            # Pillow converts La to nothing but LA, and clips I and F at 255.
-            clipped = "make an array of uint16 or of floats in [0, 1] of it"
+            # Pillow converts La only to LA, and clips I and F at 255.
+            clipped = "convert it to an array of uint16 or of floats in [0, 1]"
             ways = {"La": "convert the image to LA", "I": clipped, "F": clipped}
             way = ways.get(image.mode, "convert the image to RGB or RGBA")
             raise ValueError(f"cannot restore mode {image.mode}; {way} first")
-        # A transparent colour's number means nothing in another palette.
+        # The index of a transparent colour means nothing in another palette.
         restored.info |= {k: v for k, v in image.info.items() if k != "transparency"}
         return restored
 
@@ -157,7 +159,7 @@ class Restorer:
         return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(array[..., 1])])
 
     def _pillow_cmyk(self, image: Image.Image, strength: float) -> Image.Image:
-        """By way of sRGB, and of the profile of the inks, as files are."""
+        """Through sRGB and the profile of the inks, as for files."""
         profile = image.info.get("icc_profile")
         transforms = cmyk_transforms(profile)
         rgb = image.convert("RGB") if transforms is None else transforms.to_rgb.apply(image)
@@ -199,13 +201,13 @@ class Restorer:
             return colour.mean(2, keepdims=True).astype(image.dtype)
         restored = self.engine.restore(np.ascontiguousarray(pixels[..., :3]), strength=strength)[0]
         if image.shape[2] == 4:
-            # Not that of the pixels, which are float32.
+            # Not the dtype of ``pixels``, which are float32.
             restored = np.concatenate([restored.astype(image.dtype), image[..., 3:]], 2)
         return restored.astype(image.dtype, copy=False)
 
 
 def _frames(image: Image.Image) -> int:
-    """How many frames an image has; if its file is closed, there may be no other to be had."""
+    """The number of frames; 1 if the file is closed, since no other can be reached."""
     try:
         return getattr(image, "n_frames", 1)
     except ValueError:

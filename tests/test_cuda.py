@@ -115,7 +115,7 @@ def test_out_of_memory(small: BaryIR, little_memory: None) -> None:
     pixels = np.tile(picture("noise"), (6, 6, 1))
     engine = Engine(small, device="cuda", tile=0, notify=said.append)
     restored, report = engine.restore(pixels)
-    assert "out of memory on cuda: going on with tiles of" in said[0]
+    assert "out of memory on cuda: continuing with tiles of" in said[0]
     assert report.device == "cuda"
     assert report.tiles > 1
     part = slice(320, 640), slice(352, 704)

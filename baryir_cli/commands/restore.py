@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 NOT_RESTORED = Report().to_dict() | {"weights": None}
-"""What ``--json`` says of an image that the engine did not get to."""
+"""The ``--json`` entries of an image that the engine did not restore."""
 
 
 def restore(

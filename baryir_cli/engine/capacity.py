@@ -13,16 +13,16 @@ SMALLEST_TILE = 64
 LARGEST_TILE = 2048
 LARGEST_BATCH = 8
 CPU_BUDGET = 384 << 20
-"""Bytes that a forward pass may take on a CPU, or on MPS, however much is free."""
+"""The most bytes of a forward pass on a CPU or MPS, even if more are free."""
 CPU_TILE = 256
-"""Side of a tile for which it may take more: smaller ones would mostly be overlap."""
+"""Side of a tile that may exceed that budget, because smaller tiles would be mostly overlap."""
 GPU_SHARE = 0.7
-"""Share of a GPU's free memory that a forward pass may take."""
+"""The share of a GPU's free memory that a forward pass may take."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a forward pass of a network may hold, by the memory that is free when it is asked."""
+    """The size of a network's forward pass, judged by the memory that is free when asked."""
 
     config: NetworkConfig
     device: torch.device
@@ -35,7 +35,7 @@ class Capacity:
         return max(min(side, LARGEST_TILE) // multiple * multiple, SMALLEST_TILE)
 
     def batch(self, tile_pixels: int) -> int:
-        """Tiles of one forward pass: as many as fit on a GPU, one on a CPU."""
+        """Tiles per forward pass: as many as fit on a GPU, one on a CPU."""
         if self.device.type == "cpu":
             return 1
         fits = int(self._budget() / (self.pixel_bytes * tile_pixels))
@@ -49,13 +49,13 @@ class Capacity:
 
     @property
     def pixel_bytes(self) -> int:
-        """Estimated peak memory of a forward pass for every pixel of the input, in bytes.
+        """Estimated peak memory of a forward pass, in bytes per pixel of the input.
 
-        Proportional to the channels of the widest block, its hidden ones counted nine times: that
-        is what ``scripts/measure_memory.py --tile 0`` showed of transformer blocks (``official`` 8
-        to 15 kB). A residual block counts as if it hid twice its channels, which is more than it
-        needs (``small``: 0.65 kB in bf16, measured 0.39) and leaves room for the bands of wide
-        images.
+        Proportional to the channels of the widest block, with its hidden channels counted nine
+        times: that is what ``scripts/measure_memory.py --tile 0`` found for transformer blocks
+        (``official`` 8 to 15 kB). A residual block counts as if it had twice its channels hidden.
+        That is more than it needs (``small``: 0.65 kB in bf16, measured 0.39) and leaves room for
+        the bands of wide images.
         """
         config = self.config
         finest = config.width * (2 if config.conditioning == "official" else 1)

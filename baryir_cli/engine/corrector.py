@@ -1,4 +1,4 @@
-"""A network's corrections of tiles: any size, finite, in the precision that was asked for."""
+"""A network's corrections of tiles: any size, finite, in the precision asked for."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from baryir_cli.errors import UserError
 from models.network import BaryIR, channels_last
 
 Ends = tuple[int, int]
-"""Of an axis: pixels before its first one and after its last."""
+"""Pixels before the start and after the end of an axis."""
 
 
 class NotFiniteError(UserError):
-    """The network gave NaN or infinity, in float32 as well."""
+    """The network returned NaN or infinity, even in float32."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where tiles are in their image, and its tone, for a network that judges whole scenes.
+    """Where tiles lie in their image, and its tone, for a network with a scene judge.
 
     Attributes:
-        boxes: of every tile.
+        boxes: one per tile.
         size: height and width of the image.
-        tone: ``(1, 6, D, h, w)`` float32 on the device: what the judge made of the image.
+        tone: ``(1, 6, D, h, w)`` float32 on the device, from the judge.
     """
 
     boxes: Sequence[Box]
@@ -38,12 +38,12 @@ class Places:
     tone: Tensor
 
     def chosen(self, mask: Tensor) -> Places:
-        """Those of the tiles where ``mask``, ``(N,)`` of booleans, is true."""
+        """The tiles where ``mask``, ``(N,)`` of booleans, is true."""
         chosen = zip(self.boxes, mask.tolist(), strict=True)
         return replace(self, boxes=tuple(box for box, wanted in chosen if wanted))
 
     def of_padded(self, vertical: Ends, horizontal: Ends) -> Tensor:
-        """The ``place`` of :class:`models.scene.Scene`, of tiles padded by so many pixels."""
+        """The ``place`` of :class:`models.scene.Scene` for tiles padded by so many pixels."""
         (top, bottom), (left, right) = vertical, horizontal
         (height, width), device = self.size, self.tone.device
         padded = [(b[0] - top, b[1] - left, b[2] + bottom, b[3] + right) for b in self.boxes]
@@ -56,12 +56,12 @@ class Corrector:
     """A network on a device.
 
     Args:
-        network: float32, on the CPU; copied where another device or precision is asked for.
-        device: where it computes, and where tiles and corrections are.
+        network: float32, on the CPU; copied if another device or precision is asked for.
+        device: where it runs, and where tiles and corrections are.
         precision: ``fp32``, ``bf16`` or ``fp16``.
 
     Attributes:
-        redone: tiles so far that half precision could not hold and float32 did again.
+        redone: tiles so far that overflowed in half precision and were done again in float32.
     """
 
     def __init__(self, network: BaryIR, device: torch.device, precision: str) -> None:
@@ -79,14 +79,14 @@ class Corrector:
         margins: tuple[Ends, Ends] = ((0, 0), (0, 0)),
         places: Places | None = None,
     ) -> Tensor:
-        """Corrections of ``(N, 3, H, W)`` float32 tiles in [0, 1], float32, finite.
+        """Corrections of ``(N, 3, H, W)`` float32 tiles in [0, 1]; float32, finite.
 
         Args:
-            margins: pixels to be mirrored at the tiles' vertical and horizontal ends.
+            margins: pixels to mirror at the tiles' vertical and horizontal ends.
             places: for a network with a judge.
 
         Raises:
-            NotFiniteError: the answer is NaN or infinite, in float32 as well.
+            NotFiniteError: the network returns NaN or infinity, even in float32.
         """
         correction = self._corrected(tiles, margins, places, self.precision)
         broken = ~torch.isfinite(correction).flatten(1).all(1)
@@ -96,7 +96,7 @@ class Corrector:
                 correction[broken] = self._corrected(tiles[broken], margins, again, "fp32")
                 self.redone += int(broken.sum())
             if not bool(torch.isfinite(correction).all()):
-                raise NotFiniteError("the network's answer is not finite; nothing was written")
+                raise NotFiniteError("the network returned NaN or infinity; nothing was written")
         return correction
 
     def _corrected(
@@ -130,9 +130,9 @@ class Corrector:
 
 
 def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
-    """Which pixels of an axis continue it by mirroring, to and fro where it is short.
+    """The pixels that continue an axis by mirroring, back and forth if it is short.
 
-    Repeated instead, the last pixels of noise would be streaks, which no network takes for noise.
+    Repeating the last pixels would turn noise into streaks, which no network takes for noise.
     """
     period = max(2 * (length - 1), 1)
     places = torch.arange(-before, length + after, device=device).remainder(period)

@@ -18,17 +18,17 @@ from models.light import Image, floating
 
 @dataclass(frozen=True)
 class Course:
-    """How the engine goes through an image: bands of tiles that run along its shorter side.
+    """How the engine goes through an image: in bands of tiles along its shorter side.
 
-    Of a wide image they are columns of tiles, and everything but the network sees it turned.
+    In a wide image the bands are columns of tiles, so everything but the network sees it turned.
 
     Attributes:
         pixels: the image, turned if ``turned``.
-        along: of the bands, one after the other.
-        across: of the tiles of a band.
-        tone: of the image, for a network that judges whole scenes (:class:`Places`).
-        overview: what the tiles are held to, if anything.
-        shake: the kernel of a blur that is taken out before the network sees the image.
+        along: the axis along which the bands follow each other.
+        across: the axis of the tiles in a band.
+        tone: the image's tone, for a network with a scene judge (:class:`Places`).
+        overview: what the tiles must agree with, if anything.
+        shake: the kernel of a blur to remove before the network sees the image.
     """
 
     pixels: Pixels
@@ -40,7 +40,7 @@ class Course:
     shake: Image | None = None
 
     def across_the_shorter(self) -> Course:
-        """The same, turned where its bands would run along the longer side."""
+        """The same, turned if its bands would run along the longer side."""
         if self.across.length <= self.along.length:
             return self
         return replace(
@@ -62,8 +62,8 @@ class Course:
         """Restores band by band; only one band of tiles is ever held in float32.
 
         Args:
-            result: where to, turned as the image is; may be the image itself if there is no shake,
-                since no band is read after it has been written. A shake's parts reach beyond.
+            result: the output, turned like the image. Without a shake it may be the image itself,
+                because no band is read after it was written; deshaking reads beyond its band.
             progress: called with the share of the image that is done.
         """
         along = self.along
@@ -85,7 +85,7 @@ class Course:
             carried = band[:, final:].clone()
 
     def _band(self, corrector: Corrector, rows: slice, progress: Callable[[float], None]) -> Tensor:
-        """Blended corrections of one run of tiles, ``(3, rows, across)`` float32 on the device."""
+        """Blended corrections of one band of tiles, ``(3, rows, across)`` float32 on the device."""
         across = self.across
         height = rows.stop - rows.start
         band = torch.zeros(3, height, across.length, device=corrector.device)
@@ -101,7 +101,7 @@ class Course:
         return band
 
     def _alongside(self, corrector: Corrector, rows: slice, spans: list[slice]) -> Tensor:
-        """Corrections of tiles that lie alongside and are alike, turned as the image is."""
+        """Corrections of similar tiles of one band, turned like the image."""
         tiles = torch.stack([image_of(self.pixels[rows, span], corrector.device) for span in spans])
         seen = tiles
         if self.shake is not None:
@@ -123,12 +123,12 @@ class Course:
 
 
 def part(progress: Callable[[float], None], first: float, last: float) -> Callable[[float], None]:
-    """The progress of what makes only a part of it all, which ends at ``last`` exactly."""
+    """Progress of one part of the work, from ``first`` to exactly ``last``."""
     return lambda share: progress(first * (1 - share) + last * share)
 
 
 def _steadied(pixels: Pixels, shake: Image, rows: slice, span: slice) -> Image:
-    """A part of an image without its shake, which the parts around it tell too."""
+    """A part of an image without its shake; the pixels around it are taken into account."""
     reach = 4 * len(shake)
     top, left = max(rows.start - reach, 0), max(span.start - reach, 0)
     around = pixels[top : rows.stop + reach, left : span.stop + reach]
@@ -137,12 +137,12 @@ def _steadied(pixels: Pixels, shake: Image, rows: slice, span: slice) -> Image:
 
 
 def _margins(axis: Axis, span: slice, margin: int) -> Ends:
-    """Pixels to be mirrored at a tile's ends: where the image ends as well."""
+    """Pixels to mirror at a tile's ends: only where the image ends too."""
     return margin * (span.start == 0), margin * (span.stop == axis.length)
 
 
 def _alike(axis: Axis, limit: int) -> Iterator[list[int]]:
-    """Tile numbers in runs of at most ``limit``: equally wide, at the same ends of the image."""
+    """Runs of at most ``limit`` tile numbers: equally wide, at the same ends of the image."""
     run: list[int] = []
     kind = None
     for index in range(len(axis.starts)):

@@ -1,4 +1,4 @@
-"""From an image to the restored one: tiles as large as fit, as many looks as it takes."""
+"""Restores an image in tiles as large as fit, with as many looks as it needs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
 
 SMALLEST_ASKED = 32
-"""Side of the smallest tile that can be asked for."""
+"""Side of the smallest tile that users can ask for."""
 SEARCH = 1_000_000
-"""Pixels that the embedded network restores on a CPU in the time of a search for a shake."""
+"""Pixels that the embedded network restores on a CPU in the time of one search for a shake."""
 
 Progress = Callable[[float], None]
 """Called with the share of the image that is done."""
@@ -40,20 +40,20 @@ log = logging.getLogger("baryir")
 
 
 class Engine:
-    """Runs a network over images tile by tile.
+    """Runs a network over images, tile by tile.
 
     Args:
-        network: float32, on the CPU; copied where another device or precision is asked for.
+        network: float32, on the CPU; copied if another device or precision is asked for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        tile: side of a tile in pixels, 0 for the whole image, None to let free memory decide;
-            then what the tiles say of haze and darkness is held to an overview of the image,
-            unless the network judges whole scenes by itself.
+        tile: side of a tile in pixels, 0 for the whole image. None lets free memory decide; then
+            an overview of the image decides on haze and darkness, unless the network has a scene
+            judge.
         overlap: pixels that neighbouring tiles share; None for the default.
         notify: told, in a sentence, of every step down to less memory, and of a slow precision.
 
     Raises:
-        UsageError: a setting is out of range or there is no such device.
+        UsageError: a setting is out of range, or there is no such device.
     """
 
     def __init__(
@@ -69,19 +69,19 @@ class Engine:
         resolved = resolve_device(device)
         if tile and tile < SMALLEST_ASKED:
             raise UsageError(
-                f"--tile {tile}: at least {SMALLEST_ASKED} pixels, 0 means the whole image"
+                f"--tile {tile}: must be at least {SMALLEST_ASKED} pixels, or 0 for the whole image"
             )
         if tile == 0 and overlap:
             raise UsageError(
-                f"--overlap {overlap}: --tile 0 makes no tiles that could share pixels"
+                f"--overlap {overlap}: --tile 0 makes one tile, which has nothing to overlap"
             )
         if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
-            raise UsageError(f"--overlap {overlap}: must be from 0 to half of the tile's side")
+            raise UsageError(f"--overlap {overlap}: must be from 0 to half the tile's side")
         self.network = network
         self.asked = precision
         self.corrector = Corrector(network, resolved, resolve_precision(precision, resolved))
         self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
-        # A network that judges whole scenes needs nobody to hold its tiles together.
+        # A network with a scene judge needs no overview.
         self.with_overview = tile is None and network.judge is None
         self.notify = notify
         if self.precision == "bf16" and not multiplies_bf16(self.device):
@@ -89,7 +89,7 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """What is computed on; the CPU, once a GPU's memory did not suffice."""
+        """The device in use; the CPU, once a GPU has run out of memory."""
         return self.corrector.device
 
     @property
@@ -108,14 +108,14 @@ class Engine:
 
         Args:
             pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
-            strength: share of the network's correction that is added, 0 to 1.
+            strength: share of the network's correction to add, 0 to 1.
             progress: called with the share of the image that is done.
 
         Returns:
-            An array of the same shape and kind, and how it was made.
+            An array of the same shape and type, and a report.
 
         Raises:
-            NotFiniteError: the network's answer is NaN or infinite even in float32.
+            NotFiniteError: the network returns NaN or infinity even in float32.
             UserError: not even the smallest tile fits into memory.
         """
         before = self.tiling, self.corrector
@@ -131,19 +131,19 @@ class Engine:
                 if not out_of_memory(error):
                     raise
                 failure = str(error) or "out of memory"
-            # Outside of the handler, whose traceback would keep the tensors alive.
+            # Outside the handler, whose traceback would keep the tensors alive.
             if not self._step_down(tile):
-                # It was not the tiles that were too large, so the next images keep theirs.
+                # The tiles' size was not the reason, so the next images keep it.
                 self.tiling, self.corrector = before
                 raise UserError(
                     f"not enough memory, even for tiles of {tile} pixels ({failure[:120]})"
                 )
 
     def _step_down(self, tile: int) -> bool:
-        """Smaller tiles after running out of memory, then the CPU; each said once.
+        """After running out of memory, takes smaller tiles, then the CPU; reports each step once.
 
         Args:
-            tile: side of the largest of those that were too large; 0 if there was no memory at all.
+            tile: side of the largest tile that failed; 0 if there was no memory at all.
 
         Returns:
             Whether there was a step left.
@@ -155,11 +155,13 @@ class Engine:
             torch.cuda.empty_cache()
         if smaller >= SMALLEST_TILE:
             self.tiling = replace(self.tiling, tile=smaller, overlap=None)
-            self.notify(f"out of memory on {self.device}: going on with tiles of {smaller} pixels")
+            self.notify(
+                f"out of memory on {self.device}: continuing with tiles of {smaller} pixels"
+            )
         elif self.device.type != "cpu":
             cpu = torch.device("cpu")
             precision = resolve_precision("fp32" if self.asked == "fp32" else "auto", cpu)
-            self.notify(f"out of memory on {self.device}: going on with the CPU in {precision}")
+            self.notify(f"out of memory on {self.device}: continuing on the CPU in {precision}")
             self.corrector = Corrector(self.network, cpu, precision)
             self.tiling = replace(self.tiling, tile=None)
             torch.cuda.empty_cache()
@@ -206,9 +208,9 @@ class Engine:
         return restored, report
 
     def _shake(self, pixels: Pixels, progress: Progress) -> tuple[Image | None, Progress]:
-        """The kernel of a camera shake, if there is one, and the progress of the rest.
+        """The kernel of a camera shake, if there is one, and the progress of the remaining work.
 
-        Only for networks that were trained on photographs whose shake was removed.
+        Only for networks that were trained on photographs without shake.
         """
         if not self.network.config.deconvolve:
             return None, progress
@@ -232,20 +234,20 @@ class Engine:
     ) -> None:
         """Looks without the judge while much is wrong, then with it.
 
-        What decides is in :mod:`baryir_cli.engine.looks`.
+        :mod:`baryir_cli.engine.looks` decides.
         """
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=self.device)
         tone, change = self._judged(judge, course.upright)
         slight = looks.is_slight(change)
-        # What is left of a shake takes one look.
+        # The rest of a shake takes one look.
         if course.shake is not None or self._is_heeded(change, course.upright, neutral):
             self._look(replace(course, tone=neutral if slight else tone), result, report, progress)
             return
         course, done = replace(course, tone=neutral), 0.0
         for number in range(looks.MOST):
-            # Where the judge finds nothing a look comes anyway, and itself shows what was wrong.
+            # If the judge finds nothing, a look is taken anyway, and shows whether much was wrong.
             came_anyway = slight and number == 0
-            # How many more there will be shows only afterwards.
+            # The number of further looks only becomes known afterwards.
             upto = 0.9 if came_anyway else (done + 1) / 2
             self._look(course, result, report, part(progress, done, upto))
             before, course, done = course.upright, replace(course, pixels=result), upto
@@ -260,7 +262,7 @@ class Engine:
         progress(1.0)
 
     def _is_heeded(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
-        """Whether the first look is with the judge, whose tone changes an image by ``change``."""
+        """Whether the first look uses the judge, whose tone changes the image by ``change``."""
         if looks.is_slight(change):
             return False
         return looks.is_doubtful(change) or not self._much_is_wrong(pixels, neutral)
@@ -270,26 +272,25 @@ class Engine:
         report.looks += 1
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
-        """Whether the network has much to correct in an image's samples without the judge."""
+        """Whether the network has much to correct in an image's samples, without the judge."""
         size = pixels.shape[:2]
         places = Places(looks.samples(*size), size, neutral)
         return looks.is_much(self.corrector.correct(self._samples(pixels), places=places))
 
     def _was_much(self, before: Pixels, after: Pixels) -> bool:
-        """Whether a look has corrected much."""
+        """Whether a look corrected much."""
         return looks.is_much(self._samples(after) - self._samples(before))
 
     def _samples(self, pixels: Pixels) -> Tensor:
-        """The squares that stand for an image, ``(N, 3, h, w)`` float32."""
+        """The squares that represent an image, ``(N, 3, h, w)`` float32."""
         boxes = looks.samples(*pixels.shape[:2])
         parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
         return torch.stack([image_of(part, self.device) for part in parts])
 
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
-        """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes.
+        """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
 
-        Judged on the CPU and in float32 whatever the tiles are restored on: it is little and
-        decides much.
+        Always judged on the CPU in float32: it is little work and decides much.
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
@@ -297,7 +298,7 @@ class Engine:
         return tone.to(self.device), change
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
-        """What the network makes of the whole image, made as small as a tile; None for one tile."""
+        """The network's correction of the whole image, shrunk to a tile; None for one tile."""
         if not self.with_overview or tiles == 1:
             return None
         tile = self.tiling.tile or self.corrector.capacity.largest_tile()

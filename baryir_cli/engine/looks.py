@@ -1,8 +1,8 @@
-"""When one look at a photograph is not enough: what of it is measured, and what decides.
+"""Decides when one look at a photograph is not enough.
 
-A scene judge tells haze and darkness badly through noise and rain, and a network that learnt one
-degradation at a time takes noise for all that is wrong with a noisy photograph. So what it finds by
-itself is taken away first, as long as it is much; then the judge sees what is left.
+A scene judge recognises haze and darkness badly through noise and rain. A network that learned one
+degradation at a time takes noise for all that is wrong with a noisy photograph. So the network
+first removes what it finds by itself, as long as that is much; then the judge sees the rest.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from baryir_cli.engine.tiles import Box
 from models.scene import mean_tone, tone_change, whole_place
 
 MOST = 2
-"""Looks without the judge, before that with it."""
+"""The most looks without the judge, before the one with it."""
 MUCH = 2 / 255
-"""RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"): that of clean,
-hazy, dark and JPEG photographs is mostly below, of noise from sigma 3 and nearly all rain above."""
+"""RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"). Clean, hazy, dark
+and JPEG photographs are mostly below, noise from sigma 3 and nearly all rain above."""
 SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
-"""RMS of a tone's change. Slight ones may be false alarms and are left out, as are those up to the
-doubtful where there is much to correct without. In noise and rain the judge is heeded where it is
-certain, before the looks without it and after them. In doubt one look has to do, at which the
-network sees noise, rain and tone at once."""
+"""RMS of a tone's change. A slight tone may be a false alarm and is dropped, as is one below the
+doubtful if there is much to correct without it. In noise and rain the judge is heeded if it is
+certain both before the looks without it and after them. In doubt there is one look only, in which
+the network sees noise, rain and tone at once."""
 COLOURLESS = 0.02
-"""What colours may differ by, over what brightness does, in a photograph of one colour. Not their
-saturation, which haze takes away."""
+"""How far colours may vary, relative to brightness, in a photograph of one colour. Haze would lower
+their saturation, so that is not used."""
 FLAT = 1 / 255
-"""Deviation of a picture that shows nothing to tell colours by."""
+"""Standard deviation of a picture that shows too little to judge its colours."""
 PRINT = (0.93, 1.0, 1.1)
-"""Tint in which one is judged a second time. A judge that has seen few of them takes every fifth
-clean one for hazy or dark, of prints in this tone hardly any, and still finds those that are."""
+"""The tint in which a colourless picture is judged again. A judge that has seen few of them takes
+every fifth clean one for hazy or dark, but hardly any print in this tone, and still finds real
+haze and darkness."""
 SIDE = 128
-"""Pixels of a sample's side."""
+"""Side of a sample in pixels."""
 
 
 def samples(height: int, width: int) -> list[Box]:
-    """Squares that stand for an image: four around its middle, fewer of a small one."""
+    """Squares that represent an image: four around its middle, fewer in a small one."""
     tops, tall = _starts(height)
     lefts, wide = _starts(width)
     return [(top, left, top + tall, left + wide) for top in tops for left in lefts]
@@ -49,22 +50,22 @@ def _starts(length: int) -> tuple[list[int], int]:
 
 
 def is_much(corrections: Tensor) -> bool:
-    """Whether the corrections of an image's samples, ``(N, 3, h, w)``, ask for a look."""
+    """Whether the corrections of an image's samples, ``(N, 3, h, w)``, call for a look."""
     return bool(corrections.square().mean().sqrt() >= MUCH)
 
 
 def is_slight(change: float) -> bool:
-    """Whether a tone changes a photograph by so little that it is better left alone."""
+    """Whether a tone changes a photograph so little that it is better ignored."""
     return change < SLIGHT
 
 
 def is_doubtful(change: float) -> bool:
-    """Whether a tone that changes a photograph by so much may be right or wrong."""
+    """Whether a tone that changes a photograph this much may be right or wrong."""
     return DOUBTFUL <= change < CERTAIN
 
 
 def is_colourless(picture: Tensor) -> bool:
-    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white, or toned alike."""
+    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white or in one tint."""
     *others, main = torch.linalg.eigvalsh(torch.cov(picture[0].flatten(1).double()))
     return bool(main > FLAT**2 and sum(others) < COLOURLESS**2 * main)
 
@@ -76,15 +77,15 @@ def as_print(picture: Tensor) -> Tensor:
 
 
 def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
-    """The tone of a photograph's picture, and by how much it changes it (:func:`change_by`).
+    """The tone of a photograph's picture, and how much it changes it (:func:`change_by`).
 
-    What is said of a black and white one, but not of a print of it, counts as slight.
+    In black and white, a tone found in the picture but not in a print of it counts as slight.
 
     Args:
         picture: ``(1, 3, S, S)`` in [0, 1].
 
     Returns:
-        The tone as of :func:`models.scene.mean_tone`.
+        The tone as from :func:`models.scene.mean_tone`.
     """
     tone = mean_tone(judge, picture)
     change = change_by(tone, picture)
@@ -96,10 +97,10 @@ def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
 
 
 def change_by(tone: Tensor, picture: Tensor) -> float:
-    """By how much a tone changes the picture of its photograph: RMS, in [0, 1].
+    """How much a tone changes the picture of its photograph: RMS, in [0, 1].
 
     Args:
-        tone: ``(1, 6, D, h, w)`` of :func:`models.scene.mean_tone`.
+        tone: ``(1, 6, D, h, w)`` from :func:`models.scene.mean_tone`.
         picture: ``(1, 3, S, S)`` in [0, 1].
     """
     change = tone_change(tone, picture, whole_place(picture))

@@ -1,4 +1,4 @@
-"""The whole image, made small, as a judge over its tiles."""
+"""Corrects tiles by the whole image, restored at a small size."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SMALLEST_WINDOW = 32
-"""Pixels over which a tile and the overview are compared, at least."""
+"""The smallest window, in pixels, in which a tile and the overview are compared."""
 POINTS = 8
-"""Points along a window's side at which the overview is looked up."""
+"""Points along a window's side at which the overview is sampled."""
 TOLERANCE = 6 / 255
-"""Differences below this, which come from noise, stay; those above are made good."""
+"""Differences below this come from noise and stay; larger ones are corrected."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The correction of the whole image at a small scale, which its tiles are held to.
+    """The correction of the whole image at a small scale, with which its tiles must agree.
 
     A tile sees too little of a scene to judge its haze or darkness as the whole image would, and
     neighbours that judge differently show a seam. Details remain each tile's own.
@@ -36,11 +36,11 @@ class Overview:
     size: tuple[int, int]
 
     def turned(self) -> Overview:
-        """That of the image with its axes swapped."""
+        """The overview of the image with its axes swapped."""
         return Overview(self.correction.transpose(1, 2), (self.size[1], self.size[0]))
 
     def hold(self, corrections: Tensor, rows: slice, columns: slice) -> Tensor:
-        """A tile's ``(1, 3, h, w)``, its coarse part drawn to ours."""
+        """A tile's corrections, ``(1, 3, h, w)``, with their coarse part drawn to the overview."""
         sides = zip(self.size, self.correction.shape[1:], strict=True)
         window = max(SMALLEST_WINDOW, *(4 * whole // small for whole, small in sides))
         own = F.avg_pool2d(corrections, window, ceil_mode=True)
@@ -50,7 +50,7 @@ class Overview:
         return corrections + lead[..., : corrections.shape[2], : corrections.shape[3]]
 
     def _windows(self, top: int, left: int, window: int, count: torch.Size) -> Tensor:
-        """Our means over a tile's windows."""
+        """The overview's means over a tile's windows."""
         (height, width), (down, across) = self.size, (n * window for n in count)
         place = torch.tensor(
             [
@@ -67,7 +67,7 @@ class Overview:
 
 
 def shrunk(pixels: NDArray[Any], tile: int) -> NDArray[Any]:
-    """``(H, W, 3)`` made no larger than a tile: its area, and twice its side, at the most."""
+    """``(H, W, 3)``, shrunk to at most a tile's area and twice its side."""
     height, width = pixels.shape[:2]
     share = min(tile / (height * width) ** 0.5, 2 * tile / max(height, width))
     size = max(1, round(width * share)), max(1, round(height * share))

@@ -1,4 +1,4 @@
-"""Pixels of any kind as an image that a network takes, and back."""
+"""Converts pixels of any type to images for the network, and back."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
 STRIP = 64
-"""Rows that are held in float32 at a time where a whole image would be too much."""
+"""Rows to hold in float32 at a time where a whole image would be too much."""
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """An array as a tensor of its own kind on a device."""
-    # A read-only array, as Pillow gives, would make torch warn.
+    """An array as a tensor of the same type on a device."""
+    # torch would warn of read-only arrays, such as Pillow's.
     return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device)
 
 
 def image_of(pixels: Pixels, device: torch.device) -> Tensor:
-    """``(H, W, 3)`` of any kind as ``(3, H, W)`` float32 in [0, 1] on a device."""
+    """``(H, W, 3)`` of any type as ``(3, H, W)`` float32 in [0, 1] on a device."""
     if pixels.dtype == np.uint8:
         image = on_device(pixels, device).permute(2, 0, 1).float()
     else:
@@ -35,7 +35,7 @@ def image_of(pixels: Pixels, device: torch.device) -> Tensor:
 
 
 def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
-    """``(3, H, W)`` float32, clipped to [0, 1], as ``(H, W, 3)`` of a kind."""
+    """``(3, H, W)`` float32, clipped to [0, 1], as ``(H, W, 3)`` of a type."""
     scale = full_scale(dtype)
     image = image.clamp(0, 1).permute(1, 2, 0)
     if scale != 1:
@@ -46,14 +46,14 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
 
 
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
-    """Blends ``restored``, in place, with the image it was: all of that at a ``strength`` of 0."""
+    """Blends ``restored`` in place with the original: at a ``strength`` of 0 nothing changes."""
     for after, before in _strips(restored, pixels):
         blended = torch.lerp(image_of(before, device), image_of(after, device), strength)
         after[:] = pixels_of(blended, pixels.dtype)
 
 
 def change_of(restored: Pixels, pixels: Pixels) -> float:
-    """RMS of what has become of an image less what it was, in steps of 8 bits."""
+    """RMS of the restored image less the original, in steps of 8 bits."""
     total = 0.0
     for after, before in _strips(restored, pixels):
         difference = after.astype(np.float32) - before
@@ -62,7 +62,7 @@ def change_of(restored: Pixels, pixels: Pixels) -> float:
 
 
 def _strips(*images: Pixels) -> Iterator[tuple[Pixels, ...]]:
-    """Parts of equally large images, as views: some rows each, or columns where they are wide."""
+    """Views of equally large images, a few rows at a time, or columns if they are wide."""
     height, width = images[0].shape[:2]
     if width > height:
         images = tuple(image.swapaxes(0, 1) for image in images)

@@ -1,4 +1,4 @@
-"""Where tiles lie on an image and how they blend: numbers only."""
+"""Where tiles lie on an image and how they blend: only numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of an image."""
 
 OVERLAP = 64
-"""Pixels that neighbouring tiles share, where nobody asks for another number."""
+"""The default number of pixels that neighbouring tiles share."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Axis:
         length: pixels of the image.
         tile: pixels of a tile; the last one is cut at the image's edge, but to no less than half.
         overlap: pixels that two neighbours share, below ``tile``; the last two may share more.
-        grid: pixels between places where the network's resampling is alike.
+        grid: period of the network's resampling, in pixels.
     """
 
     length: int
@@ -43,7 +43,7 @@ class Axis:
         step = self.tile - self.overlap
         starts = list(range(0, max(self.length - self.overlap, 1), step))
         if len(starts) > 1:
-            # In a thin one a network sees too little; it moves by whole cells of the grid.
+            # In a thin tile a network sees too little. The tile moves by whole cells of the grid.
             lacking = max(0, starts[-1] + self.tile // 2 - self.length)
             cell = math.gcd(step, self.grid)
             starts[-1] -= min(-(-lacking // cell) * cell, step - cell)
@@ -55,10 +55,10 @@ class Axis:
         return slice(start, min(start + self.tile, self.length))
 
     def weights(self) -> list[NDArray[np.float32]]:
-        """Blending weights of every tile over its span; at every pixel they sum to 1.
+        """Blending weights of every tile over its span; they sum to 1 at every pixel.
 
-        A tile's weight falls linearly over its overlap, since a network knows least at its
-        tile's border. The product of two axes' weights blends in two dimensions.
+        A tile's weight falls linearly over its overlap, because a network knows least at the
+        border of its tile. The product of two axes' weights blends in two dimensions.
         """
         count = len(self.starts)
         total = np.zeros(self.length)
@@ -78,10 +78,10 @@ class Axis:
 
 
 def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
-    """Tiles as small as they can be without being more than with tiles of ``largest``.
+    """The smallest tiles that are no more in number than tiles of ``largest``.
 
-    A side is a multiple of ``multiple``, as ``overlap`` and ``largest`` should be: then every
-    tile starts on the grid that the network's resampling has in the whole image.
+    Sides are multiples of ``multiple``, as ``overlap`` and ``largest`` should be. Then every tile
+    starts on the grid that the network's resampling has in the whole image.
     """
     if length <= largest:
         return Axis(length, length, 0)
@@ -92,13 +92,13 @@ def even_axis(length: int, largest: int, overlap: int, multiple: int) -> Axis:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How any image is cut.
+    """How to cut any image into tiles.
 
     Attributes:
-        tile: side of a tile that was asked for; 0 for the whole image, None for what fits.
-        overlap: pixels that neighbours share; None for :data:`OVERLAP`, and less in small tiles.
-            Where the tile is what fits, half of it at the most.
-        multiple: pixels of the grid that the network's resampling has.
+        tile: side of a tile; 0 for the whole image, None for what fits.
+        overlap: pixels that neighbours share; None for :data:`OVERLAP`, or less in small tiles.
+            If ``tile`` is None, at most half a tile.
+        multiple: period of the network's resampling, in pixels.
         margin: pixels that the network sees beyond the image.
     """
 
@@ -111,8 +111,8 @@ class Tiling:
         """An image's tiles, vertically and horizontally.
 
         Args:
-            largest_tile: side of the largest square tile that fits into memory; asked only where
-                no tile was asked for.
+            largest_tile: gives the side of the largest square tile that fits into memory; only
+                called if :attr:`tile` is None.
         """
         whole = Axis(height, height, 0), Axis(width, width, 0)
         if self.tile == 0:
@@ -133,11 +133,11 @@ class Tiling:
         )
 
     def _seen(self, length: int) -> int:
-        """What the network sees of ``length`` pixels along an axis: margins and filling too."""
+        """What the network sees of ``length`` pixels along an axis, with margins and padding."""
         return -(-(length + 2 * self.margin) // self.multiple) * self.multiple
 
     def _overlap(self, tile: int) -> int:
-        """The overlap asked for, or one that does not make small tiles compute all twice."""
+        """The overlap asked for, or one that does not make small tiles compute everything twice."""
         if self.overlap is not None:
             return self.overlap
         multiple = self.multiple

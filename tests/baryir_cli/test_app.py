@@ -67,7 +67,7 @@ def test_help_fits_80_columns(
 
 def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:
     done = python("-m", "baryir_cli", "restore", "--help", cwd=tmp_path, COLUMNS="200")
-    for text in ("each as it came", "by free memory", "64, less for small tiles", "95"):
+    for text in ("each keeps its own", "by free memory", "64, less for small tiles", "95"):
         assert f"[default: {text}]" in done.stdout
 
 
@@ -219,7 +219,7 @@ def test_a_module_beside_a_script_is_named(tmp_path: Path, place: str) -> None:
     script = tmp_path / "script.py"
     script.write_text("from baryir_cli import Restorer")
     last = python(str(script), cwd=tmp_path).stderr.splitlines()[-1]
-    assert last.startswith(f"ImportError: {tmp_path / place} stands in the way")
+    assert last.startswith(f"ImportError: {tmp_path / place} hides baryir")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

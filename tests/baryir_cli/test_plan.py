@@ -35,9 +35,7 @@ def test_folder_takes_its_images_only(tree: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(
-        UsageError, match="a.png: neither a file nor a folder; what comes by a pipe"
-    ):
+    with pytest.raises(UsageError, match="a.png: neither a file nor a folder; to read from a pipe"):
         plan([tmp_path / "a.png"], tmp_path / "out.png", Naming())
 
 
@@ -205,10 +203,14 @@ def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
         (tmp_path / "in" / folder / "a.png").touch()
     (tmp_path / "out" / "x").mkdir(parents=True)
     (tmp_path / "out" / "y").symlink_to("x")
-    with pytest.raises(UsageError, match="x/a.png and .*y/a.png are one file, by a link; choose"):
+    with pytest.raises(
+        UsageError, match="x/a.png and .*y/a.png are one file, through a link; choose"
+    ):
         plan([tmp_path / "in"], tmp_path / "out", Naming(recursive=True))
     (tmp_path / "in" / "y" / "b.png").symlink_to("../x/a.png")
-    with pytest.raises(UsageError, match="x/a.png and .*y/b.png are one file, by a link; choose"):
+    with pytest.raises(
+        UsageError, match="x/a.png and .*y/b.png are one file, through a link; choose"
+    ):
         plan([tmp_path / "in"], tmp_path / "in", Naming(recursive=True, in_place=True))
 
 
@@ -270,7 +272,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
         ("x.gif", Naming(), "cannot write .gif"),
         ("x.HEIC", Naming(), "cannot write .HEIC"),
         ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
-        ("x.jpg", Naming(format="png"), "--format says png"),
+        ("x.jpg", Naming(format="png"), "--format is png"),
         ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, and .*x.jpg is a"),
     ],
 )
@@ -291,7 +293,7 @@ def test_output_names_that_cannot_be_kept(
         (["in"], "in/a.jpg", "is a file"),
         (["-", "in"], "out", "only input"),
         (["-"], "in/a.jpg/out", "a.jpg is a file, not a folder"),
-        (["in"], "unmounted/deep", "unmounted is a link to .*, which is not there"),
+        (["in"], "unmounted/deep", "unmounted is a link to .*, which does not exist"),
         (["in/a.jpg"], "in/notes.txt/x.png", "notes.txt is a file, not a folder"),
         (["in/a.jpg"], "in/notes.txt/deep/", "notes.txt is a file, not a folder"),
     ],

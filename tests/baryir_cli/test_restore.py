@@ -166,7 +166,7 @@ def test_in_place_replaces_nothing_but_its_own_input(
     picture().save(photos.parent / "c.png")
     (photos / "c.png").write_bytes(b"mine")
     assert restore(photos / "a.png", photos.parent / "c.png", photos, "--in-place") == 2
-    assert "c.png is there already" in capsys.readouterr().err
+    assert "c.png exists already" in capsys.readouterr().err
     assert (photos / "c.png").read_bytes() == b"mine"
     assert restore(photos, photos, "--in-place", "--skip-existing") == 2
 
@@ -189,8 +189,8 @@ def test_an_interruption_after_everything_was_replaced(
     monkeypatch.setattr(Tally, "summary", interrupted)
     assert restore(photos, photos, "--in-place") == 130
     said = capsys.readouterr().err
-    assert "all inputs are replaced" in said
-    assert "give it the others" not in said
+    assert "all inputs were replaced" in said
+    assert "only the others" not in said
 
 
 def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
@@ -294,7 +294,7 @@ def test_in_place_with_comparisons(
     assert (photos / "a.png.compare.jpg").exists()
     capsys.readouterr()
     assert restore(photos, photos, "--in-place", "--compare") == 2
-    assert "say --overwrite\n" in capsys.readouterr().err
+    assert "use --overwrite\n" in capsys.readouterr().err
     assert restore(photos, photos, "--in-place", "--compare", "--overwrite") == 0
 
 
@@ -309,7 +309,7 @@ def test_an_output_without_its_comparison_is_left(
     (out / "a.png").unlink()
     (out / "a.png.compare.jpg").touch()
     assert restore(photos / "a.png", out, "--compare") == 2
-    assert "a.png.compare.jpg is there already (1 of 2 outputs are)" in capsys.readouterr().err
+    assert "a.png.compare.jpg exists already (1 of 2 outputs do)" in capsys.readouterr().err
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert (out / "a.png").exists()
 
@@ -666,7 +666,7 @@ def test_an_interruption_in_place_says_what_is_replaced(tiny_weights: Path, tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     count = replaced()
-    said = f"; {count} of 40 inputs are replaced, the last of them {paths[count - 1]}: another run"
+    said = f"; {count} of 40 inputs were replaced, the last {paths[count - 1]}; another run"
     assert said in err.decode()
 
 
@@ -684,8 +684,8 @@ def test_a_run_whose_lines_nobody_reads_ends_and_says_so(
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == (
-            b"baryir: standard output was closed; every output is whole or absent, --skip-existing "
-            b"continues the run\n"
+            b"baryir: standard output was closed; every output is complete or absent, "
+            b"--skip-existing continues the run\n"
         )
     assert process.returncode == 1
     assert 1 <= len(list(out.iterdir())) < 40

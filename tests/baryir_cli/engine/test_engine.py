@@ -417,8 +417,8 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(restored, 0.25, atol=1e-6)
     assert (report.device, report.precision) == ("cpu", "fp32")
     assert [s.split(": ")[1] for s in said] == [
-        "going on with tiles of 64 pixels",
-        "going on with the CPU in fp32",
+        "continuing with tiles of 64 pixels",
+        "continuing on the CPU in fp32",
     ]
 
 
