@@ -121,9 +121,7 @@ class Restorer:
             )
         if image.mode.startswith("I;16"):
             if image.has_transparency_data:
-                raise ValueError(
-                    "16-bit grey with a transparent colour has no Pillow mode to come back in"
-                )
+                raise ValueError("16-bit grey with transparency has no Pillow mode to come back in")
             restored = Image.fromarray(self._array(np.asarray(image, np.uint16), strength))
         elif image.mode in ("1", "L", "LA"):
             restored = self._pillow_grey(image, strength)

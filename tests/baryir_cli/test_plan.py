@@ -273,7 +273,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
         ("x.HEIC", Naming(), "cannot write .HEIC"),
         ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
         ("x.jpg", Naming(format="png"), "--format is png"),
-        ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, and .*x.jpg is a"),
+        ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, but .*x.jpg is a"),
     ],
 )
 def test_output_names_that_cannot_be_kept(
@@ -288,7 +288,7 @@ def test_output_names_that_cannot_be_kept(
     [
         (["missing.png"], "out", "missing.png: no such file"),
         (["empty"], "out", "no images in .*empty"),
-        (["nested"], "out", "--recursive looks into"),
+        (["nested"], "out", "--recursive includes subfolders"),
         (["in"], "-", "one input file"),
         (["in"], "in/a.jpg", "is a file"),
         (["-", "in"], "out", "only input"),

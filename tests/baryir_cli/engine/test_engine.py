@@ -311,7 +311,7 @@ def test_tile_that_half_precision_breaks_is_done_again_in_float32() -> None:
 
 def test_not_finite_in_float32_fails() -> None:
     engine = Engine(Shift(float("nan")), device="cpu", precision="bf16")  # type: ignore[arg-type]
-    with pytest.raises(NotFiniteError, match="not finite"):
+    with pytest.raises(NotFiniteError, match="NaN or infinity"):
         engine.restore(photo(16, 16))
 
 
@@ -482,7 +482,7 @@ def test_progress_reaches_the_end() -> None:
         ({"tile": -1}, "--tile"),
         ({"tile": 32, "overlap": 17}, "--overlap"),
         ({"overlap": -1}, "--overlap"),
-        ({"tile": 0, "overlap": 8}, "--overlap 8: --tile 0 makes no tiles"),
+        ({"tile": 0, "overlap": 8}, "--overlap 8: --tile 0 makes one tile"),
     ],
 )
 def test_settings_out_of_range(network: BaryIR, settings: dict, message: str) -> None:
