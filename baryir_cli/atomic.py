@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be made: {error.strerror or error}") from None
+        raise UserError(f"cannot create {folder}: {error.strerror or error}") from None
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -22,7 +22,7 @@ GPU_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Capacity:
-    """The size of a network's forward pass, judged by the memory that is free when asked."""
+    """How much fits into a network's forward pass, judged by the memory free at that time."""
 
     config: NetworkConfig
     device: torch.device

@@ -46,7 +46,7 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
 
 
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
-    """Blends ``restored`` in place with the original: at a ``strength`` of 0 nothing changes."""
+    """Blends ``restored``, in place, with the original: all of that at a ``strength`` of 0."""
     for after, before in _strips(restored, pixels):
         blended = torch.lerp(image_of(before, device), image_of(after, device), strength)
         after[:] = pixels_of(blended, pixels.dtype)

@@ -1,4 +1,4 @@
-"""Image files in and out: what came in is what goes out, upright, with its profile."""
+"""Reads and writes image files: what came in goes out, upright, with its profile."""
 
 from __future__ import annotations
 
