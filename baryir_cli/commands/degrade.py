@@ -1,4 +1,4 @@
-"""``baryir degrade``: photographs in, noisy, rainy, hazy, blurred, dark ones out."""
+"""``baryir degrade``: turns photographs into noisy, rainy, hazy, blurred or dark ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _show_types(wanted: bool) -> None:
         for parameter in kind.parameters:
             typer.echo(
                 f"  {parameter.name:9} {parameter.meaning}: {parameter.allowed}"
-                f" (else {parameter.drawn})"
+                f" (default {parameter.drawn})"
             )
     raise typer.Exit
 
@@ -45,10 +45,10 @@ def degrade(
         str,
         typer.Option(
             help="noise, camera, rain, haze, blur, lowlight, jpeg or underwater, or several in "
-            "a row: haze,noise:25. --list explains them."
+            "turn: haze,noise:25. --list explains them."
         ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random parameters and noise.")] = 0,
     _list: Annotated[
         bool,
         typer.Option(
@@ -69,7 +69,7 @@ def degrade(
 ) -> None:
     """Degrade photographs: noise, rain, haze, motion blur, low light, JPEG, underwater.
 
-    Parameters follow after colons, as in rain:angle=20:length=40; the rest is drawn.
+    Parameters follow after colons: rain:angle=20:length=40. The others are random.
     """
     from train.degradations import DegradationError, parse
 
@@ -109,7 +109,7 @@ def degrade(
 
 
 def _name(source: Path, inputs: Sequence[Path]) -> str:
-    """A photograph's name, with the folders below the one that was given: the nearest of them."""
+    """A photograph's path below the nearest of the folders that were given."""
     if source in inputs:
         return source.name
     return min(
@@ -120,14 +120,14 @@ def _name(source: Path, inputs: Sequence[Path]) -> str:
 
 
 def _generator(seed: int, name: str) -> Generator:
-    """Random numbers of an image, whatever other images there are and in which order."""
+    """An image's own random generator, independent of other images and their order."""
     import numpy as np
 
     return np.random.default_rng([seed, seed_of(name)])
 
 
 def _degraded(photo: Photo, steps: Sequence[Step], rng: Generator) -> Any:
-    """Degraded pixels of the photograph's own depth; grey stays grey."""
+    """Degraded pixels in the photograph's bit depth; grey stays grey."""
     import numpy as np
 
     from models.light import floating, full_scale
@@ -135,7 +135,7 @@ def _degraded(photo: Photo, steps: Sequence[Step], rng: Generator) -> Any:
 
     image = apply(floating(photo.pixels), steps, rng)
     if photo.layout in ("grey", "bilevel"):
-        # One channel, not their mean: that would have less noise than was asked for.
+        # One channel, not the mean, which would have less noise than requested.
         image = np.repeat(image[..., 1:2], 3, axis=2)
     kind = photo.pixels.dtype
     return np.rint(image * np.float32(full_scale(kind))).astype(kind)

@@ -1,11 +1,11 @@
 """Synthetic degradations with physical parameters.
 
 Every function takes an RGB image, float32 ``(H, W, 3)`` sRGB values in [0, 1], and returns a new
-one of the same kind, which may leave that range (:func:`quantise` brings it back). What is random
-comes from the ``numpy.random.Generator`` that is passed: the same state gives the same pixels.
+one, whose values may leave that range (:func:`quantise` clips them). All randomness comes from the
+``numpy.random.Generator`` argument: the same state gives the same pixels.
 
-The functions named after a degradation take its physical parameters. Each ``random_*`` draws them
-as the training sources do; a parameter that is given is used instead of the drawn one.
+Functions named after a degradation take its physical parameters. Each ``random_*`` draws them as
+the training sources do, except for those that are given.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The degradations by name, with their parameters: what ``haze,noise:25`` means."""
+"""The degradations and their parameters by name, as in ``haze,noise:25``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from train.degradations.water import JERLOV, random_underwater
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a degradation takes.
+    """A numeric parameter of a degradation.
 
     Attributes:
         meaning: what it is, and its unit.
-        low: smallest value allowed, and ``high`` the largest.
-        drawn: what is drawn where it is not given, in words.
+        low: smallest allowed value; ``high`` is the largest.
+        drawn: the values drawn if it is not given, in words.
         kind: ``float``, ``int`` or ``bool`` (0 or 1).
-        default: what a whole photograph takes instead of a draw.
+        default: the value for whole photographs, instead of a draw.
     """
 
     name: str
@@ -42,11 +42,13 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The values it takes, in words."""
+        """The allowed values, in words."""
+        if self.kind is bool:
+            return "0 or 1"
         return ("whole, " if self.kind is int else "") + f"{self.low:g} to {self.high:g}"
 
     def parse(self, text: str) -> Any:
-        """The value that a text stands for; ValueError if it is none."""
+        """The value of a text; ValueError if it is not allowed."""
         value = float(text)
         if not self.low <= value <= self.high or (self.kind is not float and value % 1):
             raise ValueError(text)
@@ -55,7 +57,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Choice:
-    """A name that a degradation takes; as :class:`Parameter`."""
+    """A parameter of a degradation that is a name; attributes as in :class:`Parameter`."""
 
     name: str
     meaning: str
@@ -68,7 +70,7 @@ class Choice:
         return ", ".join(self.choices)
 
     def parse(self, text: str) -> str:
-        """The choice, whatever its case; ValueError if it is none."""
+        """The choice of a text in any case; ValueError if there is none."""
         for choice in self.choices:
             if choice.lower() == text.lower():
                 return choice
@@ -77,7 +79,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Kind:
-    """A degradation: what it is, how it is drawn, what can be given."""
+    """A degradation: its summary, its random model, its parameters."""
 
     name: str
     summary: str
@@ -86,8 +88,8 @@ class Kind:
 
 
 _SCENE = (
-    Parameter("window", "how much of a scene is seen", 0.05, 1, "1", default=1.0),
-    Parameter("relief", "share of unevenness in its depth", 0, 1, "0.1", default=0.1),
+    Parameter("window", "visible share of the scene", 0.05, 1, "1", default=1.0),
+    Parameter("relief", "share of noise in the depth", 0, 1, "0.1", default=0.1),
 )
 
 KINDS: dict[str, Kind] = {
@@ -101,42 +103,42 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "camera",
-            "noise of a sensor, demosaiced, JPEG",
+            "sensor noise, demosaiced, often JPEG",
             random_camera_noise,
             (
-                Parameter("shot", "noise variance for light 1", 0, 1, "0.0002 to 0.08"),
-                Parameter("read", "noise sigma without light", 0, 1, "by shot: to 0.2"),
-                Parameter("grain", "a sensor's pixel on the picture", 0.25, 8, "0.5 to 2.2"),
-                Parameter("quality", "of JPEG, 0 none", 0, 100, "50 to 98 in 70 %, 0", int),
+                Parameter("shot", "noise variance at light 1", 0, 1, "0.0002 to 0.08"),
+                Parameter("read", "noise sigma without light", 0, 1, "follows shot, to 0.2"),
+                Parameter("grain", "size of a sensor pixel, pixels", 0.25, 8, "0.5 to 2.2"),
+                Parameter("quality", "of JPEG, 0 none", 0, 100, "50 to 98 in 70 %, or 0", int),
             ),
         ),
         Kind(
             "rain",
-            "layers of streaks, in 70 % a shower (after semicolons); a veil",
+            "streaks; in 70 % a shower (values after semicolons); fog",
             random_rain,
             (
-                Parameter("angle", "against the vertical, degrees", -90, 90, "0 +- 18"),
+                Parameter("angle", "from the vertical, degrees", -90, 90, "0 +- 18"),
                 Parameter("length", "of a streak, pixels", 1, 500, "8 to 60; 20 to 140"),
                 Parameter(
                     "width",
-                    "sigma across one, pixels",
+                    "sigma across, pixels",
                     0.1,
                     50,
                     "0.4 to 1.3; 0.35 to 1",
                 ),
-                Parameter("density", "drops a pixel", 0, 0.2, "0.0003 to 0.016"),
+                Parameter("density", "drops per pixel", 0, 0.2, "0.0003 to 0.016"),
                 Parameter(
                     "strength",
-                    "brightness of the streaks",
+                    "brightness of streaks",
                     0,
                     1,
                     "0.15 to 0.85; 0.08 to 0.5",
                 ),
                 Parameter("layers", "number of layers", 1, 16, "1 to 3", int),
-                Parameter("depth", "of the farthest layer, nearest 1", 1, 16, "1", default=1.0),
-                Parameter("screen", "1 screened, 0 added", 0, 1, "1 in 30 %; 15 %", bool),
-                Parameter("fog", "share of the veil", 0, 1, "0 in 90 %, to 0.25"),
-                Parameter("cover", "pixels of a shower, 0 drops", 0, 0.9, "to 0.45, or 0"),
+                Parameter("depth", "farthest layer's distance", 1, 16, "1", default=1.0),
+                Parameter("screen", "1 screens, 0 adds", 0, 1, "1 in 30 %; 15 %", bool),
+                Parameter("fog", "share of fog", 0, 1, "0 in 90 %, or to 0.25"),
+                Parameter("cover", "share covered by a shower", 0, 0.9, "0.1 to 0.45, or 0"),
             ),
         ),
         Kind(
@@ -144,8 +146,8 @@ KINDS: dict[str, Kind] = {
             "scattering over a depth field",
             random_haze,
             (
-                Parameter("beta", "scattering, per unit of depth", 0, 20, "0.2 to 2.1"),
-                Parameter("airlight", "value of the haze itself", 0, 1, "0.7 to 1"),
+                Parameter("beta", "scattering per unit of depth", 0, 20, "0.2 to 2.1"),
+                Parameter("airlight", "brightness of the haze", 0, 1, "0.7 to 1"),
                 Parameter("exposure", "factor on all values", 0.1, 1, "1", default=1.0),
                 *_SCENE,
             ),
@@ -155,38 +157,38 @@ KINDS: dict[str, Kind] = {
             "camera shake, in linear light",
             random_motion_blur,
             (
-                Parameter("extent", "of the camera's path, pixels", 1, 500, "3 to 26"),
+                Parameter("extent", "of the camera path, pixels", 1, 500, "3 to 26"),
                 Parameter("sigma", "noise, in 8-bit steps", 0, 255, "0 to 2"),
             ),
         ),
         Kind(
             "lowlight",
-            "underexposure, its noise and cast",
+            "underexposure with noise and a cast",
             random_low_light,
             (
                 Parameter("stops", "of underexposure", 0, 16, "1 to 7"),
                 Parameter("gamma", "exponent on linear light", 0.1, 10, "1", default=1.0),
                 Parameter("cast", "spread of the log gains", 0, 1, "0.06", default=0.06),
-                Parameter("shot", "noise variance for light 1", 0, 1, "0.00001 to 0.0003"),
+                Parameter("shot", "noise variance at light 1", 0, 1, "0.00001 to 0.0003"),
                 Parameter("read", "noise sigma without light", 0, 1, "0.0001 to 0.001"),
-                Parameter("backlit", "1 leaves bright parts", 0, 1, "0", bool, default=False),
+                Parameter("backlit", "1 keeps bright parts", 0, 1, "0", bool, default=False),
             ),
         ),
         Kind(
             "jpeg",
             "compression",
             random_jpeg,
-            (Parameter("quality", "libjpeg's factor", 1, 100, "10 to 40", int),),
+            (Parameter("quality", "libjpeg quality", 1, 100, "10 to 40", int),),
         ),
         Kind(
             "underwater",
-            "colours faded by water",
+            "colours faded by water of Jerlov's types",
             random_underwater,
             (
-                Choice("water", "Jerlov type", tuple(JERLOV), "IB to 5C"),
-                Parameter("distance", "of the farthest things, metres", 0, 100, "1 to 10"),
+                Choice("water", "type", tuple(JERLOV), "IB to 5C"),
+                Parameter("distance", "to the farthest things, metres", 0, 100, "1 to 10"),
                 Parameter("depth", "below the surface, metres", 0, 100, "0.8 to 12"),
-                Parameter("scatter", "value of open water", 0, 1, "0.3 to 0.7"),
+                Parameter("scatter", "brightness of open water", 0, 1, "0.3 to 0.7"),
                 *_SCENE,
             ),
         ),
@@ -196,7 +198,7 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A degradation with the parameters that are given; the others are drawn."""
+    """A degradation with some parameters given; the others are drawn."""
 
     kind: Kind
     given: dict[str, Any]
@@ -206,7 +208,7 @@ class Step:
 
 
 def degrade(image: Image, steps: Sequence[Step], rng: np.random.Generator) -> Image:
-    """The image after all steps in a row, each of which gets values in [0, 1]."""
+    """The image after all steps in turn; each gets values in [0, 1]."""
     for step in steps:
         image = np.clip(step(image, rng), 0, 1)
     return image
@@ -215,10 +217,10 @@ def degrade(image: Image, steps: Sequence[Step], rng: np.random.Generator) -> Im
 def parse(text: str) -> list[Step]:
     """The steps of a text like ``haze,noise:25`` or ``rain:angle=20:length=40``.
 
-    Commas divide the steps, colons their parameters; one without a name is the next in order.
+    Commas separate steps, colons parameters. A parameter without a name is identified by its place.
 
     Raises:
-        DegradationError: a part of the text means nothing.
+        DegradationError: a part of the text is invalid.
     """
     return [_step(part.strip()) for part in text.split(",")]
 
@@ -228,8 +230,8 @@ def _step(text: str) -> Step:
     kind = KINDS.get(name.lower())
     if kind is None:
         raise DegradationError(
-            f"no degradation {name!r}; there are {', '.join(KINDS)}, and their parameters follow"
-            " after colons, rain:angle=20:length=40"
+            f"no degradation {name!r}; there are {', '.join(KINDS)}; parameters follow after"
+            " colons: rain:angle=20:length=40"
         )
     parameters = {p.name: p for p in kind.parameters}
     given: dict[str, Any] = {}
@@ -247,7 +249,7 @@ def _step(text: str) -> Step:
             given[key] = parameters[key].parse(value)
         except (ValueError, OverflowError):
             raise DegradationError(
-                f"{kind.name}: {key} is {parameters[key].allowed}, not {value!r}"
+                f"{kind.name}: {key} must be {parameters[key].allowed}, not {value!r}"
             ) from None
     usual = {p.name: p.default for p in kind.parameters if p.default is not None}
     return Step(kind, usual | given)

@@ -1,4 +1,4 @@
-"""JPEG: what compression leaves of a picture."""
+"""JPEG compression."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from train.degradations.draws import given_or
 from train.degradations.errors import DegradationError
 
 WIDEST = 65_500
-"""Pixels of a JPEG's longer side, at most."""
+"""Largest side of a JPEG, in pixels."""
 STORED = (50, 98)
-"""Quality of photographs as they are kept and sent around."""
+"""Lowest and highest quality of photographs as people store and send them."""
 
 
 def jpeg(image: Image, quality: int) -> Image:
@@ -26,7 +26,9 @@ def jpeg(image: Image, quality: int) -> Image:
     """
     height, width = image.shape[:2]
     if max(height, width) > WIDEST:
-        raise DegradationError(f"{width} x {height} is more than a JPEG holds, {WIDEST} a side")
+        raise DegradationError(
+            f"{width} x {height} is too large for a JPEG, at most {WIDEST} a side"
+        )
     stored = cv2.cvtColor(quantise(image), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
@@ -39,10 +41,10 @@ def random_jpeg(image: Image, rng: np.random.Generator, *, quality: int | None =
 
 
 def stored_quality(rng: np.random.Generator) -> int:
-    """One of :data:`STORED`."""
+    """A random quality within :data:`STORED`."""
     return int(rng.integers(STORED[0], STORED[1] + 1))
 
 
 def stored_jpeg(image: Image, rng: np.random.Generator) -> Image:
-    """JPEG of a quality at which photographs are kept."""
+    """JPEG of a quality at which people store photographs."""
     return jpeg(image, stored_quality(rng))

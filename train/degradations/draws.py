@@ -1,4 +1,4 @@
-"""Parameters as they are drawn."""
+"""Helpers to draw parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A draw whose logarithm is even between those of two numbers."""
+    """A number between two, its logarithm uniformly distributed."""
     drawn: float = np.exp(rng.uniform(np.log(low), np.log(high)))
     return drawn
 
 
 def given_or(given: T | None, drawn: T) -> T:
-    """What was asked for, else what was drawn.
+    """The given value if there is one, else the drawn one.
 
-    The draw comes first either way, so that one given parameter changes no other.
+    The value is drawn in either case, so that a given parameter changes no other.
     """
     return drawn if given is None else given

@@ -1,7 +1,7 @@
-"""What cannot be done to a picture."""
+"""Errors of degradations."""
 
 from __future__ import annotations
 
 
 class DegradationError(ValueError):
-    """No such degradation, or none for these parameters or this image; the message says why."""
+    """An unknown degradation, or parameters or an image that it cannot take."""

@@ -1,4 +1,4 @@
-"""Low light: too little exposure, and the noise that it uncovers."""
+"""Low light: underexposure and the noise that it reveals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from train.degradations.draws import given_or, log_uniform
 from train.degradations.sensor import SHOT, noise_deviation, random_camera_noise
 
 NIGHT = (1, 5)
-"""Stops of underexposure under which a picture shows its camera's noise, and still something."""
+"""Stops of underexposure at which a picture shows its camera's noise but is not yet black."""
 BACKLIT = 0.5
-"""Share of dark photographs that have bright parts."""
+"""Share of dark photographs with bright parts."""
 
 
 def low_light(
@@ -25,16 +25,16 @@ def low_light(
     shot: float = 0.0,
     read: float = 0.0,
 ) -> Image:
-    """An underexposed photograph: light to the power of gamma, scaled, cast, with noise.
+    """An underexposed photograph: light to the power of gamma, scaled, with a cast and noise.
 
-    The noise is a sensor's (:func:`train.degradations.sensor.noise_deviation`); power and scale are
-    those of Lv et al., "Attention guided low-light image enhancement", IJCV 2021.
+    The noise is a sensor's (:func:`train.degradations.sensor.noise_deviation`); power and scale
+    follow Lv et al., "Attention guided low-light image enhancement", IJCV 2021.
 
     Args:
-        exposure: factor on linear light, at most 1: a number, or ``(H, W, 1)``, one of each pixel.
-        gamma: exponent on linear light; above 1 the shadows sink deeper.
-        gain: of each channel, the colour cast.
-        shot: variance of the noise for light 1.
+        exposure: factor on linear light, at most 1: a number, or one per pixel, ``(H, W, 1)``.
+        gamma: exponent on linear light; above 1, shadows become deeper.
+        gain: factor on each channel, the colour cast.
+        shot: variance of the noise at light 1.
         read: standard deviation of the noise without light.
     """
     light = to_linear(image)
@@ -46,10 +46,10 @@ def low_light(
 
 
 def backlit_depth(image: Image, rng: np.random.Generator) -> Image:
-    """How far each pixel of a backlit photograph sinks, ``(H, W, 1)`` of values in [0, 1].
+    """How much each pixel of a backlit photograph darkens, ``(H, W, 1)`` in [0, 1].
 
-    People before a window, a street with its lamps: what is bright stays as it is, the rest is
-    dark. What is bright is told from the photograph blurred, by a soft threshold.
+    People in front of a window, a street with its lamps: bright parts stay, the rest is dark. A
+    soft threshold on the blurred photograph decides which parts are bright.
     """
     bright = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
     width = max(image.shape[:2]) * rng.uniform(0.02, 0.1)
@@ -70,12 +70,11 @@ def random_low_light(
     shot: float | None = None,
     read: float | None = None,
 ) -> Image:
-    """One to seven stops under, a mild cast, noise of a small sensor.
+    """One to seven stops of underexposure, a mild cast, the noise of a small sensor.
 
     Args:
         stops: of underexposure; the factor is ``2**-stops``.
-        backlit: whether bright parts stay as they are (:func:`backlit_depth`); in half of the
-            draws.
+        backlit: whether bright parts stay (:func:`backlit_depth`); true in half of the draws.
         cast: standard deviation of the channels' log gains.
     """
     sunk = given_or(stops, rng.uniform(1, 7))
@@ -92,9 +91,9 @@ def random_low_light(
 
 
 def random_night(image: Image, rng: np.random.Generator) -> Image:
-    """A dark photograph as cameras make it: coarse or fine noise, coloured, most often a JPEG.
+    """A dark photograph from a camera: coarse or fine coloured noise, usually a JPEG.
 
-    Made as bright as it should be, it has as much noise as :func:`random_camera_noise` gives.
+    Brightened to normal, it has as much noise as :func:`random_camera_noise` gives.
     """
     stops = rng.uniform(*NIGHT)
     dark = random_low_light(image, rng, stops=stops, backlit=False, shot=0, read=0)

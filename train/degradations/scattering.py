@@ -1,4 +1,4 @@
-"""Haze: light scattered out of and into the line of sight, by depth."""
+"""Haze: light scattered out of and into the line of sight, depending on depth."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from train.degradations.draws import given_or
 METERED = 0.4
 """Share of hazy photographs that are exposed for the haze."""
 LEAST_METERED = 0.6
-"""Factor on the values of the one that is exposed least."""
+"""Smallest factor on the values of such a photograph."""
 
 
 def haze(image: Image, depth: Image, beta: float, airlight: Image | float) -> Image:
     """The scattering model I = J t + A (1 - t), t = exp(-beta d) (Koschmieder 1924).
 
-    As RESIDE does (Li et al., TIP 2019), on sRGB values.
+    Applied to sRGB values, as in RESIDE (Li et al., TIP 2019).
 
     Args:
         depth: ``(H, W)`` distances d.
         beta: scattering coefficient, per unit of depth.
-        airlight: A, a number or three, in [0, 1].
+        airlight: A, one number or three, in [0, 1].
     """
     transmission = np.exp(-np.float32(beta) * depth)[..., None]
     return image * transmission + np.asarray(airlight, np.float32) * (1 - transmission)
@@ -35,16 +35,15 @@ def depth_field(
     window: float | None = None,
     relief: float | None = None,
 ) -> Image:
-    """A smooth scene depth, ``shape`` of values in [0.05, 1.4], farther towards the top.
+    """A smooth scene depth of a given shape, values in [0.05, 1.4], farther towards the top.
 
-    A ground plane and coarse noise, seen through a window of a random part of the scene.
+    A ground plane plus coarse noise, seen through a window on a random part of the scene.
 
     Args:
-        window: the part's height, 1 for the whole scene; drawn from 0.5 to 1 unless given, since
-            a narrow part does not tell how much haze there is.
-        relief: share of the noise, the rest is the plane; drawn from 0 to 0.6 unless given, mostly
-            little. Much of it is good training, but looks like drifting fog where a whole scene
-            is seen.
+        window: the part's height, 1 for the whole scene; by default 0.5 to 1, since a narrower
+            part does not show how much haze there is.
+        relief: share of the noise, the rest is the plane; by default 0 to 0.6, mostly small. A
+            large share trains well, but looks like drifting fog in a whole scene.
     """
     window = given_or(window, rng.uniform(0.5, 1))
     top = rng.uniform(0, 1 - window)
@@ -53,15 +52,15 @@ def depth_field(
     coarse = rng.random((cells, cells), dtype=np.float32)
     noise = cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
     share = np.float32(given_or(relief, 0.6 * rng.uniform() ** 2))
-    # Not even the nearest things are without haze where a photograph begins some way off.
+    # Even the nearest things are hazy if the photograph begins some way off.
     nearest = np.float32(rng.uniform(-0.05, 0.25))
     return np.clip(nearest + (1 - share) * plane + (share + 0.2) * noise, 0.05, 1.4)
 
 
 def follow_edges(depth: Image, image: Image, rng: np.random.Generator) -> Image:
-    """A depth that steps where the picture does, as things stand before each other.
+    """A depth with steps where the picture has edges, as objects occlude each other.
 
-    Each of the picture's large areas of one colour moves nearer or farther by up to a half.
+    Every large area of one colour moves nearer or farther by up to a half.
     """
     height, width = depth.shape
     small = np.asarray(cv2.resize(image, (max(width // 4, 1), max(height // 4, 1))), np.float32)
@@ -83,14 +82,14 @@ def random_haze(
     window: float | None = None,
     relief: float | None = None,
 ) -> Image:
-    """Haze of random density over a random depth field, its airlight nearly grey.
+    """Haze of random density over a random depth field, with a nearly grey airlight.
 
-    Haze is bright, and many a camera exposes less for it: then what lies in it is darker than in
-    the clear photograph, and the haze itself is a middle grey.
+    Haze is bright, and many cameras expose less for it. Then objects in it are darker than in the
+    clear photograph, and the haze itself is a middle grey.
 
     Args:
         exposure: factor on all values of the hazy photograph.
-        window: how much of a scene the image shows; it and ``relief`` as in :func:`depth_field`.
+        window, relief: as in :func:`depth_field`.
     """
     bright = given_or(airlight, rng.uniform(0.7, 1.0))
     colour = np.clip(bright + rng.normal(0, 0.015, 3), 0, 1).astype(np.float32)
@@ -102,7 +101,7 @@ def random_haze(
 
 
 def _metered(hazy: float, clear: float, rng: np.random.Generator) -> float:
-    """By how much less a hazy photograph is exposed, given its mean value and that without haze."""
+    """The exposure factor of a hazy photograph, from its mean value and that without haze."""
     share = rng.uniform() if rng.random() < METERED else 0.0
     if hazy <= clear:
         return 1.0

@@ -1,4 +1,4 @@
-"""Noise of a camera: a sensor's, through its colour mosaic, rescaled, as a JPEG."""
+"""Camera noise: from the sensor, through its colour mosaic, resized, stored as a JPEG."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from train.degradations.compression import jpeg, stored_quality
 from train.degradations.draws import given_or, log_uniform
 
 SHOT = (2e-4, 8e-2)
-"""Variance of the noise for light 1, from base sensitivity to beyond the highest."""
+"""Variance of the noise at light 1, from base sensitivity to beyond the highest."""
 GRAIN = (0.5, 2.2)
-"""Sides of a sensor's pixel on the picture, in its pixels: of pictures made smaller and larger."""
+"""Smallest and largest sensor pixel in pixels of the picture, which may have been resized."""
 COMPRESSED = 0.7
-"""Share of the photographs that have been JPEGs."""
+"""Share of photographs that have been JPEGs."""
 _GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
 _RED_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
 def noise_deviation(light: Image, shot: float, read: float) -> Image:
-    """Standard deviation of a sensor's noise, whose variance is ``shot * light + read**2``.
+    """Standard deviation of a sensor's noise of variance ``shot * light + read**2``.
 
     The Poisson-Gaussian model of raw data (Foi et al., "Practical Poissonian-Gaussian noise
     modeling and fitting for single-image raw-data", TIP 2008).
@@ -34,14 +34,14 @@ def noise_deviation(light: Image, shot: float, read: float) -> Image:
 def sensor_noise(
     light: Image, rng: np.random.Generator, *, shot: float, read: float, gains: Image
 ) -> Image:
-    """Noise of linear light as a sensor adds it behind a Bayer mosaic, bilinearly demosaiced.
+    """The noise that a sensor with a Bayer mosaic adds to linear light, bilinearly demosaiced.
 
-    In the raw data it is that of :func:`noise_deviation`. The picture itself is not demosaiced:
-    what that blurs is no matter of noise.
+    In the raw data its deviation is :func:`noise_deviation`. The picture itself is not demosaiced:
+    the blur of that is not noise.
 
     Args:
-        light: ``(H, W, 3)`` linear, white balanced, 2 pixels a side at least.
-        gains: of each channel, by which the raw data were balanced.
+        light: ``(H, W, 3)``, linear, white balanced, at least 2 pixels a side.
+        gains: white balance of each channel.
     """
     raw = np.clip(light, 0, None) / gains
     noise = rng.standard_normal(light.shape, dtype=np.float32)
@@ -67,15 +67,15 @@ def camera_noise(
     vividness: float = 1.0,
     quality: int = 0,
 ) -> Image:
-    """A photograph with a camera's noise, as it is found: coarse or fine, coloured, compressed.
+    """A photograph with realistic camera noise: coarse or fine, coloured, compressed.
 
     Args:
-        shot: variance of the noise for light 1.
+        shot: variance of the noise at light 1.
         read: standard deviation of the noise without light.
-        grain: side of a sensor's pixel in pixels of the picture.
+        grain: side of a sensor pixel, in pixels of the picture.
         gains: white balance of each channel.
-        vividness: factor on the noise's colour, as a camera's colour matrix has it (above 1) or
-            its own denoising (below).
+        vividness: factor on the noise's colour: above 1 as from a camera's colour matrix, below 1
+            as from its denoising.
         quality: libjpeg's factor, 0 for no JPEG.
     """
     light = to_linear(image)
@@ -91,7 +91,7 @@ def camera_noise(
 
 
 def _resized(image: Image, size: tuple[int, int]) -> Image:
-    """At another width and height; means where it becomes smaller, as cameras' pictures are."""
+    """At another width and height; area means when shrinking, as cameras do."""
     way = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=way), np.float32)
 
@@ -105,7 +105,7 @@ def random_camera_noise(
     grain: float | None = None,
     quality: int | None = None,
 ) -> Image:
-    """Noise of any sensitivity, of pictures made smaller or larger, seven of ten JPEGs.
+    """Noise of any sensitivity in pictures of any scale, seven of ten stored as JPEGs.
 
     Read noise follows shot noise as in Brooks et al., "Unprocessing images for learned raw
     denoising", CVPR 2019.

@@ -1,4 +1,4 @@
-"""Rain: layers of streaks between the camera and the scene, and the veil of the far drops."""
+"""Rain: layers of streaks between camera and scene, and the veil of distant drops."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from models.light import Image
 from train.degradations.draws import given_or, log_uniform
 
 SATURATION = 4.0
-"""Drops a pixel that leave 2 % of the pixels without one; more would only take memory."""
+"""Drops per pixel at which 2 % of the pixels have none; more would only cost memory."""
 
 GUST = 6
 """Pixels between the nodes of a shower's gusts."""
 BRIGHTEST = 4.0
-"""Of a shower's streaks, against the brightest hundredth of its pixels."""
+"""Limit on a shower's streaks, relative to the brightest hundredth of its pixels."""
 
 
 def rain_layer(
@@ -30,20 +30,20 @@ def rain_layer(
     density: float,
     depth: float = 1.0,
 ) -> Image:
-    """Falling drops as the open shutter draws them: ``shape`` of values from 0 up to about 1.
+    """Falling drops as an exposure records them: values of a given shape, 0 to 1.2.
 
     Drops at random places are smeared along their path (the layers behind Rain100: Yang et al.,
     "Deep joint rain detection and removal from a single image", CVPR 2017).
 
     Args:
-        angle: of the fall against the vertical, in degrees; above 0 towards the right.
+        angle: of the fall from the vertical, in degrees; positive leans right.
         length: of a streak, in pixels.
         width: standard deviation across a streak, in pixels.
-        density: drops a pixel.
-        depth: how much farther away than ``length``, ``width`` and ``density`` say. By
-            perspective a streak shrinks with the distance and as many more of them fall through
-            a pixel as its square (Garg and Nayar, "Vision and rain", IJCV 2007, section 5); one
-            too fine for the pixels loses brightness instead.
+        density: drops per pixel.
+        depth: distance, relative to that at which ``length``, ``width`` and ``density`` hold. By
+            perspective, streaks shrink with the distance, and their number per pixel grows with
+            its square (Garg and Nayar, "Vision and rain", IJCV 2007, section 5). Streaks too fine
+            for the pixels become fainter instead.
     """
     finest = 0.3
     dimming = min(width / depth / finest, 1.0)
@@ -56,7 +56,7 @@ def rain_layer(
     rows, columns = rng.integers(0, padded[0], count), rng.integers(0, padded[1], count)
     drops[rows, columns] = rng.uniform(0.3, 1, count)
     layer = cv2.filter2D(drops, -1, kernel * np.float32(dimming), borderType=cv2.BORDER_CONSTANT)
-    # OpenCV filters by Fourier transform here, which leaves values just below 0.
+    # OpenCV filters with a Fourier transform here, which leaves values slightly below 0.
     return np.clip(layer[margin : margin + shape[0], margin : margin + shape[1]], 0, 1.2)
 
 
@@ -72,18 +72,18 @@ def shower_layer(
     gusts: float = 0.0,
     contrast: float = 1.0,
 ) -> Image:
-    """Rain as photo editors draw it, and Rain100 with them: noise drawn out, its crests kept.
+    """Rain as photo editors make it, and as in Rain100: smeared noise of which the crests are kept.
 
-    Most streaks are faint, few bright, and they run into each other; ``shape`` of values from 0,
-    1 for the brightest hundredth (of less than a tenth covered, the brightest tenth of it).
+    Most streaks are faint, few are bright, and they merge. The values, of a given shape, start at
+    0; 1 is the brightest hundredth of all pixels (or tenth of the covered ones, if that is less).
 
     Args:
-        angle, length, width: as of :func:`rain_layer`.
-        cover: share of the pixels that are covered, below 0.9.
-        fade: share of a streak, at either end, over which it comes and goes; at most a half.
-        gusts: how uneven the rain is over some pixels: deviation of the noise's log amplitude,
-            from one node of a grid to the next.
-        contrast: exponent of the crests; above 1 fewer are bright.
+        angle, length, width: as in :func:`rain_layer`.
+        cover: share of the pixels that are covered, at most 0.9.
+        fade: share of a streak at either end over which it fades, at most a half.
+        gusts: unevenness of the rain: standard deviation of the noise's log amplitude between
+            nodes of a grid, :data:`GUST` pixels apart.
+        contrast: exponent on the crests; above 1, fewer are bright.
     """
     kernel = _streak(angle, length, width, fade)
     margin = kernel.shape[0] // 2
@@ -101,7 +101,7 @@ def shower_layer(
 
 
 def _streak(angle: float, length: float, width: float, fade: float = 0.25) -> Image:
-    """One streak of peak 1 in the middle of a square of odd size, its ends faded."""
+    """A streak with peak 1 and faded ends, in the middle of a square of odd size."""
     reach = int(np.ceil(length + 6 * width)) // 2
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
@@ -116,8 +116,8 @@ def rain(image: Image, layer: Image, strength: float, *, screen: bool = False) -
     Args:
         layer: ``(H, W)`` from :func:`rain_layer` or :func:`shower_layer`.
         strength: brightness of the streaks, 0 to 1.
-        screen: ``1 - (1 - J)(1 - S)``, which never leaves the range, as drops before bright
-            things hardly show; otherwise the additive ``J + S`` of Rain100.
+        screen: use ``1 - (1 - J)(1 - S)``, which stays in range: drops hardly show in front of
+            bright things. Otherwise ``J + S``, as in Rain100.
     """
     streaks = layer[..., None] * np.float32(strength)
     if screen:
@@ -126,11 +126,11 @@ def rain(image: Image, layer: Image, strength: float, *, screen: bool = False) -
 
 
 def veil(image: Image, share: float, light: float) -> Image:
-    """The drops too far away to be seen one by one: a uniform fog (Li et al., CVPR 2019).
+    """Drops too distant to be seen singly: a uniform fog (Li et al., CVPR 2019).
 
     Args:
-        share: of the light that comes from the fog, 0 to 1.
-        light: the fog's own value.
+        share: share of the light that comes from the fog, 0 to 1.
+        light: the fog's value.
     """
     return image * np.float32(1 - share) + np.float32(share * light)
 
@@ -150,13 +150,13 @@ def random_rain(
     fog: float | None = None,
     cover: float | None = None,
 ) -> Image:
-    """One to three layers of one wind, added or screened, sometimes behind a veil.
+    """One to three layers with a common wind, added or screened, sometimes with a veil.
 
     Args:
         depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
         fog: share of the veil.
-        cover: of a :func:`shower_layer` instead of layers of drops, 0 for these. Seven of ten
-            that are drawn are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
+        cover: of a :func:`shower_layer`; 0 means layers of drops instead. By default seven of ten
+            are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
     """
     wind = given_or(angle, rng.normal(0, 18))
     showers, covered = rng.random() < 0.7, rng.uniform(0.1, 0.45)
@@ -188,7 +188,7 @@ def _shower(
     strength: float | None,
     screen: bool | None,
 ) -> Image:
-    """A shower over an image; arguments as of :func:`random_rain`."""
+    """A shower over an image; arguments as in :func:`random_rain`."""
     layer = shower_layer(
         image.shape[:2],
         rng,
@@ -217,7 +217,7 @@ def _drops(
     layers: int | None,
     depth: float,
 ) -> Image:
-    """Layers of single drops over an image; arguments as of :func:`random_rain`."""
+    """Layers of single drops over an image; arguments as in :func:`random_rain`."""
     result = image
     heavy = rng.random() < 0.15
     count = given_or(layers, int(rng.integers(2, 4) if heavy else rng.integers(1, 3)))

@@ -1,4 +1,4 @@
-"""The cast of water: colours that fade with distance and depth, each at its own rate."""
+"""Underwater colours, which fade with distance and depth, each at its own rate."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ JERLOV: dict[str, tuple[float, float, float]] = {
     "7C": (0.480, 0.490, 0.710),
     "9C": (0.600, 0.780, 1.230),
 }
-"""Attenuation of light at 600, 525 and 475 nm, per metre, in the ocean (I to III) and along the
-coast (1C to 9C): Jerlov, "Marine Optics", 1976, table XXVII."""
+"""Attenuation of light at 600, 525 and 475 nm, per metre, in oceans (I to III) and along coasts
+(1C to 9C): Jerlov, "Marine Optics", 1976, table XXVII."""
 
 
 def underwater(
@@ -38,17 +38,17 @@ def underwater(
 
     Direct light and backscatter as in the simplified image formation model (Li, Anwar and
     Porikli, "Underwater scene prior inspired deep underwater image and video enhancement",
-    Pattern Recognition 2020), both lit by what is left of daylight in depth D. Open water has the
+    Pattern Recognition 2020), both lit by the daylight that remains at depth D. Open water has the
     colour w_c ~ b / a_c of Akkaynak and Treibitz ("A revised underwater image formation model",
-    CVPR 2018), its scattering b alike in all channels; the coefficients of absorption and of
-    scattering, which they tell apart, are one here. The camera is exposed for the channel that is
-    left the brightest.
+    CVPR 2018), with scattering b equal in all channels. They distinguish the coefficients of
+    absorption and scattering; here they are one. The camera is exposed for the brightest channel
+    that remains.
 
     Args:
-        distance: ``(H, W)`` from camera to scene, z, in metres.
-        attenuation: a_c of red, green and blue, per metre; :data:`JERLOV` has them by water type.
-        depth: of the scene below the surface, D, in metres.
-        scatter: the largest w_c, open water against white in the same light.
+        distance: z from camera to scene, ``(H, W)``, in metres.
+        attenuation: a_c of red, green and blue, per metre; see :data:`JERLOV`.
+        depth: D, of the scene below the surface, in metres.
+        scatter: the largest w_c, open water relative to white in the same light.
     """
     rates = np.asarray(attenuation, np.float32)
     ambient = np.exp(-rates * np.float32(depth))
@@ -70,13 +70,12 @@ def random_underwater(
     window: float | None = None,
     relief: float | None = None,
 ) -> Image:
-    """Three to ten metres of clear water, two to twelve below its surface, less of murky water.
+    """Three to ten metres of clear water, two to twelve below the surface; less in murky water.
 
     Args:
         water: a type of :data:`JERLOV`; drawn from IB to 5C.
-        distance: of the farthest things, in metres.
-        window: how much of a scene the image shows; it and ``relief`` as in
-            :func:`train.degradations.depth_field`.
+        distance: to the farthest things, in metres.
+        window, relief: as in :func:`train.degradations.depth_field`.
     """
     drawn = ["IB", "II", "III", "1C", "3C", "5C"][int(rng.integers(6))]
     rates = JERLOV[given_or(water, drawn)]
