@@ -1,4 +1,4 @@
-"""A training recipe: everything that decides what a run computes, as a TOML file."""
+"""A training recipe: a TOML file with everything that decides what a run computes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ else:
 
 
 SAMPLES_A_BATCH = 4096
-"""Sample numbers that a batch owns, and so the largest one."""
+"""Sample numbers reserved for each batch, and so the largest batch."""
 LARGEST = 1e9
-"""Of the numbers that are no counts, so that sums and squares of them stay finite in float32."""
+"""Largest number that is not a count: its sums and squares stay finite in float32."""
 
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
@@ -39,12 +39,12 @@ Entry = TypeVar("Entry", "Stage", "SourceRecipe")
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message says which entry and why.
+    """A recipe that cannot be followed; the message names the entry and the reason.
 
     Args:
-        problem: what is wrong; with an entry, what follows its name.
-        entry: the one that is wrong, if it is one.
-        table: where that stands, if not in the recipe itself.
+        problem: what is wrong; if ``entry`` is given, the text after its name.
+        entry: the wrong entry, if a single one is.
+        table: the table that holds it, if not the recipe itself.
     """
 
     def __init__(self, problem: str, entry: str = "", table: str = "") -> None:
@@ -63,7 +63,7 @@ def _check(
     above: float = -math.inf,
     whole: bool = False,
 ) -> None:
-    """Holds a number to ``low <= value <= high``, and ``value > above``; NaN never passes."""
+    """Requires ``low <= value <= high`` and ``value > above``; NaN never passes."""
     kinds = (int,) if whole else (int, float)
     if type(value) in kinds and low <= value <= high and above < value < math.inf:
         if not whole and value > LARGEST:
@@ -83,10 +83,10 @@ def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run at one patch and batch size; ``share`` of all steps.
+    """A part of the run with one patch and batch size, for a ``share`` of all steps.
 
-    ``scene`` is the side of the square that is degraded and shown to a scene judge, of which the
-    patch is a part; the patch itself where that is larger.
+    ``scene`` is the side of the square that is degraded and shown to a scene judge. The patch is
+    cut from it; if the patch is larger, it is the scene.
     """
 
     share: float
@@ -103,24 +103,24 @@ class Stage:
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """How often a source is drawn and what its pixels count for.
+    """How often a source is drawn and how much its pixels count.
 
     Attributes:
         probability: how often it is drawn, relative to the other sources.
-        loss_weight: what its pixels count for.
-        paired_share: how often a pair of the official folders is drawn where it can be synthesised
-            too. None is always, but half of the time where folders of clean photographs are given.
-        zoom: photographs are shown shrunk by up to this factor: more of the scene at the same cost,
-            as haze and darkness are learnt from it.
-        variety: how much the tones of its photographs vary, and the exposure of the degraded halves
-            of its pairs, which suits ``lowlight`` alone (:mod:`train.variety`); 1 is about as
-            photographs differ.
-        toneless: share of patches that are restored without what a scene judge says, as what is
-            noisy or rainy is in use (docs/networks.md, "Several looks"); not for what only a judge
-            can tell.
-        noise_share: share of its degraded synthesised pairs that are noisy besides, as haze and
-            darkness often are; not for ``denoise``, nor for blur that the network deconvolves,
-            which noise would ruin.
+        loss_weight: weight of its pixel loss.
+        paired_share: how often a pair of the official folders is drawn if pairs can be synthesised
+            too. None means half the time if folders of clean photographs are given, else always.
+        zoom: photographs are shrunk by up to this factor. A patch then shows more of the scene at
+            the same cost, which haze and darkness need.
+        variety: how much the tones of its photographs vary, and the exposure of the degraded
+            images of its pairs, which suits only ``lowlight`` (:mod:`train.variety`). 1 is about
+            how much photographs differ.
+        toneless: share of patches that are restored without the scene judge's tone, as noisy and
+            rainy photographs are in use (docs/networks.md, "Several looks"); not for degradations
+            that only a judge can recognise.
+        noise_share: share of its degraded synthesised pairs that also get noise, as haze and
+            darkness often have; not for ``denoise``, nor for blur that the network deconvolves,
+            since noise would ruin that.
     """
 
     probability: float = 1.0
@@ -150,58 +150,58 @@ def _five() -> dict[str, SourceRecipe]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """An objective of DESIGN section 3 with everything that it leaves open.
+    """An objective of DESIGN section 3, with everything that it leaves open.
 
-    What a file leaves out is as in ``paper.toml``; of its sources, where it has a table of them,
-    those it leaves out are not trained on.
+    Entries missing from a file are as in ``paper.toml``. If it has a table of sources, only those
+    are trained on.
 
     Attributes:
-        objective: ``paper`` (congruent potentials by construction) or ``reference`` (what the
-            authors' code does: congruence as a penalty, a sample its own positive).
+        objective: ``paper`` (potentials congruent by construction) or ``reference`` (what the
+            authors' code does: congruence as a penalty, each sample its own positive).
         preset: name of the network's configuration.
-        network: fields of the configuration that differ from the preset's.
-        steps: optimiser steps of the network; the potentials take as many.
+        network: fields of the configuration that differ from the preset.
+        steps: optimiser steps of the network, and as many of the potentials.
         sources: the sources by name, their probabilities relative to each other.
         stages: patch and batch sizes, in order.
         noise: noise levels of ``denoise`` in 8-bit steps.
-        noise_range: lowest and highest level, any between them instead of those of ``noise``.
-        camera_share: share of ``denoise``'s pairs, if their noise has a range, of ``lowlight``'s
-            synthetic ones, and of those noisy by a ``noise_share``, with a camera's noise instead
-            of white noise.
-        jpeg_share: share of degraded synthetic pairs that have been JPEGs since; of ``denoise``
-            none where it has levels, and of deblurred ones a quarter in any case.
+        noise_range: lowest and highest level; any between them is used instead of ``noise``.
+        camera_share: share of pairs that get a camera's noise instead of white noise: of
+            ``denoise`` if its noise has a range, of ``lowlight``'s synthetic pairs, and of pairs
+            noisy by ``noise_share``.
+        jpeg_share: share of degraded synthetic pairs that then become JPEGs. ``denoise`` has none
+            if it has levels, and of deblurred pairs it is always a quarter.
         clean_share: share of synthetic pairs that stay undegraded.
         grey_share: share of all pairs that are of one colour, degraded and target alike
             (:func:`train.variety.one_colour`).
-        pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, in
-            which every source counts by the decibel. Its gradients are some six times those of a
-            weighted L1, which ``map_weight`` has to follow. A scene judge's loss is its squared
-            error with the one, and what its PSNR lacks with the other.
-        pixel_weight: weight of that loss, and of a scene judge's.
+        pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, so
+            that every source counts by the decibel. Its gradients are about six times those of a
+            weighted L1, so ``map_weight`` must be as much larger. A scene judge's loss is its
+            squared error with ``l1``, and what its PSNR lacks with ``psnr``.
+        pixel_weight: weight of that loss and of a scene judge's.
         map_weight: weight of the map objective L_T.
-        gamma: weight of IRC and BRO against MWB within L_T.
-        losses: which of MWB, IRC and BRO there are (Table IX); with none there is no L_T. A scene
-            judge is taught by its own squared error in either case.
+        gamma: weight of IRC and BRO relative to MWB within L_T.
+        losses: which of MWB, IRC and BRO are used (Table IX); with none there is no L_T. A scene
+            judge learns from its own loss in either case.
         weights: the barycenter weights l_k: in ``proportion`` to a source's number of images,
-            ``inverse`` to it, ``uniform`` (Table X), or as the ``sampling`` probabilities.
-        frozen: parts of the network that stay as the run begins with them.
+            ``inverse`` to it, ``uniform`` (Table X), or equal to the ``sampling`` probabilities.
+        frozen: parts of the network that stay as they are when the run begins.
         fresh_latents: whether the potentials' step takes b from a second forward, after the
-            network's update, instead of the forward that its loss was computed on.
-        optimiser: of the network; the potentials always take RMSprop.
+            network's update, instead of the forward of the network's loss.
+        optimiser: of the network; the potentials always use RMSprop.
         learning_rate: of the network.
-        weight_decay: of the network; decoupled with ``adamw`` and ``muon``, with ``rmsprop`` a part
-            of the gradient.
+        weight_decay: of the network; decoupled with ``adamw`` and ``muon``, part of the gradient
+            with ``rmsprop``.
         potentials_rate: learning rate of the potentials.
-        schedule: of both rates: ``step`` (a tenth after each of ``drops``), ``cosine`` (to 1 %)
-            or ``constant``, after a linear warm-up.
+        schedule: of both rates, after a linear warm-up: ``step`` (a tenth after each of
+            ``drops``), ``cosine`` (to 1 %) or ``constant``.
         drops: shares of the run after which the ``step`` schedule divides by ten.
         warm_up: steps of the warm-up.
         clip: largest norm of the network's gradient.
-        accumulate: batches that make one step; each is one of ``stages``' size.
-        ema: decay of the averaged weights that are kept.
+        accumulate: batches per step, each of the size that its stage has.
+        ema: final decay of the averaged weights; 0 for no average.
         precision: of the network's forward and backward; the losses are always float32. A
-            processor that would only emulate ``bf16`` computes in ``fp32`` instead.
-        compile: whether the network goes through torch.compile.
+            processor that would only emulate ``bf16`` computes in ``fp32``.
+        compile: whether to use torch.compile on the network.
         seed: of weights and samples.
     """
 
@@ -280,7 +280,7 @@ class Recipe:
             for entry in getattr(self, name):
                 _check_choice(name, entry, get_args(kind))
             if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise RecipeError("names one twice", name)
+                raise RecipeError("names an entry twice", name)
 
     def _check_noise(self) -> None:
         if not self.noise:
@@ -289,13 +289,13 @@ class Recipe:
             _check("noise", level, 0, 255)
         if self.noise_range is not None:
             if len(self.noise_range) != 2:
-                raise RecipeError("must be two levels, the lowest and the highest", "noise_range")
+                raise RecipeError("must be two levels, lowest and highest", "noise_range")
             low, high = self.noise_range
             _check("noise_range", low, 0, 255)
             _check("noise_range", high, low, 255)
 
     def _check_noisy_sources(self) -> None:
-        without = {"denoise": "what is noise anyway"}
+        without = {"denoise": "denoise, which is noise already"}
         if self.config().deconvolve:
             without["deblur"] = "blur that the network deconvolves"
         for name, source in self.sources.items():
@@ -314,7 +314,7 @@ class Recipe:
         """The network's configuration.
 
         Raises:
-            RecipeError: ``network`` has an entry that does not fit.
+            RecipeError: ``network`` has an invalid entry.
         """
         if not isinstance(self.network, dict):
             raise RecipeError("must be a table of configuration fields", "network")
@@ -324,24 +324,24 @@ class Recipe:
             raise RecipeError(f"cannot be built: {error}", "network") from None
 
     def changes(self, before: Recipe) -> list[str]:
-        """The entries that another recipe has otherwise, as ``name before -> now``."""
+        """The entries that differ from an earlier recipe, as ``name before -> now``."""
         then, now = _flat(before.to_dict()), _flat(self.to_dict())
         return [
-            f"{name} {then.get(name)} -> {now.get(name)}"
+            f"{name} {written(then.get(name))} -> {written(now.get(name))}"
             for name in then | now
             if now.get(name) != then.get(name)
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
+        """The entries as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """A recipe of plain values, as TOML or JSON holds them.
+        """A recipe from plain values, as in TOML or JSON.
 
         Raises:
-            RecipeError: an entry is unknown or of the wrong kind.
+            RecipeError: an entry is unknown or invalid.
         """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
@@ -369,7 +369,7 @@ class Recipe:
         """Reads a recipe file.
 
         Raises:
-            RecipeError: it is not there, not TOML or not a recipe.
+            RecipeError: the file is missing, not TOML or not a recipe.
         """
         try:
             return cls.from_dict(_read(path))
@@ -377,10 +377,10 @@ class Recipe:
             raise RecipeError(f"{path}: {error}") from None
 
     def steps_of(self, epochs: float, images: int) -> int:
-        """The steps in which as many patches are drawn as ``epochs`` times the images.
+        """The number of steps that draw ``epochs`` times as many patches as there are images.
 
         Raises:
-            RecipeError: there is no end to them.
+            RecipeError: it is infinite.
         """
         share = sum(stage.share for stage in self.stages)
         batch = sum(stage.share / share * stage.batch for stage in self.stages)
@@ -400,7 +400,7 @@ class Recipe:
         return self.stages[-1], self.steps
 
     def rate_factor(self, step: int) -> float:
-        """What both learning rates are multiplied with at a step."""
+        """The factor on both learning rates at a step."""
         if step < self.warm_up:
             return (step + 1) / self.warm_up
         done = min((step - self.warm_up) / max(self.steps - self.warm_up, 1), 1)
@@ -409,6 +409,17 @@ class Recipe:
         if self.schedule == "step":
             return float(0.1 ** sum(step >= share * self.steps for share in self.drops))
         return 1.0
+
+
+def written(value: Any) -> str:
+    """An entry's value as a person would write it in TOML, but strings without quotes."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name} = {written(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else str(value).removesuffix(".0")
 
 
 def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
@@ -422,16 +433,16 @@ def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _listed(name: str, value: Any) -> list[Any]:
-    """A list; of a string, ``tuple`` would make its letters."""
+    """A list; a string is refused, since ``tuple`` would split it into letters."""
     if not isinstance(value, (list, tuple)):
         raise RecipeError(f"must be a list, not {value!r}", name)
     return list(value)
 
 
 def _number(name: str, value: Any) -> float:
-    """A number of a list; not what only becomes one, as true does."""
+    """A number of a list; true, which Python counts as one, is refused."""
     if type(value) not in (int, float):
-        raise RecipeError(f"must be a list of numbers, and {value!r} is none", name)
+        raise RecipeError(f"must be a list of numbers, and {value!r} is not one", name)
     return float(value)
 
 
@@ -442,7 +453,7 @@ def _table(name: str, value: Any) -> dict[str, Any]:
 
 
 def _entry(kind: type[Entry], name: str, value: Any) -> Entry:
-    """A table as what it stands for."""
+    """Builds what a table describes."""
     table = _table(name, value)
     known = {f.name: f.default is MISSING for f in fields(kind)}
     if unknown := [key for key in table if key not in known]:
@@ -456,10 +467,10 @@ def _entry(kind: type[Entry], name: str, value: Any) -> Entry:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The values of a recipe file, unchecked: TOML, or JSON as a run's folder holds it.
+    """The unchecked values of a recipe file: TOML, or JSON like a run's ``recipe.json``.
 
     Raises:
-        RecipeError: it is not there, or neither.
+        RecipeError: the file is missing or is neither.
     """
     form, loads = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
     try:
@@ -467,13 +478,13 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecipeError(f"{error.strerror}") from None
     except UnicodeDecodeError:
-        raise RecipeError("no text, and so no recipe") from None
+        raise RecipeError("not a text file, so not a recipe") from None
     except ValueError as error:
-        raise RecipeError(f"no {form}: {error}") from None
+        raise RecipeError(f"not {form}: {error}") from None
     except RecursionError:
         raise RecipeError("nested too deeply") from None
     if not isinstance(values, dict):
-        raise RecipeError("no table of entries")
+        raise RecipeError("not a table of entries")
     return values
 
 

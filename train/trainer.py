@@ -1,4 +1,4 @@
-"""One step of the max-min game: the network and its map descend, then the potentials ascend."""
+"""One step of the max-min game: network and map descend, then the potentials ascend."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from train.distributed import Team
 from train.initial import ancestry, start_from
 from train.muon import Muon
 from train.objective import OBJECTIVES, Objective, Terms, barycenter_weights
-from train.recipe import Precision, Recipe, RecipeError, SourceRecipe
+from train.recipe import Precision, Recipe, RecipeError, SourceRecipe, written
 from train.sources import Batch, Source
 
 SCENE_BLOCK = 4
-"""Pixels of a scene for which its tone is looked up once, while it is learnt."""
+"""Side in pixels of the blocks in which a scene's tone is computed during training."""
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
-    """A network, its average, the objective with its potentials, the optimisers.
+    """A network, its average, the objective with its potentials, and the optimisers.
 
-    On a CPU the state after step ``n`` depends only on the recipe, the data and ``n`` (on one kind
-    of machine and number of processes), not on how often the run was interrupted.
+    On a CPU, the state after step ``n`` depends only on the recipe, the data, ``n``, the kind of
+    machine and the number of processes, not on how often the run was interrupted.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Trainer:
         self.images = {source.name: source.count for source in sources}
         self.digests = {source.name: source.digest for source in sources}
         self.device = torch.device(device)
-        # All steps of a stage have one shape, for which the fastest convolutions are looked for.
+        # All steps of a stage have one shape, so searching for the fastest convolutions pays.
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
         self.team = team
@@ -73,7 +73,7 @@ class Trainer:
         return network
 
     def _weigh(self, settings: Sequence[SourceRecipe]) -> None:
-        """What the recipe says of each source, as tensors ``(K,)``."""
+        """Puts the recipe's settings of the sources into tensors, ``(K,)``."""
         q = torch.tensor([s.probability for s in settings], device=self.device)
         self.probabilities = q / q.sum()
         self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
@@ -93,7 +93,7 @@ class Trainer:
         """One step of the network on ``batches``, then one of the potentials.
 
         Returns:
-            The means of the loss terms, and ``error`` ``(N,)``, the L1 of every sample.
+            The means of the loss terms, and as ``error`` the L1 of every sample, ``(N,)``.
         """
         factor = self.recipe.rate_factor(self.step)
         for group in self.optimiser.param_groups:
@@ -146,11 +146,11 @@ class Trainer:
     def _scene_loss(self, difference: Tensor) -> Tensor:
         if self.recipe.pixel_loss == "psnr":
             return losses.lacking(difference, losses.BEST_SCENE).mean()
-        # Squared: of what is rare and uncertain, as haze is, L1 prefers no change at all.
+        # Squared: for rare and uncertain changes, as of haze, L1 prefers no change at all.
         return difference.square().mean()
 
     def _forward(self, batch: Batch, heeded: Tensor | None) -> Restoration:
-        """The network in the run's precision; what the losses are made of in float32."""
+        """The network in the run's precision; its outputs for the losses in float32."""
         half = _HALF.get(self.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
@@ -158,12 +158,12 @@ class Trainer:
         return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
 
     def _heeded(self, source: Tensor) -> Tensor | None:
-        """0 for the samples that are to be restored without their scene's tone, ``(N,)``."""
+        """0 for samples that are restored without their scene's tone, else 1, ``(N,)``."""
         if self.all_heeded:
             return None
-        # For the whole batch, as one process would, by the CPU's generator, which checkpoints keep.
+        # Drawn for the whole batch, as by one process, and on the CPU: checkpoints keep that state.
         drawn = torch.rand(len(source) * self.team.size)[self.team.rank :: self.team.size]
-        if self.device.type == "cuda":  # which then is not waited for
+        if self.device.type == "cuda":  # so that the copy does not wait for the GPU
             drawn = drawn.pin_memory()
         drawn = drawn.to(self.device, non_blocking=True)
         return (drawn >= self.toneless[source]).float()
@@ -173,12 +173,12 @@ class Trainer:
         return self._forward(batch, heeded).latents.barycenter
 
     def is_finite(self) -> bool:
-        """Whether all learned values are; a NaN gradient shows here before it does in a loss."""
+        """Whether all parameters are finite; a NaN gradient shows here before it reaches a loss."""
         modules = (self.network, self.average, self.objective.potentials)
         return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
 
     def state(self) -> dict[str, Any]:
-        """Everything but the network and its average that a resumed run needs."""
+        """What a resumed run needs besides the network and its average."""
         return {
             "step": self.step,
             "recipe": self.recipe.to_dict(),
@@ -202,19 +202,20 @@ class Trainer:
         """The inverse of :meth:`state`.
 
         Args:
-            began: the recipe that is part of the state.
-            network: state of the network, and ``average`` of its average.
+            began: the recipe in the state.
+            network: the network's state.
+            average: the state of its average.
 
         Returns:
-            What is otherwise than when the state was saved: entries of the recipe, and which images
-            a source has. The run goes on with what is now, and no longer as it would have.
+            What has changed since the state was saved: entries of the recipe, and the images of
+            sources. The run continues with the new values, so it is a different run from here on.
 
         Raises:
-            RecipeError: the state is of another network, of other sources or another optimiser.
+            RecipeError: the state belongs to another network, other sources or another optimiser.
         """
         if difference := began.config().difference(self.recipe.config()):
             name, before, after = difference
-            raise _another(f"network: {name}", before, after)
+            raise _another(f"network ({name})", before, after)
         if list(began.sources) != list(self.recipe.sources):
             raise _another("list of sources", list(began.sources), list(self.recipe.sources))
         if began.optimiser != self.recipe.optimiser:
@@ -228,7 +229,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["weight_decay"] = self.recipe.weight_decay
         self.objective.optimiser.load_state_dict(state["potentials_optimiser"])
-        if state["scaler"]:  # else it was another precision's
+        if state["scaler"]:  # empty if the precision was another
             self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         return self.recipe.changes(began) + [
@@ -238,22 +239,24 @@ class Trainer:
         ]
 
     def _images_since(self, name: str, had: int) -> str:
-        """In words, that a source has other images than the number of then."""
+        """Says that a source's images have changed since it had ``had`` of them."""
         has = self.images[name]
-        what = f" {had} -> {has}" if had != has else ", not the same"
-        return f"images of {name}{what}"
+        what = f"{had} -> {has}" if had != has else "changed"
+        return f"images of {name} {what}"
 
 
 def _another(what: str, before: object, after: object) -> RecipeError:
-    return RecipeError(f"the run was begun with another {what} {before}, not {after}")
+    return RecipeError(
+        f"this run began with another {what}: {written(before)}, not {written(after)}"
+    )
 
 
 @torch.no_grad()
 def average_into(average: nn.Module, network: nn.Module, ema: float, step: int) -> None:
-    """Moves averaged weights towards those after ``step``; faster at first, since they start wrong.
+    """Moves averaged weights towards those after ``step``, faster while the run is young.
 
     Args:
-        ema: decay that the average ends with.
+        ema: final decay of the average.
     """
     decay = min(ema, (1 + step) / (10 + step))
     means: list[Tensor] = list(average.parameters())
@@ -274,11 +277,13 @@ def _freeze(network: BaryIR, names: Sequence[str]) -> None:
 def _check_batches(recipe: Recipe, team: Team) -> None:
     for stage in recipe.stages:
         if stage.batch % team.size:
-            raise RecipeError(f"a batch of {stage.batch} does not divide by {team.size} processes")
+            raise RecipeError(
+                f"a batch of {stage.batch} cannot be divided among {team.size} processes"
+            )
 
 
 def _at_best(precision: Precision, device: torch.device) -> Precision:
-    """A precision, or float32 where the device would only emulate bfloat16."""
+    """A precision, or float32 if the device would only emulate bfloat16."""
     emulated = precision == "bf16" and not multiplies_bf16(device)
     return "fp32" if emulated else precision
 
@@ -296,7 +301,7 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def _joined(found: Sequence[Terms]) -> Terms:
-    """Terms of several batches as one: means, and ``error`` in a row."""
+    """Terms of several batches as one: means, and ``error`` concatenated."""
     result = {
         name: torch.stack([t[name] for t in found]).mean() for name in found[0] if name != "error"
     }

@@ -45,7 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seed": 2**63}, "seed is out of range"),
     ({"noise": []}, "noise needs at least one level"),
     ({"noise": [15, 300]}, "noise must be a number from 0 to 255, not 300"),
-    ({"noise": ["a", 15]}, "noise must be a list of numbers, and 'a' is none"),
+    ({"noise": ["a", 15]}, "noise must be a list of numbers, and 'a' is not one"),
     ({"noise": [10**400]}, "wrong entry: int too large"),
     ({"noise_range": [50, 15]}, "noise_range must be a number from 50 to 255"),
     ({"noise_range": [15]}, "noise_range must be two levels"),
@@ -53,13 +53,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"camera_share": 1.5}, "camera_share must be a number from 0 to 1"),
     ({"objective": "mine"}, "objective must be one of paper, reference, not 'mine'"),
     ({"losses": ["l2"]}, "losses must be one of mwb, irc, bro, not 'l2'"),
-    ({"losses": ["irc", "irc"]}, "losses names one twice"),
+    ({"losses": ["irc", "irc"]}, "losses names an entry twice"),
     ({"frozen": ["tail"]}, "frozen must be one of judge, encoder, .*, not 'tail'"),
     ({"frozen": "judge"}, "frozen must be a list, not 'judge'"),
     ({"pixel_loss": "l2"}, "pixel_loss must be one of l1, psnr, not 'l2'"),
     ({"sources": {"denoise": {"variety": -1}}}, "variety must be a number from 0 to 4"),
     ({"sources": {"denoise": {"toneless": 2}}}, "toneless must be a number from 0 to 1"),
-    ({"sources": {"denoise": {"noise_share": 0.1}}}, "^denoise: noise_share is not for what is"),
+    (
+        {"sources": {"denoise": {"noise_share": 0.1}}},
+        "^denoise: noise_share is not for denoise, which is noise",
+    ),
     (
         {"preset": "small", "sources": {"deblur": {"noise_share": 0.1}}},
         "^deblur: noise_share is not for blur that the network deconvolves",
@@ -106,14 +109,14 @@ def test_files(tmp_path: Path, text: bytes) -> None:
 @pytest.mark.parametrize(("name", "form"), [("r.toml", "TOML"), ("recipe.json", "JSON")])
 def test_a_file_that_breaks_off(tmp_path: Path, name: str, form: str) -> None:
     (tmp_path / name).write_text("{")
-    with pytest.raises(RecipeError, match=f"{name}: no {form}: "):
+    with pytest.raises(RecipeError, match=f"{name}: not {form}: "):
         Recipe.load(tmp_path / name)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_bytes(b"\x89PNG\xff")
-    with pytest.raises(RecipeError, match=r"r.toml: no text, and so no recipe"):
+    with pytest.raises(RecipeError, match="r.toml: not a text file, so not a recipe"):
         Recipe.load(path)
 
 
@@ -154,16 +157,22 @@ def test_changes_are_told_by_entry() -> None:
             "stages": [vars(first) | {"patch": 72}],
             "network": {"margin": 16},
             "noise": [25],
+            "noise_range": [5, 55.5],
+            "losses": ["mwb", "bro"],
+            "compile": True,
         }
     )
     assert not before.changes(before)
     assert sorted(now.changes(before)) == [
-        "network.margin None -> 16",
-        "noise (15.0, 25.0, 50.0) -> (25.0,)",
-        "sources.denoise.zoom 1.0 -> 2",
+        "compile false -> true",
+        "losses [mwb, irc, bro] -> [mwb, bro]",
+        "network.margin unset -> 16",
+        "noise [15, 25, 50] -> [25]",
+        "noise_range unset -> [5, 55.5]",
+        "sources.denoise.zoom 1 -> 2",
         "stages.0.patch 64 -> 72",
-        "stages.1.batch 4 -> None",
-        "stages.1.patch 128 -> None",
-        "stages.1.scene 0 -> None",
-        "stages.1.share 0.2 -> None",
+        "stages.1.batch 4 -> unset",
+        "stages.1.patch 128 -> unset",
+        "stages.1.scene 0 -> unset",
+        "stages.1.share 0.2 -> unset",
     ]
