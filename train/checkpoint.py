@@ -1,13 +1,14 @@
-"""Training checkpoints: folders of safetensors and a state that executes nothing when loaded.
+"""Training checkpoints: folders of safetensors and a state; loading them executes nothing.
 
-``RUN/checkpoints/00000500/`` holds ``network.safetensors``, ``average.safetensors`` (both float32,
-either may be restored with) and ``state.pt`` (potentials, optimisers, step, recipe).
+``RUN/checkpoints/00000500/`` holds ``network.safetensors`` and ``average.safetensors`` (both
+float32, both usable for restoring) and ``state.pt`` (potentials, optimisers, step, recipe).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,32 @@ from train.export import provenance
 from train.recipe import Recipe, RecipeError
 from train.trainer import Trainer
 
+UNFINISHED = ".part"
+"""Suffix of a checkpoint that is still being written."""
+
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be written, or is not whole; the message names the file."""
+    """A checkpoint cannot be written or is incomplete; the message names the file."""
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """The whole checkpoints of a run, the oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     folder = run / "checkpoints"
     return sorted(p for p in folder.glob("*") if p.name.isdigit() and p.is_dir())
 
 
-def save(run: Path, trainer: Trainer, keep: int) -> Path:
-    """Writes a checkpoint, which is whole or absent, and drops all but the last ``keep``."""
+def save(
+    run: Path, trainer: Trainer, keep: int, make_room: Callable[[], None] = lambda: None
+) -> Path:
+    """Writes a checkpoint, complete or not at all, and removes all but the last ``keep``.
+
+    Args:
+        make_room: called when the checkpoint is written but not yet in its place.
+    """
     folder = run / "checkpoints"
     target = folder / f"{trainer.step:08d}"
-    temporary = folder / f"{target.name}.part"
-    for unfinished in folder.glob("*.part"):  # of a run that was killed
+    temporary = folder / f"{target.name}{UNFINISHED}"
+    for unfinished in folder.glob(f"*{UNFINISHED}"):  # left by a killed run
         shutil.rmtree(unfinished, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -47,6 +57,7 @@ def save(run: Path, trainer: Trainer, keep: int) -> Path:
                 provenance(trainer, run),
             )
         _write_state(temporary / "state.pt", trainer.state())
+        make_room()
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
     except BaseException:
@@ -61,16 +72,16 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(state, file)
-        except RuntimeError as error:  # as PyTorch says it where a disk is full
-            raise CheckpointError(f"{path}: not all of it could be written") from error
+        except RuntimeError as error:  # what PyTorch raises when the disk is full
+            raise CheckpointError(f"{path} could not be written completely") from error
 
 
 def load(path: Path, trainer: Trainer) -> list[str]:
-    """Puts a trainer where :func:`save` left off; returns what is otherwise now, in words.
+    """Brings a trainer to where :func:`save` left off; returns what has changed, in words.
 
     Raises:
-        CheckpointError: the folder is not whole, or holds something else.
-        train.recipe.RecipeError: it is of another network or of other sources.
+        CheckpointError: the folder is incomplete or holds something else.
+        train.recipe.RecipeError: it belongs to another network or other sources.
     """
     state_file = path / "state.pt"
     try:
@@ -80,7 +91,9 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         began = Recipe.from_dict(state["recipe"])
         for name, weights in {"network": network, "average": average}.items():
             if weights.config.difference(began.config()):
-                raise WeightsError(f"{path / name}.safetensors: of another network than state.pt")
+                raise WeightsError(
+                    f"{path / name}.safetensors belongs to another network than state.pt"
+                )
         return trainer.load_state(state, began, network.state, average.state)
     except (RecipeError, MemoryError, torch.OutOfMemoryError):
         raise
@@ -88,5 +101,5 @@ def load(path: Path, trainer: Trainer) -> list[str]:
         raise CheckpointError(str(error)) from None
     except OSError as error:
         raise CheckpointError(f"{state_file}: {error.strerror}") from None
-    except Exception:  # torch's reader raises of every kind, and so does what is no state
-        raise CheckpointError(f"{state_file} is damaged or no training state") from None
+    except Exception:  # torch's reader raises all kinds, and so do contents of the wrong type
+        raise CheckpointError(f"{state_file} is damaged or not a training state") from None

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder as it goes: the log, checkpoints, samples, curves."""
+"""What a run writes into its folder: the log, checkpoints, samples, curves."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from train.trainer import Trainer
 from train.validation import Validation
 
 Watch = Callable[[int, Entry | None], None]
-"""Called after every step with its number, and with the log's entry where there is one."""
+"""Called after every step with its number and, if there is one, its entry of the log."""
 
 
 class DivergedError(RuntimeError):
-    """A loss or a weight is no longer finite; the message names the last good checkpoint."""
+    """A loss or weight is no longer finite; the message names the last good checkpoint."""
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often things are written, in steps; ``keep`` of the checkpoints stay, the newest."""
+    """Steps between lines of the log and between checkpoints; the newest ``keep`` stay."""
 
     log: int = 50
     checkpoint: int = 500
     keep: int = 3
 
     def due(self, step: int, steps: int) -> tuple[bool, bool]:
-        """Whether the log and a checkpoint are written after this step; both after the last."""
+        """Whether the log and a checkpoint are due after this step; after the last, both are."""
         last = step == steps
         return last or step % self.log == 0, last or step % self.checkpoint == 0
 
 
 class Record:
-    """Writes a run's folder after every step; of a team, the leading process does.
+    """Writes a run's folder after every step; in a team, only the leading process writes.
 
-    At every checkpoint the averaged weights are validated, and samples and curves are drawn.
-    Entries of the log name, as ``skipped``, images that turned out unusable since the last one.
+    Every checkpoint is followed by a validation of the averaged weights, samples and curves. The
+    log's ``skipped`` names images that turned out unusable since the entry before.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Record:
         self.news = News(trainer.team, skipped)
 
     def add(self, batches: Sequence[Batch], terms: Terms) -> None:
-        """What the trainer's last step was; every process of a team has to take part.
+        """Records the trainer's last step; every process of a team must call it.
 
         Raises:
-            DivergedError: a loss or a weight is NaN or infinite.
+            DivergedError: a loss or weight is NaN or infinite.
         """
         trainer = self.trainer
         self.meter.add(batches, terms)
@@ -87,34 +87,35 @@ class Record:
                 self.watch(trainer.step, entry)
 
     def stop(self) -> None:
-        """Makes sure that there is a checkpoint of the last step.
+        """Makes sure that the last step has a checkpoint.
 
         Raises:
-            DivergedError: as :meth:`add`.
+            DivergedError: as in :meth:`add`.
         """
         trainer = self.trainer
         if self.rhythm.due(trainer.step, trainer.recipe.steps)[1]:
             return
         self._check_weights()
         if trainer.team.leads:
-            self.run.make_room()
-            checkpoint.save(self.run.path, trainer, self.rhythm.keep)
+            self._save()
 
     def _entry(self, *, measured: bool) -> Entry:
         entry = self.meter.flush() if measured else {"step": self.trainer.step}
         return entry | {"skipped": self.news.gather()}
 
     def _write(self, entry: Entry, at_checkpoint: bool) -> None:
-        self.run.make_room()
         if at_checkpoint:
+            self._save()  # first: a second Ctrl-C may end the validation
             entry |= self._validate()
-            checkpoint.save(self.run.path, self.trainer, self.rhythm.keep)
         self.run.log(entry)
         if at_checkpoint and curves.have_matplotlib():
             curves.draw(self.run.entries(), self.run.path / "curves.png")
 
+    def _save(self) -> None:
+        checkpoint.save(self.run.path, self.trainer, self.rhythm.keep, self.run.make_room)
+
     def _validate(self) -> Entry:
-        """PSNR of the averaged weights, and the picture of it."""
+        """PSNR of the averaged weights; also writes the picture."""
         if self.validation is None:
             return {}
         picture = self.run.path / "samples" / f"{self.trainer.step:08d}.png"
@@ -130,14 +131,15 @@ class Record:
     def _diverged(self) -> DivergedError:
         last = self.run.last_checkpoint()
         return DivergedError(
-            f"not finite at step {self.trainer.step}; last good checkpoint: {last or 'none'}"
+            f"a loss or weight is not finite at step {self.trainer.step};"
+            f" last good checkpoint: {last or 'none'}"
         )
 
 
 class Meter:
-    """Means of the loss terms and of every source's L1, and patches a second, since last flushed.
+    """Means of the loss terms and of each source's L1, and patches a second, since the last flush.
 
-    The seconds are those of making batches and of training on them.
+    The time is that of making batches and training on them.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -155,13 +157,13 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time that does not count: for validation, checkpoints, the log."""
+        """Leaves out time, for validation, checkpoints and the log."""
         began = time.perf_counter()
         yield
         self.started += time.perf_counter() - began
 
     def flush(self) -> Entry:
-        """The entry of the log; every process of a team has to take part."""
+        """The log's entry; every process of a team must call it."""
         trainer, team = self.trainer, self.trainer.team
         errors = team.gather(torch.cat([t["error"] for t in self.terms]))
         sources = team.gather(torch.cat(self.sources))
@@ -170,7 +172,7 @@ class Meter:
             for name in self.terms[0]
             if name != "error"
         }
-        # Only now has a GPU done what it was asked for.
+        # Only after the values are read has a GPU finished its work.
         seconds = time.perf_counter() - self.started
         entry: Entry = {
             "step": trainer.step,
@@ -188,7 +190,7 @@ class Meter:
 
 
 class News:
-    """Images that turned out unusable, whichever process met them, each named once."""
+    """Images that turned out unusable in any process, each named once."""
 
     def __init__(self, team: Team, skipped: Skipped) -> None:
         self.team = team
@@ -196,7 +198,7 @@ class News:
         self.named: set[str] = set()
 
     def gather(self) -> list[str]:
-        """What is new since the last call; every process of a team has to take part."""
+        """The new ones since the last call; every process of a team must call it."""
         found = dict.fromkeys(self.team.gather_lines(self.skipped.lines()))
         lines = [line for line in found if line not in self.named]
         self.named.update(lines)

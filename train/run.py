@@ -16,24 +16,25 @@ Entry = dict[str, Any]
 """One line of the log: a step and what was measured there."""
 
 OF_STEPS = ("weights.safetensors", "checkpoints", "samples", "curves.png", "log.jsonl")
-"""What a run's steps leave in its folder."""
+"""What a run's steps write into its folder."""
 OF_BEGINNING = ("events.out.tfevents.*", "recipe.json")
-"""What is there before the first step; by the last, its mark, a folder is known to be a run's.
+"""What exists before the first step. The last entry marks a folder as a run's.
 
-Overwriting a run removes all of either, in this order.
+Overwriting a run removes both groups, in this order.
 """
 
 
 class RunError(ValueError):
-    """The folder cannot be used as asked; the message says what to do."""
+    """The folder cannot be used as requested; the message says what to do."""
 
 
 class Run:
-    """A folder that a run is written to."""
+    """The folder that a run writes to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._successor: Recipe | None = None
+        self._held: list[Entry] = []
 
     @property
     def recipe_file(self) -> Path:
@@ -42,30 +43,30 @@ class Run:
 
     @property
     def holds_another(self) -> bool:
-        """Whether what is there is still the run that is to be overwritten."""
+        """Whether the folder still holds the run that this one is to overwrite."""
         return self._successor is not None
 
     def begin(self, recipe: Recipe, *, overwrite: bool) -> None:
-        """Makes the folder ready for a new run.
+        """Prepares the folder for a new run.
 
-        A run that is to be overwritten stays until :meth:`make_room`.
+        An old run that is to be overwritten stays until :meth:`make_room`.
 
         Raises:
-            RunError: there is a run already, of at least a step, and it is not to be overwritten;
-                or something else is there.
+            RunError: the folder holds a run of at least one step and ``overwrite`` is false, or it
+                holds something else.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path} is no folder")
+            raise RunError(f"{self.path} is not a folder")
         of_steps = self._found(OF_STEPS)
         there = of_steps + self._found(OF_BEGINNING)
         if there and not self._is_marked():
             raise RunError(
-                f"{self.path} is no run's folder, there is no recipe.json of one, and"
-                f" {there[0].name} in it would be overwritten; choose another"
+                f"{self.path} is not a run's folder (it has no recipe.json of one), and"
+                f" {there[0].name} in it would be overwritten; choose another folder"
             )
         if of_steps and not overwrite:
-            way = "--resume goes on, " if self.last_checkpoint() else ""
-            raise RunError(f"{self.path} holds a run: {way}--overwrite begins anew")
+            way = "--resume continues it, " if self.last_checkpoint() else ""
+            raise RunError(f"{self.path} holds a run: {way}--overwrite replaces it")
         self._successor = recipe
         if not of_steps:
             self.make_room()
@@ -73,8 +74,7 @@ class Run:
     def make_room(self) -> None:
         """Removes the run that is to be overwritten, if it is still there.
 
-        To be called before anything is written: so late, that what ends a run before its first
-        steps are done leaves the old one.
+        Call it when the first checkpoint is written: a run that ends before leaves the old one.
         """
         if self._successor is None:
             return
@@ -83,12 +83,14 @@ class Run:
             _remove(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
+        if self._held:
+            self.log(*self._held)
 
     def go_on(self, recipe: Recipe, step: int, changes: list[str]) -> None:
-        """Makes the folder ready to continue after ``step``: what was logged later is dropped.
+        """Prepares the folder to continue after ``step``; later lines of the log are dropped.
 
         Args:
-            changes: what is otherwise from here on, for the log.
+            changes: what differs from here on, for the log.
         """
         self._write_recipe(recipe)
         text = "".join(json.dumps(e) + "\n" for e in self.entries() if e["step"] <= step)
@@ -97,19 +99,22 @@ class Run:
             self.log({"step": step, "changes": changes})
 
     def last_checkpoint(self) -> Path | None:
-        """The newest whole checkpoint."""
+        """The newest complete checkpoint."""
         if self.holds_another:
             return None
         return next(reversed(checkpoint.checkpoints(self.path)), None)
 
-    def log(self, entry: Entry) -> None:
-        """Adds a line to the log."""
+    def log(self, *entries: Entry) -> None:
+        """Adds lines to the log; they are held back while another run is in the folder."""
+        if self.holds_another:
+            self._held += entries
+            return
         path = self.path / "log.jsonl"
         with naming(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
     def entries(self) -> list[Entry]:
-        """The log so far; a line that is no entry, as one that a kill cut short, is left out."""
+        """The log so far, without broken lines such as one that a kill cut short."""
         path = self.path / "log.jsonl"
         entries = []
         for line in path.read_text("utf-8").splitlines() if path.exists() else []:
@@ -122,7 +127,7 @@ class Run:
         return entries
 
     def _is_marked(self) -> bool:
-        """Whether there is the recipe of a run, of whatever version of this program."""
+        """Whether the folder holds the recipe of a run, from any version of this program."""
         try:
             recipe = json.loads(self.recipe_file.read_text("utf-8"))
         except (OSError, ValueError):
@@ -137,13 +142,18 @@ class Run:
 
 
 def _remove(path: Path) -> None:
-    """A file, or a folder; one that a link leads to, on another disk maybe, is emptied."""
-    linked = path.is_dir() and path.is_symlink()
-    for one in list(path.iterdir()) if linked else [path]:
-        shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+    """Removes a file or folder, but no unfinished checkpoint; a link to a folder is emptied."""
+    if not path.is_dir():
+        path.unlink()
+        return
+    for one in list(path.iterdir()):
+        if one.suffix != checkpoint.UNFINISHED:
+            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+    if not path.is_symlink() and not any(path.iterdir()):
+        path.rmdir()
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes a file that a resumed run cannot do without: the old one or the new one is whole."""
+    """Writes a file that a resumed run needs: a crash leaves the old one or the new one."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
