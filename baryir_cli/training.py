@@ -1,4 +1,4 @@
-"""What a person sees of a training run: its sources, a live panel or lines, its end."""
+"""What users see of a training run: its sources, then a live panel or lines."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ def source_table(
     probabilities: Sequence[float],
     weights: Sequence[float],
 ) -> Table:
-    """What was found, a row a source.
+    """The sources that were found, a row each.
 
     Args:
-        sources: what is trained on.
-        held_out: the same sources with what is kept for validation, if anything is.
+        sources: the images to train on.
+        held_out: the same sources with the images held out for validation, if any.
+        probabilities: how often each source is drawn.
+        weights: the barycenter weights l_k.
     """
     kept = {source.name: source.count for source in held_out}
     table = Table(box=None, pad_edge=False)
-    for heading in ("source", "trained on", "held out", "drawn", "weight", "from"):
+    for heading in ("source", "trained on", "held out", "drawn", "l_k", "from"):
         side: Literal["left", "right"] = "left" if heading in ("source", "from") else "right"
         table.add_column(heading, justify=side, overflow="fold")
     for source, q, weight in zip(sources, probabilities, weights, strict=True):
@@ -59,7 +61,7 @@ def source_table(
 
 
 class TrainingDisplay:
-    """A panel that renews itself on a terminal, a line per log entry elsewhere."""
+    """A live panel on a terminal, a line per log entry elsewhere."""
 
     def __init__(self, console: Console, first: int, steps: int) -> None:
         self.console = console
@@ -91,20 +93,20 @@ class TrainingDisplay:
         self.live.stop()
 
     def update(self, step: int, entry: Entry | None) -> None:
-        """After every step, with the log's entry where there is one."""
+        """Called after every step, with the log's entry if there is one."""
         if entry:
             if "psnr" in entry:
                 self.before, self.psnr = self.psnr, entry["psnr"]
             self.entry |= entry
             self.skip(entry.get("skipped", ()))
-        # One long before the first line of the log, for those who need to know how long it takes.
+        # One line right away, to show how long the run will take.
         if not draws_bars(self.console) and (entry or step == self.first + 1):
             self.console.print(self._line(step, entry or {}), markup=False)
         rate = self.entry.get("patches_per_second")
         self.progress.update(self.task, completed=step, rate=f"{rate} patches/s" if rate else "")
 
     def skip(self, lines: Sequence[str]) -> None:
-        """Names images that turned out unusable."""
+        """Prints a line for each image that turned out unusable."""
         self.skipped += len(lines)
         for line in lines:
             self.console.print(f"[yellow]skipped[/] {escape(printable(line))}")
@@ -126,7 +128,7 @@ class TrainingDisplay:
 
     def _panel(self) -> Group:
         names = [name for name in LOSSES if name in self.entry]
-        # A table would cut the numbers where it is too wide for the terminal.
+        # A table too wide for the terminal would cut numbers.
         losses = Columns((f"{name}\n{self.entry[name]:.4g}" for name in names), (0, 2))
         return Group(losses, self._sources(), self.progress)
 
@@ -148,7 +150,7 @@ class TrainingDisplay:
 
 
 def roughly(seconds: float) -> str:
-    """A length of time in the largest unit that it has two of, at least minutes."""
+    """A length of time in days, hours or minutes."""
     if seconds < 30:
         return "less than a minute"
     for unit, length in (("day", 86400), ("hour", 3600)):

@@ -1,4 +1,4 @@
-"""From what was asked for to a finished run: data, network, folder, display."""
+"""Carries out a requested run: data, network, folder, display."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXTRA = "pip install '.[train]' in baryir's folder"
 
 @dataclass(frozen=True)
 class Request:
-    """A run as it was asked for; see ``baryir train --help``."""
+    """A run as requested; see ``baryir train --help``."""
 
     recipe: Recipe
     epochs: float | None
@@ -56,10 +56,10 @@ class Request:
 
 
 def conduct(request: Request) -> None:
-    """Trains, and writes the run's folder.
+    """Trains and writes the run's folder.
 
     Raises:
-        UserError: something that was asked for cannot be done, or the run is lost.
+        UserError: the request cannot be carried out, or the run failed.
     """
     keep_freed_memory()
     run = Run(request.out)
@@ -69,7 +69,7 @@ def conduct(request: Request) -> None:
             _conduct(request, str(device), together, run)
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; {_left(run)}") from None
-    except (RecipeError, RunError) as error:  # before anything is written
+    except (RecipeError, RunError) as error:  # nothing is written yet
         raise UsageError(str(error)) from None
     except (TeamError, CheckpointError) as error:
         raise UserError(f"{error}; {_left(run)}") from None
@@ -77,7 +77,7 @@ def conduct(request: Request) -> None:
         raise UserError(str(error)) from None
     except RuntimeError as error:
         if out_of_memory(error):
-            problem = "out of memory: take a smaller --batch or --patch"
+            problem = "out of memory: use a smaller --batch or --patch"
         elif "DataLoader worker" in str(error):
             problem = "a process that makes patches was killed"
         else:
@@ -87,7 +87,7 @@ def conduct(request: Request) -> None:
 
 @contextmanager
 def _silent_unless(leads: bool) -> Iterator[None]:
-    """Lets the leading process tell of an interruption, and the others end without a word."""
+    """Lets only the leading process report an interruption; the others end silently."""
     try:
         yield
     except KeyboardInterrupt:
@@ -97,11 +97,13 @@ def _silent_unless(leads: bool) -> Iterator[None]:
 
 
 def _left(run: Run) -> str:
-    """What there is after a run that ended too early."""
+    """What remains of a run that ended early."""
     if run.holds_another:
-        return f"the run in {run.path} is as it was"
+        return f"the old run in {run.path} is unchanged"
     last = run.last_checkpoint()
-    return f"--resume goes on from {last}" if last else "there is no checkpoint to go on from yet"
+    return (
+        f"--resume continues from {last}" if last else "there is no checkpoint to resume from yet"
+    )
 
 
 def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
@@ -139,14 +141,14 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
             target = run.path / "weights.safetensors"
             export_weights(trainer, target, {"data": _data(request, sources)})
             messages().print(f"wrote {target}", markup=False)
-    except OSError as error:  # as of a full disk
+    except OSError as error:  # such as a full disk
         raise UserError(f"{told_by_system(error)}; {_left(run)}") from None
 
 
 def _beginning(
     request: Request, recipe: Recipe, sources: list[Source], device: str, together: Team
 ) -> Trainer:
-    """A trainer that begins, from the weights of ``--init`` if they are given."""
+    """A trainer for a new run, with the weights of ``--init`` if given."""
     if recipe.frozen and not request.init:
         raise RecipeError(
             f"{', '.join(recipe.frozen)} cannot be frozen without --init, the weights to keep"
@@ -156,12 +158,12 @@ def _beginning(
         return Trainer(recipe, sources, device, start=start, team=together)
     except WeightsError as error:
         raise UsageError(
-            f"--init {request.init}: {error}; --preset names the one to train"
+            f"--init {request.init}: {error}; choose a matching network with --preset"
         ) from None
 
 
 def _data(request: Request, sources: list[Source]) -> list[str]:
-    """Origins of the sources, for strangers: without what is above the folders that were given."""
+    """Origins of the sources for publication: without the parents of the given folders."""
     given = {str(f): f.name for f in (request.data, request.single, *request.clean) if f and f.name}
     origins = [source.origin for source in sources]
     for path in sorted(given, key=len, reverse=True):  # one may lie in another
@@ -173,23 +175,23 @@ def _last_checkpoint(run: Run) -> Path:
     last = run.last_checkpoint()
     if last is None:
         raise RunError(
-            f"{run.path} has no checkpoint to resume from; without --resume a run begins there"
+            f"{run.path} has no checkpoint to resume from; leave out --resume to begin a run"
         )
     return last
 
 
 def _go_on_from(last: Path, trainer: Trainer, run: Run) -> list[str]:
-    """Loads a run's last checkpoint; returns what is otherwise now, in words."""
+    """Loads a run's last checkpoint; returns what has changed, in words."""
     try:
         changes = checkpoint.load(last, trainer)
     except CheckpointError as error:
         way = "there is no other checkpoint"
         if before := checkpoint.checkpoints(run.path)[:-1]:
-            way = f"remove {last}, and --resume goes on from {before[-1]}"
+            way = f"remove {last}, and --resume continues from {before[-1]}"
         raise UserError(f"{error}; {way}") from None
     steps = trainer.recipe.steps
     if trainer.step > steps:
-        raise RunError(f"{run.path} is at step {trainer.step} already, past {steps}")
+        raise RunError(f"{run.path} is already at step {trainer.step}, past {steps}")
     return changes
 
 
@@ -209,11 +211,12 @@ def _follow(
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
     watch: Watch = display.update
     if request.tensorboard:
-        watch = _both(watch, _tensorboard(run.path, trainer.step))
+        watch = _both(watch, _tensorboard(run, trainer.step))
     if validation:
         display.skip(validation.skipped)
-    # The others of a team may have ended, and then there is no such step.
-    said = "stopping after this step; again: at once" if trainer.team.size == 1 else "asked to stop"
+    # In a team, the other processes may have ended; then there is no such step.
+    alone = trainer.team.size == 1
+    said = "stopping after this step; Ctrl-C again stops at once" if alone else "asked to stop"
     held = patience(lambda: console.print(said))
     with display, held as stop:
         train(trainer, sources, validation, run, rhythm, watch, stop, workers=request.workers)
@@ -222,10 +225,10 @@ def _follow(
 
 
 def _sources(request: Request) -> tuple[list[Source], list[Source]]:
-    """What there is to train on, and what to validate with.
+    """The sources to train on and those to validate with.
 
     Raises:
-        UsageError: there is not what was asked for.
+        UsageError: a source has no data.
     """
     single = request.single
     folders = (single / "degraded", single / "target") if single else None
@@ -238,7 +241,7 @@ def _sources(request: Request) -> tuple[list[Source], list[Source]]:
 
 def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
-    parts = [f"going on from {resumed}"] if resumed else []
+    parts = [f"continuing from {resumed}"] if resumed else []
     parts += [
         f"{recipe.objective} objective" if recipe.losses else f"{recipe.pixel_loss.upper()} alone",
         f"network {recipe.preset}, {parameter_count(trainer.network) / 1e6:.1f} M parameters",
@@ -252,30 +255,45 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
 
 
 def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[str]:
-    """What whoever trains may not have meant."""
+    """Notes on what the user may not have intended."""
     if request.resume and request.init:
-        yield "--init is for a run's beginning; this one goes on"
+        yield "--init is ignored: it applies only when a run begins"
     if changes:
-        yield f"not as the run was begun: {', '.join(changes)}"
-    recipe, q = trainer.recipe, trainer.probabilities
+        yield f"changed since the run began: {', '.join(changes)}"
+    recipe = trainer.recipe
     if trainer.precision != recipe.precision:
-        yield f"{trainer.precision} instead of {recipe.precision}, which this processor emulates"
+        yield (
+            f"using {trainer.precision}: this processor would only emulate {recipe.precision},"
+            " which is far slower"
+        )
     if 2 * recipe.warm_up > recipe.steps:
         yield (
-            f"the warm-up takes {recipe.warm_up} steps and the run has {recipe.steps}; "
-            "say --warm-up for a shorter one"
+            f"the warm-up takes {recipe.warm_up} of the run's {recipe.steps} steps; "
+            "shorten it with --warm-up"
         )
-    smallest = min(stage.batch for stage in recipe.stages)
-    alone = float((q * (1 - q) ** (smallest - 1)).sum())
-    if len(q) == 1 and recipe.losses:
+    if len(recipe.sources) == 1 and recipe.losses:
         yield "with one source there is no barycenter to find: IRC and the potentials do nothing"
-    elif "irc" in recipe.losses and alone > 0.5:
-        yield (
-            f"{alone:.0%} of the patches are the only ones of their source in a batch of"
-            f" {smallest}, so IRC teaches little: larger --batch"
-        )
+    elif recipe.objective == "paper" and "irc" in recipe.losses:
+        yield from _contrast_notes(trainer)
     if not have_matplotlib():
         yield f"no curves.png without matplotlib: {EXTRA}"
+
+
+def _contrast_notes(trainer: Trainer) -> Iterator[str]:
+    """Whether batches are too small for the paper's IRC."""
+    q = trainer.probabilities
+    batch = min(stage.batch for stage in trainer.recipe.stages)
+    alone = float((q * (1 - q) ** (batch - 1)).sum())
+    if batch < 3:
+        yield (
+            f"IRC is always 0 in batches of {batch}: it compares two patches of one source with"
+            " another source's; use a --batch of 3 or more"
+        )
+    elif alone > 0.5:
+        yield (
+            f"{alone:.0%} of the patches are the only ones of their source in a batch of {batch},"
+            " so IRC teaches little; use a larger --batch"
+        )
 
 
 def _both(first: Watch, second: Watch) -> Watch:
@@ -290,32 +308,39 @@ def _summary_writer() -> Callable[..., Any]:
     """TensorBoard's writer of event files.
 
     Raises:
-        UserError: it is not installed.
+        UserError: TensorBoard is not installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise UserError(f"--tensorboard needs it installed: {EXTRA}") from None
+        raise UserError(f"--tensorboard needs TensorBoard: {EXTRA}") from None
     writer: Callable[..., Any] = SummaryWriter
     return writer
 
 
-def _tensorboard(folder: Path, step: int) -> Watch:
-    """Writes every entry of the log after ``step`` as scalars; what is there of later is void."""
+def _tensorboard(run: Run, step: int) -> Watch:
+    """Writes the log's entries as scalars; replaces those that are there from after ``step``."""
     events = None
+    waiting: list[Entry] = []
 
-    def watch(now: int, entry: Entry | None) -> None:
+    def watch(_now: int, entry: Entry | None) -> None:
         nonlocal events
-        if not entry:
+        waiting.extend([entry] if entry else [])
+        if not waiting or run.holds_another:
             return
-        # Not sooner: until then, a run that is to be overwritten stays as it is.
-        events = events or _summary_writer()(str(folder), purge_step=step + 1)
-        for name, value in entry.items():
-            if isinstance(value, dict):
-                for key, part in value.items():
-                    events.add_scalar(f"{name}/{key}", part, now)
-            elif isinstance(value, (int, float)) and name != "step":
-                events.add_scalar(name, value, now)
+        events = events or _summary_writer()(str(run.path), purge_step=step + 1)
+        for each in waiting:
+            _add_scalars(events, each)
+        waiting.clear()
         events.flush()
 
     return watch
+
+
+def _add_scalars(events: Any, entry: Entry) -> None:
+    for name, value in entry.items():
+        if isinstance(value, dict):
+            for key, part in value.items():
+                events.add_scalar(f"{name}/{key}", part, entry["step"])
+        elif isinstance(value, (int, float)) and name != "step":
+            events.add_scalar(name, value, entry["step"])

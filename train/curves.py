@@ -1,4 +1,4 @@
-"""A run's log as pictures: errors, the two sides of the game (as in Fig. 11), validation."""
+"""Plots of a run's log: errors, the two sides of the game (as in Fig. 11), validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from train.run import Entry
 
 
 def have_matplotlib() -> bool:
-    """Whether curves can be drawn; the ``train`` extra brings what they need."""
+    """Whether curves can be drawn; the ``train`` extra installs matplotlib."""
     from importlib.util import find_spec
 
     return find_spec("matplotlib") is not None
@@ -21,7 +21,7 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
     """Writes the curves of a log as a PNG.
 
     Raises:
-        ImportError: without matplotlib.
+        ImportError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 
@@ -49,7 +49,7 @@ def _lines(
     values: Callable[[Entry], dict[str, float] | None],
     style: str = ".-",
 ) -> None:
-    """A line for every key that some of the entries have, a colour for every key."""
+    """Draws a line in its own colour for every key that any entry has."""
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
         for key, value in (values(entry) or {}).items():

@@ -1,4 +1,4 @@
-"""Blurred patches as a network gets them whose photographs are deconvolved first."""
+"""Blurred patches for a network whose photographs are deconvolved first."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from models.shake import MAX_RADIUS, MIN_RADIUS, radius
 from train import degradations
 
 FOUND = 0.8
-"""How often the kernel of a blur that is wide enough is found."""
+"""How often the kernel of a sufficiently wide blur is found."""
 COMPRESSED = 0.25
-"""How often a blurred photograph has been a JPEG."""
+"""Share of blurred photographs that have been JPEGs."""
 
 
 def random_deblurred(image: Image, rng: np.random.Generator) -> Image:
-    """Camera shake as :func:`train.degradations.random_motion_blur` draws it, taken back as
-    :mod:`models.shake` would have it: where it is wide enough, and not quite."""
+    """Camera shake from :func:`train.degradations.random_motion_blur`, deconvolved as in use:
+    only if :mod:`models.shake` would find it, and with an inexact kernel."""
     blurred, kernel = degradations.random_shake(image, rng)
     if rng.random() < COMPRESSED:
         blurred = degradations.jpeg(blurred, int(rng.integers(75, 98)))
@@ -28,8 +28,8 @@ def random_deblurred(image: Image, rng: np.random.Generator) -> Image:
 
 
 def mistaken(kernel: Image, rng: np.random.Generator) -> Image:
-    """A kernel as it is estimated: softer, a little uneven, without its faintest weights, and off
-    by parts of a pixel. After estimates beside the kernels they are of (docs/training.md)."""
+    """A kernel as an estimate would give it: softer, a little uneven, without its faintest weights
+    and shifted by a fraction of a pixel. Modelled on real estimates (docs/training.md)."""
     soft = cv2.GaussianBlur(kernel, (0, 0), rng.uniform(0.25, 0.9))
     uneven = np.exp(rng.normal(0, rng.uniform(0, 0.4), kernel.shape)).astype(np.float32)
     values = np.maximum(soft * uneven - rng.uniform(0, 0.05) * soft.max(), 0)

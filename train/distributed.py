@@ -1,7 +1,7 @@
-"""Several processes on one batch: what torchrun started, and what they share.
+"""Several processes that share one batch, as torchrun starts them.
 
-Alone, every function does nothing. Together, each process holds an equal part of the batch, and
-losses and gradients are those of one process with the whole batch.
+A single process needs none of this, and every function does nothing. In a team, each process holds
+an equal part of the batch; losses and gradients equal those of one process with the whole batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 
 class _AllGather(torch.autograd.Function):
-    """Every rank's tensor, joined; gradients go home and are summed over the ranks' losses."""
+    """Joins every rank's tensor; gradients return to their rank, summed over all ranks' losses."""
 
     @staticmethod
     def forward(_: Any, tensor: Tensor) -> Tensor:
@@ -36,30 +36,30 @@ class _AllGather(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of a run; this one is ``rank`` of ``size``."""
+    """The processes of a run; this one is number ``rank`` of ``size``."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes the files and messages."""
         return self.rank == 0
 
     def share(self, batch: int) -> range:
-        """Which samples of a batch are this process's."""
+        """This process's samples of a batch."""
         return range(self.rank, batch, self.size)
 
     def wait(self) -> None:
-        """Until all have come this far."""
+        """Waits until all processes have come this far."""
         if self.size > 1:
             dist.barrier()
 
     def average_gradients(self, module: nn.Module) -> None:
-        """Gradients of one process with the whole batch, in every process.
+        """Gives every process the gradients of the whole batch.
 
-        All at once and in one order: DDP sums in another after its first step, so that a run would
-        depend on how often it was interrupted.
+        All in one sum and in a fixed order. DDP changes its order after its first step, so a run
+        would depend on how often it was interrupted.
         """
         if self.size == 1:
             return
@@ -71,22 +71,22 @@ class Team:
             gradient.copy_(part.view_as(gradient))
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The whole batch of a tensor, differentiable, rank by rank."""
+        """A tensor for the whole batch, rank by rank; differentiable."""
         if self.size == 1:
             return tensor
         return _AllGather.apply(tensor)
 
     def any(self, here: bool) -> bool:
-        """Whether it is so in one of the processes; all have to take part."""
+        """Whether it is true in any process; all must call it."""
         if self.size == 1:
             return here
-        # On the CPU: a GPU's queue need not run empty for it.
+        # On the CPU, so that a GPU's queue does not have to drain.
         answer = torch.tensor(here, dtype=torch.uint8)
         dist.all_reduce(answer, dist.ReduceOp.MAX)
         return bool(answer)
 
     def gather_lines(self, lines: list[str]) -> list[str]:
-        """The lines of every process; all have to take part."""
+        """The lines of every process; all must call it."""
         if self.size == 1:
             return lines
         parts: list[list[str]] = [[] for _ in range(self.size)]
@@ -99,7 +99,7 @@ class TeamError(RuntimeError):
 
 
 def local_device(name: str) -> str:
-    """The device of this process where torchrun started one for each: ``cuda`` is ``cuda:N``."""
+    """This process's own device: with one process per GPU, ``cuda`` means ``cuda:N``."""
     local = os.environ.get("LOCAL_RANK")
     if local and name in ("auto", "cuda") and torch.cuda.is_available():
         return f"cuda:{local}"
@@ -108,7 +108,7 @@ def local_device(name: str) -> str:
 
 @contextmanager
 def team(device: torch.device) -> Iterator[Team]:
-    """Joins the processes that torchrun started with this one, if it did.
+    """Joins the other processes that torchrun started, if any.
 
     Raises:
         TeamError: another process ended before this one.
@@ -117,8 +117,8 @@ def team(device: torch.device) -> Iterator[Team]:
     if size == 1:
         yield Team()
         return
-    # An optimiser imports it. Where there is a group by then, it keeps it: its threads then outlive
-    # the interpreter, and now and then abort a process that has done its work.
+    # An optimiser imports this later. If a group exists by then, it keeps the group alive, whose
+    # threads outlive the interpreter and sometimes abort a process that has finished.
     import torch._dynamo
 
     if device.type == "cuda":
@@ -128,7 +128,7 @@ def team(device: torch.device) -> Iterator[Team]:
         yield Team(dist.get_rank(), size)
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise TeamError("another process of the run ended") from error
+            raise TeamError("another process of the run has ended") from error
         raise
     finally:
         dist.destroy_process_group()

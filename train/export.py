@@ -1,4 +1,4 @@
-"""From a trainer to weights that others can use."""
+"""Exports a trainer's weights for others to use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from train.trainer import Trainer
 
 
 def provenance(trainer: Trainer, run: Path) -> dict[str, Any]:
-    """What weights say of the run they come from, which has the name of its folder."""
+    """Provenance of a run's weights; the run is named after its folder."""
     entry: dict[str, Any] = {
         "name": run.resolve().name,
         "sources": list(trainer.images),
@@ -28,8 +28,8 @@ def export_weights(trainer: Trainer, target: Path, notes: dict[str, Any]) -> Non
     """Writes the averaged weights as safetensors in half precision.
 
     Args:
-        target: the safetensors file, in the folder of the run.
-        notes: more provenance: data, licence, figures.
+        target: the safetensors file, in the run's folder.
+        notes: further provenance, such as data, licence and figures.
     """
     entry = provenance(trainer, target.parent) | notes
     save_weights(target, trainer.average.config, trainer.average.state_dict(), entry, torch.float16)

@@ -1,4 +1,4 @@
-"""Folders of training images: what is in them, which files are pairs, what is held out."""
+"""Folders of training images: their files, their pairs, what is held out."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from pathlib import Path
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 COMPARISON = ".compare.jpg"
-"""What ``--compare`` adds to a name: two pictures side by side, which are no photograph."""
+"""What ``--compare`` adds to a name. Such a file is two pictures side by side."""
 
 RAIN = r"^(no)?rain-"
-"""What Rain100L puts before the numbers of its pairs."""
+"""Rain100L's prefix before the numbers of its pairs."""
 
 DRAWN = ("samples", "curves.png")
-"""Pictures that a training run makes in its folder."""
+"""Pictures that a training run draws into its folder."""
 
 PairOfFiles = tuple[Path, Path]
 """A degraded image and its target."""
 PairOfFolders = tuple[Path, Path]
-"""Of degraded images and of their targets."""
+"""The folders of degraded images and of their targets."""
 
 
 class SourceError(ValueError):
-    """A source has no data or its files do not pair; the message names the folder."""
+    """A source has no data, or its files do not pair; the message names the folder."""
 
     def __init__(self, message: str) -> None:
-        # A loader's worker wraps it in a traceback, of which people need the last line.
+        # A loader's worker wraps it in a traceback; only the last line helps people.
         super().__init__(message.rsplit("SourceError: ", 1)[-1].strip())
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder, by name; hidden ones are left alone.
+    """Image files of a folder, by name, without hidden ones.
 
     Raises:
-        SourceError: there is no such folder, or it cannot be read.
+        SourceError: the folder does not exist or cannot be read.
     """
     try:
         names = sorted(entry.name for entry in folder.iterdir())
@@ -47,16 +47,16 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def photographs(folders: Iterable[Path]) -> list[Path]:
-    """Image files of folders and of the folders inside them, each once, in a fixed order.
+    """Image files of folders and their subfolders, each once, in a fixed order.
 
     Raises:
-        SourceError: a folder is not there or holds no images.
+        SourceError: a folder does not exist or holds no images.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         inside = images_below(folder)
         if not inside:
-            image_files(folder)  # raises where there is none
+            image_files(folder)  # raises if there is no folder
             raise SourceError(f"no images in {folder}")
         for path in inside:
             found.setdefault(os.path.realpath(path), path)
@@ -64,14 +64,14 @@ def photographs(folders: Iterable[Path]) -> list[Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Image files of a folder and of the folders inside it, in a fixed order.
+    """Image files of a folder and its subfolders, in a fixed order.
 
-    What a training run drew into its own folder is left out: it is no photograph.
+    Leaves out what a training run drew into its own folder: those are not photographs.
     """
     found: list[Path] = []
     seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        # Data sets are often linked to; a link to a folder above it would never end.
+        # Follow links, as data sets are often linked; but a link to a parent would never end.
         seen.add(os.path.realpath(parent))
         folders[:] = sorted(
             f
@@ -90,12 +90,12 @@ def _is_image(name: str) -> bool:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file is no photograph of its folder, by its name: hidden, or a comparison."""
+    """Whether a file's name says that it is hidden or a comparison picture."""
     return name.startswith(".") or name.endswith(COMPARISON)
 
 
 def find_folder(root: Path, *names: str) -> Path | None:
-    """The folder below one by these names, whatever their case, ``_`` and ``-``."""
+    """The nested folder ``root/name/...``, ignoring case, ``_`` and ``-`` in names."""
     for name in names:
         found = None
         if root.is_dir():
@@ -108,27 +108,28 @@ def find_folder(root: Path, *names: str) -> Path | None:
 
 
 def plain(name: str) -> str:
-    """A name without its case, ``_`` and ``-``."""
+    """A name in lower case, without ``_`` and ``-``."""
     return name.lower().replace("_", "").replace("-", "")
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Pairs of two folders and, a sentence each, what stands in the way of more."""
+    """The pairs of two folders, and a sentence for each file that could not be paired."""
 
     pairs: tuple[PairOfFiles, ...]
     problems: tuple[str, ...]
 
 
 def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
-    """Pairs of two folders by name: the same stem, or ``X_...`` with ``X``, of which there may be
-    several (haze of several densities over one photograph).
+    """Pairs two folders by name: equal stems, or ``X_...`` with ``X``.
+
+    Several ``X_...`` may share one target (haze of several densities over one photograph).
 
     Args:
-        strip: regular expression for what is no part of a stem, in lower case.
+        strip: regular expression, in lower case, for what to ignore in a stem.
 
     Raises:
-        SourceError: a folder is not there or cannot be read.
+        SourceError: a folder does not exist or cannot be read.
     """
 
     def key(path: Path) -> str:
@@ -138,7 +139,7 @@ def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
     targets: dict[str, Path] = {}
     for path in image_files(target):
         if key(path) in targets:
-            problems.append(f"{path} and {targets[key(path)].name} have one name")
+            problems.append(f"{path} and {targets[key(path)].name} have the same name")
         targets.setdefault(key(path), path)
     pairs = []
     for path in image_files(degraded):
@@ -157,11 +158,10 @@ def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
 
 
 def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
-    """The pairs of two folders, all of them.
+    """The pairs of two folders in which every file must have a partner.
 
     Raises:
-        SourceError: a file of either folder has no partner, two targets have one name, or there
-            are no pairs.
+        SourceError: a file has no partner, two targets have the same name, or there are no pairs.
     """
     matches = match(degraded, target)
     if matches.problems:
@@ -170,28 +170,28 @@ def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
 
 
 def photograph(path: Path) -> str:
-    """The name that an undegraded photograph goes by, in whatever folder and format."""
+    """A name for an undegraded photograph that is the same in every folder and format."""
     return re.sub(RAIN, "", path.stem.lower())
 
 
 def hold_out(names: Sequence[str], share: float) -> set[str]:
-    """About that share of the names, one at least: those whose hashes are the smallest.
+    """About a share of the names, at least one: those with the smallest hashes.
 
-    Whether a photograph is held out does not depend on which others there are (but for the one).
+    Whether a photograph is held out does not depend on the others (except for that one).
 
     Raises:
-        SourceError: with fewer than two names, nothing would be left to train on.
+        SourceError: there are fewer than two names, so nothing would be left to train on.
     """
     if len(set(names)) < 2:
         raise SourceError(
-            "one photograph is too few to hold any out for validation; --holdout 0 trains on it"
+            "a single photograph cannot be held out for validation; --holdout 0 trains on it"
         )
     place = {name: _place(name) for name in names}
     return {name for name in names if place[name] < share} or {min(names, key=place.__getitem__)}
 
 
 def _place(name: str) -> float:
-    """A number in [0, 1) that only the name decides."""
-    # Names of files need not be Unicode.
+    """A number in [0, 1) that depends only on the name."""
+    # File names may not be Unicode.
     digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

@@ -1,4 +1,4 @@
-"""Training images in memory: decoded, cached within a bound, the unusable ones told apart."""
+"""Training images in memory: decoded, cached up to a limit; unusable ones are noted."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from torch.utils.data import get_worker_info
 Pixels = NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
 
-# Threads of OpenCV's pool do not survive the fork of a loader's worker, and a patch needs none.
+# OpenCV's thread pool does not survive the fork of a loader's worker, and patches need none.
 cv2.setNumThreads(1)
-# It prints what it returns as an error anyway, across the panel. OpenCV 5 has moved the switch.
+# OpenCV would print its errors across the panel, and returns them anyway. Version 5 moved this.
 _log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
 _log.setLogLevel(0)
 
 
 class Reason(Enum):
-    """Why no sample can be made of an image."""
+    """Why an image cannot be used."""
 
     UNOPENED = "cannot be opened"
     CUT_OFF = "is cut off"
@@ -39,7 +39,7 @@ REASONS = tuple(Reason)
 
 
 class UnusableError(Exception):
-    """An image that no sample can be made of."""
+    """An image that cannot be used."""
 
     def __init__(self, path: Path, reason: Reason) -> None:
         super().__init__(f"{path} {reason.value}")
@@ -51,7 +51,7 @@ def decode(path: Path) -> Pixels:
     """An image file as 8-bit RGB, upright; transparency is dropped.
 
     Raises:
-        UnusableError: it cannot be read, or not as a whole.
+        UnusableError: it cannot be read, or not completely.
     """
     try:
         data = path.read_bytes()
@@ -69,7 +69,7 @@ def decode(path: Path) -> Pixels:
 
 
 def _ends(data: bytes) -> bool:
-    """False of a JPEG without its end marker: OpenCV 4 fills what is missing with grey."""
+    """Whether a file is complete. OpenCV 4 fills the missing part of a cut-off JPEG with grey."""
     place = 2
     while data.startswith(b"\xff\xd8") and data[place : place + 1] == b"\xff":
         if data[place + 1 : place + 2] == b"\xda":
@@ -79,12 +79,11 @@ def _ends(data: bytes) -> bool:
 
 
 class ImageCache:
-    """Decoded images, the least recently used dropped beyond a number of bytes.
+    """Decoded images; beyond a number of bytes, the least recently used are dropped.
 
     Args:
-        limit: bytes of all processes of this machine together: the workers of a loader, and the
-            processes that ``torchrun`` started, take equal shares. The image that was read last
-            stays, whatever its size.
+        limit: bytes for all processes of this machine together. A loader's workers and the
+            processes that ``torchrun`` started take equal shares. The image read last always stays.
     """
 
     def __init__(self, limit: int = 2 << 30) -> None:
@@ -97,7 +96,7 @@ class ImageCache:
         """The decoded image.
 
         Raises:
-            UnusableError: it cannot be decoded; that is tried once.
+            UnusableError: it cannot be decoded; this is tried only once.
         """
         if path in self._images:
             self._images.move_to_end(path)
@@ -118,19 +117,19 @@ class ImageCache:
 
 
 def _processes() -> int:
-    """Processes of this machine that read training images as this one does."""
+    """The number of processes on this machine that read training images."""
     worker = get_worker_info()
     trainers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return trainers * (1 if worker is None else worker.num_workers)
 
 
 class Skipped:
-    """The images that turned out unusable, known to all workers of a loader and to its owner.
+    """The images that turned out unusable, shared by a loader's workers and its owner.
 
-    A byte an image in shared memory: workers write, the process that made it reads.
+    One byte per image in shared memory: workers write it, the process that created it reads it.
 
     Args:
-        paths: all images there are.
+        paths: all images.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -139,21 +138,21 @@ class Skipped:
         self._marks = torch.zeros(max(len(self._paths), 1), dtype=torch.uint8).share_memory_()
 
     def add(self, error: UnusableError) -> None:
-        """Notes an image, from whatever process."""
+        """Notes an image; any process may call this."""
         self._marks[self._numbers[error.path]] = 1 + REASONS.index(error.reason)
 
     def __len__(self) -> int:
         return int(self._marks.count_nonzero())
 
     def reasons(self) -> dict[Path, str]:
-        """Every image skipped so far, and why."""
+        """Every image skipped so far, with the reason."""
         return {
             self._paths[number]: REASONS[int(self._marks[number]) - 1].value
             for number in self._marks.nonzero().flatten().tolist()
         }
 
     def lines(self) -> list[str]:
-        """The same, a line for each."""
+        """The same as lines of text."""
         return [f"{path} {why}" for path, why in self.reasons().items()]
 
 
@@ -165,15 +164,15 @@ def crop(
     *,
     upright: bool = False,
 ) -> list[Pixels]:
-    """The same random square of every image, turned and mirrored alike.
+    """The same random square of every image, rotated and mirrored alike.
 
-    Images smaller than ``size`` are mirrored outwards first.
+    Images smaller than ``size`` are first extended by reflection.
 
     Args:
-        size: side of what is returned, in pixels.
-        zoom: the square is up to so many times as wide, by a factor drawn evenly in the logarithm
-            as far as the image reaches, and is shrunk to ``size``.
-        upright: the square is mirrored, but not turned: a sky stays above.
+        size: side of the result, in pixels.
+        zoom: the square is up to this many times as wide, if the image is large enough, and is
+            shrunk to ``size``; the factor is drawn log-uniformly.
+        upright: only mirror the square, so that the sky stays on top.
     """
     height, width = images[0].shape[:2]
     reach = min(zoom, min(height, width) / size)

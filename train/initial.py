@@ -1,4 +1,4 @@
-"""Starting a run from weights instead of random values."""
+"""Starts a run from weights instead of random values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from models.weights import Weights, WeightsError
 def start_from(network: BaryIR, weights: Weights) -> None:
     """Copies weights into a network that is to be trained.
 
-    It may have more blocks at its levels than they do: those begin as the identity, behind the
-    others, so that the deeper network begins with the same output.
+    The network may have more blocks per level than the weights. The additional blocks come last
+    and begin as the identity, so the deeper network begins with the same output.
 
     Raises:
-        WeightsError: they are of another network; the first difference in config is named.
+        WeightsError: the weights belong to another network; the message names the first difference.
     """
     config, built = weights.config, network.config
     if _is_deeper(built, config):
@@ -35,13 +35,13 @@ def start_from(network: BaryIR, weights: Weights) -> None:
 
 
 def _is_deeper(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
-    """Whether a network has as many levels as another, and no level fewer blocks."""
+    """Whether our network has as many levels as theirs, and at least as many blocks at each."""
     pairs = zip(ours.blocks, theirs.blocks, strict=False)
     return ours.levels == theirs.levels and all(a >= b for a, b in pairs)
 
 
 def ancestry(weights: Weights) -> dict[str, Any]:
-    """What the provenance of a run's own weights says of those it started from."""
+    """What the provenance of a run's weights says about the weights it started from."""
     kept = ("name", "steps", "date", "recipe", "data", "judges", "rest", "start")
     provenance = {k: v for k, v in weights.provenance.items() if k in kept}
     return {"sha256": weights.sha256, **provenance}

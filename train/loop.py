@@ -1,4 +1,4 @@
-"""The loop: batches to the trainer, what it says to the record."""
+"""The loop: feeds batches to the trainer and its loss terms to the record."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def train(
     *,
     workers: int = 1,
 ) -> None:
-    """Follows the trainer's recipe from where it stands to its end.
+    """Follows the trainer's recipe from its current step to the end.
 
     Args:
-        stop: asked after every step whether to write a checkpoint and end; a team ends together,
-            after the step in which the first of its processes is to stop.
+        stop: asked after every step whether to write a checkpoint and end. A team ends together,
+            after the step in which the first of its processes wants to stop.
         workers: processes that make patches.
 
     Raises:
-        KeyboardInterrupt: it was to stop.
-        train.record.DivergedError: a loss or a weight is NaN or infinite; the run's checkpoints are
+        KeyboardInterrupt: ``stop`` returned true.
+        train.record.DivergedError: a loss or weight is NaN or infinite; the run's checkpoints are
             good.
         train.sources.SourceError: training data cannot be read.
     """
@@ -51,7 +51,7 @@ def train(
             record.add(batches, trainer.train_step(batches))
             if trainer.team.any(stop()):
                 record.stop()
-                # Who ends first has torchrun end the others.
+                # When one process ends, torchrun kills the others.
                 trainer.team.wait()
                 raise KeyboardInterrupt
 
@@ -59,11 +59,11 @@ def train(
 def _steps(
     trainer: Trainer, sources: Sequence[Source], workers: int, skipped: Skipped
 ) -> Iterator[list[Batch]]:
-    """What every step from the current one to the end of its stage trains on."""
+    """The batches of every step, from the current one to the end of its stage."""
     recipe = trainer.recipe
     stage, end = recipe.stage_at(trainer.step)
     patches = patches_of(recipe, stage, sources, skipped)
-    # A fixed stride between batches: sample numbers do not depend on the stages before.
+    # A fixed stride between batches, so that sample numbers do not depend on earlier stages.
     first, last = trainer.step * recipe.accumulate, end * recipe.accumulate
     numbers = (
         [number * SAMPLES_A_BATCH + i for i in trainer.team.share(stage.batch)]
@@ -80,15 +80,15 @@ def _steps(
 def loader_of(
     patches: Patches, numbers: Iterable[list[int]], workers: int, device: torch.device
 ) -> Iterable[Batch]:
-    """Batches of the samples of these numbers, by so many processes, on their way to a device."""
+    """Batches of the samples with these numbers, made by ``workers`` processes."""
     return DataLoader(
         patches,
-        batch_sampler=cast(Any, numbers),  # typed as what has a length, which nobody asks for
+        batch_sampler=cast(Any, numbers),  # typed with a length, which is never used
         num_workers=workers,
         prefetch_factor=8 if workers else None,
         worker_init_fn=_leave_signals_to_the_owner,
         pin_memory=device.type == "cuda",
-        # Not the global generator, which would then depend on how often the run was interrupted.
+        # Not the global generator: its state would depend on how often the run was interrupted.
         generator=torch.Generator(),
     )
 
@@ -96,7 +96,7 @@ def loader_of(
 def patches_of(
     recipe: Recipe, stage: Stage, sources: Sequence[Source], skipped: Skipped | None = None
 ) -> Patches:
-    """The samples of a stage; ``skipped`` as of :class:`train.sources.Patches`."""
+    """The samples of a stage; ``skipped`` as in :class:`train.sources.Patches`."""
     settings = [recipe.sources[source.name] for source in sources]
     side = recipe.config().scene
     windows = [Window(stage.patch, stage.scene, zoom=s.zoom, picture=side) for s in settings]
@@ -105,9 +105,9 @@ def patches_of(
 
 
 def _leave_signals_to_the_owner(_: int) -> None:
-    """What ends a run reaches its group of processes, whose patches a last step may still need."""
+    """Keeps workers alive when a signal reaches the group: a last step may need their patches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # By this their owner ends those that hang, and by nothing else.
+    # The owner ends workers that hang with this signal.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(os, "setpgrp"):
         os.setpgrp()

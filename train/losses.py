@@ -1,7 +1,7 @@
-"""The barycenter objective (DESIGN section 3 restores the paper's equations), and one of pixels.
+"""The barycenter objective (DESIGN section 3 restores the paper's equations) and a pixel loss.
 
-Latents are ``(N, C, h, w)``, ``source`` is ``(N,)`` with the index k of every sample's source.
-The last three functions are the reference code's own readings of the same terms.
+Latents are ``(N, C, h, w)``; ``source`` is ``(N,)``, the index k of every sample's source. The last
+three functions are the reference code's versions of the same terms.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from torch.nn import functional as F
 from models.barycenter import Latents
 
 TEMPERATURE = 0.07
-"""Of the contrastive terms (paper section 5.1)."""
-
+"""Temperature of the contrastive terms (paper section 5.1)."""
 
 BEST_PSNR = 40.0
-"""Decibels beyond which :func:`lacking` teaches little, or leaving clean photographs alone would
-be all that is learnt."""
+"""Decibels beyond which :func:`lacking` teaches little; else the network would only learn to leave
+clean photographs alone."""
 BEST_SCENE = 31.0
-"""The same for scenes as a judge sees them: no more is to be had of most hazy and dark ones, and
-less would make little of clean ones that it changes (docs/training.md, trials before run 16)."""
+"""The same for scenes as a judge sees them. Most hazy and dark scenes cannot reach more; with less,
+changing clean scenes would cost too little (docs/training.md, trials before run 16)."""
 
 
 def lacking(difference: Tensor, best: float = BEST_PSNR) -> Tensor:
-    """How far the PSNR of every sample is from the best, in units of 8.7 dB, ``(N,)``.
+    """How far every sample's PSNR is from the best, in units of 8.7 dB, ``(N,)``.
 
-    The logarithm of the RMS with a floor: the benchmarks' own measure. Of a weighted L1, rain and
-    haze made three quarters of the gradient's noise (docs/training.md, trials before run 10).
+    The logarithm of the RMS, with a floor: the measure of the benchmarks. With a weighted L1, rain
+    and haze made three quarters of the gradient's noise (docs/training.md, trials before run 10).
 
     Args:
-        difference: ``(N, 3, H, W)``, restored less target, in [-1, 1].
+        difference: ``(N, 3, H, W)``, restored minus target, in [-1, 1].
         best: in dB.
     """
     floor = 10 ** (-best / 10)
@@ -49,12 +48,12 @@ def congruent(potentials: Tensor, weights: Tensor) -> Tensor:
 
 
 def importance(source: Tensor, weights: Tensor, probabilities: Tensor) -> Tensor:
-    """l_k / q_k of every sample's source, ``(N,)``: its mean estimates sum_k l_k E_k."""
+    """l_k / q_k of every sample's source, ``(N,)``; means weighted by it estimate sum_k l_k E_k."""
     return (weights / probabilities)[source]
 
 
 def own(potentials: Tensor, source: Tensor) -> Tensor:
-    """Of ``(N, K)`` potentials, that of every sample's own source, ``(N,)``."""
+    """The potential of every sample's own source, ``(N,)``, from ``(N, K)``."""
     return potentials.gather(1, source[:, None]).squeeze(1)
 
 
@@ -74,24 +73,24 @@ def mwb(latents: Latents, potentials: Tensor, source: Tensor, importance: Tensor
 
 
 def potentials_objective(potentials: Tensor, source: Tensor, importance: Tensor) -> Tensor:
-    """What the potentials minimise: sum_k l_k E f_k(b), the ascent of equation 8, a scalar."""
+    """What the potentials minimise: sum_k l_k E f_k(b), a scalar; the ascent of equation 8."""
     return (importance * own(potentials, source)).mean()
 
 
 def irc(residual: Tensor, source: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Inter-residual contrastive loss (equation 13), a scalar; a sample is not its own positive.
 
-    Samples without another of their source in the batch are left out; 0 if that leaves none.
+    Samples without another of their source in the batch are left out; 0 if none remain.
     """
     unit = F.normalize(residual.flatten(1), dim=1)
     similarity = unit @ unit.T / temperature
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-    # Finite, or a sample with no other beside it would be infinity less infinity.
+    # Finite, because a batch of one sample would otherwise give infinity minus infinity.
     never = torch.finfo(similarity.dtype).min
     similarity = similarity.masked_fill(itself, never)
     positive = (source[:, None] == source[None]) & ~itself
-    # Those without a partner are told against all, by all, which is 0: to select would keep a GPU
-    # waiting for how many there are.
+    # Samples without a partner compare all with all, which gives 0. Selecting the others would make
+    # the CPU wait for a GPU to count them.
     left_out = ~positive.any(1, keepdim=True)
     matched = similarity.masked_fill(~(positive | left_out), never)
     contrast = similarity.logsumexp(1) - matched.logsumexp(1)
@@ -111,20 +110,20 @@ def squared_cosines(barycenter: Tensor, residual: Tensor) -> Tensor:
 
 
 def reference_cost(latents: Latents) -> Tensor:
-    """RMS(z_i - b_i) of every sample, ``(N,)``: a root where the paper has a square."""
+    """RMS(z_i - b_i) of every sample, ``(N,)``: a root instead of the paper's square."""
     return transport_cost(latents).sqrt()
 
 
 def reference_contrast(
     residual: Tensor, source: Tensor, residuals: Tensor, sources: Tensor
 ) -> Tensor:
-    """The reference code's contrast of every sample, ``(N,)``: a sample is its own positive.
+    """The reference code's contrast of every sample, ``(N,)``; a sample is its own positive.
 
-    Near 0 while residuals are nearly orthogonal, so that it teaches next to nothing.
+    It is near 0 while residuals are nearly orthogonal, so it teaches next to nothing.
 
     Args:
-        residuals: ``(M, C, h, w)``, those of the whole batch, to which ``residual`` belongs.
-        sources: ``(M,)``, theirs.
+        residuals: ``(M, C, h, w)``, those of the whole batch, including ``residual``.
+        sources: ``(M,)``, their sources.
     """
     unit = F.normalize(residual.flatten(1), dim=1)
     units = F.normalize(residuals.flatten(1), dim=1)

@@ -1,4 +1,4 @@
-"""Models of degradation that are drawn: one or another, and one more besides."""
+"""Mixtures of degradation models: one or another at random, or one more on top."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from train import degradations
 from train.degradations import Image
 
 Degrade = Callable[[Image, np.random.Generator], Image]
-"""From values in [0, 1] to what may lie a little outside."""
+"""Takes values in [0, 1]; the results may lie slightly outside."""
 BRIGHT = 0.45
 """Mean value of a photograph that is not dark."""
 
 
 @dataclass(frozen=True)
 class NoiseRange:
-    """Noise levels drawn evenly between two, in 8-bit steps."""
+    """Noise levels drawn uniformly between two, in 8-bit steps."""
 
     low: float
     high: float
@@ -32,7 +32,7 @@ class NoiseRange:
 
 @dataclass(frozen=True)
 class NoiseLevels:
-    """Noise of a few levels, each as often as the others: one source (DESIGN section 3)."""
+    """A few equally frequent noise levels, which are one source (DESIGN section 3)."""
 
     levels: tuple[float, ...]
 
@@ -45,7 +45,7 @@ class NoiseLevels:
 
 @dataclass(frozen=True)
 class WhiteNoise:
-    """Gaussian noise of a level that is drawn."""
+    """Gaussian noise of a random level."""
 
     levels: NoiseRange | NoiseLevels
 
@@ -58,9 +58,9 @@ class WhiteNoise:
 
 @dataclass(frozen=True)
 class Dimmed:
-    """Noise that is weaker where a picture is dark, by the root of its light, as shot noise is.
+    """Noise that is weaker in dark pictures, by the root of their light, like shot noise.
 
-    Else what is left of a photograph after five stops would drown in it.
+    Otherwise a photograph five stops under would drown in it.
     """
 
     noise: Degrade
@@ -75,7 +75,7 @@ class Dimmed:
 
 @dataclass(frozen=True)
 class Instead:
-    """A model, and in a share of the photographs another one; ``what`` names that."""
+    """A model, or for a share of the photographs another one, which ``what`` names."""
 
     usual: Degrade
     other: Degrade
@@ -90,8 +90,8 @@ class Instead:
 
 
 @dataclass(frozen=True)
-class Besides:
-    """A model, and in a share of the photographs one more after it; ``what`` names that."""
+class Followed:
+    """A model, and for a share of the photographs a second one after it, which ``what`` names."""
 
     first: Degrade
     more: Degrade
@@ -107,8 +107,8 @@ class Besides:
 
 
 def in_words(degrade: Degrade) -> str:
-    """How a model draws what it draws, where that can be chosen; else nothing."""
-    return str(degrade) if isinstance(degrade, WhiteNoise | Dimmed | Instead | Besides) else ""
+    """A model's parameters in words, if they can be chosen; else an empty text."""
+    return str(degrade) if isinstance(degrade, WhiteNoise | Dimmed | Instead | Followed) else ""
 
 
 def _with(degrade: Degrade, more: str) -> str:

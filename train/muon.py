@@ -1,4 +1,4 @@
-"""Muon: momentum, made orthogonal, for the matrices of a network; AdamW for the rest of it.
+"""Muon: orthogonalised momentum for the matrices of a network, AdamW for the rest.
 
 After Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024
 (kellerjordan.github.io/posts/muon), scaled to AdamW's step sizes as in Liu et al., "Muon is
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from models.hardware import multiplies_bf16
 
 SMALLEST_SIDE = 8
-"""Below, a matrix has too few directions to make them equal."""
+"""A smaller matrix has too few directions to equalise."""
 STEP = 0.2
-"""Root mean square of an update, for a learning rate of 1: about AdamW's."""
+"""Root mean square of an update at a learning rate of 1, about that of AdamW."""
 QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of a x + b x^3 + c x^5, whose iterates send all of (0, 1] near 1."""
+"""Coefficients of a x + b x^3 + c x^5, whose iterates bring all of (0, 1] close to 1."""
 ITERATIONS = 5
 
 
@@ -32,7 +32,7 @@ def matrices(network: nn.Module) -> list[Tensor]:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Nearly the orthogonal factors of ``(k, m, n)``, by Newton-Schulz; bfloat16 is enough."""
+    """Approximate orthogonal factors of ``(k, m, n)``, by Newton-Schulz; bfloat16 suffices."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     if multiplies_bf16(x.device):
@@ -41,24 +41,24 @@ def orthogonal(matrices: Tensor) -> Tensor:
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):
         square = x @ x.mT
-        # Three products and nothing between them: a GPU is kept by starting, not by computing.
+        # Three products and nothing between: on a GPU, launches cost more than the arithmetic.
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
         x = torch.baddbmm(x, factor, x, beta=a)
-    # As the weights lie, or they are not updated all at once.
+    # In the memory layout of the weights, or they are not updated in one call.
     return x.mT.contiguous() if tall else x
 
 
 def steps_along(directions: Sequence[Tensor]) -> list[Tensor]:
     """The orthogonal factor of every weight's direction, scaled to :data:`STEP`.
 
-    Those of one shape together: one by one, so small products leave a GPU idle.
+    Weights of one shape are computed together: one by one, such small products leave a GPU idle.
     """
     alike: dict[torch.Size, list[int]] = {}
     for i, direction in enumerate(directions):
         alike.setdefault(direction.shape, []).append(i)
     steps = list(directions)
     for members in alike.values():
-        # Channels last, as they lie in memory; the order of columns does not matter.
+        # Channels last, as in memory; the order of columns does not matter.
         stacked = torch.stack([directions[i].movedim(1, -1) for i in members])
         matrices = stacked.flatten(2)
         scale = STEP * max(matrices.shape[1:]) ** 0.5
@@ -69,10 +69,10 @@ def steps_along(directions: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the orthogonal factor of the gradient's momentum (Nesterov's).
+    """Steps along the orthogonal factor of the gradient's Nesterov momentum.
 
     Args:
-        network: its :func:`matrices` take such steps, its other parameters AdamW's.
+        network: its :func:`matrices` take such steps, its other parameters those of AdamW.
         lr: learning rate of both.
         weight_decay: of both, decoupled.
     """
@@ -128,13 +128,13 @@ class Muon(torch.optim.Optimizer):
         return list(updates)
 
     def _count(self, parameter: Tensor) -> int:
-        """The number of this step of a parameter's."""
+        """Counts a parameter's steps, this one included."""
         state = self.state[parameter]
         state["step"] = state.get("step", 0) + 1
         return int(state["step"])
 
     def _kept(self, name: str, parameters: list[Tensor]) -> list[Tensor]:
-        """A running mean of every parameter's, which begins as 0."""
+        """A running mean for every parameter, which starts at 0."""
         for parameter in parameters:
             if name not in self.state[parameter]:
                 self.state[parameter][name] = torch.zeros_like(parameter)

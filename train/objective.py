@@ -1,4 +1,4 @@
-"""The max-min game over the latents: what the map descends, how the potentials ascend."""
+"""The max-min game over the latents: the map's loss and the potentials' step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Terms = dict[str, Tensor]
 
 
 class Objective(ABC):
-    """L_T, and the potentials that the map plays against.
+    """L_T and the potentials that the map plays against.
 
     Args:
-        recipe: gamma, the losses in use and the potentials' learning rate.
+        recipe: gamma, the losses to use and the potentials' learning rate.
         potentials: the free networks g; ``(N, C, h, w)`` to ``(N, K)``.
         weights: ``(K,)``, the barycenter weights l, sum 1.
-        probabilities: ``(K,)``, with which the sampler draws the sources, sum 1.
+        probabilities: ``(K,)``, how often the sampler draws each source, sum 1.
     """
 
     def __init__(
@@ -43,23 +43,23 @@ class Objective(ABC):
 
     @abstractmethod
     def map_terms(self, latents: Latents, source: Tensor) -> Terms:
-        """The parts of L_T on a batch, and L_T itself as ``map``; only those of the recipe."""
+        """The terms of L_T that the recipe uses, on a batch, and L_T itself as ``map``."""
 
     @abstractmethod
     def potentials_step(self, barycenter: Tensor, source: Tensor, factor: float) -> Terms:
         """One step of the potentials on detached embeddings.
 
         Args:
-            factor: of the learning rate.
+            factor: on the learning rate.
         """
 
     def fixed_potentials(self, barycenter: Tensor) -> Tensor:
-        """g(b) for the map's loss: gradients reach b, not g, which learns in its own step alone."""
+        """g(b) for the map's loss: gradients reach b but not g, which learns in its own step."""
         fixed = {name: p.detach() for name, p in self.potentials.named_parameters()}
         return functional_call(self.potentials, fixed, barycenter)
 
     def _together(self, parts: Terms) -> Tensor:
-        """MWB + gamma (IRC + BRO), of the parts that there are."""
+        """MWB + gamma (IRC + BRO), from the terms in use."""
         weights = {"mwb": 1.0, "irc": self.recipe.gamma, "bro": self.recipe.gamma}
         return torch.stack([weights[name] * part for name, part in parts.items()]).sum(0)
 
@@ -75,7 +75,7 @@ class Objective(ABC):
 
 
 class PaperObjective(Objective):
-    """Congruent potentials by construction, IRC without the sample itself (paper section 4)."""
+    """Potentials congruent by construction, IRC without the sample itself (paper section 4)."""
 
     def map_terms(self, latents: Latents, source: Tensor) -> Terms:
         terms: Terms = {}
@@ -97,7 +97,7 @@ class PaperObjective(Objective):
         return {"potentials": self._descend(loss, factor)}
 
     def centred(self, potentials: Tensor) -> Tensor:
-        """f from g."""
+        """f_k from g_k."""
         return losses.congruent(potentials, self.weights)
 
     def _importance(self, source: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class PaperObjective(Objective):
 
 
 class ReferenceObjective(Objective):
-    """What the authors' code computes (DESIGN section 3): every sample weighted by l_k."""
+    """What the authors' code computes (DESIGN section 3), every sample weighted by l_k."""
 
     def map_terms(self, latents: Latents, source: Tensor) -> Terms:
         wanted = self.recipe.losses
@@ -143,8 +143,8 @@ def barycenter_weights(weighting: str, counts: Tensor, probabilities: Tensor) ->
 
     Args:
         weighting: ``proportion``, ``inverse``, ``uniform`` or ``sampling``.
-        counts: ``(K,)``, images of every source.
-        probabilities: ``(K,)``, with which the sources are drawn.
+        counts: ``(K,)``, number of images of every source.
+        probabilities: ``(K,)``, how often each source is drawn.
     """
     weights = {
         "proportion": counts,

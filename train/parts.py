@@ -1,4 +1,4 @@
-"""Origins of training pairs: photographs with their degraded versions, or a model of these."""
+"""Where training pairs come from: photographs with degraded versions, or with a model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from train.variety import vary_exposure, vary_tone
 
 
 class Pair(NamedTuple):
-    """A patch and the scene that it is a part of, each before and after, ``(side, side, 3)``.
+    """A patch and its scene, each degraded and as target, ``(side, side, 3)``.
 
-    The scene is floating, from 0 to 255: in the dark, 8 bits are too few for a mean. ``place`` is
-    the patch's in the scene: top, left, bottom, right as shares of its sides.
+    The scene is float, 0 to 255: in the dark, 8 bits are too coarse for means. ``place`` is where
+    the patch lies in the scene: top, left, bottom, right as fractions of the scene's side.
     """
 
     degraded: Pixels
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     place: tuple[float, float, float, float]
 
     def through(self, colours: Floats) -> Pair:
-        """All of it behind a filter, ``(3, 3)``: what a pixel is multiplied with."""
+        """Patch and scene behind a filter, ``(3, 3)``, that multiplies every pixel."""
         degraded, target = (
             degradations.quantise(degradations.floating(patch) @ colours)
             for patch in (self.degraded, self.target)
@@ -47,10 +47,10 @@ class Window:
 
     Attributes:
         size: side of a patch in pixels.
-        scene: side of the square that it is taken from, the patch itself where that is larger.
-        zoom: the square shows up to so many times as many pixels a side of the photograph, shrunk;
-            see :func:`train.images.crop`.
-        picture: what the square is brought to, for a network that judges whole scenes.
+        scene: side of the square that the patch is cut from; the patch itself if that is larger.
+        zoom: the square may cover up to this many times as many pixels a side of the photograph,
+            shrunk (:func:`train.images.crop`).
+        picture: side that the square is resized to for a scene judge; 0 for no judge.
     """
 
     size: int
@@ -61,9 +61,9 @@ class Window:
     def squares(
         self, rng: np.random.Generator, images: Sequence[Pixels], margin: int = 0
     ) -> list[Pixels]:
-        """The part of every image that is degraded, by a model that reaches ``margin`` pixels.
+        """The part of every image to degrade, by a model that reaches ``margin`` pixels.
 
-        Whole scenes are shown upright: what is sky and what is haze is told by that too.
+        A judge sees scenes upright: that helps to tell sky from haze.
         """
         side = max(self.size, self.scene) + 2 * margin
         return crop(rng, images, side, self.zoom, upright=self.picture > 0)
@@ -71,7 +71,7 @@ class Window:
     def cut(
         self, rng: np.random.Generator, degraded: Pixels, target: Pixels, margin: int = 0
     ) -> Pair:
-        """A patch and its scene, from one of :meth:`squares`."""
+        """A patch and its scene, cut from one of :meth:`squares`."""
         inner = slice(margin, len(target) - margin)
         degraded, target = degraded[inner, inner], target[inner, inner]
         side = len(target)
@@ -92,8 +92,8 @@ class Window:
 class Part(Protocol):
     """One origin of a source's pairs.
 
-    ``count`` pairs or photographs; ``origin`` says what they are and where from; ``targets`` are
-    the undegraded photographs, ``files`` all that may be read.
+    ``count`` is its number of pairs or photographs, and ``origin`` says what they are and where
+    they come from. ``targets`` are the undegraded photographs, ``files`` all files it may read.
     """
 
     @property
@@ -105,11 +105,11 @@ class Part(Protocol):
     @property
     def files(self) -> Iterable[Path]: ...
     def keep(self, wanted: Callable[[Path], bool]) -> Part:
-        """The same without the photographs that are not wanted."""
+        """The same with only the wanted photographs."""
         ...
 
     def unvaried(self) -> Part:
-        """The same, every pair degraded, and of photographs as they are."""
+        """The same with every pair degraded and all tones unchanged."""
         ...
 
     def draw(self, rng: np.random.Generator, window: Window, images: ImageCache) -> Pair: ...
@@ -117,13 +117,13 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Synthesised:
-    """Clean photographs and a model of the degradation.
+    """Clean photographs and a degradation model.
 
     Attributes:
         margin: pixels around a patch that the model needs to see.
         clean_share: share of the pairs that stay undegraded.
-        origin: what follows the number of photographs in words: where they are from.
-        variety: of their tones (:func:`train.variety.vary_tone`).
+        origin: where the photographs come from, as text after their number.
+        variety: amount for :func:`train.variety.vary_tone`.
     """
 
     photographs: tuple[Path, ...]
@@ -168,7 +168,7 @@ class Paired:
     """Photographs with their degraded versions.
 
     Attributes:
-        variety: of exposures (:func:`train.variety.vary_exposure`).
+        variety: amount for :func:`train.variety.vary_exposure`.
     """
 
     pairs: tuple[PairOfFiles, ...]

@@ -1,7 +1,7 @@
 """Training sources: where degraded patches and their targets come from.
 
-A source is one degradation type k of the barycenter problem. Every sample is drawn from its own
-seeded generator, so that sample ``i`` of a run is the same on every machine and after a resume.
+A source is one degradation type k of the barycenter problem. Every sample has its own seeded
+generator, so sample ``i`` of a run is the same on every machine and after a resume.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from train.folders import (
 from train.folders import SourceError as SourceError
 from train.images import ImageCache, Pixels, Skipped, UnusableError
 from train.mixtures import (
-    Besides,
     Degrade,
     Dimmed,
+    Followed,
     Instead,
     NoiseLevels,
     NoiseRange,
@@ -48,21 +48,21 @@ from train.parts import Pair, Paired, Part, Synthesised, Window
 from train.recipe import Recipe, SourceRecipe
 from train.variety import one_colour
 
-BESIDES = NoiseRange(2, 25)
-"""White noise of what is degraded otherwise, too: weaker than where it is all that is wrong."""
+ADDED_NOISE = NoiseRange(2, 25)
+"""White noise on top of another degradation, weaker than where noise is the only one."""
 BLUR_MARGIN = 28
 """Pixels around a patch that a blur kernel may reach."""
 RETRIES = 100
-"""Draws of one sample, after which its source is taken to have no usable image."""
+"""Draws of one sample before its source counts as having no usable image."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One degradation type: a name, and where its pairs come from.
+    """One degradation type: its name and where its pairs come from.
 
     Attributes:
-        parts: its origins, each with the share of samples it gives; the shares add up to 1.
-        grey_share: share of its pairs that are of one colour (:func:`train.variety.one_colour`).
+        parts: its origins, each with its share of the samples; the shares add up to 1.
+        grey_share: share of its pairs in one colour (:func:`train.variety.one_colour`).
     """
 
     name: str
@@ -71,7 +71,7 @@ class Source:
 
     @property
     def count(self) -> int:
-        """Pairs and clean photographs behind it."""
+        """Number of its pairs and clean photographs."""
         return sum(part.count for _, part in self.parts)
 
     @property
@@ -89,7 +89,7 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """Of its images' names in their order, by which others of the same number are told."""
+        """Hash of its images' names in order; it tells other images of the same number apart."""
         names = "/".join(path.name for path in self.files)
         return hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
 
@@ -97,7 +97,7 @@ class Source:
         """A random pair of patches.
 
         Raises:
-            train.images.UnusableError: of the image that was drawn.
+            train.images.UnusableError: the drawn image cannot be used.
         """
         which = 0
         if len(self.parts) > 1:
@@ -116,8 +116,8 @@ class Source:
 class Task:
     """The official folders of a source (the reference README's ``data/Train``).
 
-    ``degrade`` is its model, where no option shapes it (:func:`_model`), and ``margin`` how many
-    pixels around a patch that model needs to see.
+    ``degrade`` is its model if no option changes it (see :func:`_model`), and ``margin`` how many
+    pixels around a patch the model needs.
     """
 
     folder: str
@@ -138,13 +138,13 @@ TASKS: dict[str, Task] = {
 
 
 def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
-    """Sources by the names of :data:`TASKS`, each once, and the noise levels that names carry.
+    """The names in :data:`TASKS` of sources, each once, and the noise levels in their names.
 
     >>> canonical(["derain", "denoise_15", "denoise_50"])
     (['derain', 'denoise'], (15.0, 50.0))
 
     Raises:
-        SourceError: a name is unknown, or ``denoise`` is there with levels and without.
+        SourceError: a name is unknown, or ``denoise`` occurs with and without levels.
     """
     found: dict[str, None] = {}
     levels: dict[float, None] = {}
@@ -153,7 +153,7 @@ def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
         key = plain(name)
         if level := re.fullmatch(r"denoise(\d+(?:\.\d+)?)", key):
             if (sigma := float(level[1])) > 255:
-                raise SourceError(f"{name}: a noise level is from 0 to 255")
+                raise SourceError(f"{name}: noise levels are from 0 to 255")
             levels[sigma] = None
             key = "denoise"
         elif key not in TASKS:
@@ -162,7 +162,7 @@ def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
             bare |= key == "denoise"
         found[key] = None
     if bare and levels:
-        raise SourceError("denoise is there with noise levels in its name and without; choose one")
+        raise SourceError("denoise is given with and without noise levels in its name; choose one")
     return list(found), tuple(levels)
 
 
@@ -172,18 +172,18 @@ def gather(
     clean: Sequence[Path] = (),
     single: PairOfFolders | None = None,
 ) -> list[Source]:
-    """The sources of a recipe, from the official folders and from clean photographs.
+    """The sources of a recipe, from official folders and clean photographs.
 
     Args:
-        recipe: its sources go by the names of :data:`TASKS`.
-        data: a folder laid out as the reference README's ``data/Train``; pairs match by name
+        recipe: its sources are named as in :data:`TASKS`.
+        data: a folder laid out like the reference README's ``data/Train``; pairs match by name
             (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
-        clean: more folders of clean photographs, with the folders inside them.
+        clean: more folders of clean photographs, subfolders included.
         single: folders of degraded images and of their targets, for the source ``single``.
 
     Raises:
-        SourceError: files do not pair, or there is nothing to make a source of; the message says
-            where it was looked for.
+        SourceError: files do not pair, or a source has no data; the message says where it was
+            looked for.
     """
     if data is not None and not data.is_dir():
         raise SourceError(f"{data}: no such folder")
@@ -213,7 +213,7 @@ def gather(
 def _synthesised(
     name: str, recipe: Recipe, clean: tuple[Path, ...], where: str
 ) -> Synthesised | None:
-    """Pairs made of clean photographs, if there are any and there is a model to degrade them."""
+    """Pairs made from clean photographs; None without photographs or without a model."""
     degrade = _model(name, recipe)
     if degrade is None or not clean:
         return None
@@ -228,27 +228,29 @@ def _synthesised(
 
 
 def _model(name: str, recipe: Recipe) -> Degrade | None:
-    """What degrades a source's clean photographs; None where there are pairs alone."""
+    """The model that degrades a source's clean photographs; None if it has only pairs."""
     if name == "deblur" and recipe.config().deconvolve:
         return random_deblurred
     degrade = TASKS[name].degrade
     if name == "denoise":
-        if recipe.noise_range is None:  # levels are all the noise that it has
+        if recipe.noise_range is None:  # levels are all its noise
             return WhiteNoise(NoiseLevels(recipe.noise))
         white = WhiteNoise(NoiseRange(*recipe.noise_range))
         degrade = _or_camera(white, degradations.random_camera_noise, recipe)
     elif name == "lowlight":
         degrade = _or_camera(degradations.random_low_light, degradations.random_night, recipe)
     if degrade and (share := recipe.sources[name].noise_share):
-        noise = Dimmed(_or_camera(WhiteNoise(BESIDES), degradations.random_camera_noise, recipe))
-        degrade = Besides(degrade, noise, share, f"noise ({in_words(noise)})")
+        noise = Dimmed(
+            _or_camera(WhiteNoise(ADDED_NOISE), degradations.random_camera_noise, recipe)
+        )
+        degrade = Followed(degrade, noise, share, f"noise ({in_words(noise)})")
     if degrade and recipe.jpeg_share:
-        degrade = Besides(degrade, degradations.stored_jpeg, recipe.jpeg_share, "JPEGs")
+        degrade = Followed(degrade, degradations.stored_jpeg, recipe.jpeg_share, "JPEGs")
     return degrade
 
 
 def _or_camera(usual: Degrade, noisy: Degrade, recipe: Recipe) -> Degrade:
-    """A model, and in ``camera_share`` of the photographs one with a camera's noise."""
+    """A model, and for ``camera_share`` of the photographs one with a camera's noise."""
     share = recipe.camera_share
     return Instead(usual, noisy, share, "a camera's noise") if share else usual
 
@@ -256,7 +258,7 @@ def _or_camera(usual: Degrade, noisy: Degrade, recipe: Recipe) -> Degrade:
 def _paired(
     name: str, settings: SourceRecipe, data: Path | None, single: PairOfFolders | None
 ) -> Paired | None:
-    """The pairs of the official folders, or of the two that are given for ``single``."""
+    """The pairs of the official folders, or of the two given for ``single``."""
     task = TASKS[name]
     if name == "single" and single is not None:
         degraded, target = single
@@ -274,28 +276,28 @@ def _paired(
 
 
 def _looked_for(name: str, data: Path | None, share: float) -> str:
-    """Where a source without data was looked for."""
+    """Where a source's data was looked for, or the option to give."""
     task = TASKS[name]
     if data is None and name == "single":
-        return "say --single, the folder of its pairs, or --data, with single/ in it"
+        return "give --single, the folder of its pairs, or --data, a folder with single/ in it"
     if data is None:
-        return "say --data, the official folders, or --clean, folders of photographs"
+        return "give --data, the official folders, or --clean, folders of photographs"
     places = []
     if task.degraded and share > 0:
         places.append(f"no folders {task.degraded} and {task.target} in {data / task.folder}")
     if name != "single":
-        places.append(f"no photographs in {data / 'Denoise'}, and none by --clean")
+        places.append(f"no photographs in {data / 'Denoise'}, and no --clean")
     return "; ".join(places)
 
 
 def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
-    """The sources to train on, and the same with the photographs held out, to validate with.
+    """The sources to train on, and the same sources with the held-out photographs.
 
-    A photograph that one part holds out is held out of all, so that no source teaches it.
-    Validation pairs are always degraded, and of photographs as they are.
+    A photograph that one part holds out is held out of all, so no source trains on it. Validation
+    pairs are always degraded, and their tones unchanged.
 
     Args:
-        share: of the photographs of every part, by their names; one at least is held out.
+        share: of every part's photographs, chosen by name; at least one is held out.
 
     Raises:
         SourceError: a source has too few photographs.
@@ -323,10 +325,10 @@ def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[S
 class Batch(NamedTuple):
     """What a step trains on, or one sample of it, without the axis N.
 
-    ``degraded`` and ``target`` are ``(N, 3, size, size)``, ``source`` ``(N,)`` their sources'
-    numbers; ``scene``, ``scene_target`` and ``place`` as in :class:`train.parts.Pair`, of side
-    0 for a network that judges no scenes. Images reach to 255 as they are drawn, patches as uint8
-    and scenes floating; on the way into a network all are floating in [0, 1].
+    ``degraded`` and ``target`` are ``(N, 3, size, size)``, ``source`` is ``(N,)``, the number of
+    every sample's source. ``scene``, ``scene_target`` and ``place`` are as in
+    :class:`train.parts.Pair`, of side 0 for a network without a judge. As drawn, patches are uint8
+    and scenes float, 0 to 255; :meth:`ready` makes both float in [0, 1].
     """
 
     degraded: Tensor
@@ -337,7 +339,7 @@ class Batch(NamedTuple):
     place: Tensor
 
     def ready(self, device: torch.device) -> Batch:
-        """A drawn batch as a network takes it: on its device, images in [0, 1], channels last."""
+        """The batch for a network: on its device, images in [0, 1], channels last."""
         moved = (tensor.to(device, non_blocking=True) for tensor in self)
         return Batch(*(_floating(tensor) if tensor.ndim == 4 else tensor for tensor in moved))
 
@@ -347,16 +349,16 @@ def _floating(images: Tensor) -> Tensor:
 
 
 class Patches(Dataset[Batch]):
-    """Sample ``i`` of a run, as a :class:`Batch`.
+    """The samples of a run; each is a :class:`Batch`.
 
-    An unusable image is noted in ``skipped`` and another sample of the same source is drawn, from
-    the next generator: whichever process draws it, it is the same.
+    An unusable image is noted in ``skipped``, and another sample of the same source is drawn from
+    the next generator. It is the same in whichever process draws it.
 
     Args:
-        probabilities: how often each source is drawn; any scale.
-        window: of all patches, or one for each source.
+        probabilities: how often each source is drawn, on any scale.
+        window: one for all patches, or one per source.
         images: the cache to read through.
-        skipped: where to note images; one may serve several of these.
+        skipped: where to note images; several data sets may share it.
     """
 
     def __init__(
@@ -395,12 +397,12 @@ class Patches(Dataset[Batch]):
                 last = error
                 rng = np.random.default_rng([self.seed, index, attempt])
         raise SourceError(
-            f"source {self.sources[k].name}: {RETRIES} unusable images in a row, of late {last}"
+            f"source {self.sources[k].name}: {RETRIES} unusable images in a row, the last: {last}"
         )
 
 
 def skipped_of(sources: Sequence[Source]) -> Skipped:
-    """A note of unusable images for all images of some sources."""
+    """An empty note of unusable images, for all images of some sources."""
     return Skipped(path for source in sources for path in source.files)
 
 

@@ -1,4 +1,4 @@
-"""What a run is worth on photographs it does not train on: PSNR of every source, and a picture."""
+"""Validation on photographs that are not trained on: PSNR of every source, and a picture."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from train.parts import Window
 from train.sources import Batch, Patches, Source, SourceError, skipped_of
 
 SEED = 20_000
-"""Of the patches: the same in every run, whatever its own seed."""
+"""Seed of the patches: the same in every run."""
 GAP = 4
-"""White pixels between the samples of the picture."""
+"""White pixels between the picture's samples."""
 
 
 class Validation:
-    """Fixed patches of every source with usable images, ``each`` of side ``size`` or less.
+    """Fixed patches, ``each`` of every source with usable images, of side ``size`` or less.
 
-    ``skipped`` has a line for every image that no patch could be made of, ``inputs`` the mean PSNR
-    in dB of every source's degraded patches.
+    ``skipped`` has a line for every unusable image; ``inputs`` is the mean PSNR in dB of every
+    source's degraded patches.
 
     Args:
-        config: of the network, for the sides of patches and scenes.
+        config: the network's, which decides the sides of patches and scenes.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Validation:
         self.patches: dict[str, Batch] = {}
         for source in sources:
             patches = Patches([source], [1.0], window, SEED, skipped=notes)
-            with suppress(SourceError):  # of unusable images alone, which are named
+            with suppress(SourceError):  # all images are unusable, and named in ``skipped``
                 drawn = [patches[i] for i in range(each)]
                 self.patches[source.name] = Batch(*map(torch.stack, zip(*drawn, strict=True)))
         self.skipped = notes.lines()
@@ -54,11 +54,11 @@ class Validation:
 
     @torch.no_grad()
     def psnr(self, network: BaryIR, picture: Path | None = None) -> dict[str, float]:
-        """Mean PSNR in dB of every source's patches, rounded to 8 bits.
+        """Mean PSNR in dB of every source's restored patches, rounded to 8 bits.
 
         Args:
-            picture: where to write degraded, restored and target of the first two patches of
-                every source, a row each.
+            picture: file for degraded, restored and target of every source's first two patches, a
+                row per source.
         """
         device = next(network.parameters()).device
         result, rows = {}, []
@@ -76,7 +76,7 @@ class Validation:
 
 
 def _mean_psnr(image: Tensor, target: Tensor) -> float:
-    """Of ``(N, 3, H, W)`` patches of 8-bit values."""
+    """Mean PSNR in dB of ``(N, 3, H, W)`` patches of 8-bit values."""
     error = (image.float() - target.float()).square().flatten(1).mean(1)
     return float((10 * torch.log10(255**2 / error.clamp(min=1e-2))).mean())
 
@@ -85,6 +85,6 @@ def _write(path: Path, image: Tensor) -> None:
     path.parent.mkdir(exist_ok=True)
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
     _, data = cv2.imencode(".png", pixels)
-    # Not cv2.imwrite, which says nothing of a full disk.
+    # Not cv2.imwrite, which hides a full disk.
     with replacing(path) as temporary:
         temporary.write_bytes(data.tobytes())

@@ -1,4 +1,4 @@
-"""Other tones of the same photograph: so that a scene is judged by its haze, not remembered."""
+"""Varies a photograph's tones, so that a judge learns haze instead of remembering scenes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from train import degradations
 from train.degradations import Image
 from train.images import Pixels
 
-AS_IT_IS = 0.25
+UNCHANGED = 0.25
 """Share of the photographs that keep their tone."""
 TONED = 0.3
-"""Share of the photographs of one colour that are not grey."""
+"""Share of the photographs in one colour that are toned, not grey."""
 CONTRAST = 0.1
-"""Mean logarithm of the contrast added: photographs of today have more than BSDS's."""
+"""Mean log of the contrast factor: today's photographs have more contrast than BSDS."""
 
 
 def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pixels:
-    """A photograph as another camera and other hands might have made it.
+    """A photograph as another camera and editor might have made it.
 
     Gamma, contrast, black and white points, saturation and white balance are drawn.
 
     Args:
-        amount: of the variety: 1 for that of pictures which still look like photographs.
+        amount: of variety; at 1, results still look like photographs.
     """
-    if rng.random() < AS_IT_IS:
+    if rng.random() < UNCHANGED:
         return photograph
     values = degradations.floating(photograph)
     values **= np.float32(np.exp(rng.normal(0, 0.3 * amount)))
@@ -41,10 +41,10 @@ def vary_tone(photograph: Pixels, rng: np.random.Generator, amount: float) -> Pi
 def vary_exposure(
     degraded: Pixels, target: Pixels, rng: np.random.Generator, amount: float
 ) -> tuple[Pixels, Pixels]:
-    """A pair whose degraded half was exposed a little longer or shorter, both in another tint.
+    """A pair with its degraded image exposed a little longer or shorter, both in another tint.
 
     Args:
-        amount: of the variety: 1 for a deviation of a quarter of a stop.
+        amount: of variety; 1 is a standard deviation of a quarter of a stop.
     """
     light = degradations.to_linear(degradations.floating(degraded))
     exposed = degradations.to_srgb(light * np.float32(2 ** rng.normal(0, 0.25 * amount)))
@@ -54,10 +54,10 @@ def vary_exposure(
 
 
 def one_colour(rng: np.random.Generator) -> Image:
-    """A filter of all photographs to black and white, or to the tone of an old print, ``(3, 3)``.
+    """A filter to black and white, or to the tone of an old print, ``(3, 3)``.
 
-    A pixel is multiplied with it. How much it sees of each channel is drawn, mostly one alone, so
-    that noise becomes the same in all channels and no weaker.
+    Pixels are multiplied by it. The weights of the channels are random and mostly favour one, so
+    that noise becomes the same in all channels without becoming weaker.
     """
     seen = rng.dirichlet((0.3, 0.3, 0.3))
     shown = np.ones(3)
@@ -67,5 +67,5 @@ def one_colour(rng: np.random.Generator) -> Image:
 
 
 def _tint(rng: np.random.Generator, deviation: float) -> Image:
-    """A factor for each channel."""
+    """A random factor for each channel."""
     return np.exp(rng.normal(0, deviation, 3)).astype(np.float32)

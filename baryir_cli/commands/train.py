@@ -1,4 +1,4 @@
-"""``baryir train``: the max-min loop over a recipe, its entries overridden by options."""
+"""``baryir train``: the max-min loop of a recipe whose entries options override."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
 
 
 def option(text: str, panel: str, *names: str, default: str = "", **settings: Any) -> Any:
-    """An option whose default is the recipe's; ``default`` says the value in recipe ``paper``."""
+    """An option with the recipe's default; ``default`` shows that of the recipe ``paper``."""
     text += f"  \\[default: {default}]" if default else ""
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **settings)
 
@@ -35,8 +35,8 @@ def train(
     data: Annotated[
         Path | None,
         option(
-            "Folder laid out like the reference's data/Train. (else: data/Train, unless --clean or"
-            " --single is given)",
+            "Folder laid out like the reference's data/Train, which is used if none of --data,"
+            " --clean and --single is given.",
             DATA,
         ),
     ] = None,
@@ -60,7 +60,7 @@ def train(
         str | None,
         option(
             "A built-in recipe: paper (the default), reference (what the authors' code does),"
-            " small, small-judge, small-gpu, small-rest (the embedded weights, in turn),"
+            " small, small-judge, small-gpu, small-rest (parts of the embedded weights' training),"
             " small-trial (short trials).",
             OBJECTIVE,
         ),
@@ -77,15 +77,17 @@ def train(
     weights: Annotated[
         Literal["proportion", "inverse", "uniform", "sampling"] | None,
         option(
-            "Barycenter weights l_k, by number of images (Table X); for network weights, see"
-            " --init. (paper: proportion)",
+            "Barycenter weights l_k of the sources, by number of images (Table X). For network"
+            " weights, see --init. (paper: proportion)",
             OBJECTIVE,
             default="proportion",
         ),
     ] = None,
     pixel_loss: Annotated[
         Literal["l1", "psnr"] | None,
-        option("Pixel loss: L1, or what the PSNR lacks. (paper: l1)", OBJECTIVE, default="l1"),
+        option(
+            "Pixel loss: L1, or what the PSNR lacks to 40 dB. (paper: l1)", OBJECTIVE, default="l1"
+        ),
     ] = None,
     pixel_weight: Annotated[
         float | None,
@@ -118,7 +120,7 @@ def train(
     network: Annotated[
         list[str] | None,
         option(
-            "Fields of its configuration: width=32 'heads=\\[1,2]' ... (x=1 lists them all.)",
+            "Fields of its configuration: width=32 'heads=\\[1,2]' ... (x=1 lists all fields.)",
             NETWORK,
         ),
     ] = None,
@@ -137,7 +139,8 @@ def train(
     batch: Annotated[
         int | None,
         option(
-            "Patches per batch, over all processes. (paper: 8 and more are alike; reference: 3)",
+            "Patches per batch, over all processes. (paper: 8 or more make no difference;"
+            " reference: 3)",
             OPTIMISATION,
             default="8",
         ),
@@ -256,11 +259,11 @@ def train(
     from baryir_cli.training_run import Request, conduct
 
     if epochs is not None and steps is not None:
-        raise UsageError("--epochs and --steps both say how long; give one of them")
+        raise UsageError("--epochs and --steps both set the length of the run; give only one")
     if epochs is not None and not 0 < epochs < float("inf"):
         raise UsageError(f"--epochs must be a number above 0, not {epochs:g}")
     if resume and overwrite:
-        raise UsageError("--resume goes on, --overwrite begins anew; give one of them")
+        raise UsageError("--resume continues a run, --overwrite replaces it; give only one")
     entries = {
         "noise": noise,
         "clean_share": clean_share,
@@ -292,9 +295,9 @@ def train(
         _fields(network or []),
     )
     if single and "single" not in plan.sources:
-        raise UsageError("--single is the folder of --sources single, which is not trained on")
+        raise UsageError("--single is only for the source single; add it to --sources")
     if noise and "denoise" not in plan.sources:
-        raise UsageError("--noise is for the source denoise, which is not trained on")
+        raise UsageError("--noise is only for the source denoise; add it to --sources")
     conduct(
         Request(
             recipe=plan,
@@ -318,11 +321,11 @@ def train(
 
 
 def _usual_folder(plan: Recipe) -> Path | None:
-    """``data/Train``, where no data are given."""
+    """``data/Train``, for runs without data options."""
     usual = Path("data/Train")
     if usual.is_dir():
         return usual
-    if list(plan.sources) == ["single"]:  # what is missing is said better where it is looked for
+    if list(plan.sources) == ["single"]:  # a later error names what is missing
         return None
     raise UsageError(
         f"nothing to train on: there is no {usual} here; give --data FOLDER, laid out like it,"
@@ -335,22 +338,22 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> Path:
-    """The recipe that was asked for; else that of the run to be resumed, or the paper's."""
+    """The requested recipe; else that of the run to resume, or the paper's."""
     from train.recipe import shipped
     from train.run import Run
 
     if name and file:
-        raise UsageError("--recipe and --config are both recipes; give one of them")
+        raise UsageError("--recipe and --config are both recipes; give only one")
     run = Run(resumed) if resumed and not name and not file else None
     if run and run.last_checkpoint():
         own = run.recipe_file
         if not own.is_file():
-            raise UsageError(f"{own} is gone; say --recipe or --config, as the run was begun with")
+            raise UsageError(f"{own} is missing; give the --recipe or --config the run began with")
         return own
     known = shipped()
     path = file or known.get(name or "paper")
     if path is None:
-        raise UsageError(f"no recipe {name!r}; there are {', '.join(known)}; or --config FILE")
+        raise UsageError(f"no recipe {name!r}; there are {', '.join(known)}, or use --config FILE")
     return path
 
 
@@ -361,12 +364,12 @@ def _recipe(
     sources: list[str],
     network: dict[str, Any],
 ) -> Recipe:
-    """A recipe file with what the options say instead.
+    """A recipe file whose entries options override.
 
     Args:
         entries: entries of the recipe.
-        stage: entries of all of its stages.
-        sources: the only ones to train on, if any are given.
+        stage: entries for all its stages.
+        sources: the sources to train on; empty for those of the file.
         network: fields of the network's configuration.
     """
     from train.recipe import Recipe, RecipeError
@@ -381,7 +384,7 @@ def _recipe(
         chosen = _chosen(values["sources"], sources, "noise" in entries)
         given |= {"noise": "--sources"} if "noise" in chosen else {}
         values |= chosen
-    # The recipe's changes to its own preset mean nothing to another.
+    # The recipe's changes to its own preset do not apply to another.
     values["network"] = ({} if "preset" in entries else values["network"]) | network
     if "noise" in given:
         values["noise_range"] = None
@@ -397,7 +400,7 @@ def _recipe(
 
 
 def _check_names(path: Path, names: list[str]) -> None:
-    """Refuses sources of a recipe that are none, or that carry noise levels in their names."""
+    """Refuses a recipe's sources that are unknown or have noise levels in their names."""
     from train.sources import SourceError, canonical
 
     try:
@@ -406,7 +409,7 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise UsageError(f"{path}: sources: {error}") from None
     if levels or known != names:
         raise UsageError(
-            f"{path}: sources are called {', '.join(known)}; their levels stand in noise"
+            f"{path}: sources must be named {', '.join(known)}; noise levels belong in noise"
         )
 
 
@@ -418,24 +421,24 @@ def _option(entry: str) -> str:
 
 
 def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:
-    """The sources asked for; ``denoise_15`` and the like are one (DESIGN section 3)."""
+    """The requested sources; ``denoise_15`` and the like are one source (DESIGN section 3)."""
     from train.sources import SourceError, canonical
 
     if any("," in name for name in names):
         apart = " ".join(names).replace(",", " ").split()
-        raise UsageError(f"--sources are set apart by spaces: --sources {' '.join(apart)}")
+        raise UsageError(f"separate --sources with spaces: --sources {' '.join(apart)}")
     try:
         chosen, levels = canonical(names)
     except SourceError as error:
         raise UsageError(str(error)) from None
     if levels and noise:
-        raise UsageError("denoise_15 and the like are noise levels already; leave out --noise")
+        raise UsageError("denoise_15 and the like already set noise levels; leave out --noise")
     entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
     return entries | ({"noise": list(levels)} if levels else {})
 
 
 def _fields(entries: list[str]) -> dict[str, Any]:
-    """``name=value`` pairs, values as JSON."""
+    """Values of ``name=value`` pairs; each is JSON or plain text."""
     import json
 
     result = {}

@@ -13,11 +13,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, get_type_hints
+from unittest.mock import Mock
 
 import pytest
 import torch
 from rich.console import Console
 
+from baryir_cli import training_run
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
 from baryir_cli.patience import patience
@@ -28,8 +30,10 @@ from tests.conftest import Run
 from tests.train.conftest import write
 from train.folders import hold_out
 from train.recipe import Recipe, shipped
+from train.run import Run as RunFolder
 from train.sources import Patches
 from train.trainer import Trainer
+from train.validation import Validation
 
 TOY = ("--preset", "tiny", "--patch", 16, "--batch", 2, "--workers", 0, "--log-every", 1)
 
@@ -67,7 +71,7 @@ def test_run_resume_restore(
     asked = ("train", "--sources", "derain", "denoise_15", "denoise_50", "--clean", clean)
     assert baryir(*asked, *TOY, "--steps", 2, "--lr", 0.002, "--out", run) == 0
     table = [line.split() for line in capsys.readouterr().err.splitlines()]
-    assert table[0][:5] == ["source", "trained", "on", "held", "out"]
+    assert table[0] == ["source", "trained", "on", "held", "out", "drawn", "l_k", "from"]
     for source in ("derain", "denoise"):
         assert [source, "3", "1"] in [row[:3] for row in table]
     recipe = recipe_of(run)
@@ -78,7 +82,7 @@ def test_run_resume_restore(
     capsys.readouterr()
     again = ("--clean", clean, "--workers", 0, "--log-every", 1, "--out", run, "--resume")
     assert baryir("train", *again, "--steps", 3) == 0
-    assert "not as the run was begun: steps 2 -> 3\n" in capsys.readouterr().err
+    assert "changed since the run began: steps 2 -> 3\n" in capsys.readouterr().err
     assert recipe_of(run) == recipe | {"steps": 3}, "the run's own recipe"
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [1, 2, 2, 3]
@@ -88,7 +92,7 @@ def test_run_resume_restore(
     assert provenance["data"][1].startswith("3 photographs in photos, sigma 15, 50")
     assert str(tmp_path) not in json.dumps(provenance), "nobody's folders are published"
     assert baryir("train", *again, "--steps", 2) == 2
-    assert "run is at step 3 already, past 2" in capsys.readouterr().err
+    assert "run is already at step 3, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
     weights = ("--weights", run / "weights.safetensors", "--device", "cpu")
     assert baryir("restore", clean / "0.png", out, *weights) == 0
@@ -111,20 +115,20 @@ def test_the_usual_folder_is_for_those_who_give_none(
 
 WRONG = [
     (("--recipe", "mine"), "no recipe 'mine'; there are paper"),
-    (("--recipe", "paper", "--config", "x.toml"), "give one of them"),
+    (("--recipe", "paper", "--config", "x.toml"), "give only one"),
     (("--config", "x.toml"), "x.toml: No such file"),
     (("--sources", "snow"), "no source 'snow'"),
     (("--sources", "denoise_15", "--noise", "25"), "leave out --noise"),
-    (("--sources", "derain", "--noise", "25"), "--noise is for the source denoise, which is not"),
+    (("--sources", "derain", "--noise", "25"), "--noise is only for the source denoise; add"),
     (("--losses", "l2"), "--losses must be one of mwb, irc, bro"),
     (("--gamma", "-1"), "baryir: --gamma must be a number of at least 0, not -1.0"),
     (("--lr", "nan"), "baryir: --lr must be a number above 0, not nan"),
     (("--patch", "7"), "baryir: --patch must be a whole number from 8 to 4096, not 7"),
     (("--patch", "20"), "baryir: --patch must be a multiple of 8 for this network, not 20"),
-    (("--out", "photos/0.png"), "photos/0.png is no folder"),
-    (("--single", "photos"), "--single is the folder of --sources single"),
-    (("--epochs", "1"), "--epochs and --steps both say how long; give one of them"),
-    (("--sources", "denoise,derain"), "set apart by spaces: --sources denoise derain"),
+    (("--out", "photos/0.png"), "photos/0.png is not a folder"),
+    (("--single", "photos"), "--single is only for the source single; add"),
+    (("--epochs", "1"), "--epochs and --steps both set the length of the run; give only one"),
+    (("--sources", "denoise,derain"), "separate --sources with spaces: --sources denoise derain"),
     (("--preset", "huge"), "baryir: --preset must be one of official, small"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "blocks=2,1"), "blocks must be a list of whole numbers, such as [2, 1], not"),
@@ -132,7 +136,10 @@ WRONG = [
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
     (("--init", "small"), "--init small: weights of another network: width 48, not 8; --preset"),
-    (("--resume", "--overwrite"), "--resume goes on, --overwrite begins anew; give one"),
+    (
+        ("--resume", "--overwrite"),
+        "--resume continues a run, --overwrite replaces it; give only one",
+    ),
 ]
 
 
@@ -154,12 +161,12 @@ def test_a_part_is_frozen_as_something(
         ("stages = [3]", "a stage must be a table, not 3"),
         ("network = [1]", "network must be a table"),
         ('noise = "25"', "noise must be a list, not '25'"),
-        ("noise = [true]", "noise must be a list of numbers, and True is none"),
+        ("noise = [true]", "noise must be a list of numbers, and True is not one"),
         ('noise_range = "15"', "noise_range must be a list"),
         ('drops = "01"', "drops must be a list"),
         ("losses = { mwb = 1 }", "losses must be a list"),
-        ("[sources.denoise_15]", "sources are called denoise; their levels stand in noise"),
-        ("[sources.Low_Light]", "sources are called denoise, lowlight"),
+        ("[sources.denoise_15]", "sources must be named denoise; noise levels belong in noise"),
+        ("[sources.Low_Light]", "sources must be named denoise, lowlight"),
         ("[sources.snow]", "sources: no source 'snow'"),
     ],
 )
@@ -195,7 +202,7 @@ def test_who_is_blamed_for_a_noise_level(
     baryir: Run, clean: Path, capsys: pytest.CaptureFixture
 ) -> None:
     for option, blamed in {
-        ("--sources", "denoise_300"): "denoise_300: a noise level is from 0 to 255",
+        ("--sources", "denoise_300"): "denoise_300: noise levels are from 0 to 255",
         ("--sources", "denoise", "--noise", 300): "--noise must be a number from 0 to 255",
     }.items():
         assert baryir("train", *option, "--clean", clean) == 2
@@ -209,7 +216,7 @@ def test_init_is_for_a_beginning(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
     assert baryir(*asked, "--steps", 1) == 0
     assert baryir(*asked, "--steps", 2, "--resume", "--init", "small") == 0
-    assert "--init is for a run's beginning" in capsys.readouterr().err
+    assert "--init is ignored" in capsys.readouterr().err
 
 
 def test_folders_are_shown_as_they_are_called(
@@ -263,13 +270,13 @@ def test_other_images_are_noticed(
     (clean / "0.png").rename(clean / "other.png")
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
     said = capsys.readouterr().err
-    assert "not as the run was begun: images of denoise, not the same\n" in said
+    assert "changed since the run began: images of denoise changed\n" in said
     (clean / "other.png").rename(clean / "0.png")
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
-    assert "not as the run was begun" not in capsys.readouterr().err
+    assert "changed since" not in capsys.readouterr().err
     write(clean / "late.png", 9)
     assert baryir(*asked, "--steps", 1, "--holdout", 0, "--resume") == 0
-    assert "not as the run was begun: images of denoise 4 -> 5\n" in capsys.readouterr().err
+    assert "changed since the run began: images of denoise 4 -> 5\n" in capsys.readouterr().err
 
 
 def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_path: Path) -> None:
@@ -305,24 +312,31 @@ def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def interrupted_second(self: Trainer, batches: Any) -> Any:
+    return interrupted() if self.step else TRAIN_STEP(self, batches)
+
+
 TRAIN_STEP = Trainer.train_step
 
 
 @pytest.mark.parametrize(
-    ("step", "code", "said"),
+    ("function", "replacement", "code", "said"),
     [
-        (interrupted, 130, "interrupted; the run in {run} is as it was"),
-        (out_of_memory, 1, "smaller --batch or --patch; the run in {run} is as it was"),
-        (not_finite, 1, "not finite at step 1; last good checkpoint: none"),
+        ("train.trainer.Trainer.train_step", interrupted, 130, "the old run in {run} is unchanged"),
+        ("train.trainer.Trainer.train_step", interrupted_second, 130, "{run} is unchanged"),
+        ("train.trainer.Trainer.train_step", out_of_memory, 1, "--patch; the old run in {run} is"),
+        ("train.trainer.Trainer.train_step", not_finite, 1, "last good checkpoint: none"),
+        ("torch.save", interrupted, 130, "the old run in {run} is unchanged"),
     ],
 )
-def test_a_run_is_overwritten_when_there_is_something_else(
+def test_a_run_stays_until_the_next_has_a_checkpoint(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
-    step: Any,
+    function: str,
+    replacement: Any,
     code: int,
     said: str,
 ) -> None:
@@ -335,14 +349,46 @@ def test_a_run_is_overwritten_when_there_is_something_else(
 
     before = files()
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_step", step)
+        patch.setattr(function, replacement)
         assert baryir(*asked, "--overwrite") == code
-    assert capsys.readouterr().err.splitlines()[-1].endswith(said.format(run=run))
+    assert said.format(run=run) in capsys.readouterr().err.splitlines()[-1]
     assert files() == before
     assert baryir(*asked, "--overwrite", "--steps", 1, "--holdout", 0) == 0
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["00000001"]
     assert not (run / "samples").exists()
     assert recipe_of(run)["seed"] == 0
+
+
+def test_a_validation_that_is_interrupted_leaves_its_checkpoint(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run)
+    assert baryir(*asked, "--steps", 1, "--seed", 1) == 0
+    monkeypatch.setattr(Validation, "psnr", interrupted)
+    assert baryir(*asked, "--steps", 2, "--overwrite") == 130
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["00000002"]
+    assert recipe_of(run)["seed"] == 0
+    (line,) = (run / "log.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 1, "held back until then"
+
+
+def test_tensorboard_waits_for_the_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Mock()
+    monkeypatch.setattr(training_run, "_summary_writer", lambda: writer)
+    (tmp_path / "recipe.json").write_text('{"objective": "paper"}')
+    (tmp_path / "log.jsonl").touch()
+    folder = RunFolder(tmp_path)
+    folder.begin(Recipe(), overwrite=True)
+    watch = training_run._tensorboard(folder, 0)
+    watch(1, {"step": 1, "total": 0.5, "psnr": {"derain": 30.0}})
+    assert not writer.called
+    folder.make_room()
+    watch(2, None)
+    scalars = [call.args for call in writer.return_value.add_scalar.call_args_list]
+    assert scalars == [("total", 0.5, 1), ("psnr/derain", 30.0, 1)]
 
 
 def test_a_disk_that_is_full_from_the_start(
@@ -376,7 +422,7 @@ def test_a_folder_of_anybody_is_not_overwritten(
     for options in ((), ("--overwrite",)):
         assert baryir("train", *asked, *options) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"{folder} is no run's folder" in line
+        assert f"{folder} is not a run's folder" in line
         assert "samples in it would be overwritten" in line
     assert sorted(folder.iterdir()) == before
 
@@ -400,12 +446,12 @@ def test_a_checkpoint_of_parts_that_do_not_belong_together(
     first, second = (tmp_path / "run" / "checkpoints" / f"0000000{i}" for i in (1, 2))
     shutil.copy(find_weights("small").path, first / "average.safetensors")
     assert baryir(*asked, "--steps", 3, "--resume") == 1
-    said = "average.safetensors: of another network than state.pt; there is no other checkpoint"
+    said = "belongs to another network than state.pt; there is no other checkpoint"
     assert capsys.readouterr().err.splitlines()[-1].endswith(said)
     shutil.copytree(first, second)
     (second / "state.pt").write_bytes(b"cut")
     assert baryir(*asked, "--steps", 3, "--resume") == 1
-    said = f"remove {second}, and --resume goes on from {first}"
+    said = f"remove {second}, and --resume continues from {first}"
     assert capsys.readouterr().err.splitlines()[-1].endswith(said)
 
 
@@ -435,7 +481,7 @@ def test_a_full_disk_leaves_a_checkpoint(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
     assert baryir(*asked, "--steps", 2, "--checkpoint-every", 1) == 1
     first = tmp_path / "run" / "checkpoints" / "00000001"
-    assert f"; --resume goes on from {first}" in capsys.readouterr().err.splitlines()[-1]
+    assert f"; --resume continues from {first}" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -462,8 +508,8 @@ def test_interrupted_between_checkpoints(
         assert baryir(*asked, "--out", tmp_path / "run") == 130
         assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     said = capsys.readouterr().err
-    assert "stopping after this step; again: at once" in said
-    assert "--resume goes on from" in said
+    assert "stopping after this step; Ctrl-C again stops at once" in said
+    assert "--resume continues from" in said
     assert "00000002" in said
     assert baryir(*asked, "--out", tmp_path / "run", "--resume") == 0
     whole, parts = (
@@ -500,9 +546,7 @@ def test_notes_on_what_may_not_be_meant(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2)
     assert baryir(*asked, "--out", tmp_path / "a") == 0
     said = capsys.readouterr().err
-    assert (
-        "the warm-up takes 200 steps and the run has 2; say --warm-up for a shorter one\n" in said
-    )
+    assert "the warm-up takes 200 of the run's 2 steps; shorten it with --warm-up\n" in said
     assert "with one source there is no barycenter to find" in said
     assert "paper objective, network tiny, 0.3 M parameters, rmsprop, step schedule, cpu" in said
     assert baryir(*asked, "--warm-up", 1, "--losses", "none", "--out", tmp_path / "b") == 0
@@ -523,17 +567,31 @@ def test_emulated_bf16_is_said(
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1)
     assert baryir(*asked, "--precision", "bf16", "--out", tmp_path / "run") == 0
-    assert "fp32 instead of bf16, which this processor emulates" in capsys.readouterr().err
+    assert "using fp32: this processor would only emulate bf16" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("sources", "batch", "note"),
+    [
+        ("denoise derain", 2, "IRC is always 0 in batches of 2: "),
+        ("denoise derain dehaze deblur", 3, "56% of the patches are the only ones of their source"),
+        ("denoise derain", 3, ""),
+    ],
+)
 def test_a_batch_too_small_for_the_contrast(
-    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    sources: str,
+    batch: int,
+    note: str,
 ) -> None:
-    three = ("--sources", "denoise", "derain", "dehaze", "--clean", clean)
-    for batch, said in ((2, True), (8, False)):
-        out = ("--steps", 1, "--batch", batch, "--out", tmp_path / f"{batch}")
-        assert baryir("train", *three, *TOY, *out) == 0
-        assert ("67% of the patches are the only ones" in capsys.readouterr().err) == said
+    asked = ("--sources", *sources.split(), "--clean", clean, *TOY, "--batch", batch)
+    assert baryir("train", *asked, "--steps", 1, "--out", tmp_path / "run") == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "IRC" in line]
+    assert len(said) == bool(note)
+    assert note in "".join(said)
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)
@@ -625,12 +683,12 @@ def test_a_run_that_ends_too_early_says_what_is_left(
     assert baryir(*asked, "--checkpoint-every", 2) == code
     assert last_line().startswith(f"baryir: {message}")
     assert baryir(*asked) == 2
-    assert last_line() == f"baryir: {run} holds a run: --overwrite begins anew"
+    assert last_line() == f"baryir: {run} holds a run: --overwrite replaces it"
     ends = 3
     assert baryir(*asked, "--checkpoint-every", 2, "--overwrite") == code
-    assert last_line().endswith(f"--resume goes on from {run / 'checkpoints' / '00000002'}")
+    assert last_line().endswith(f"--resume continues from {run / 'checkpoints' / '00000002'}")
     assert baryir(*asked) == 2
-    assert last_line().endswith("--resume goes on, --overwrite begins anew")
+    assert last_line().endswith("--resume continues it, --overwrite replaces it")
 
 
 def test_a_killed_loader(
@@ -681,7 +739,7 @@ def test_tensorboard_is_missed_before_anything_is_written(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--tensorboard")
     assert baryir("train", *asked, "--out", tmp_path / "run") == 1
-    assert "--tensorboard needs it installed" in capsys.readouterr().err
+    assert "--tensorboard needs TensorBoard" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

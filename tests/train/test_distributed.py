@@ -186,7 +186,7 @@ def test_an_interrupted_team_keeps_its_steps(
     (last,) = (out / "checkpoints").glob("0*")
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert int(last.name) == steps[-1]
-    assert said.count(f"baryir: interrupted; --resume goes on from {last}") == 1
+    assert said.count(f"baryir: interrupted; --resume continues from {last}") == 1
 
 
 def workers(launcher: int) -> list[int]:
@@ -204,5 +204,5 @@ def test_a_batch_that_does_not_divide(data: Path) -> None:
     from train.trainer import Trainer
 
     recipe = Recipe(preset="tiny", sources={"denoise": SourceRecipe()}, stages=(Stage(1.0, 16, 3),))
-    with pytest.raises(RecipeError, match="a batch of 3 does not divide by 2 processes"):
+    with pytest.raises(RecipeError, match="a batch of 3 cannot be divided among 2 processes"):
         Trainer(recipe, gather(recipe, data), team=Team(0, 2))
