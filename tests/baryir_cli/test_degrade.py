@@ -152,16 +152,16 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
     [
         ("snow", "no degradation 'snow'; there are noise, camera"),
         ("haze,", "no degradation ''"),
-        ("rain:angle=20,length=40", "parameters follow after colons, rain:angle=20:length=40"),
-        ("noise:256", "noise: sigma is 0 to 255, not '256'"),
-        ("noise:nan", "noise: sigma is 0 to 255"),
+        ("rain:angle=20,length=40", "parameters follow after colons: rain:angle=20:length=40"),
+        ("noise:256", "noise: sigma must be 0 to 255, not '256'"),
+        ("noise:nan", "noise: sigma must be 0 to 255"),
         ("noise:1:2", "noise has no parameter '2'; it has sigma"),
         ("rain:angle=20:angle=30", "rain: angle is given twice"),
-        ("jpeg:10.5", "jpeg: quality is whole, 1 to 100, not '10.5'"),
+        ("jpeg:10.5", "jpeg: quality must be whole, 1 to 100, not '10.5'"),
         ("rain:speed=3", "rain has no parameter 'speed=3'; it has angle, length"),
-        ("rain:layers=1.5", "rain: layers is whole, 1 to 16"),
-        ("jpeg:quality=", "jpeg: quality is whole, 1 to 100"),
-        ("underwater:water=IV", "underwater: water is I, IA"),
+        ("rain:layers=1.5", "rain: layers must be whole, 1 to 16"),
+        ("jpeg:quality=", "jpeg: quality must be whole, 1 to 100"),
+        ("underwater:water=IV", "underwater: water must be I, IA"),
     ],
 )
 def test_wrong_types_are_one_line_and_code_2(

@@ -135,7 +135,7 @@ WRONG = [
     (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
-    (("--init", "small"), "--init small: weights of another network: width 48, not 8; --preset"),
+    (("--init", "small"), "--init small: weights of another network: width 48, not 8; choose a"),
     (
         ("--resume", "--overwrite"),
         "--resume continues a run, --overwrite replaces it; give only one",
@@ -643,13 +643,13 @@ def test_a_resumed_run_without_its_recipe(
     assert baryir("train", "--clean", clean, "--out", run, "--resume") == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"baryir: {run / 'recipe.json'}")
-    assert damage or "say --recipe or --config" in said
+    assert damage or "give the --recipe or --config" in said
     assert baryir(*asked, "--recipe", "paper", "--steps", 2, "--resume") == 0
 
 
 ENDS: list[tuple[BaseException, int, str]] = [
     (KeyboardInterrupt(), 130, "interrupted; "),
-    (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory: take a smaller --batch"),
+    (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory: use a smaller --batch"),
     (RuntimeError("DataLoader worker (pid 9) is killed"), 1, "a process that makes patches was"),
 ]
 
