@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,31 @@ class ImageScores(Report):
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; a figure that is infinite, as the PSNR of equal images is, becomes None."""
-        return {
+        """JSON values. Infinite figures (the PSNR of equal images) become None, and so does
+        everything about the restoration if another program did it."""
+        found = {
             "name": self.name,
             **super().to_dict(),
             "input": _finite(self.input),
             "restored": _finite(self.restored),
             "seconds": round(self.seconds, 4),
         }
+        if not self.tiles:
+            found |= dict.fromkeys(["seconds", *(f.name for f in fields(Report))])
+        return found
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any]) -> ImageScores:
-        """Of what :meth:`to_dict` gave; one of :data:`MALFORMED` for anything else."""
+        """From what :meth:`to_dict` returned.
+
+        Raises one of :data:`MALFORMED` for anything else.
+        """
         known = {
-            **entry,
+            **{key: value for key, value in entry.items() if value is not None},
             "input": _with_infinite(entry["input"]),
             "restored": _with_infinite(entry["restored"]),
             "crc32": {str(kind): int(value) for kind, value in entry["crc32"].items()},
-            "tile": tuple(entry["tile"]),
+            "tile": tuple(entry["tile"] or (0, 0)),
         }
         if not isinstance(entry["name"], str):
             raise TypeError("a name is text")

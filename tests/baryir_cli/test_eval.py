@@ -644,6 +644,8 @@ def test_another_program_is_measured_on_a_bench(
         assert [(i["input"], i["restored"]) for i in a["images"]] == [
             (i["input"], i["restored"]) for i in b["images"]
         ]
+        for image in b["images"]:
+            assert {image[k] for k in ("seconds", "tiles", "tile", "looks", "change")} == {None}
     capsys.readouterr()
     assert evaluate("--compare", ours, theirs) == 0
     assert "identical" in capsys.readouterr().out
