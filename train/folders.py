@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,24 @@ def plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
+def stem(path: Path) -> str:
+    """A file's name without suffix and case."""
+    return path.stem.lower()
+
+
+def by_name(
+    files: Iterable[Path], name: Callable[[Path], str] = stem
+) -> tuple[dict[str, Path], list[str]]:
+    """Files by name, and a sentence for each file whose name is taken by an earlier one."""
+    found: dict[str, Path] = {}
+    problems = []
+    for path in files:
+        first = found.setdefault(name(path), path)
+        if first != path:
+            problems.append(f"{path} and {first.name} have the same name")
+    return found, problems
+
+
 @dataclass(frozen=True)
 class Matches:
     """The pairs of two folders, and a sentence for each file that could not be paired."""
@@ -133,14 +151,9 @@ def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
     """
 
     def key(path: Path) -> str:
-        return re.sub(strip, "", path.stem.lower())
+        return re.sub(strip, "", stem(path))
 
-    problems = []
-    targets: dict[str, Path] = {}
-    for path in image_files(target):
-        if key(path) in targets:
-            problems.append(f"{path} and {targets[key(path)].name} have the same name")
-        targets.setdefault(key(path), path)
+    targets, problems = by_name(image_files(target), key)
     pairs = []
     for path in image_files(degraded):
         partner = targets.get(key(path)) or targets.get(key(path).split("_")[0])
@@ -171,7 +184,7 @@ def match_pairs(degraded: Path, target: Path) -> list[PairOfFiles]:
 
 def photograph(path: Path) -> str:
     """A name for an undegraded photograph that is the same in every folder and format."""
-    return re.sub(RAIN, "", path.stem.lower())
+    return re.sub(RAIN, "", stem(path))
 
 
 def hold_out(names: Sequence[str], share: float) -> set[str]:

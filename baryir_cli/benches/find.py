@@ -1,50 +1,49 @@
-"""Sets on a disk: their folders, their pairs, and what is wrong with them."""
+"""Finds sets on disk: their folders, their pairs, and what is wrong with them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baryir_cli.benches.catalogue import BenchSet, bench_sets
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError, UserError, told_by_system
-from train.folders import Matches, SourceError, find_folder, image_files, match
+from train.folders import Matches, SourceError, by_name, find_folder, image_files, match
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a set, by the files that it has; a degradation makes what is not there."""
+    """One image of a set: its files. A degradation makes the degraded image if there is no file."""
 
     name: str
-    """Of the degraded file, without suffix; of its subfolder too where a set has several."""
+    """The degraded file's, without suffix; with its subfolder if the set has several."""
     degraded: Path | None = None
     target: Path | None = None
     restored: Path | None = None
-    """Where another program has restored it."""
+    """What another program made of it."""
 
 
 @dataclass(frozen=True)
 class FoundSet:
-    """A set that is there, whole or not."""
+    """A set on disk, complete or not."""
 
     id: str
     label: str
     folder: Path
     items: tuple[Item, ...]
     problems: tuple[str, ...] = ()
-    """What keeps images out, a sentence each."""
+    """Why images were left out, a sentence each."""
     degradation: Degradation | None = None
     official: int | None = None
     stands_for: str | None = None
-    """Name of the official set in whose place these images are."""
+    """Name of the official set that these images replace."""
     reference: bool = True
-    """Whether its images have targets."""
+    """Whether the images have targets."""
 
 
 def find_set(wanted: BenchSet, data: Path) -> FoundSet | None:
-    """The set below ``data``, or the one that stands in for it; None if neither is there.
+    """Finds a set below ``data``, or the one that stands in for it; None if neither is there.
 
     Raises:
         UserError: its ``set.json`` cannot be read.
@@ -62,14 +61,14 @@ def find_set(wanted: BenchSet, data: Path) -> FoundSet | None:
 def folder_set(
     *, degraded: Path | None = None, target: Path | None = None, restored: Path | None = None
 ) -> FoundSet:
-    """A set of any folders: degraded or restored images, with or without their targets.
+    """Makes a set of any folders: degraded or restored images, with or without targets.
 
     Raises:
-        UsageError: a folder is not there, holds no images or cannot be read.
+        UsageError: a folder is missing, holds no images or cannot be read.
     """
     first = degraded or restored
     if first is None:
-        raise UsageError("--target needs --input or --restored beside it")
+        raise UsageError("--target needs --input or --restored")
     for option, folder in (("input", degraded), ("target", target), ("restored", restored)):
         if folder is not None:
             _check_images(f"--{option}", folder)
@@ -118,7 +117,7 @@ def _in_folder(wanted: BenchSet, folder: Path) -> FoundSet:
 
 
 Found = tuple[tuple[Item, ...], tuple[str, ...]]
-"""Items, and what keeps others out."""
+"""Items, and why others were left out."""
 
 
 def _items_of(wanted: BenchSet, folder: Path) -> Found:
@@ -136,25 +135,15 @@ def _singles(folder: Path) -> Found:
     paths = image_files(folder)
     if not paths:
         return (), (f"no images in {folder}",)
-    return _named((path.stem, Item(path.stem, degraded=path)) for path in paths)
+    files, doubles = by_name(paths)
+    return tuple(Item(path.stem, degraded=path) for path in files.values()), tuple(doubles)
 
 
 def _pairs(matches: Matches, prefix: str = "") -> Found:
-    items, problems = _named(
-        (a.stem, Item(prefix + a.stem, degraded=a, target=b)) for a, b in matches.pairs
-    )
-    return items, matches.problems + problems
-
-
-def _named(items: Iterable[tuple[str, Item]]) -> Found:
-    """Items of different names; of two with the same one, the second is a problem."""
-    by_name: dict[str, Item] = {}
-    problems = []
-    for name, item in items:
-        if name.lower() in by_name:
-            problems.append(f"{item.degraded} and another file of its folder have one name")
-        by_name.setdefault(name.lower(), item)
-    return tuple(by_name.values()), tuple(problems)
+    targets = dict(matches.pairs)
+    files, doubles = by_name(targets)
+    items = tuple(Item(prefix + a.stem, degraded=a, target=targets[a]) for a in files.values())
+    return items, matches.problems + tuple(doubles)
 
 
 def _in_layout(wanted: BenchSet, folder: Path) -> Found:
@@ -181,7 +170,7 @@ def _over_one_target(wanted: BenchSet, folder: Path) -> Found:
 
 
 def _described(found: FoundSet) -> FoundSet:
-    """With what the folder's ``set.json`` says of itself."""
+    """Adds what the folder's ``set.json`` says."""
     path = found.folder / "set.json"
     if not path.is_file():
         return found
@@ -198,9 +187,9 @@ def _described(found: FoundSet) -> FoundSet:
         ) from None
     texts = [name] if stands_for is None else [name, stands_for]
     if not all(isinstance(text, str) and text.strip() for text in texts):
-        raise UserError(f"{path}: name and stands_for must be text, and not empty")
+        raise UserError(f"{path}: name and stands_for must be non-empty text")
     if not (official is None or (type(official) is int and official > 0)):
-        raise UserError(f"{path}: official_count must be a number of images")
+        raise UserError(f"{path}: official_count must be a whole number above 0")
     if found.degradation is not None:
         name = f"{name}, {found.degradation.short}"
     return replace(found, label=name, stands_for=stands_for, official=official or found.official)

@@ -1,4 +1,4 @@
-"""Sets of a bench with some of their images alone, or with what another program made of them."""
+"""Variants of a bench's sets: fewer images, or images that another program restored."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from baryir_cli.benches.find import FoundSet, Item
-from train.folders import SourceError, image_files
+from train.folders import SourceError, by_name, image_files
 
 
 def limited(found: FoundSet, most: int | None) -> FoundSet:
-    """A set of at most ``most`` images (None: all), evenly spread over all of its own."""
+    """A set reduced to ``most`` images, evenly spread; None keeps all."""
     count = len(found.items)
     if most is None or count <= most:
         return found
@@ -18,13 +18,13 @@ def limited(found: FoundSet, most: int | None) -> FoundSet:
 
 
 def restored_elsewhere(found: FoundSet, folder: Path, most: int | None = None) -> FoundSet:
-    """A set whose images another program has restored into a folder, under their names.
+    """A set whose images another program has restored into a folder, keeping their names.
 
-    What the folder lacks, has twice or has too many is a problem of the set.
+    Files that are missing, duplicate or unknown are problems of the set.
 
     Args:
-        folder: of the set, as ``eval --save`` and ``--export`` lay it out; any format.
-        most: how many images are wanted (:func:`limited`); the set's others may be there or not.
+        folder: the set's own, laid out as by ``eval --save`` and ``--export``; any image format.
+        most: how many images are wanted (:func:`limited`); the folder may hold the others too.
     """
     known = {item.name.lower() for item in found.items}
     wanted = limited(found, most).items
@@ -36,16 +36,14 @@ def restored_elsewhere(found: FoundSet, folder: Path, most: int | None = None) -
         except SourceError as error:
             problems.append(str(error))
             continue
-        files: dict[str, Path] = {}
-        for path in paths:
-            name = (part / path.stem).as_posix().lower()
-            if name not in known:
-                problems.append(f"{path} is no image of {found.label}")
-            elif files.setdefault(name, path) != path:
-                problems.append(f"{path} and {files[name].name} have one name")
+        files, doubles = by_name(paths)
+        problems += doubles
+        for name, path in files.items():
+            if (part / name).as_posix().lower() not in known:
+                problems.append(f"{path} is not an image of {found.label}")
         for item in (item for item in wanted if Path(item.name).parent == part):
-            if restored := files.get(item.name.lower()):
+            if restored := files.get(Path(item.name).name.lower()):
                 items.append(replace(item, restored=restored))
             else:
-                problems.append(f"{folder / item.name}.png is not there")
+                problems.append(f"{folder / item.name}.png is missing")
     return replace(found, items=tuple(items), problems=tuple(problems))

@@ -158,7 +158,10 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
     put(tmp_path, "1.png", "1.bmp")
     found = folder_set(degraded=tmp_path)
     assert len(found.items) == 1
-    assert "have one name" in found.problems[0]
+    assert found.problems == (f"{tmp_path / '1.png'} and 1.bmp have the same name",)
+    put(tmp_path / "targets", "1.png")
+    paired = folder_set(degraded=tmp_path, target=tmp_path / "targets")
+    assert paired.problems == found.problems
 
 
 def test_folders_that_are_not_there(tmp_path: Path) -> None:
