@@ -237,6 +237,7 @@ def evaluate(
         save=save,
         limit=limit,
         allow_missing=allow_missing,
+        purpose="export" if export else "evaluate",
     )
     if export is not None:
         return _export(session, export, reports)

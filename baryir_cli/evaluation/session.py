@@ -46,7 +46,8 @@ class Session:
         metrics: asked for by name; empty for those of the bench, or of what the folders allow.
         engine: None where the images are restored already.
         save: folder of restored images, from which a stopped run goes on.
-        limit: how many images of each set were asked for, if not all: for readers to know.
+        limit: the number of images per set that was asked for, noted in reports; None for all.
+        purpose: what is done with the images, a verb for messages.
     """
 
     sets: list[FoundSet]
@@ -57,6 +58,7 @@ class Session:
     save: Path | None = None
     limit: int | None = None
     allow_missing: bool = False
+    purpose: str = "evaluate"
     passed_by: list[str] = field(default_factory=list, init=False)
     """Sets of the bench that none of the metrics suits."""
 
@@ -71,9 +73,10 @@ class Session:
         if problems and not self.allow_missing:
             more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
             listed = "; ".join([*problems[:NAMED], *more])
-            raise UserError(f"{listed}{'; --allow-missing evaluates the rest' * there}")
+            rest = f"; --allow-missing {self.purpose}s the rest" if there else ""
+            raise UserError(f"{listed}{rest}")
         if not there:
-            raise UserError("; ".join(["nothing is left to evaluate", *problems[:NAMED]]))
+            raise UserError("; ".join([f"nothing is left to {self.purpose}", *problems[:NAMED]]))
         for found in self.sets:
             metrics = self._metrics_of(found)
             left = set(self.metrics) - set(metrics) if self.bench is None else set()

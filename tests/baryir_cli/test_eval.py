@@ -660,8 +660,8 @@ def test_what_another_program_lacks_or_adds_is_named(
     bench = ["--bench", "5d", "--data", data, "--restored", theirs]
     assert evaluate(*bench) == 1
     said = capsys.readouterr().err
-    assert f"{theirs / 'lol-v1' / '2'}.png is not there" in said
-    assert f"{theirs / 'lol-v1' / 'two.png'} is no image of LOL-v1" in said
+    assert f"{theirs / 'lol-v1' / '2'}.png is missing" in said
+    assert f"{theirs / 'lol-v1' / 'two.png'} is not an image of LOL-v1" in said
     assert evaluate(*bench, "--allow-missing", "--json", report) == 0
     run = read(report)
     assert [len(s["images"]) for s in run["sets"]] == [2]
@@ -698,7 +698,7 @@ def test_two_restored_images_of_one_name_are_refused(
     shutil.copytree(data / "lowlight" / "high", theirs / "lol-v1")
     Image.open(theirs / "lol-v1" / "2.png").save(theirs / "lol-v1" / "2.bmp")
     assert evaluate("--bench", "5d", "--data", data, "--restored", theirs) == 1
-    assert f"{theirs / 'lol-v1' / '2.png'} and 2.bmp have one name" in capsys.readouterr().err
+    assert f"{theirs / 'lol-v1' / '2.png'} and 2.bmp have the same name" in capsys.readouterr().err
 
 
 def test_exported_images_replace_nothing(
@@ -727,6 +727,19 @@ def test_an_interrupted_export_does_not_say_to_start_again(
     monkeypatch.setattr("baryir_cli.evaluation.export.write_image", interrupted)
     assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 130
     assert f"{tmp_path / 'out'} is not whole: export to another" in capsys.readouterr().err
+
+
+def test_export_of_the_rest_is_offered(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (data / "lowlight" / "high" / "1.png").unlink()
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1"]
+    assert evaluate(*arguments, "--export", tmp_path / "out") == 1
+    assert "; --allow-missing exports the rest" in capsys.readouterr().err
+    assert evaluate(*arguments) == 1
+    assert "; --allow-missing evaluates the rest" in capsys.readouterr().err
+    assert evaluate(*arguments, "--export", tmp_path / "out", "--allow-missing") == 0
+    assert len(list((tmp_path / "out" / "lol-v1").iterdir())) == 2
 
 
 def test_export_goes_on_past_bad_files(evaluate: Run, data: Path, tmp_path: Path) -> None:
