@@ -64,9 +64,10 @@ def published(console: Console) -> list[Listed]:
     """
     from baryir_cli.hub.card import TAG
     from baryir_cli.hub.reference import HubReference
-    from baryir_cli.hub.session import api, visit
+    from baryir_cli.hub.session import api, check_reachable, visit
 
     with visit("the list of the Hub", console):
+        check_reachable()
         models = list(api().list_models(filter=TAG, limit=100))
     found = []
     for model in models:

@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from huggingface_hub import constants
+from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from rich.console import Console
 
 from baryir_cli.console import printable
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
-from baryir_cli.hub.session import api, download_bar, visit
+from baryir_cli.hub.session import api, check_reachable, download_bar, visit
 from models.digest import hexdigest
 
 
@@ -39,6 +39,8 @@ def fetch(reference: HubReference, console: Console) -> Download:
         UserError: it cannot be had, or is not what the Hub promised; the cache keeps no trace.
     """
     with visit(str(reference), console):
+        if not _is_cached(reference):
+            check_reachable()
         try:
             with download_bar(str(reference), console) as bar:
                 path = Path(
@@ -59,6 +61,11 @@ def fetch(reference: HubReference, console: Console) -> Download:
     etag = _blob(path, snapshot.parents[1], reference).name if path.is_symlink() else None
     _check_hash(path, etag, reference)
     return Download(path, reference.at(commit), etag)
+
+
+def _is_cached(reference: HubReference) -> bool:
+    found = try_to_load_from_cache(reference.repo, reference.file, revision=reference.revision)
+    return isinstance(found, str)
 
 
 def _blob(link: Path, repo: Path, reference: HubReference) -> Path:

@@ -24,7 +24,7 @@ from rich.console import Console
 from baryir_cli.console import draws_bars
 from baryir_cli.hub.card import MARK
 from baryir_cli.hub.reference import HubReference
-from baryir_cli.hub.session import api, visit
+from baryir_cli.hub.session import api, check_reachable, visit
 
 CARD = "README.md"
 
@@ -66,6 +66,7 @@ def publish(publication: Publication, console: Console) -> Published:
     target = publication.target
     hub = api()
     with visit(str(target), console), _plain_without_bars(console):
+        check_reachable()
         hub.create_repo(target.repo, private=publication.private, exist_ok=True)
         if target.revision:
             hub.create_branch(target.repo, branch=target.revision, exist_ok=True)

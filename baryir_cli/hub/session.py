@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from huggingface_hub import HfApi, constants, errors
+from huggingface_hub import HfApi, constants, errors, get_session
 from huggingface_hub.utils import tqdm
 from rich.console import Console
 
@@ -17,6 +18,8 @@ from baryir_cli.console import draws_bars, note, transfer_bar
 from baryir_cli.errors import UserError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+ANSWER = 4.0
+"""Seconds that the Hub has to answer before it counts as unreachable."""
 # Of whichever HTTP library huggingface_hub runs on.
 TRANSPORT_ERROR: type[Exception] = errors.HfHubHTTPError.__mro__[1]
 _FAILURES = (
@@ -46,6 +49,21 @@ def visit(subject: str, console: Console) -> Iterator[None]:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of this machine: disk full, no permission
             raise UserError(f"{subject}: {reason(error)}") from None
+
+
+def check_reachable() -> None:
+    """Asks the Hub for a sign of life, twice. huggingface_hub alone would retry for minutes.
+
+    Raises:
+        Exception: of type :data:`TRANSPORT_ERROR`, the Hub does not answer.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return
+    try:
+        get_session().head(constants.ENDPOINT, timeout=ANSWER)
+    except TRANSPORT_ERROR:
+        time.sleep(1)  # one lost packet is forgiven
+        get_session().head(constants.ENDPOINT, timeout=ANSWER)
 
 
 def reason(error: BaseException) -> str:

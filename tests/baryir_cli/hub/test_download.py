@@ -282,13 +282,32 @@ def test_short_body(
     assert [n for n in files(cache) if "refs" not in n] == []
 
 
-def test_no_network(hub: Hub, cache: Path, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize("command", ["pull hf:me/net", "list --hub", "push small me/net"])
+def test_no_network(
+    hub: Hub,
+    cache: Path,
+    baryir: Run,
+    naps: list[float],
+    capsys: pytest.CaptureFixture,
+    command: str,
+) -> None:
     hub.stop()
-    assert baryir("weights", "pull", "hf:me/net") == 1
+    assert baryir("weights", *command.split()) == 1
+    assert sum(naps) <= 2, "a user without a network is not kept waiting"
     line = error_of(capsys)
     assert f"{hub.url} does not answer" in line
     assert "check network" in line
     assert files(cache) == []
+
+
+def test_one_lost_connection_is_forgiven(
+    hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
+    hub.add("me/net", {NAME: data})
+    hub.fail("HEAD /", lambda handler: setattr(handler, "close_connection", True))
+    assert baryir("weights", "pull", "hf:me/net") == 0
+    assert [line for line, _ in hub.requests].count("HEAD /") == 2
+    assert "note" not in capsys.readouterr().err
 
 
 def test_no_hub_at_all(hub: Hub, baryir: Run, capsys: pytest.CaptureFixture) -> None:
