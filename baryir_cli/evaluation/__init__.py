@@ -1,1 +1,1 @@
-"""Evaluation: the loop over sets, statistics, reports, complexity."""
+"""Evaluation: the loop over sets, statistics, reports and complexity."""

@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, LEFT, RIGHT, ROW, AXIS = 480, 72, 16, 32, 26
-"""Pixels: of the plot, beside the boxes, of a row, below the rows."""
+"""Pixels: width of the plot, margins of the boxes, height of a row, height of the axis."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """The figures of one row."""
+    """The data of one row."""
 
     kind: str
-    """``input`` or ``restored``: its label and its colour."""
+    """``input`` or ``restored``, which sets label and colour."""
     values: NDArray[np.float64]
     names: Sequence[str]
-    """Of the images, for those beyond the whiskers."""
+    """Names of the images, shown for outliers."""
 
 
 def box_plot(title: str, boxes: Sequence[Box], digits: int, paper: float | None = None) -> str:
-    """Horizontal boxes: quartiles, whiskers to the last value within 1.5 of their distance, the
-    others as points, the mean as a cross; a dashed line where the paper stands."""
+    """Draws horizontal boxes of quartiles, with whiskers to the last value within 1.5 interquartile
+    ranges, outliers as points, the mean as a cross and the paper's figure as a dashed line."""
     everything = np.concatenate([box.values for box in boxes])
     if paper is not None:
         everything = np.append(everything, paper)
@@ -58,13 +58,13 @@ def _box(box: Box, y: float, x: Callable[[float], float], digits: int) -> list[s
     reach = 1.5 * (third - first)
     inside = box.values[(box.values >= first - reach) & (box.values <= third + reach)]
     low, high, mean = float(inside.min()), float(inside.max()), float(box.values.mean())
-    said = ", ".join(
+    summary = ", ".join(
         f"{name} {value:.{digits}f}"
         for name, value in (("median", middle), ("mean", mean), ("from", low), ("to", high))
     )
     parts = [
         f'<text class="row" x="0" y="{y + 4:.1f}">{escape(box.kind)}</text>',
-        f'<g class="box {escape(box.kind)}"><title>{escape(box.kind)}: {said}</title>',
+        f'<g class="box {escape(box.kind)}"><title>{escape(box.kind)}: {summary}</title>',
         f'<line x1="{x(low):.1f}" x2="{x(first):.1f}" y1="{y}" y2="{y}"/>',
         f'<line x1="{x(third):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}"/>',
         f'<rect x="{x(first):.1f}" y="{y - 9}" width="{x(third) - x(first):.1f}" height="18"/>',
@@ -90,7 +90,7 @@ def _axis(tick: float, x: float, bottom: float, digits: int) -> str:
 
 
 def _ticks(low: float, high: float, digits: int) -> list[float]:
-    """Round numbers around a range, ten at most, which differ in the digits that are shown."""
+    """At most ten round numbers around a range that differ in the digits shown."""
     span = max(high - low, 5 * 10**-digits)
     power = 10 ** np.floor(np.log10(span / 5))
     step = float(next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 8))

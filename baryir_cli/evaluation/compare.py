@@ -1,4 +1,4 @@
-"""Two evaluations of the same images: paired differences."""
+"""Paired differences between two evaluations of the same images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADINGS = ("set", "images", "metric", "A", "B", "B - A", INTERVAL, "B better", 
 
 @dataclass(frozen=True)
 class Difference:
-    """A set by one metric, the same images in both runs."""
+    """One set by one metric, over the same images in both runs."""
 
     set: str
     images: int
@@ -27,20 +27,20 @@ class Difference:
     a: float
     b: float
     official: int | None = None
-    """Images of the official set; None for others and stand-ins."""
+    """Number of images in the official set; None for stand-ins and other folders."""
     interval: tuple[float, float] | None = None
-    """Of the mean difference, paired; none for metrics of whole sets."""
+    """Interval of the paired mean difference; None for metrics of whole sets."""
     wins: int | None = None
-    """Images on which B is better."""
+    """Number of images on which B is better."""
 
     @property
     def difference(self) -> float:
-        """B less A."""
+        """B minus A."""
         return self.b - self.a
 
     @property
     def verdict(self) -> str:
-        """Which is better, where the interval leaves no doubt."""
+        """Which run is better, if the interval leaves no doubt."""
         if self.interval is None:
             return ""
         if self.interval == (0, 0):
@@ -53,7 +53,7 @@ class Difference:
         return "B better" if (low > 0) == (self.metric.better == "higher") else "A better"
 
     def cells(self) -> tuple[str, ...]:
-        """As :data:`HEADINGS` has them, formatted."""
+        """The formatted cells under :data:`HEADINGS`."""
         digits = self.metric.digits
         low_high = self.interval and " to ".join(f"{v:+.{digits}f}" for v in self.interval)
         return (
@@ -85,29 +85,29 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that two evaluations share, and what is left out."""
+    """Everything that two evaluations share, and notes on what they do not."""
 
     differences: list[Difference]
     notes: list[str]
 
     def sheet(self, a: str, b: str) -> Sheet:
-        """As a table; ``a`` and ``b`` are what the runs are called."""
+        """The comparison as a table; ``a`` and ``b`` name the runs."""
         table = grouped(HEADINGS, [d.cells() for d in self.differences], 3, 2)
         return Sheet([table], "Comparison", f"A: {a}, B: {b}", self.notes)
 
     def to_json(self) -> str:
-        """All of it."""
+        """The comparison as JSON."""
         entries = [d.to_dict() for d in self.differences]
-        answer = {"differences": entries, "notes": self.notes}
-        return json.dumps(answer, indent=1, allow_nan=False) + "\n"
+        content = {"differences": entries, "notes": self.notes}
+        return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def compare(a: Evaluation, b: Evaluation, *, allow_missing: bool = False) -> Comparison:
-    """B against A, set by set, image by image.
+    """Compares B with A, set by set and image by image.
 
     Raises:
-        UserError: they share no set, or an image is not in both and ``allow_missing`` is not
-            given, or an image has other pixels in one than in the other.
+        UserError: they share no set, an image is in only one of them (without
+            ``allow_missing``), or an image has different pixels in the two.
     """
     others = {s.id: s for s in b.sets}
     notes = [f"{s.label} is only in {'A' if s.id not in others else 'B'}" for s in _apart(a, b)]
@@ -128,7 +128,7 @@ def _apart(a: Evaluation, b: Evaluation) -> list[SetScores]:
 
 
 class _Pair:
-    """A set in both runs, and what has to be said of it."""
+    """One set in both runs, with notes on it."""
 
     def __init__(self, one: SetScores, other: SetScores, allow_missing: bool) -> None:
         self.one, self.other, self.allow_missing = one, other, allow_missing
@@ -142,7 +142,7 @@ class _Pair:
             self._check_same(*pair)
 
     def differences(self) -> Iterator[Difference]:
-        """By every metric of both."""
+        """One difference per metric that both runs have."""
         for metric in (METRICS[m] for m in self.one.metrics if m in self.other.metrics):
             by_metric = self._by_images if metric.per_image else self._by_sets
             found = by_metric(metric)
@@ -150,16 +150,16 @@ class _Pair:
                 yield found
 
     def _check_gaps(self) -> None:
-        """Images that a run could not measure, or has not; names them."""
+        """Names images that a run could not measure or does not have."""
         label = self.one.label
         first, second = ({image.name for image in s.images} for s in (self.one, self.other))
         gaps = []
         if alone := sorted(first ^ second):
             more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
-            gaps.append(f"{label}: {alone[0]}{more} in only one of the runs")
+            gaps.append(f"{label}: {alone[0]}{more} in only one run")
         for name, scores in (("A", self.one), ("B", self.other)):
             if scores.problems:
-                gaps.append(f"{label}: not whole in {name}: {scores.problems[0]}")
+                gaps.append(f"{label}: incomplete in {name}: {scores.problems[0]}")
         if gaps and not self.allow_missing:
             raise UserError(f"{gaps[0]}; --allow-missing compares the rest")
         self.notes += gaps
@@ -168,21 +168,24 @@ class _Pair:
         for kind in ("input", "target"):
             if len({image.crc32.get(kind), partner.crc32.get(kind)} - {None}) > 1:
                 raise UserError(
-                    f"{self.one.label}: {image.name} is not the same image in both ({kind} differs)"
+                    f"{self.one.label}: {image.name} differs between the runs (its {kind})"
                 )
 
     def _by_sets(self, metric: Metric) -> Difference | None:
-        """Of all images of each run, which must be the same ones."""
+        """The difference of a metric of whole sets, which must hold the same images."""
         a, b = (s.whole.get(metric.name, {}).get("restored") for s in (self.one, self.other))
         same = len(self.images) == len(self.one.images) == len(self.other.images)
         if same and a is not None and b is not None and math.isfinite(a + b):
             return self._difference(metric, a, b, len(self.images))
-        why = "is of other images in A than in B" if not same else "is not computed in both"
-        self.notes.append(f"{self.one.label}: {metric.label} {why}")
+        why = "not computed in both runs" if same else "the runs have different images"
+        self.notes.append(f"{self.one.label}: {metric.label} is not compared: {why}")
         return None
 
     def _by_images(self, metric: Metric) -> Difference | None:
-        """Of the images that have a finite figure in both runs, if all have one or some may not."""
+        """The difference over images with finite figures in both runs.
+
+        None if others exist and may not be left out.
+        """
         figures = {
             image.name: tuple(i.restored.get(metric.name, math.inf) for i in (image, partner))
             for image, partner in self.images

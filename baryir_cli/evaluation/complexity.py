@@ -1,4 +1,4 @@
-"""What a network costs: Table XII's parameters, multiply-accumulates and seconds."""
+"""The cost of a network: parameters, multiply-accumulates and seconds, as in Table XII."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from models.presets import PRESETS, preset
 from models.weights import skeleton
 
 SIDE = 256
-"""Pixels of a side of the input, as in the paper."""
+"""Side of the input in pixels, as in the paper."""
 RUNS = 5
 PATIENCE = 60.0
-"""Seconds after which no further run is begun."""
+"""Seconds after which no further run starts."""
 HEADINGS = ("network", "parameters", "multiply-accumulates", "seconds")
 CONVENTION = (
-    f"at {SIDE} x {SIDE}; multiply-accumulates of convolutions and matrix products (half of what "
-    "torch.utils.flop_counter counts), nothing else; seconds are the median of a forward pass"
+    f"at {SIDE} x {SIDE}; only multiply-accumulates of convolutions and matrix products (half of "
+    "what torch.utils.flop_counter counts); seconds are the median of a forward pass"
 )
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """Costs of a network for one image of 256 x 256 pixels."""
+    """Cost of a network for one image of 256 x 256 pixels."""
 
     name: str
     parameters: int
@@ -43,10 +43,10 @@ class Complexity:
     device: str
     precision: str
     random: bool = False
-    """Whether it is a preset without weights."""
+    """Whether it is a preset with random weights."""
 
     def cells(self) -> tuple[str, ...]:
-        """As :data:`HEADINGS` has them, formatted."""
+        """The formatted cells under :data:`HEADINGS`."""
         return (
             self.name,
             f"{self.parameters / 1e6:.2f}M",
@@ -55,28 +55,28 @@ class Complexity:
         )
 
     def sheet(self) -> Sheet:
-        """Beside the paper's table."""
+        """The cost below the paper's table."""
         paper = [tuple(row.values()) for row in paper_rows("complexity")]
         what = f"{self.name}, a preset with random weights" if self.random else self.name
         how = f"{what}: {self.device}, {self.precision}, passes: {self.runs}; {CONVENTION}"
         notes = [
             how,
-            "The paper does not name the machine of its seconds, nor how it counts operations; its "
-            "BaryIR is backbone + what the barycenter adds",
+            "The paper names neither the machine of its seconds nor how it counts operations; its "
+            "BaryIR is written as backbone + barycenter's share",
         ]
         table = Table(HEADINGS, [*paper, self.cells()], 1, ours=-1)
         return Sheet([table], "Complexity, with the paper's Table XII", notes=notes)
 
     def to_json(self) -> str:
-        """All of it."""
+        """The cost as JSON."""
         return json.dumps({**self.__dict__, "side": SIDE}, indent=1) + "\n"
 
 
 def measure(name: str, device: str = "auto", precision: str = "auto") -> Complexity:
-    """Counts and measures weights or, without any, a preset with random ones.
+    """Counts and times weights, or a preset with random weights.
 
     Raises:
-        UsageError: there are neither such weights nor such a preset, or no such device.
+        UsageError: no such weights or preset, or no such device.
         UserError: the weights cannot be read.
     """
     random = name in PRESETS and name not in embedded()
@@ -94,9 +94,9 @@ def measure(name: str, device: str = "auto", precision: str = "auto") -> Complex
 
 
 def multiply_accumulates(config: NetworkConfig) -> int:
-    """Of the convolutions and matrix products of one forward pass of 256 x 256 pixels.
+    """Counts convolutions and matrix products of one forward pass of 256 x 256 pixels.
 
-    Counted on shapes alone: nothing is computed.
+    Only shapes are used; nothing is computed.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -115,7 +115,7 @@ def _weights(name: str) -> BaryIR:
 
 @torch.inference_mode()
 def _times(network: BaryIR, image: torch.Tensor) -> list[float]:
-    """Seconds of some forward passes, after one to warm up."""
+    """Seconds of each forward pass, after one to warm up."""
 
     def once() -> float:
         started = time.perf_counter()

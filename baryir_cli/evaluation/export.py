@@ -1,4 +1,4 @@
-"""What goes into the restoration of a bench, as files for other programs."""
+"""Writes the degraded images of a bench as files for other programs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from baryir_cli.evaluation.progress import EvaluationDisplay
 
 
 def export(sets: Sequence[FoundSet], folder: Path) -> tuple[int, int]:
-    """Writes the degraded images of sets, ``folder/SET/NAME.png``, 8-bit RGB.
+    """Writes the degraded images of sets to ``folder/SET/NAME.png``, 8-bit RGB.
 
     Returns:
-        How many there are, and how many could not be read; each of these is named.
+        How many were written and how many could not be read. Each unreadable one is named.
 
     Raises:
-        UsageError: the folder of a set is there already.
+        UsageError: the folder of a set exists already.
         OSError: a file cannot be written.
     """
     for found in sets:
         if (folder / found.id).exists():
-            raise UsageError(
-                f"--export: {folder / found.id} is there already; choose another folder"
-            )
+            raise UsageError(f"--export: {folder / found.id} exists already; choose another folder")
     failed = 0
     with EvaluationDisplay(messages(), list(sets)) as display:
         for found in sets:
@@ -42,11 +40,11 @@ def export(sets: Sequence[FoundSet], folder: Path) -> tuple[int, int]:
 
 
 def _export(found: FoundSet, item: Item, folder: Path) -> str:
-    """Writes one image; why it cannot be read, if it cannot."""
+    """Writes one image. Returns why it could not be read, else an empty text."""
     try:
         degraded = load(item, found.degradation).degraded
     except UserError as error:
         return str(error)
-    assert degraded is not None  # noqa: S101 (of a bench there always is one)
+    assert degraded is not None  # noqa: S101 (sets of a bench always have one)
     write_image(image_path(folder, found.id, item.name), degraded)
     return ""

@@ -1,4 +1,4 @@
-"""The report files that a user asks for."""
+"""Report files: checked before the run, written after it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ KINDS = ("json", "csv", "markdown", "html")
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where each kind of report goes, ``-`` being standard output; None for those not asked for.
+    """Where each kind of report goes: a file, ``-`` for standard output, or None for nowhere.
 
     Attributes:
-        overwrite: files that are there may be replaced.
+        overwrite: whether existing files may be replaced.
     """
 
     json: Path | None = None
@@ -35,32 +35,34 @@ class ReportFiles:
 
     @property
     def asked(self) -> dict[str, Path]:
-        """Those asked for, by their kind."""
+        """The requested reports, by kind."""
         return {kind: path for kind in KINDS if (path := getattr(self, kind)) is not None}
 
     def check(self, *kinds: str, inputs: Iterable[Path] = ()) -> None:
-        """Refuses what cannot be written, before anything is computed; makes missing folders.
+        """Refuses reports that cannot be written, before anything is computed.
+
+        Creates missing folders.
 
         Args:
-            kinds: that there are of this report.
+            kinds: the kinds that this command offers.
             inputs: files that the command reads.
 
         Raises:
-            UsageError: a kind that is asked for is none of these, two go to one file, or one to an
-                input or to a file that is there; or nothing is asked for that could overwrite.
-            UserError: a file cannot be written there.
+            UsageError: a requested kind is not offered, two reports share a file, a report would
+                replace an input or an existing file, or ``overwrite`` has no report to apply to.
+            UserError: a file cannot be written.
         """
         if self.overwrite and not self.asked:
-            raise UsageError(f"--overwrite replaces reports: --{', --'.join(kinds or KINDS)}")
+            raise UsageError(f"--overwrite needs a report: --{', --'.join(kinds or KINDS)}")
         taken: dict[str, str] = {}
         read = {os.path.realpath(path) for path in inputs}
         for kind, path in self.asked.items():
             if kind not in kinds:
-                there = f"; there are {', '.join(kinds)}" if kinds else ""
-                raise UsageError(f"--{kind} is not for this{there}")
+                offered = f"; use --{', --'.join(kinds)}" if kinds else ""
+                raise UsageError(f"--{kind} does not apply here{offered}")
             other = taken.setdefault(os.path.realpath(path), kind)
             if other != kind:
-                raise UsageError(f"--{other} and --{kind} name one file, {path}")
+                raise UsageError(f"--{other} and --{kind} name the same file, {path}")
             if path == STANDARD:
                 if sys.stdout is None:
                     raise UsageError(f"--{kind} -: standard output is closed")
@@ -68,22 +70,22 @@ class ReportFiles:
             if os.path.realpath(path) in read:
                 raise UsageError(f"--{kind} {path} is an input and would be overwritten")
             if path.is_file() and not self.overwrite:
-                raise UsageError(f"--{kind} {path} is there already; say --overwrite to replace it")
+                raise UsageError(f"--{kind} {path} exists already; --overwrite replaces it")
             _check_place(f"--{kind} {path}", path)
 
     def answer(self, sheet: Sheet, **contents: Callable[[], str]) -> None:
-        """Shows a sheet and writes the reports asked for, each made only if it is.
+        """Shows a sheet and writes the requested reports.
 
-        One that goes to standard output takes the sheet's place there.
+        A report on standard output replaces the sheet there.
 
         Args:
-            contents: of the reports, by their kind; Markdown is the sheet's.
+            contents: functions that make the reports, by kind. Markdown comes from the sheet.
         """
         if STANDARD not in self.asked.values():
             show(sheet)
         contents["markdown"] = lambda: markdown(sheet)
         for kind, path in self.asked.items():
-            # Names of files need not be Unicode.
+            # File names need not be Unicode.
             data = contents[kind]().encode(errors="backslashreplace")
             if path == STANDARD:
                 to_standard_output(data)
@@ -92,7 +94,7 @@ class ReportFiles:
 
 
 def _check_place(said: str, path: Path) -> None:
-    # A device or a pipe is written into, other files are replaced.
+    # Devices and pipes are written to, other files are replaced.
     if path.exists() and not path.is_file():
         if path.is_dir() or not os.access(path, os.W_OK):
             raise UserError(f"{said}: cannot be written")

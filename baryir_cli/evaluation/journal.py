@@ -1,10 +1,9 @@
-"""A run's folder: restored images and their scores, from which a stopped run goes on.
+"""The folder of ``--save``: restored images and scores, from which a stopped run continues.
 
-``run.json`` holds what makes two runs the same: the hash of the weights, the version of this
-program, precision, tile and overlap as asked for, and an ``--input``'s folder. ``scores.jsonl`` has
-a line for every image that is done, ``SET/NAME.png`` the image. A line counts only if the pixels
-that went in (noise included) and the saved pixels have the checksums it names; images of another
-set or bench may come to the same folder.
+``run.json`` identifies the run: hash of the weights, version of this program, requested precision,
+tile and overlap, and the folder of ``--input``. ``scores.jsonl`` has one line per finished image,
+``SET/NAME.png`` is the image. A line counts only if its checksums match the input pixels (noise
+included) and the saved pixels. Sets of other benches may share the folder.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
 
 
 class Journal:
-    """Images that are done, in a folder.
+    """The finished images of a folder.
 
     Args:
-        identity: JSON values that a run shares with the one it continues.
+        identity: JSON values that must equal those of the run to continue.
 
     Raises:
-        UsageError: the folder holds a run of another identity, or other things.
-        UserError: it cannot be made.
+        UsageError: the folder holds another run, or something else.
+        UserError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -45,7 +44,7 @@ class Journal:
     def recall(
         self, group: str, name: str, sums: dict[str, int]
     ) -> tuple[ImageScores, Pixels] | None:
-        """Scores and restored pixels of an image whose inputs have these checksums."""
+        """Returns scores and restored pixels of an image if its inputs have these checksums."""
         scores = self._known.get((group, name))
         if scores is None or any(scores.crc32.get(kind) != sums[kind] for kind in sums):
             return None
@@ -56,11 +55,11 @@ class Journal:
         return (scores, restored) if checksum(restored) == scores.crc32.get("restored") else None
 
     def save_image(self, group: str, name: str, restored: Pixels) -> None:
-        """Writes a restored image (:func:`write_image`)."""
+        """Writes a restored image with :func:`write_image`."""
         write_image(image_path(self.folder, group, name), restored)
 
     def save_scores(self, group: str, scores: ImageScores) -> None:
-        """Notes that an image is done; after its pixels are saved."""
+        """Records that an image is done. Call it after saving the pixels."""
         line = json.dumps({"set": group, **scores.to_dict()}) + "\n"
         with self._lock, self._lines.open("a", encoding="utf-8") as file:
             file.write(line)
@@ -69,7 +68,7 @@ class Journal:
         path = self.folder / "run.json"
         if not path.exists():
             if self.folder.is_dir() and any(self.folder.iterdir()):
-                raise UsageError(f"--save {self.folder}: not empty, and no run of this program")
+                raise UsageError(f"--save {self.folder}: not empty, and not a run of this program")
             try:
                 write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
             except UserError as error:
@@ -85,7 +84,7 @@ class Journal:
             there, asked = (run.get(key, "of a bench") for run in (stored, identity))
             raise UsageError(
                 f"--save {self.folder}: holds a run with {key} {there}, not {asked};"
-                " take another folder"
+                " choose another folder"
             )
 
     def _read(self) -> dict[tuple[str, str], ImageScores]:
@@ -103,23 +102,23 @@ class Journal:
             except MALFORMED:
                 continue  # cut short when the run was killed, or damaged since
         if lines[-1]:
-            # What follows must not be glued to the torn line.
+            # Keep the next line apart from the incomplete one.
             with self._lines.open("a", encoding="utf-8") as file:
                 file.write("\n")
         return known
 
 
 def image_path(folder: Path, group: str, name: str) -> Path:
-    """Where an image of a set is in a folder of several."""
-    # Not with_suffix: names of hazy photographs have dots.
+    """The path of a set's image below a folder of several sets."""
+    # Not with_suffix: names of hazy photographs contain dots.
     return folder / group / f"{name}.png"
 
 
 def write_image(path: Path, pixels: Pixels) -> None:
-    """Writes a PNG, whole or not at all.
+    """Writes a PNG atomically.
 
     Raises:
-        OSError: it cannot be; a full disk is no fault of the image and ends the run.
+        OSError: writing failed. A full disk ends the run; it is not a problem of one image.
     """
     data = encode_photo(Photo(pixels, None, "png", "rgb"))
     try:

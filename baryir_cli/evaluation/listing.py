@@ -1,4 +1,4 @@
-"""``baryir eval --list``: benches, sets, what is there and where the rest goes."""
+"""``baryir eval --list``: benches and sets, what is on disk and where the rest goes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEADINGS = ("set", "images", "state")
 
 
 def listing(data: Path) -> Sheet:
-    """A table a bench, a line a set; paths are those below ``data``."""
+    """One table per bench, one row per set, with paths below ``data``."""
     tables = [_table(which, data) for which in benches().values()]
     return Sheet(tables, title=f"folders below {data}")
 
@@ -42,4 +42,4 @@ def _state(found: FoundSet, data: Path) -> str:
     folder = found.folder.relative_to(data)
     if found.official is not None and len(found.items) != found.official:
         return f"partial, in {folder}"
-    return f"whole, in {folder}" if found.official else f"in {folder}"
+    return f"complete, in {folder}" if found.official else f"in {folder}"

@@ -1,4 +1,4 @@
-"""Images of a set, decoded, degraded and found to fit each other."""
+"""Loads the images of a set: decodes, degrades and checks that their sizes match."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from baryir_cli.images.colour import eight_bits
 
 @dataclass(frozen=True)
 class Loaded:
-    """The pixels of an item, ``(H, W, 3)`` uint8 RGB."""
+    """Pixels of an item, ``(H, W, 3)`` uint8 RGB."""
 
     name: str
     degraded: Pixels | None
     target: Pixels | None
     restored: Pixels | None
-    """Restored by another program."""
+    """What another program made of it."""
 
     @property
     def shown(self) -> Pixels:
-        """Whichever there is; all are equally large."""
+        """Any of the images; all have the same size."""
         return next(p for p in (self.degraded, self.restored, self.target) if p is not None)
 
     def checksums(self) -> dict[str, int]:
-        """Of what goes into the restoration and its scores."""
+        """Checksums of the images that restoration and scores depend on."""
         pixels = {"input": self.degraded, "target": self.target}
         return {kind: checksum(p) for kind, p in pixels.items() if p is not None}
 
@@ -40,7 +40,7 @@ def load(item: Item, degradation: Degradation | None) -> Loaded:
     """Decodes an item.
 
     Raises:
-        UserError: a file cannot be read or the sizes differ; it names them.
+        UserError: a file cannot be read, or sizes differ; the message names the files.
     """
     target = _read(item.target)
     degraded = _read(item.degraded)

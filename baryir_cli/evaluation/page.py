@@ -1,4 +1,4 @@
-"""The HTML page: one file that needs nothing else, neither a network nor another file."""
+"""The HTML page: a single file that loads nothing from the network or the disk."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from baryir_cli.evaluation.summary import Summary, count
 from baryir_cli.metrics import METRICS, Metric
 
 LARGEST = 1024
-"""Pixels of the longer side of an embedded image; larger ones are made smaller."""
+"""Longest side of an embedded image in pixels; larger ones are reduced."""
 QUALITY = 88
 
-# The page may load nothing but what it carries.
+# The page may load only what it embeds.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One image of a set to look at."""
+    """One image of a set, shown before and after."""
 
     rank: str
-    """Best, median or worst, if there are several."""
+    """Best, median, worst, or the only one."""
     scores: ImageScores
     before: Pixels
     before_label: str
@@ -48,13 +48,13 @@ class Example:
 def examples(
     run: Evaluation, found: Sequence[FoundSet], evaluator: Evaluator
 ) -> list[list[Example]]:
-    """The best, the median and the worst image of every set, restored again unless saved."""
+    """The best, median and worst image of every set, restored again unless saved."""
     by_id = {one.id: one for one in found}
     return [list(_examples(scores, by_id[scores.id], evaluator)) for scores in run.sets]
 
 
 def page(run: Evaluation, summary: Summary, shown: list[list[Example]], sheet: Sheet) -> str:
-    """The whole page: the sheet that the terminal shows, then every set's plots and images."""
+    """The whole page: the sheet that the terminal shows, then plots and images of every set."""
     sections = [
         _section(run, scores, summary, pictures)
         for scores, pictures in zip(run.sets, shown, strict=True)
@@ -79,7 +79,7 @@ def page(run: Evaluation, summary: Summary, shown: list[list[Example]], sheet: S
 
 
 def ranking_metric(scores: SetScores) -> Metric | None:
-    """The metric that says which image is best: the first that every image has."""
+    """The metric that ranks the images: the first one that every image has."""
     return next((METRICS[m] for m in scores.metrics if scores.values("restored", m)), None)
 
 
@@ -101,7 +101,7 @@ def _examples(scores: SetScores, found: FoundSet, evaluator: Evaluator) -> Itera
         try:
             loaded, after = evaluator.restored(found, items[image.name])
         except UserError:
-            continue  # a file that went away meanwhile
+            continue  # the file has been removed since
         before, label = (
             (loaded.degraded, "input") if loaded.degraded is not None else (loaded.target, "target")
         )
@@ -137,14 +137,14 @@ def _plot(scores: SetScores, metric: Metric, summary: Summary) -> str:
         (x.paper for x in summary.lines if x.set == scores.label and x.metric == metric), None
     )
     title = f"{metric.label} of {counted(len(names), 'image')}"
-    said = [f"{metric.better} is better"]
+    legend = [f"{metric.better} is better"]
     if boxes:
-        said.append("cross: the mean")
+        legend.append("cross: the mean")
     if boxes and paper is not None:
-        said.append("dashed: the paper's mean")
-    said += [f"no box of {kind}: infinite for some images" for kind in infinite]
+        legend.append("dashed: the paper's mean")
+    legend += [f"no box of {kind}: infinite for some images" for kind in infinite]
     plot = box_plot(title, boxes, metric.digits, paper) if boxes else ""
-    return f'<div><h3>{escape(title)}</h3>{plot}<p class="faint">{"; ".join(said)}</p></div>'
+    return f'<div><h3>{escape(title)}</h3>{plot}<p class="faint">{"; ".join(legend)}</p></div>'
 
 
 def _figure(example: Example, metric: Metric | None, name: str) -> str:
@@ -158,7 +158,7 @@ def _figure(example: Example, metric: Metric | None, name: str) -> str:
         f'<span class="left">{example.before_label}</span>'
         f'<span class="right">{escape(name)}</span>'
         f'<input type="range" min="0" max="100" value="50" step="any" '
-        f'aria-label="{escape(scores.name)}: share of the {example.before_label} that is shown">'
+        f'aria-label="{escape(scores.name)}: share of the {example.before_label} shown">'
         f"</div><figcaption><b>{example.rank}</b>: {escape(scores.name)}{figures}</figcaption>"
         "</figure>"
     )
@@ -194,7 +194,7 @@ def _table(table: Table) -> str:
     rows = []
     for number, cells in enumerate(table.rows):
         ours = table.is_ours(number)
-        # A line above what begins a set, or above the row in bold.
+        # A rule above the first row of a set, or above the row in bold.
         first = ours if table.ours is not None else bool(cells[0])
         rows.append(f"<tr{_class(['ours'] * ours + ['first'] * first)}>{row('td', cells)}</tr>")
     title = f"<h3>{escape(table.title)}</h3>" if table.title else ""

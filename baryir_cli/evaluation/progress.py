@@ -1,4 +1,4 @@
-"""Progress of an evaluation: two bars on a terminal, a line for every tenth elsewhere."""
+"""Progress of an evaluation: two bars on a terminal, elsewhere a line for every tenth of a set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baryir_cli.console import WHOLE_RUN, BarDisplay, draws_bars, label_column, 
 
 
 class EvaluationDisplay(BarDisplay):
-    """Shows how far the set at work and the whole run are."""
+    """Shows the progress of the current set and of the whole run."""
 
     def __init__(self, console: Console, sets: list[FoundSet]) -> None:
         self.console = console
@@ -32,15 +32,16 @@ class EvaluationDisplay(BarDisplay):
         self.label, self.size, self.done, self.all_done = "", 0, 0, 0
 
     def begin(self, found: FoundSet) -> None:
-        """A set is about to be worked on."""
+        """Starts a set."""
         self.label, self.size, self.done = printable(found.label), len(found.items), 0
         self.bar.reset(self.set, total=self.size, description=self.label)
 
     def add(self, problem: str, *, recalled: bool = False) -> None:
-        """An image is done, or ``problem`` is why it is not.
+        """Counts an image; ``problem`` says why it failed, if it did.
 
         Args:
-            recalled: from a former run, in no time, which tells nothing of the time left.
+            recalled: whether it came from an earlier run. Such images take no time and must not
+                enter the estimate of the time left.
         """
         self.done += 1
         self.all_done += 1

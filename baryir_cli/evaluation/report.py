@@ -1,4 +1,4 @@
-"""Reports of an evaluation: its sheet, JSON, CSV."""
+"""Reports of an evaluation: sheet, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from baryir_cli.metrics import METRICS
 
 
 def sheet(summary: Summary, settings: str) -> Sheet:
-    """The table, the paper's and the notes."""
+    """Our table, the paper's table and the notes."""
     rows = [line.cells() for line in summary.lines]
     used = [n for n, h in enumerate(HEADINGS) if h not in IF_ANY or any(row[n] for row in rows)]
     cells = [[row[n] or "-" for n in used] for row in rows]
@@ -26,12 +26,12 @@ def sheet(summary: Summary, settings: str) -> Sheet:
 
 
 def to_json(run: Evaluation, summary: Summary) -> str:
-    """Everything, images one by one."""
+    """Everything, image by image."""
     return json.dumps(run.to_dict(summary.to_dict()), indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(run: Evaluation) -> str:
-    """A line an image, without the metrics of whole sets."""
+    """One line per image, without the metrics of whole sets."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     names = [m for m in run.metrics if METRICS[m].per_image]

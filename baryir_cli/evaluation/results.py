@@ -1,4 +1,4 @@
-"""What an evaluation found, and its JSON."""
+"""Results of an evaluation, and their JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from baryir_cli.metrics import METRICS
 from baryir_cli.report import Report
 
 FORMAT = 1
-"""Version of the JSON; a reader refuses newer ones."""
+"""Version of the JSON; newer ones are refused."""
 
 Scores = dict[str, float]
-"""By metric."""
+"""Figures by metric."""
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""What comes of reading JSON that is of another form."""
+"""Exceptions that malformed JSON causes."""
 
 
 @dataclass
 class ImageScores(Report):
-    """One image: how it was restored and what the metrics say."""
+    """One image: how it was restored, and its scores."""
 
     name: str
     width: int
@@ -32,7 +32,7 @@ class ImageScores(Report):
     input: Scores = field(default_factory=dict)
     restored: Scores = field(default_factory=dict)
     crc32: dict[str, int] = field(default_factory=dict)
-    """``zlib.crc32`` of the bytes of ``input``, ``target`` and ``restored``, as far as there."""
+    """``zlib.crc32`` of the pixels of ``input``, ``target`` and ``restored``, if present."""
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class ImageScores(Report):
             "tile": tuple(entry["tile"] or (0, 0)),
         }
         if not isinstance(entry["name"], str):
-            raise TypeError("a name is text")
+            raise TypeError("a name must be text")
         return cls(**known)
 
 
@@ -79,21 +79,21 @@ class SetScores:
     stands_for: str | None = None
     degradation: str = ""
     whole: dict[str, Scores] = field(default_factory=dict)
-    """Metrics of the set as a whole (FID), by metric; then of ``input`` and ``restored``."""
+    """Metrics of the whole set (FID): by metric, then by ``input`` and ``restored``."""
     not_computed: dict[str, str] = field(default_factory=dict)
-    """Why a metric cannot be computed of an image, and so of the set."""
+    """Why a metric cannot be computed for an image, and so for the set."""
     problems: list[str] = field(default_factory=list)
-    """Why images of it are not here, a sentence each."""
+    """Why images are missing from it, a sentence each."""
     allow_missing: bool = False
 
     @property
     def averaged(self) -> bool:
-        """Whether its means may be shown: nothing is averaged over a gap unasked."""
+        """Whether its means may be shown. Without ``allow_missing``, gaps forbid it."""
         return bool(self.images) and (self.allow_missing or not self.problems)
 
     @property
     def partial(self) -> bool:
-        """Whether it has another number of images than the official set."""
+        """Whether its number of images differs from the official set's."""
         return self.official is not None and len(self.images) != self.official
 
     @property
@@ -102,7 +102,7 @@ class SetScores:
         return self.stands_for is None and self.averaged
 
     def values(self, kind: str, metric: str) -> list[float]:
-        """A metric's figures of all images; ``kind`` is ``input`` or ``restored``.
+        """One metric of all images; ``kind`` is ``input`` or ``restored``.
 
         Empty if any image lacks it.
         """
@@ -110,7 +110,7 @@ class SetScores:
         return [v for v in found if v is not None] if None not in found else []
 
     def mean(self, kind: str, metric: str) -> float | None:
-        """The mean over the images, or the figure of the whole set; None where there is none."""
+        """The mean over the images, or the figure of the whole set; None if there is neither."""
         if not self.averaged:
             return None
         if metric in self.whole:
@@ -126,15 +126,15 @@ class Evaluation:
     bench: str | None
     metrics: list[str]
     settings: dict[str, Any]
-    """Weights and their hash, device, precision, tile, overlap as asked for, versions, date."""
+    """Weights and their hash, device, precision, requested tile and overlap, versions, date."""
     sets: list[SetScores] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    """Label of every set that is not there, and the folder to put it in."""
+    """Missing sets: the folder to put each in, by label."""
     unavailable: dict[str, str] = field(default_factory=dict)
-    """Why a metric was not computed."""
+    """Metrics that were not computed, and why."""
 
     def to_dict(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """JSON values; ``summary`` goes along for readers, :meth:`from_dict` makes it anew."""
+        """JSON values. ``summary`` is included for readers; :meth:`load` ignores it."""
         return {
             "format": FORMAT,
             "bench": self.bench,
@@ -158,7 +158,7 @@ class Evaluation:
         """Reads the JSON of an evaluation.
 
         Raises:
-            UserError: it is none, or too new.
+            UserError: the file is not an evaluation, or too new.
         """
         try:
             entry = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
@@ -179,21 +179,23 @@ class Evaluation:
                 entry["unavailable"],
             )
         except MALFORMED:
-            raise UserError(f"{path}: no evaluation; --compare takes what --json wrote") from None
+            raise UserError(
+                f"{path}: not an evaluation; --compare takes what --json wrote"
+            ) from None
 
 
 def _set_scores(entry: dict[str, Any]) -> SetScores:
     images = [ImageScores.from_dict(image) for image in entry["images"]]
     whole = {metric: _with_infinite(scores) for metric, scores in entry["whole"].items()}
     if not {*entry["metrics"], *whole} <= METRICS.keys():
-        raise ValueError("a metric that this version does not know")
+        raise ValueError("unknown metric")
     if not all(isinstance(text, str) for text in [entry["id"], entry["label"], *entry["problems"]]):
-        raise ValueError("a name that is no text")
+        raise ValueError("a name must be text")
     return SetScores(**{**entry, "images": images, "whole": whole})
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""The loop over a set: decode, restore and score at the same time."""
+"""The loop over a set: decodes, restores and scores in parallel."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from baryir_cli.overlap import overlap
 
 
 class Progress(Protocol):
-    """Told of every image that is done."""
+    """Called for every finished image."""
 
     def __call__(self, problem: str, *, recalled: bool) -> None:
-        """``problem``: what was wrong with it; ``recalled``: whether a former run restored it."""
+        """``problem``: why it failed, if so; ``recalled``: whether an earlier run restored it."""
         ...
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One image: its figures, and what the set's metrics need of it."""
+    """One image: its scores, and the features that metrics of the whole set need."""
 
     scores: ImageScores
     features: dict[str, FeaturesByMetric]
     failures: dict[str, str]
-    """Why a metric was not computed."""
+    """Metrics that were not computed, and why."""
     recalled: bool
-    """Whether a former run restored it."""
+    """Whether an earlier run restored it."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One image, decoded; restored already where another program or a former run did it."""
+    """One decoded image, already restored if another program or an earlier run did it."""
 
     loaded: Loaded
     restored: Pixels | None
     scores: ImageScores
-    """Of a former run, or without figures yet."""
+    """From an earlier run, or still empty."""
 
 
 class Evaluator:
     """Restores and scores sets.
 
     Args:
-        engine: None where another program has restored the images.
-        journal: where restored images and scores go, and are taken from.
+        engine: None if another program restored the images.
+        journal: keeps restored images and scores, and returns those of an earlier run.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Evaluator:
     def run(
         self, found: FoundSet, metrics: Sequence[str], progress: Progress, *, allow_missing: bool
     ) -> SetScores:
-        """All images of a set. What is wrong with one is noted, and the next goes on."""
+        """Evaluates all images of a set. Failures are recorded and stop no other image."""
         scorers = self.scorers.only(metrics)
         result = SetScores(
             found.id,
@@ -98,7 +98,7 @@ class Evaluator:
         return result
 
     def restored(self, found: FoundSet, item: Item) -> tuple[Loaded, Pixels]:
-        """One image and its restoration, for pages: of a former run, or anew."""
+        """One image and its restoration, for pages: from an earlier run, or restored now."""
         prepared = self._prepare(found, item)
         pixels, _ = self._restore(prepared)
         return prepared.loaded, pixels
@@ -106,7 +106,7 @@ class Evaluator:
     def _outcomes(
         self, found: FoundSet, scorers: Scorers
     ) -> Iterator[tuple[Item, Scored | UserError]]:
-        """In order; the engine works in the caller's thread."""
+        """Yields the outcomes in order. The engine works in the caller's thread."""
 
         def restore(item: Item, future: Future[Prepared]) -> tuple[Item, Prepared | UserError]:
             try:
@@ -162,7 +162,7 @@ class Evaluator:
         if loaded.degraded is not None:
             of_input: dict[str, str] = {}
             before = scorers.scores(loaded.degraded, loaded.target, known.input, of_input)
-            failures = {m: f"of the input, {why}" for m, why in of_input.items()} | failures
+            failures = {m: f"for the input, {why}" for m, why in of_input.items()} | failures
         wanted = there if loaded.target is not None else {}
         features = {kind: scorers.features(image, failures) for kind, image in wanted.items()}
         sums = {**known.crc32, "restored": checksum(pixels)}
@@ -173,7 +173,7 @@ class Evaluator:
 
 
 def _note(journal: Journal, group: str, known: ImageScores, new: ImageScores, p: Pixels) -> None:
-    """Saves what a former run did not."""
+    """Saves what an earlier run did not."""
     if "restored" not in known.crc32:
         journal.save_image(group, new.name, p)
     both = replace(

@@ -1,4 +1,4 @@
-"""The metrics of a run, as far as they can be computed here."""
+"""The metrics of a run, and why some cannot be computed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from baryir_cli.metrics import (
 )
 
 FeaturesByMetric = dict[str, Features]
-"""Of an image, by metric of whole sets."""
+"""Features of one image, by metric of whole sets."""
 
 
 @dataclass
 class Scorers:
-    """What computes the metrics asked for; ``unavailable`` says why some are not."""
+    """Scorers of the requested metrics; ``unavailable`` says why some are missing."""
 
     image: dict[str, ImageScorer] = field(default_factory=dict)
     whole: dict[str, SetScorer] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Scorers:
 
     @classmethod
     def of(cls, names: Sequence[str], device: str) -> Scorers:
-        """Makes them; weights that are not here are fetched."""
+        """Creates them, fetching weights that are not cached."""
         made = cls()
         for name in names:
             try:
@@ -49,7 +49,7 @@ class Scorers:
         return made
 
     def only(self, names: Sequence[str]) -> Scorers:
-        """Those that a set is measured by."""
+        """The scorers of these metrics."""
         return Scorers(
             {name: self.image[name] for name in names if name in self.image},
             {name: self.whole[name] for name in names if name in self.whole},
@@ -58,10 +58,10 @@ class Scorers:
     def scores(
         self, pixels: Pixels, target: Pixels | None, known: Scores, failures: dict[str, str]
     ) -> Scores:
-        """The metrics of an image, those that are known not computed again.
+        """Computes the metrics of an image, except those already ``known``.
 
-        One that cannot be computed of this image (smaller than its window, say) is left out and
-        the reason noted in ``failures``.
+        A metric that cannot be computed for this image (smaller than its window, say) is left out,
+        and ``failures`` gets the reason.
         """
         scores = {}
         for name, score in self.image.items():
@@ -73,7 +73,7 @@ class Scorers:
         return scores
 
     def features(self, pixels: Pixels, failures: dict[str, str]) -> FeaturesByMetric:
-        """What the metrics of whole sets keep of an image; ``failures`` as for scores."""
+        """Computes the features for metrics of whole sets; ``failures`` as in :meth:`scores`."""
         found = {}
         for name, whole in self.whole.items():
             with _noting(failures, name):
@@ -83,10 +83,11 @@ class Scorers:
     def distances(
         self, features: Sequence[dict[str, FeaturesByMetric]], failures: dict[str, str]
     ) -> dict[str, Scores]:
-        """Metrics of a whole set against its targets; ``failures`` as for scores.
+        """Computes the metrics of a whole set against its targets.
 
         Args:
             features: of every image, by ``input``, ``restored`` and ``target``.
+            failures: as in :meth:`scores`.
         """
         found = {}
         for name in self.whole:

@@ -22,7 +22,7 @@ from baryir_cli.benches import (
     limited,
     restored_elsewhere,
 )
-from baryir_cli.console import messages
+from baryir_cli.console import counted, messages
 from baryir_cli.engine import Engine
 from baryir_cli.engine_options import EngineOptions
 from baryir_cli.errors import StoppedError, UsageError, UserError
@@ -35,17 +35,18 @@ from baryir_cli.metrics import METRICS
 from baryir_cli.references import find_weights, load
 
 NAMED = 10
-"""Bad files that a refusal lists."""
+"""How many bad files an error lists."""
 
 
 @dataclass
 class Session:
-    """What is to be evaluated, and the results once it is.
+    """What to evaluate, and how.
 
     Args:
-        metrics: asked for by name; empty for those of the bench, or of what the folders allow.
-        engine: None where the images are restored already.
-        save: folder of restored images, from which a stopped run goes on.
+        metrics: requested by name; empty for the bench's, or for what the folders allow.
+        missing: sets of the bench that are not there: the folder for each, by label.
+        engine: None if the images are restored already.
+        save: folder for restored images, from which a stopped run continues.
         limit: the number of images per set that was asked for, noted in reports; None for all.
         purpose: what is done with the images, a verb for messages.
     """
@@ -59,14 +60,14 @@ class Session:
     limit: int | None = None
     allow_missing: bool = False
     purpose: str = "evaluate"
-    passed_by: list[str] = field(default_factory=list, init=False)
-    """Sets of the bench that none of the metrics suits."""
+    skipped: list[str] = field(default_factory=list, init=False)
+    """Sets of the bench that none of the metrics can measure."""
 
     def __post_init__(self) -> None:
-        # Of a bench some sets are passed by; a folder is there to be measured.
+        # A bench may lose sets; the user's own folder must be measured.
         suitable = [found for found in self.sets if self._metrics_of(found)]
         if self.bench is not None and suitable:
-            self.passed_by = [found.label for found in self.sets if found not in suitable]
+            self.skipped = [found.label for found in self.sets if found not in suitable]
             self.sets = suitable
         there = any(found.items for found in self.sets)
         problems = [problem for found in self.sets for problem in found.problems]
@@ -82,19 +83,19 @@ class Session:
             left = set(self.metrics) - set(metrics) if self.bench is None else set()
             if left or not metrics:
                 raise UsageError(
-                    f"{found.label} has no targets to hold its images against: --metrics niqe,piqe"
+                    f"{found.label} has no targets to compare with: use --metrics niqe,piqe"
                 )
 
     @property
     def files(self) -> list[Path]:
-        """What is read: the images, and weights that are given by their path."""
+        """Files that are read: the images, and weights given by path."""
         items = [item for found in self.sets for item in found.items]
         images = [path for i in items for path in (i.degraded, i.target, i.restored) if path]
         weights = self.engine.weights if self.engine else None
         return [*images, Path(weights)] if weights else images
 
     def run(self) -> tuple[Evaluation, Evaluator]:
-        """Restores and scores all sets; the evaluator goes along for those who want pictures."""
+        """Restores and scores all sets; also returns the evaluator, which can make pictures."""
         display = EvaluationDisplay(messages(), self.sets)
         engine, settings = self._engine(display)
         if self.limit is not None:
@@ -111,8 +112,8 @@ class Session:
             unavailable=scorers.unavailable,
         )
         with display:
-            for label in self.passed_by:
-                display.note(f"{label} has no targets and is passed by")
+            for label in self.skipped:
+                display.note(f"{label} has no targets and is skipped")
             for found in self.sets:
                 display.begin(found)
                 result.sets.append(
@@ -127,21 +128,21 @@ class Session:
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Tells whoever stops the run how it goes on.
+        """Tells a user who stops the run how to continue it.
 
         Raises:
-            StoppedError: in place of KeyboardInterrupt.
+            StoppedError: instead of KeyboardInterrupt.
         """
         try:
             yield
         except KeyboardInterrupt:
-            how = "the same command goes on from there"
+            how = "the same command continues the run"
             if self.save is None:
-                how = "--save DIR lets a run go on" if self.engine else "start it again"
+                how = "--save DIR makes a run resumable" if self.engine else "start it again"
             raise StoppedError(f"interrupted; {how}") from None
 
     def _metrics_of(self, found: FoundSet) -> list[str]:
-        """Those asked for; else the bench's; else what the field reports, as far as possible."""
+        """The requested metrics, else the bench's, else the field's usual ones, if computable."""
         asked = self.metrics or (self.bench.metrics if self.bench else ())
         if not found.reference:
             return [m for m in asked or ("niqe", "piqe") if not METRICS[m].needs_target]
@@ -150,7 +151,7 @@ class Session:
         return [m for m in asked or ("psnr", "ssim") if METRICS[m].needs_target]
 
     def _engine(self, display: EvaluationDisplay) -> tuple[Engine | None, dict[str, Any]]:
-        """The engine, and all that a reader must know of it."""
+        """The engine, and the settings that a reader must know."""
         settings: dict[str, Any] = {"name": "restored", "baryir": __version__, **_environment()}
         if self.engine is None:
             return None, settings
@@ -171,7 +172,7 @@ class Session:
             return None
         identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
         if self.bench is None:
-            # Sets of benches go by their names, folders may be called alike.
+            # A bench's sets have unique names; folders may share one.
             identity["input"] = str(self.sets[0].folder.resolve())
         return Journal(self.save, {"weights": settings["weights"]["sha256"], **identity})
 
@@ -183,15 +184,19 @@ def find_sets(
     limit: int | None = None,
     restored: Path | None = None,
 ) -> tuple[list[FoundSet], dict[str, str]]:
-    """The sets of a bench that are there; the labels of the others, and where they go.
+    """Finds the sets of a bench.
 
     Args:
+        names: of the sets; empty for all.
         limit: how many images of each set are wanted; None for all.
-        restored: folder in whose ``SET/NAME`` another program has put what it restored.
+        restored: folder where another program put its restorations, as ``SET/NAME``.
+
+    Returns:
+        The sets that are there, and the folders of the others, by label.
 
     Raises:
-        UsageError: ``data`` or ``restored`` is no folder.
-        UserError: no set is there, or one that was asked for by name is not.
+        UsageError: ``data`` or ``restored`` is not a folder.
+        UserError: no set is there, or one that was requested by name is missing.
     """
     if not data.is_dir():
         raise UsageError(f"--data {data}: no such folder (baryir eval --list shows its layout)")
@@ -210,13 +215,15 @@ def find_sets(
             missing[wanted.label] = str(restored / one.id)
     if missing and (names or not found):
         label, where = next(iter(missing.items()))
-        raise UserError(f"{label} is not there; put it in {where} (baryir eval --list shows all)")
+        raise UserError(f"{label} is missing; put it in {where} (baryir eval --list shows all)")
     return found, missing
 
 
 def settings_line(settings: dict[str, Any]) -> str:
-    """How the images were restored, in a line."""
-    which = f"images of each set: {settings['limit']} at most; " if "limit" in settings else ""
+    """How the images were restored, in one line."""
+    which = (
+        f"at most {counted(settings['limit'], 'image')} per set; " if "limit" in settings else ""
+    )
     if "weights" not in settings:
         return f"{which}restored by another program; baryir {settings['baryir']}"
     weights = settings["weights"]

@@ -1,4 +1,4 @@
-"""Tables with their notes, and how Markdown has them."""
+"""Tables with notes, and their Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from baryir_cli.console import printable
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"
-"""A column's heading."""
+"""Heading of a column."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class Table:
     headings: Cells
     rows: Sequence[Cells]
     numbers_from: int
-    """Column from which on cells are figures, to be set flush right."""
+    """First column of figures, which are aligned right."""
     title: str = ""
     ours: int | None = None
-    """Row to be set in bold; negative ones count from the end."""
+    """Row to set in bold; negative ones count from the end."""
     names: int = 0
-    """How many leading cells name a group of rows: they are empty where they repeat."""
+    """How many leading cells name a group of rows. They are empty in the rows that repeat them."""
 
     def is_ours(self, row: int) -> bool:
-        """Whether a row is the one in bold."""
+        """Whether a row is set in bold."""
         return self.ours is not None and row == self.ours % len(self.rows)
 
 
 def grouped(headings: Cells, rows: Sequence[Cells], numbers_from: int, names: int) -> Table:
-    """A table whose ``names`` first cells are empty where they repeat those of the row above."""
+    """Makes a table whose first ``names`` cells are empty if they repeat those of the row above."""
     shown: list[Cells] = []
     before: Cells = ()
     for row in rows:
@@ -45,7 +45,7 @@ def grouped(headings: Cells, rows: Sequence[Cells], numbers_from: int, names: in
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a command answers."""
+    """The answer of a command: tables, title and notes."""
 
     tables: Sequence[Table]
     title: str = ""
@@ -54,7 +54,7 @@ class Sheet:
 
 
 def markdown(sheet: Sheet) -> str:
-    """A sheet as Markdown."""
+    """Formats a sheet as Markdown."""
     parts = [f"## {as_markdown(sheet.title)}" if sheet.title else "", as_markdown(sheet.subtitle)]
     for table in sheet.tables:
         parts += [f"### {as_markdown(table.title)}" if table.title else "", _markdown(table)]
@@ -73,5 +73,5 @@ def _markdown(table: Table) -> str:
 
 
 def as_markdown(text: str) -> str:
-    """Text that Markdown shows as it is; an underscore within a word is harmless there."""
+    """Escapes text for Markdown. An underscore inside a word is harmless and stays."""
     return re.sub(r"[\\`*<\[|]|\b_|_\b", r"\\\g<0>", printable(text))

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means."""
+"""Bootstrap intervals for means."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Values = NDArray[np.float64]
 RESAMPLES = 10_000
 LEVEL = 0.95
 FEWEST = 6
-"""Pairs from which on a difference can be clear: if one of two is better on all of five, that is
-chance in 2 * 0.5^5 = 6 % of the cases."""
+"""Fewest pairs that can show a clear difference. With five, one of two equals is better on all of
+them by chance in 2 * 0.5^5 = 6 % of cases."""
 CHUNK = 1 << 22
-"""Indices that are drawn at a time."""
+"""Indices drawn at a time."""
 
 
 def mean_resamples(values: Sequence[float], names: Sequence[str]) -> Values:
     """Means of :data:`RESAMPLES` samples drawn from ``values`` with replacement.
 
     Args:
-        names: of the images. They seed the draw, so that two sets over the same images (BSD68
-            at several noise levels) draw the same ones and may be averaged as what they are:
-            not independent.
+        names: of the images. They seed the draw, so sets over the same images (BSD68 at several
+            noise levels) draw the same ones. Averages over such sets then account for their
+            dependence.
     """
     array = np.asarray(values, np.float64)
     rng = np.random.default_rng(seed_of("\n".join(names)))
@@ -40,16 +40,17 @@ def mean_resamples(values: Sequence[float], names: Sequence[str]) -> Values:
 
 
 def interval(resamples: Values, count: int) -> tuple[float, float] | None:
-    """The interval of :data:`LEVEL` by expanded percentiles (Hesterberg, Am. Statistician 2015).
+    """The :data:`LEVEL` interval by expanded percentiles (Hesterberg, Am. Statistician 2015).
 
-    Plain percentiles are too narrow for small sets: of 12 images they hold the true mean in about
-    91 cases of 100. These lie further out, as Student's t does beyond the normal distribution.
+    Plain percentiles are too narrow for small sets: with 12 images they contain the true mean in
+    about 91 of 100 cases. These lie further out, as Student's t does compared with the normal
+    distribution.
 
     Args:
-        count: of the values behind each of the means; of an average of sets, in the smallest.
+        count: number of values behind each mean; for an average of sets, that of the smallest.
 
     Returns:
-        None where means are infinite or of a single value.
+        None if means are infinite or come from a single value.
     """
     if count < 2 or not np.isfinite(resamples).all():
         return None
@@ -60,5 +61,5 @@ def interval(resamples: Values, count: int) -> tuple[float, float] | None:
 
 
 def mean_interval(values: Sequence[float], names: Sequence[str]) -> tuple[float, float] | None:
-    """Interval of the mean of ``values``; None for fewer than two."""
+    """The interval of the mean of ``values``; None for fewer than two."""
     return interval(mean_resamples(values, names), len(values)) if len(values) > 1 else None

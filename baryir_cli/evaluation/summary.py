@@ -1,4 +1,4 @@
-"""An evaluation condensed to the lines of its table, which every report shows alike."""
+"""Condenses an evaluation to the lines of its table, which all reports share."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ HEADINGS = (
     "minus paper",
 )
 IF_ANY = {INTERVAL, "paper", "minus paper"}
-"""Columns that are left out where no row has anything in them."""
+"""Columns that are left out if all their cells are empty."""
 NOT_COMPUTED = "not computed"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One set, or the average of all, by one metric."""
+    """One set, or the average of all sets, by one metric."""
 
     set: str
     """Label of the set."""
@@ -42,17 +42,17 @@ class Line:
     restored: float | None = None
     interval: Interval | None = None
     paper: float | None = None
-    """What the paper says of its own network on this set."""
+    """The paper's figure for its own network on this set."""
     computed: bool = True
-    """False where the metric of what is restored is not to be had."""
+    """False if the metric is not available for the restored images."""
 
     @property
     def difference(self) -> float | None:
-        """Restored less the paper's."""
+        """Restored minus paper."""
         return _less(self.restored, self.paper)
 
     def cells(self) -> tuple[str, ...]:
-        """As :data:`HEADINGS` has them, formatted; empty where there is nothing."""
+        """The formatted cells under :data:`HEADINGS`; empty if there is no value."""
         low_high = self.interval and " to ".join(self._text(v) for v in self.interval)
         return (
             self.set,
@@ -83,12 +83,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Summary:
-    """All that a report shows."""
+    """Everything that a report shows."""
 
     title: str
     lines: list[Line]
     paper: list[list[str]]
-    """The paper's table, headings first, ours last; empty where nothing may stand beside it."""
+    """The paper's table, headings first, our row last; empty if nothing is comparable."""
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Summary:
 
 
 def summarise(run: Evaluation) -> Summary:
-    """The lines, the paper's table and the notes of an evaluation."""
+    """Makes the lines, the paper's table and the notes of an evaluation."""
     which = bench(run.bench) if run.bench else None
     lines = [line for scores in run.sets for line in _set_lines(run, scores, which)]
     average = _average(run, which) if which else []
@@ -108,12 +108,12 @@ def summarise(run: Evaluation) -> Summary:
 
 
 def published(metric: Metric, value: float) -> str:
-    """A figure of the paper, which has three digits at most."""
+    """Formats a figure of the paper, which has at most three digits."""
     return f"{value:.{min(metric.digits, 3)}f}"
 
 
 def count(scores: SetScores) -> str:
-    """How many images stand behind a figure, and of how many."""
+    """How many images a figure is based on, and of how many."""
     number = str(len(scores.images))
     if scores.stands_for is None and scores.official is not None:
         number += f" of {scores.official}"
@@ -137,7 +137,7 @@ def _set_lines(run: Evaluation, scores: SetScores, which: Bench | None) -> Itera
             restored,
             mean_interval(values, names),
             _paper_figure(which, scores, name) if which else None,
-            # Where only an input fails, as what is too dark for NIQE, there is a mean.
+            # If only an input fails (too dark for NIQE, say), there still is a mean.
             restored is not None or not failed,
         )
 
@@ -148,21 +148,21 @@ def _paper_figure(which: Bench, scores: SetScores, metric: str) -> float | None:
 
 
 def _paper_results(which: Bench) -> dict[str, dict[str, float]]:
-    """What the paper gives of itself: by set, then by metric."""
+    """The paper's figures for its own network, by set, then by metric."""
     (row,) = [row for row in paper_rows(which.table) if row["method"] == which.ours]
     results: dict[str, dict[str, float]] = row["results"]
     return results
 
 
 def _average(run: Evaluation, which: Bench) -> list[Line]:
-    """Means over the sets, if all of the bench are there, whole and official, by one metric."""
+    """One line per metric: means over the sets, if the bench is complete and official."""
     if not _is_whole(run, which):
         return []
     return [line for name in run.metrics if (line := _average_line(run, which, name))]
 
 
 def _is_whole(run: Evaluation, which: Bench) -> bool:
-    """Whether there is every set of a bench of several, whole and official."""
+    """Whether every set of a bench of several is there, complete and official."""
     everything = len(run.sets) >= max(len(which.sets), 2)
     return everything and all(s.comparable and not s.partial for s in run.sets)
 
@@ -195,7 +195,7 @@ def _mean_of_sets(run: Evaluation, kind: str, metric: str) -> float | None:
 
 
 def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[list[str]]:
-    """Methods by sets, figures joined by slashes as the paper has them."""
+    """Methods by sets, with figures joined by slashes as in the paper."""
 
     def both(scores: SetScores, metric: str) -> bool:
         figures = scores.mean("restored", metric), _paper_figure(which, scores, metric)
@@ -223,7 +223,7 @@ def _paper_table(run: Evaluation, which: Bench, average: list[Line]) -> list[lis
 
 
 def _joined(metrics: list[str], figures: dict[str, Any]) -> str:
-    """As the paper writes them, ours to its digits."""
+    """Figures in the paper's format and precision."""
     values = [(METRICS[m], figures.get(m)) for m in metrics]
     if all(value is None for _, value in values):
         return ""
@@ -234,7 +234,7 @@ def _notes(
     run: Evaluation, which: Bench | None, lines: list[Line], average: list[Line]
 ) -> Iterator[str]:
     for label, where in run.missing.items():
-        yield f"{label} is missing: it goes to {where}"
+        yield f"{label} is missing: put it in {where}"
     for scores in run.sets:
         yield from _set_notes(scores)
     for name, reason in run.unavailable.items():
@@ -242,9 +242,9 @@ def _notes(
     if which is None:
         return
     if not _is_whole(run, which):
-        yield "no average: it needs every set of the bench, whole and official"
+        yield "no average: it needs every set of the bench, complete and official"
     elif not average:
-        yield "no average: no metric is there of every set"
+        yield "no average: no metric covers every set"
     if any(line.paper is not None for line in lines):
         yield f'"paper" is the paper\'s {which.ours}, as published'
     if which.note:
@@ -253,13 +253,11 @@ def _notes(
 
 def _set_notes(scores: SetScores) -> Iterator[str]:
     if scores.stands_for:
-        yield (
-            f"{scores.label} stands in for {scores.stands_for}; the paper's rows do not apply to it"
-        )
+        yield (f"{scores.label} stands in for {scores.stands_for}; the paper's rows do not apply")
     elif scores.partial:
         yield (
-            f"{scores.label}: {len(scores.images)} of {scores.official} images; the paper's row is "
-            "of all"
+            f"{scores.label}: {len(scores.images)} of {scores.official} images; the paper's row "
+            "covers all"
         )
     if scores.degradation:
         yield f"{scores.label}: {scores.degradation}"

@@ -1,4 +1,4 @@
-"""Sheets on a terminal, however narrow it is."""
+"""Prints sheets on a terminal of any width."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ GAP = 2
 
 
 def show(sheet: Sheet, *, wide: bool = True) -> None:
-    """Prints a sheet on standard output; ``wide`` where that is no terminal."""
+    """Prints a sheet on standard output; if that is not a terminal, ``wide`` lifts its width."""
     console = answers(wide=wide)
 
     def line(text: str, style: str = "") -> None:
-        # Lines that a program reads stay whole.
+        # Programs read unbroken lines.
         console.print(_for_rich(text), style=style, soft_wrap=not console.is_terminal)
 
     if sheet.title:
@@ -43,7 +43,7 @@ def show(sheet: Sheet, *, wide: bool = True) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Prints a table; where it is too wide, names stand above their rows instead of beside."""
+    """Prints a table. If it is too wide, names stand above their rows instead of beside them."""
     widths = _widths(table, console.width)
     if _total(widths) <= console.width or not table.names:
         _print_rows(console, table, widths)
@@ -56,13 +56,13 @@ def _print(console: Console, table: Table) -> None:
     for named, row in zip(table.rows, rest.rows, strict=True):
         first, *more = map(printable, named[:split])
         if first:
-            told = (f"{h}: {cell}" for h, cell in zip(table.headings[1:], more, strict=False))
-            console.print(escape(", ".join([first, *told])), style="bold")
+            named_cells = (f"{h}: {c}" for h, c in zip(table.headings[1:], more, strict=False))
+            console.print(escape(", ".join([first, *named_cells])), style="bold")
         _print_rows(console, replace(rest, rows=[row]), widths, headings=False)
 
 
 def _widths(table: Table, room: int) -> list[int]:
-    """Of the columns: as wide as their cells, or narrower, but with no word or figure broken."""
+    """Widths of the columns, reduced to fit ``room`` without breaking a word or figure."""
     rows = [list(map(printable, row)) for row in (table.headings, *table.rows)]
     columns = list(zip(*rows, strict=True))
     widths = [max(map(cell_len, cells)) for cells in columns]
@@ -96,7 +96,7 @@ def _print_rows(
         made.add_column(escape(heading), justify=justify, overflow="fold", width=width)
     for number, row in enumerate(table.rows):
         made.add_row(*map(_for_rich, row), style="bold" if table.is_ours(number) else "")
-    # A terminal that is narrower still breaks the lines itself.
+    # An even narrower terminal breaks the lines itself.
     console.print(made, width=max(_total(widths), console.width), crop=False)
 
 

@@ -112,7 +112,7 @@ def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Capt
     for text in (
         "BSD68 sigma 25  3 of 68",
         "our blur stands in for GoPro",
-        "SOTS is missing: it goes to",
+        "SOTS is missing: put it in",
         "Rain100L is missing",
         "no average",
         "31.43",  # the paper's BaryIR on BSD68
@@ -174,7 +174,7 @@ def test_whole_bench_of_other_metrics_in_each_set(
     monkeypatch.setattr("baryir_cli.benches.bench", lambda _name: other)
     monkeypatch.setattr("baryir_cli.evaluation.summary.bench", lambda _name: other)
     assert evaluate("--bench", "levels", "--data", data) == 0
-    assert "no average: no metric is there of every set" in capsys.readouterr().out
+    assert "no average: no metric covers every set" in capsys.readouterr().out
 
 
 def test_restored_as_restore_does_it(
@@ -395,7 +395,7 @@ def test_a_report_on_standard_output_takes_the_place_of_the_table(
     assert evaluate("--compare", two_equal, two_equal, "--markdown", "-") == 0
     assert capsys.readouterr().out.startswith("## Comparison\n")
     assert evaluate(*folders, "--json", "-", "--csv", "-") == 2
-    assert "--json and --csv name one file, -" in capsys.readouterr().err
+    assert "--json and --csv name the same file, -" in capsys.readouterr().err
     assert not (tmp_path / "-").exists()
 
 
@@ -464,7 +464,7 @@ def test_a_metric_that_only_an_input_lacks(
     assert evaluate("--input", tmp_path / "in", "--metrics", "niqe") == 0
     out = capsys.readouterr().out
     assert re.search(r"NIQE +- +7\.25", out)
-    assert "NIQE is not computed: dark: of the input, no structure" in " ".join(out.split())
+    assert "NIQE is not computed: dark: for the input, no structure" in " ".join(out.split())
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[int]:
@@ -493,7 +493,7 @@ def test_a_stopped_run_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         counting(patch, stop_after=4)
         assert evaluate(*arguments) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     with (save / "scores.jsonl").open("a") as file:
         file.write('{"set": "lol-v1", "na')  # as a kill would leave it
     with pytest.MonkeyPatch.context() as patch:
@@ -600,7 +600,7 @@ def test_another_folder_of_the_same_name_is_refused(
     assert evaluate("--input", low, "--save", save) == 0
     before = (save / "folder" / "0.png").read_bytes()
     assert evaluate("--input", tmp_path / "low", "--save", save) == 2
-    said = f"holds a run with input {low}, not {tmp_path / 'low'}; take another folder"
+    said = f"holds a run with input {low}, not {tmp_path / 'low'}; choose another folder"
     assert said in capsys.readouterr().err
     assert evaluate("--bench", "5d", "--data", data, "--save", save) == 2
     assert f"with input {low}, not of a bench" in capsys.readouterr().err
@@ -707,7 +707,7 @@ def test_exported_images_replace_nothing(
     put(tmp_path / "out" / "lol-v1" / "0.png", 5)
     before = (tmp_path / "out" / "lol-v1" / "0.png").read_bytes()
     assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 2
-    assert f"{tmp_path / 'out' / 'lol-v1'} is there already" in capsys.readouterr().err
+    assert f"{tmp_path / 'out' / 'lol-v1'} exists already" in capsys.readouterr().err
     assert (tmp_path / "out" / "lol-v1" / "0.png").read_bytes() == before
     assert not (tmp_path / "out" / "bsd68-25").exists()
 
@@ -762,7 +762,7 @@ def test_some_images_of_each_set(
     assert len(read(report)["sets"][0]["images"]) == 3
     # What has no official number of images is not taken for whole either.
     assert evaluate(*folders, "--limit", 1) == 0
-    assert "images of each set: 1 at most; weights" in capsys.readouterr().out
+    assert "at most 1 image per set; weights" in capsys.readouterr().out
     assert read(report)["settings"]["limit"] == 9
 
 
@@ -793,7 +793,7 @@ def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Captu
     better["sets"][1]["images"][0]["crc32"]["input"] += 1
     b.write_text(json.dumps(better))
     assert evaluate("--compare", a, b) == 1
-    assert "0 is not the same image in both (input differs)" in capsys.readouterr().err
+    assert "0 differs between the runs (its input)" in capsys.readouterr().err
     del better["sets"][1]["images"][0]
     b.write_text(json.dumps(better))
     assert evaluate("--compare", a, b) == 1
@@ -858,9 +858,9 @@ def test_run_with_a_gap_is_compared_if_asked(
     run["sets"][0]["problems"] = ["9.png cannot be decoded"]
     two_equal.write_text(json.dumps(run))
     assert evaluate("--compare", two_equal, two_equal) == 1
-    assert "not whole in A: 9.png cannot be decoded; --allow-missing" in capsys.readouterr().err
+    assert "incomplete in A: 9.png cannot be decoded; --allow-missing" in capsys.readouterr().err
     assert evaluate("--compare", two_equal, two_equal, "--allow-missing") == 0
-    assert "not whole in B: 9.png" in capsys.readouterr().out
+    assert "incomplete in B: 9.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -974,13 +974,13 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--target", "."], "--target does not go with --bench"),
         (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
-        (["--list", "--json", "r.json"], "--json is not for this"),
+        (["--list", "--json", "r.json"], "--json does not apply here"),
         (["--list", "--save", "r"], "--save does not go with --list"),
         (["--bench", "5d", "--export", "x", "--metrics", "psnr"], "--metrics does not go with"),
         (["--bench", "5d", "--restored", ".", "--tile", "0"], "--tile does not go with"),
         (["--export", "x"], "give --bench too"),
         (["--complexity", "--metrics", "psnr"], "--metrics does not go with --complexity"),
-        (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name one file, r"),
+        (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name the same file, r"),
     ],
 )
 def test_wrong_usage(
@@ -1025,13 +1025,13 @@ def test_a_report_is_not_overwritten_unasked(
     report.write_text("mine")
     asked = ("--compare", two_equal, two_equal, "--markdown")
     assert evaluate(*asked, report) == 2
-    assert f"--markdown {report} is there already; say --overwrite" in capsys.readouterr().err
+    assert f"--markdown {report} exists already; --overwrite" in capsys.readouterr().err
     assert report.read_text() == "mine"
     assert evaluate(*asked, report, "--overwrite") == 0
     assert report.read_text() != "mine"
     assert evaluate(*asked, "/dev/null") == 0
     assert evaluate(*asked[:-1], "--overwrite") == 2
-    assert "--overwrite replaces reports: --json, --markdown" in capsys.readouterr().err
+    assert "--overwrite needs a report: --json, --markdown" in capsys.readouterr().err
 
 
 def test_a_write_protected_report_is_found_before_anything_is_computed(
@@ -1051,14 +1051,14 @@ def test_a_write_protected_report_is_found_before_anything_is_computed(
     assert report.read_text() == "mine"
 
 
-def test_sets_of_a_bench_without_targets_are_passed_by(
+def test_sets_of_a_bench_without_targets_are_skipped(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     put(data / "mixed" / "CDD-11" / "haze" / "a.png", 3)
     put(data / "mixed" / "CDD-11" / "clear" / "a.png", 4)
     put(data / "mixed" / "rain_haze" / "a.png", 5)
     assert evaluate("--bench", "mixed", "--data", data, "--metrics", "psnr") == 0
-    assert "real rain + haze has no targets and is passed by" in capsys.readouterr().err
+    assert "real rain + haze has no targets and is skipped" in capsys.readouterr().err
     only = ("--bench", "mixed", "--data", data, "--metrics", "psnr", "--sets", "real-rain-haze")
     assert evaluate(*only) == 2
 
@@ -1067,4 +1067,4 @@ def test_asked_for_by_name_but_not_there(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 1
-    assert f"SOTS is not there; put it in {data / 'dehaze'}" in capsys.readouterr().err
+    assert f"SOTS is missing; put it in {data / 'dehaze'}" in capsys.readouterr().err
