@@ -1,4 +1,4 @@
-"""Which weights there are: embedded, in the Hub's cache, and published on the Hub."""
+"""Lists weights: embedded, in the Hub's cache, and published on the Hub."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.header import Header, header_of
 
 @dataclass(frozen=True)
 class Listed:
-    """One set of weights, as far as it is known without fetching it."""
+    """One set of weights, as known without fetching it."""
 
     reference: str
     where: str
@@ -35,7 +35,7 @@ class Listed:
 
 
 def embedded_weights() -> list[Listed]:
-    """Those that ship with the package."""
+    """The weights that ship with the package."""
     return [
         Listed(name, "embedded", path.stat().st_size, None, *_said(header_of(path)))
         for name, path in embedded().items()
@@ -43,7 +43,7 @@ def embedded_weights() -> list[Listed]:
 
 
 def cached() -> list[Listed]:
-    """Those of the Hub that are on this machine, under the shortest reference that finds them."""
+    """The Hub's weights on this machine, under the shortest reference that finds them."""
     from baryir_cli.hub.cache import cached_weights
 
     found = []
@@ -57,10 +57,10 @@ def cached() -> list[Listed]:
 
 
 def published(console: Console) -> list[Listed]:
-    """Repositories on the Hub that say they hold weights of BaryIR, whoever made them.
+    """Anybody's repositories on the Hub that are tagged as weights of BaryIR.
 
     Raises:
-        baryir_cli.errors.UserError: the Hub cannot be asked.
+        baryir_cli.errors.UserError: the Hub refused or is unreachable.
     """
     from baryir_cli.hub.card import TAG
     from baryir_cli.hub.reference import HubReference
@@ -83,11 +83,11 @@ def _said(header: Header) -> tuple[list[str], str | None, dict[str, dict[str, fl
 
 
 def show(entries: list[Listed]) -> None:
-    """Prints the list for people, and below it the PSNR that each of the weights states."""
+    """Prints the list for people, followed by the PSNR that each set of weights states."""
     console = answers()
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("reference", "where", "MB", "licence", "trained on"):
-        # A reference must be whole, to be copied.
+        # References must stay complete, so that they can be copied.
         shown.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for entry in entries:
         cells = (

@@ -1,4 +1,4 @@
-"""The paper's benchmarks: what they consist of, and finding them on a disk. Imports no torch."""
+"""The paper's benchmarks: their sets, and finding these on disk. Does not import torch."""
 
 from __future__ import annotations
 

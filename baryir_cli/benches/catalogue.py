@@ -1,4 +1,4 @@
-"""The catalogue of benches and sets (``benches.toml``) and the paper's figures (``paper.json``)."""
+"""Reads the benches and sets (``benches.toml``) and the paper's figures (``paper.json``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.folders import RAIN
 
 @dataclass(frozen=True)
 class BenchSet:
-    """One set: where it may lie, how its files pair; ``benches.toml`` explains the fields."""
+    """One set: where to find it and how its files pair. ``benches.toml`` explains the fields."""
 
     id: str
     label: str
@@ -45,7 +45,7 @@ class BenchSet:
 
     @property
     def where(self) -> str:
-        """Where ``eval --list`` says to put it."""
+        """Where ``eval --list`` tells users to put it."""
         if self.clean or not self.reference:
             return self.folders[0]
         if self.inputs:
@@ -53,7 +53,7 @@ class BenchSet:
         return f"{self.folders[0]}/{{{','.join(self.layouts[0])}}}"
 
     def answers_to(self, name: str) -> bool:
-        """Whether a user who says ``name`` means this set, among others perhaps."""
+        """Whether ``name`` means this set. It may mean others too."""
         names = {self.id, self.label, *(folder.split("/")[-1] for folder in self.folders)}
         return _folded(name) in {_folded(n) for n in names}
 
@@ -68,9 +68,9 @@ class Bench:
     metrics: tuple[str, ...]
     table: str
     ours: str
-    """The paper's row that ours is held against."""
+    """The paper's row to compare with."""
     paper_names: dict[str, str]
-    """The paper's name of each set, by our id; empty where the paper has no row for it."""
+    """The paper's name of each set, by our id; empty if the paper has no row for it."""
     note: str = ""
 
 
@@ -85,10 +85,10 @@ def benches() -> dict[str, Bench]:
 
 
 def bench(name: str) -> Bench:
-    """The bench of that name.
+    """Returns the bench of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no such bench.
     """
     known = benches()
     if name.lower() not in known:
@@ -97,7 +97,7 @@ def bench(name: str) -> Bench:
 
 
 def chosen_sets(which: Bench, names: list[str]) -> list[BenchSet]:
-    """The sets of a bench that ``--sets`` names, in the bench's order; all if it names none.
+    """Returns the sets that ``--sets`` names, in the bench's order; all if it names none.
 
     Raises:
         UsageError: the bench has no such set.
@@ -111,7 +111,7 @@ def chosen_sets(which: Bench, names: list[str]) -> list[BenchSet]:
 
 @cache
 def paper_rows(table: str) -> list[dict[str, Any]]:
-    """Rows of one table of the paper: ``method`` and ``results`` by set and metric."""
+    """Returns the rows of a table of the paper: ``method``, and ``results`` by set and metric."""
     return json.loads(_data("paper.json"))[table]
 
 
@@ -143,5 +143,5 @@ def _data(name: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """A name without what users write differently."""
+    """A name without case, ``-``, ``_`` and spaces."""
     return re.sub(r"[-_\s]", "", name.lower())

@@ -1,4 +1,4 @@
-"""Degradations made on the fly, the same pixels on every machine."""
+"""Degradations made on the fly, with the same pixels on every machine."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Degradation:
-    """What is done to clean photographs: Gaussian noise or JPEG compression."""
+    """Degrades clean photographs with Gaussian noise or JPEG compression."""
 
     noise: float | None = None
-    """Standard deviation, on the scale of 0 to 255."""
+    """Standard deviation, on a scale of 0 to 255."""
     jpeg: int | None = None
-    """Quality, 1 to 100, as Pillow counts it; 4:2:0 chroma, as it writes by default."""
+    """Pillow's quality, 1 to 100, with its default 4:2:0 chroma."""
 
     def __post_init__(self) -> None:
         if (self.noise is None) == (self.jpeg is None):
             raise ValueError("a degradation is either noise or jpeg")
         if self.noise is not None and not 0 < self.noise < 256:
-            raise ValueError(f"noise {self.noise}: above 0, below 256")
+            raise ValueError(f"noise {self.noise}: must be above 0 and below 256")
         if self.jpeg is not None and not 1 <= self.jpeg <= 100:
-            raise ValueError(f"jpeg {self.jpeg}: 1 to 100")
+            raise ValueError(f"jpeg {self.jpeg}: must be 1 to 100")
 
     def __str__(self) -> str:
         if self.jpeg is not None:
@@ -38,11 +38,11 @@ class Degradation:
 
     @property
     def short(self) -> str:
-        """What labels of sets say of it."""
+        """Short form for labels of sets."""
         return f"JPEG {self.jpeg}" if self.noise is None else f"sigma {self.noise:g}"
 
     def __call__(self, clean: Pixels, name: str) -> Pixels:
-        """The degraded photograph; ``name`` (its file's, without suffix) seeds the noise."""
+        """Degrades a photograph. ``name`` (of its file, without suffix) seeds the noise."""
         if self.noise is not None:
             return noisy(clean, self.noise, name)
         assert self.jpeg is not None  # noqa: S101 (checked at construction)
@@ -52,8 +52,8 @@ class Degradation:
 def noisy(clean: Pixels, sigma: float, name: str) -> Pixels:
     """``clip(round(clean + n))`` as uint8, n normal of standard deviation ``sigma``.
 
-    n comes from ``numpy.random.default_rng([crc32(name), round(sigma)])``, channels R, G, B of a
-    pixel in a row; the case of ``name`` does not matter.
+    n is drawn from ``numpy.random.default_rng([crc32(name), round(sigma)])``, with the channels
+    R, G, B of a pixel in sequence. The case of ``name`` does not matter.
     """
     rng = np.random.default_rng([seed_of(name.lower()), round(sigma)])
     values = clean + rng.normal(0, sigma, clean.shape)
@@ -61,7 +61,7 @@ def noisy(clean: Pixels, sigma: float, name: str) -> Pixels:
 
 
 def compressed(clean: Pixels, quality: int) -> Pixels:
-    """Through a JPEG file and back."""
+    """Compresses to JPEG and decodes again."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""``baryir config``: defaults that a user sets once."""
+"""``baryir config``: the user's defaults."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Name = Annotated[str, typer.Argument(help=f"Setting: {', '.join(SETTINGS)}.", sh
 @config.command("get")
 def get_setting(
     name: Annotated[
-        str | None, typer.Argument(help="Setting; without it, all and what set them.")
+        str | None, typer.Argument(help="Setting; without it, all of them and their origins.")
     ] = None,
 ) -> None:
-    """Show what is in force: the environment variable, the file's entry, or the default."""
+    """Show the current value: from the environment variable, the file, or the default."""
     if name is not None:
         typer.echo(value_of(name).text)
         return
@@ -51,16 +51,16 @@ def show_path() -> None:
 
 
 def _store(name: str, value: str | None) -> None:
-    """Writes it to the file, and says so where that changes nothing."""
+    """Writes a setting to the file, with a note if the environment overrides it."""
     from baryir_cli.console import messages, note
 
     store(name, value)
     if value_of(name).origin == SETTINGS[name].variable:
-        note(messages(), f"{SETTINGS[name].variable} is set and comes before the file")
+        note(messages(), f"{SETTINGS[name].variable} is set and overrides the file")
 
 
 def _weights(reference: str) -> str:
-    """A reference that means the same in every folder."""
+    """Turns a reference into one that works from every folder."""
     from baryir_cli.hub.reference import PREFIX, HubReference
     from baryir_cli.references import find_weights
 

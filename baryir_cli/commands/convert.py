@@ -1,4 +1,4 @@
-"""``baryir weights convert``: somebody's checkpoint in, safetensors out."""
+"""``baryir weights convert``: turns a checkpoint into safetensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Provenance = dict[str, Any]
 
 
 class Dtype(str, Enum):
-    """What tensors are stored as."""
+    """Types in which tensors can be stored."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -55,7 +55,7 @@ def convert(
 ) -> None:
     """Convert a checkpoint to safetensors, without running anything in it.
 
-    Takes the authors' .pt, state dicts and what trainers wrap around them.
+    Takes the authors' .pt, state dicts and trainers' checkpoints.
     """
     _check_files(source, target, overwrite)
 
@@ -83,13 +83,13 @@ def convert(
     size = target.stat().st_size / 1e6
     console.print(f"wrote    {printable(target)} ({size:.1f} MB, {dtype.value})", markup=False)
     if "licence" not in provenance:
-        console.print("licence  not stated; find out before you publish them", markup=False)
+        console.print("licence  not stated; find out before you publish", markup=False)
 
 
 def _check_files(source: Path, target: Path, overwrite: bool) -> None:
-    """What can be said before anything is imported or read."""
+    """Refuses wrong paths before anything is imported or read."""
     if target.suffix.lower() != ".safetensors":
-        raise UsageError(f"{target}: weights are written as .safetensors")
+        raise UsageError(f"{target}: must end in .safetensors")
     if not source.is_file():
         raise UsageError(f"{source}: no such file")
     if target.is_dir():
@@ -98,11 +98,11 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
         if target.samefile(source):
             raise UsageError(f"{target}: the output would replace the input")
         if not overwrite:
-            raise UsageError(f"{target} is there already; say --overwrite to replace it")
+            raise UsageError(f"{target} exists already; --overwrite replaces it")
 
 
 def _report(found: Conversion) -> list[str]:
-    """What was kept, left out and missing, a line each."""
+    """Lines on what was kept, dropped and missing."""
     from baryir_cli.console import counted
     from models.architecture import describe
 
@@ -119,18 +119,18 @@ def _report(found: Conversion) -> list[str]:
         others = [
             f"{_quoted(n)} ({counted(count, 'tensor')})" for n, count in report.elsewhere.items()
         ]
-        lines.append(f"dropped  {_some(others)}: not of the network")
+        lines.append(f"dropped  {_some(others)}: not part of the network")
     if report.unknown:
         lines.append(f"dropped  {_some([_quoted(n) for n in report.unknown])}: unknown")
     if report.missing:
         lines.append(f"missing  {_some(list(report.missing))}: initialised afresh")
     if report.missing or report.unknown:
-        lines.append("caution  part of a network restores nothing; it is a start for training")
+        lines.append("caution  an incomplete network restores nothing; only train from it")
     return lines
 
 
 def _modules(names: tuple[str, ...]) -> str:
-    """The modules of some tensors."""
+    """The modules that hold these tensors."""
     return ", ".join(dict.fromkeys(_quoted(name.rpartition(".")[0]) for name in names))
 
 
@@ -146,7 +146,7 @@ def _quoted(name: str) -> str:
 
 
 def _provenance(found: Conversion, file: str, name: str | None, licence: str | None) -> Provenance:
-    """Where the weights come from: what the file says of itself, and which file it was."""
+    """The weights' origin: the file's own provenance, and which file it was."""
     from datetime import date
 
     from baryir_cli.provenance import LACKS

@@ -1,4 +1,4 @@
-"""``baryir eval``: benchmarks and metrics."""
+"""``baryir eval``: measures restoration on benches and folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TAKES: dict[str, set[str]] = {
     "--complexity": {"--weights", "--device", "--precision"},
     "--list": {"--data"},
 }
-"""Which options mean something to what is asked for."""
+"""Which options have an effect in each mode."""
 
 
 def evaluate(
@@ -188,7 +188,7 @@ def evaluate(
         "--complexity": complexity,
         "--export": export is not None,
     }
-    # By itself, a folder of targets says that images are to be held against it.
+    # A target alone gets the error that names what is missing beside it.
     modes["--input"] |= target is not None and not any(modes.values())
     given = {
         "--target": target is not None,
@@ -245,21 +245,21 @@ def evaluate(
 
 
 def _check_options(modes: dict[str, bool], given: dict[str, bool]) -> None:
-    """Refuses what is neither one thing to do, nor goes with it.
+    """Checks that the options choose one mode and all apply to it.
 
     Raises:
-        UsageError: naming the first option that would do nothing.
+        UsageError: no mode or several, or an option without effect; names the first one.
     """
     chosen = [mode for mode, wanted in modes.items() if wanted]
     if chosen == ["--input", "--restored"]:
-        raise UsageError("--input is restored, --restored is so already: give one of them")
+        raise UsageError("--input gets restored, --restored already is: give one of them")
     if chosen == ["--export"]:
         raise UsageError("--export writes the images of a bench: give --bench too")
     what = " ".join(chosen)
     if what not in TAKES:
         several = f"{' and '.join(chosen)} do not go together: " if chosen else ""
         raise UsageError(
-            f"{several}say one of {', '.join(mode for mode in modes if mode in TAKES)}"
+            f"{several}give one of {', '.join(mode for mode in modes if mode in TAKES)}"
         )
     for option, wanted in given.items():
         if wanted and option not in TAKES[what]:
@@ -306,7 +306,9 @@ def _export(session: Session, folder: Path, reports: ReportFiles) -> None:
     try:
         written, failed = export(session.sets, folder)
     except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; {folder} is not whole: export to another") from None
+        raise StoppedError(
+            f"interrupted; {folder} is incomplete: export to another folder"
+        ) from None
     if not written:
         raise typer.Exit(ExitCode.FAILED)
     if failed and not session.allow_missing:

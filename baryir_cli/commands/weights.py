@@ -1,4 +1,4 @@
-"""``baryir weights``: which there are, what they are, from and to the Hub."""
+"""``baryir weights``: lists, inspects, fetches, checks and publishes weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 @weights.command("list")
 def list_weights(
     hub: Annotated[
-        bool, typer.Option("--hub", help="Also those that anyone has published on the Hub.")
+        bool, typer.Option("--hub", help="Also list what anyone has published on the Hub.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +76,7 @@ def pull(ref: Reference) -> None:
 def verify(
     ref: Reference,
     sha256: Annotated[
-        str | None, typer.Option(help="The hash that the file must have.", show_default=False)
+        str | None, typer.Option(help="Expected hash of the file.", show_default=False)
     ] = None,
 ) -> None:
     """Check hash, header, values and config, and run the network once."""
@@ -127,14 +127,14 @@ def push(
 
     target = _target(repo, revision, name)
     source = find_weights(file)
-    loaded = load(source)  # what is damaged is not published
+    loaded = load(source)  # damaged weights must not be published
     licence = licence or provenance.licence(loaded.provenance)
     card = model_card(target, loaded, licence)
     console = messages()
     if caution := provenance.caution(loaded.provenance):
         note(console, caution)
     if licence is None:
-        note(console, "no licence is stated; --licence puts one on the card")
+        note(console, "no licence is stated; --licence adds one to the card")
     what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
     if dry_run:
         typer.echo(card)
@@ -143,7 +143,7 @@ def push(
     console.print(f"sending {what}", markup=False)
     done = publish(Publication(target, source.path, card, private or None), console)
     if not done.card_written:
-        note(console, "README.md was written by hand and stays as it is")
+        note(console, "README.md was written by hand and is not changed")
     console.print(f"published: {done.url}", markup=False)
     typer.echo(done.pinned)
 
@@ -166,7 +166,7 @@ def cache(
 
     wanted = HubReference.parse(ref) if ref else None
     if ref and ":" in ref.removeprefix(PREFIX):
-        raise UsageError(f"{ref}: the cache keeps whole commits; say {PREFIX}owner/repo[@revision]")
+        raise UsageError(f"{ref}: the cache keeps whole commits; use {PREFIX}owner/repo[@revision]")
     found = [w for w in hub_cache.cached_weights() if wanted is None or w.is_of(wanted)]
     typer.echo(hub_cache.folder())
     for entry in found:
@@ -181,7 +181,7 @@ def _target(repo: str, revision: str | None, name: str) -> HubReference:
     from baryir_cli.hub.reference import PREFIX, HubReference
 
     if "/" not in repo:
-        raise UsageError(f"{repo}: say OWNER/{repo}, a namespace that is yours")
+        raise UsageError(f"{repo}: use OWNER/{repo}, with a namespace of yours")
     if not name.endswith(".safetensors"):
         raise UsageError(f"--name {name}: must end in .safetensors")
     at = f"@{revision}" if revision else ""

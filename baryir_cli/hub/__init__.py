@@ -1,1 +1,1 @@
-"""Weights from and to the Hugging Face Hub; every request is huggingface_hub's."""
+"""Weights from and to the Hugging Face Hub; huggingface_hub makes all requests."""

@@ -1,4 +1,4 @@
-"""The part of the Hub's shared cache that holds weights of ours."""
+"""Our weights in the Hub's shared cache."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class CachedWeights:
     reference: HubReference
     """Pinned to its commit."""
     branches: tuple[str, ...]
-    """Branches and tags that last stood for this commit."""
+    """Branches and tags that last pointed to this commit."""
     path: Path
     size: int
     header: Header
 
     def is_of(self, wanted: HubReference) -> bool:
-        """Whether it is of that repository and, where one is named, that revision."""
+        """Whether it belongs to that repository and, if one is given, that revision."""
         revisions = (None, self.reference.revision, *self.branches)
         return self.reference.repo == wanted.repo and wanted.revision in revisions
 
 
 def folder() -> Path:
-    """Where the cache is: ``HF_HUB_CACHE``, else below ``HF_HOME``."""
+    """The cache's folder: ``HF_HUB_CACHE``, else below ``HF_HOME``."""
     return Path(constants.HF_HUB_CACHE)
 
 
 def cached_weights() -> list[CachedWeights]:
-    """Weights of ours in the cache, by repository and commit; what other tools keep is passed by.
+    """Lists our weights in the cache, by repository and commit; skips files of other tools.
 
     Raises:
         OSError: the cache cannot be read.
@@ -70,12 +70,12 @@ def _weights_of(repo: str, revision: CachedRevisionInfo) -> Iterator[CachedWeigh
 
 
 def size_of(weights: list[CachedWeights]) -> int:
-    """Bytes on the disk; what several commits share counts once."""
+    """Bytes on disk. Files shared by several commits count once."""
     return sum({w.path.resolve(): w.size for w in weights}.values())
 
 
 def clean(weights: list[CachedWeights]) -> int:
-    """Removes the commits that these are of, and returns the bytes that this frees."""
+    """Removes the commits of these weights and returns the bytes freed."""
     cache = _scan()
     if cache is None or not weights:
         return 0
@@ -89,6 +89,6 @@ def _scan() -> HFCacheInfo | None:
         return scan_cache_dir(folder())
     except CacheNotFound:
         return None
-    except ValueError as error:  # it is a file, or the name of a commit in it is no text
+    except ValueError as error:  # it is a file, or a commit's name in it is not text
         reason = printable(error).partition(". ")[0]
         raise UserError(f"{folder()}: the cache is damaged ({reason}): remove it") from None

@@ -1,4 +1,4 @@
-"""The model card: what a page on the Hub says of published weights."""
+"""The model card: the page of published weights on the Hub."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ from models.weights import Weights
 
 MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
 TAG = "baryir"
-"""By which ``weights list --hub`` finds repositories."""
+"""Tag by which ``weights list --hub`` finds repositories."""
 _LICENCES = {
     *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0"),
     *("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "gpl-3.0", "lgpl-3.0", "mit", "mpl-2.0", "openrail"),
     *("other", "unknown", "unlicense"),
 }
-"""Of the names that the Hub knows, those to be expected of weights."""
+"""The Hub's names of licences that are likely for weights."""
 
 
 def model_card(reference: HubReference, weights: Weights, licence: str | None) -> str:
-    """A page in Markdown: how to use the weights, their figures, origin, licence and config.
+    """Writes the page in Markdown: usage, figures, origin, licence and config.
 
     Args:
-        reference: where they will be.
-        licence: its name; None where it is not known.
+        reference: where the weights will be.
+        licence: its name; None if unknown.
     """
     parts = [
         f"---\n{_metadata(licence)}\n---",
         MARK,
         f"# {reference.repo.split('/')[1]}",
-        "Weights of BaryIR, which restores photographs that are noisy, rainy, hazy, blurred or"
-        " dark, blind.",
+        "BaryIR weights: they restore noisy, rainy, hazy, blurred and dark photographs, blind.",
         f"    baryir restore in/ out/ --weights {reference}",
         *_figures(weights),
         f"## Origin\n\n{_origin(weights, licence)}",

@@ -1,4 +1,4 @@
-"""Weights from the Hub into the cache that all of its tools share."""
+"""Downloads weights from the Hub into its shared cache."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from models.digest import hexdigest
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the Hub on this machine."""
+    """A file from the Hub on this machine."""
 
     path: Path
     pinned: HubReference
-    """The same file for ever: its revision is a commit."""
+    """The reference with a commit as revision, which always means this file."""
     etag: str | None
-    """The hash that the Hub knows it by, which it was found to have; None where unknown."""
+    """The file's hash on the Hub, which has been checked; None if unknown."""
 
 
 def fetch(reference: HubReference, console: Console) -> Download:
-    """The file behind a reference, downloaded if the cache has not got it.
+    """Returns the file behind a reference, downloading it if it is not cached.
 
-    A branch or a tag is looked up anew each time. Without a network, or with ``HF_HUB_OFFLINE``,
-    the commit it last stood for is used, if that is cached.
+    Branches and tags are looked up each time. Without a network, or with ``HF_HUB_OFFLINE``, the
+    commit they last pointed to is used, if cached.
 
     Raises:
-        UserError: it cannot be had, or is not what the Hub promised; the cache keeps no trace.
+        UserError: the file is not available, or differs from what the Hub promised. The cache
+            stays clean.
     """
     with visit(str(reference), console):
         if not _is_cached(reference):
@@ -69,50 +70,50 @@ def _is_cached(reference: HubReference) -> bool:
 
 
 def _blob(link: Path, repo: Path, reference: HubReference) -> Path:
-    """What a file of the cache is a link to, whose name is the hash that the server stated.
+    """Returns the target of a link in the cache. Its name is the hash that the server stated.
 
     Raises:
-        UserError: it lies elsewhere: huggingface_hub (2.4) makes a path of whatever was stated.
+        UserError: it is outside of the cache: huggingface_hub (2.4) makes a path of any hash.
     """
     blob = Path(os.path.normpath(link.parent / os.readlink(link)))
     if blob.parent == repo / "blobs":
         return blob
     link.unlink()
     raise UserError(
-        f"{reference}: {constants.ENDPOINT} had the file written outside of the cache, to"
+        f"{reference}: {constants.ENDPOINT} caused a file outside of the cache,"
         f" {printable(blob)}: delete it, and check HF_ENDPOINT"
     )
 
 
 def _others(reference: HubReference) -> str:
-    """What to say of a file that is not in its repository."""
+    """The message for a file that is not in its repository."""
     files = api().list_repo_files(reference.repo, revision=reference.revision)
     there = [name for name in files if name.endswith(".safetensors")]
     if not there:
-        return "no such file, and no safetensors file at all in the repository"
+        return "no such file; the repository has no safetensors file at all"
     return "no such file; there is " + ", ".join(
         str(replace(reference, file=name)) for name in sorted(there)[:5]
     )
 
 
 def _check_hash(path: Path, etag: str | None, reference: HubReference) -> None:
-    """Holds a file against its name in the cache, which is its hash on the Hub.
+    """Compares a file with its hash on the Hub, which is its name in the cache.
 
     Raises:
-        UserError: they differ; the file has been removed.
+        UserError: they differ; the file is removed.
     """
     if etag is None or _hash_of(path, etag) == etag:
         return
     for link in (path, *_targets(path)):
         link.unlink(missing_ok=True)
     raise UserError(
-        f"{reference}: the file is not the one that the Hub names (hash {etag[:12]}...); it was"
-        " removed from the cache: try again"
+        f"{reference}: the file differs from the Hub's (hash {etag[:12]}...); it was removed from"
+        " the cache: try again"
     )
 
 
 def _targets(link: Path) -> list[Path]:
-    """What a link points at, and so on to the file itself."""
+    """The targets of a chain of links, down to the file itself."""
     found = []
     while link.is_symlink():
         link = link.parent / os.readlink(link)
@@ -121,7 +122,7 @@ def _targets(link: Path) -> list[Path]:
 
 
 def _hash_of(path: Path, etag: str) -> str:
-    """SHA-256 of a large file, git's SHA-1 of a small one; an etag of another kind as it is."""
+    """The hash of the etag's kind: SHA-256 (large files), git's SHA-1 (small), else the etag."""
     if len(etag) == 64:
         digest = hashlib.sha256()
     elif len(etag) == 40:

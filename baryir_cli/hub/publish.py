@@ -1,4 +1,4 @@
-"""Weights to the Hub: a repository of one's own, a file, a model card, one commit."""
+"""Publishes weights on the Hub: repository, file and model card in one commit."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to be published where.
+    """What to publish, and where.
 
     Attributes:
-        target: repository, branch (None: the main one, else made if need be) and file.
+        target: repository, branch (created if needed; None is the main one) and file.
         path: the weights.
-        card: the page to go with them.
-        private: whether a new repository is hidden; None leaves that to the account.
+        card: their page.
+        private: whether a new repository is private; None leaves that to the account.
     """
 
     target: HubReference
@@ -48,7 +48,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class Published:
-    """What was done: the reference pinned to the commit, and whether the card is ours."""
+    """The result: a reference pinned to the commit, its page, and whether the card was written."""
 
     pinned: HubReference
     url: str
@@ -56,12 +56,12 @@ class Published:
 
 
 def publish(publication: Publication, console: Console) -> Published:
-    """Makes the repository if it is not there, and commits file and card together.
+    """Creates the repository if needed, and commits file and card together.
 
-    A card that somebody wrote by hand (one without :data:`baryir_cli.hub.card.MARK`) is left.
+    A card written by hand (without :data:`baryir_cli.hub.card.MARK`) is not changed.
 
     Raises:
-        UserError: the Hub refused or cannot be reached; nothing is half committed.
+        UserError: the Hub refused or is unreachable. Nothing is committed by halves.
     """
     target = publication.target
     hub = api()
@@ -82,8 +82,8 @@ def publish(publication: Publication, console: Console) -> Published:
 
 
 def _card_is_ours(hub: HfApi, target: HubReference) -> bool:
-    """Whether the page may be written: there is none, or one that was written here."""
-    # Of no cache, which may hold what the page was before somebody wrote it anew.
+    """Whether the page may be written: it is missing, or was written by this tool."""
+    # Not from the cache, which may hold the page as it was before somebody edited it.
     with TemporaryDirectory() as folder:
         try:
             path = hub.hf_hub_download(
@@ -98,7 +98,7 @@ def _card_is_ours(hub: HfApi, target: HubReference) -> bool:
 
 @contextmanager
 def _plain_without_bars(console: Console) -> Iterator[None]:
-    """The library draws its own bars while it sends; they are of no use in a file."""
+    """Hides the library's upload bars unless a terminal shows them."""
     if draws_bars(console) or are_progress_bars_disabled():
         yield
         return

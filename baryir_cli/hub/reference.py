@@ -10,7 +10,7 @@ from baryir_cli.errors import UsageError
 PREFIX = "hf:"
 FORM = "hf:owner/repo[@revision][:file]"
 DEFAULT_FILE = "model.safetensors"
-"""The file of a reference that names none, and the name under which weights are published."""
+"""The default file of a reference, and the default name for publishing."""
 
 _NAME = r"[\w.-]+"
 _FORM = re.compile(
@@ -24,7 +24,7 @@ class HubReference:
 
     Attributes:
         repo: ``owner/name``.
-        revision: a branch, tag or commit; None is the newest commit of the main branch.
+        revision: a branch, tag or commit; None for the newest commit of the main branch.
         file: its path in the repository.
     """
 
@@ -34,20 +34,20 @@ class HubReference:
 
     @classmethod
     def parse(cls, text: str) -> HubReference:
-        """The reference that a user wrote.
+        """Parses a user's reference.
 
         Raises:
-            UsageError: it is not of the form.
+            UsageError: it does not have the form.
         """
         match = _FORM.fullmatch(text.removeprefix(PREFIX))
         if match is None or not text.startswith(PREFIX):
-            raise UsageError(f"{text!r} is not of the form {FORM}")
+            raise UsageError(f"{text!r} does not have the form {FORM}")
         file = match["file"] or DEFAULT_FILE
         # Both become paths in the cache.
         if not _is_inside(file):
-            raise UsageError(f"{text!r}: the file must lie in the repository")
+            raise UsageError(f"{text!r}: the file must be inside the repository")
         if not _is_inside(match["revision"] or "main"):
-            raise UsageError(f"{text!r}: no branch, tag or commit is called so")
+            raise UsageError(f"{text!r}: not a name of a branch, tag or commit")
         return cls(match["repo"], match["revision"], file)
 
     def at(self, revision: str | None) -> HubReference:
@@ -61,6 +61,6 @@ class HubReference:
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path leads into the folder that it starts from, and is written the plain way."""
+    """Whether a path is plain and stays inside the folder where it starts."""
     parts = path.split("/")
     return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(parts)

@@ -1,4 +1,4 @@
-"""What every visit to the Hub shares: one line for each failure, progress, quiet logs."""
+"""Shared by all visits to the Hub: one line per failure, progress bars, quiet logs."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from baryir_cli.errors import UserError
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 ANSWER = 4.0
-"""Seconds that the Hub has to answer before it counts as unreachable."""
-# Of whichever HTTP library huggingface_hub runs on.
+"""Seconds without an answer after which the Hub counts as unreachable."""
+# From whichever HTTP library huggingface_hub uses.
 TRANSPORT_ERROR: type[Exception] = errors.HfHubHTTPError.__mro__[1]
 _FAILURES = (
     *(TRANSPORT_ERROR, OSError, errors.EntryNotFoundError),
-    RuntimeError,  # an upload failed; why stands behind it
-    *(ValueError, KeyError),  # an answer of the Hub that the library makes no sense of
+    RuntimeError,  # an upload failed; its cause tells why
+    *(ValueError, KeyError),  # an answer that the library does not understand
 )
 
 
 def api() -> HfApi:
-    """The Hub, introduced to who asks."""
+    """The Hub's API, which is told who asks."""
     return HfApi(library_name="baryir", library_version=__version__)
 
 
 @contextmanager
 def visit(subject: str, console: Console) -> Iterator[None]:
-    """A stretch of work with the Hub: its log becomes notes, its failures one line.
+    """Wraps work with the Hub: log records become notes, failures become one line.
 
     Raises:
-        UserError: the Hub refused, cannot be reached or answered nonsense; begins with
+        UserError: the Hub refused, is unreachable or answered nonsense. The message begins with
             ``subject`` and says what to do.
     """
     with _log_to(lambda text: note(console, text)):
@@ -47,7 +47,7 @@ def visit(subject: str, console: Console) -> Iterator[None]:
             yield
         except _FAILURES as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # of this machine: disk full, no permission
+                raise  # a problem of this machine: disk full, no permission
             raise UserError(f"{subject}: {reason(error)}") from None
 
 
@@ -67,15 +67,15 @@ def check_reachable() -> None:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong on the way to the Hub and what to do, without the library's many lines."""
+    """Says in one line what went wrong and what to do, where the library writes many."""
     hub = constants.ENDPOINT
     wrapped = isinstance(error, (errors.LocalEntryNotFoundError, RuntimeError))
     if wrapped and error.__cause__ is not None:
         return reason(error.__cause__)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE allows no more than what is in the cache: unset it once"
+        return "HF_HUB_OFFLINE is set and this is not in the cache: unset it once"
     if isinstance(error, errors.GatedRepoError):
-        return f"given out on request: ask for it on its page on {hub}, then {LOG_IN}"
+        return f"access is on request: ask for it on its page on {hub}, then {LOG_IN}"
     if isinstance(error, errors.RepositoryNotFoundError):
         return f"no such repository on {hub}, or a private one: check the name, or {LOG_IN}"
     if isinstance(error, errors.RevisionNotFoundError):
@@ -91,7 +91,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, errors.HFValidationError):
         return _one_line(error)
     if isinstance(error, (ValueError, KeyError)):
-        return f"{hub} gave an answer that makes no sense ({_one_line(error)}): check HF_ENDPOINT"
+        return f"{hub} gave a meaningless answer ({_one_line(error)}): check HF_ENDPOINT"
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return "this user has no home folder for the cache: set HF_HOME to a folder"
     return f"{_one_line(error)}; try again"
@@ -100,11 +100,11 @@ def reason(error: BaseException) -> str:
 def _refusal(error: errors.HfHubHTTPError) -> str:
     status = error.response.status_code
     if status == 401:
-        return f"the Hub asks for a token that it accepts: {LOG_IN}"
+        return f"the Hub needs a valid token: {LOG_IN}"
     if status == 403:
-        return "the token may not do this: use one that has the right to it"
+        return "the token lacks the permission for this: use another one"
     if status == 429:
-        return "too many requests: try again in some minutes; logged in, more are allowed"
+        return "too many requests: try again in some minutes; more are allowed if you log in"
     said = _shortened(error.server_message or "") or "no reason given"
     return f"the Hub answered {status} ({said}); try again later"
 
@@ -114,14 +114,14 @@ def _one_line(error: BaseException) -> str:
 
 
 def _shortened(text: str) -> str:
-    """One line, with hosts for addresses: those of the Hub's storage are signed and very long."""
+    """One line, with only the hosts of addresses: the Hub's signed ones are very long."""
     line = re.sub(r"https?://([^/\s]+)/\S*", r"\1", " ".join(text.split())).rstrip(".")
     return line if len(line) <= 240 else line[:237] + "..."
 
 
 @contextmanager
 def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
-    """The library's warnings (it waits, it tries again) go to ``notify``, a line each."""
+    """Sends the library's warnings (waiting, trying again) to ``notify``, one line each."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -137,12 +137,12 @@ def _log_to(notify: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def download_bar(subject: str, console: Console) -> Iterator[type[tqdm]]:
-    """A class that huggingface_hub draws its progress with: a rich bar, or a line instead."""
+    """A progress class for huggingface_hub that draws a rich bar, or prints one line instead."""
     progress = transfer_bar(console)
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            # "gui": drawn by somebody else.
+            # "gui" means that tqdm draws nothing itself.
             super().__init__(*args, **{**kwargs, "gui": True, "disable": False})
             self.task = progress.add_task(subject, total=self.total)
             if not draws_bars(console) and self.total:

@@ -1,7 +1,7 @@
-"""The metrics of restored images: PSNR, SSIM, LPIPS, FID, NIQE and PIQE.
+"""Metrics for restored images: PSNR, SSIM, LPIPS, FID, NIQE and PIQE.
 
-All take uint8 RGB, whole images without a border cut. The definitions, the sources of the weights
-and how closely the figures agree with the original implementations: ``docs/metrics.md``.
+All take uint8 RGB and whole images without cutting a border. ``docs/metrics.md`` has the
+definitions, the sources of the weights and the agreement with the original implementations.
 
 >>> from baryir_cli.metrics import scorer
 >>> scorer("psnr")(restored, target)
@@ -60,22 +60,22 @@ def scorer(
 @overload
 def scorer(name: str, device: str = ..., *, download: bool = ...) -> ImageScorer | SetScorer: ...
 def scorer(name: str, device: str = "cpu", *, download: bool = True) -> ImageScorer | SetScorer:
-    """What computes a metric of :data:`METRICS`; it may be called from several threads.
-
-    Args:
-        device: where the networks of LPIPS and FID run, as in ``--device``; the others use the CPU.
-        download: whether weights that are not in the cache may be fetched.
+    """Returns the scorer of a metric in :data:`METRICS`. Scorers are safe to use from threads.
 
     A scorer raises MetricUnavailable for an image that is too small for its metric, and ValueError
-    for a target of another size, one that is not there, or pixels that are not uint8.
+    for a missing target, one of another size, or pixels that are not uint8.
+
+    Args:
+        device: where the networks of LPIPS and FID run, as in ``--device``. The others use the CPU.
+        download: whether weights that are not cached may be fetched.
 
     Raises:
         KeyError: no such metric.
         UsageError: no such device.
-        MetricUnavailable: its weights are not at hand and cannot be fetched.
+        MetricUnavailable: its weights are not cached and cannot be fetched.
     """
     metric = METRICS[name]
-    # Each is imported when it is asked for: torch and scikit-image take a second to start.
+    # Imported when needed: torch and scikit-image take a second to start.
     if name == "fid":
         from baryir_cli.metrics.fid import FID
 

@@ -8,7 +8,7 @@ from baryir_cli.__main__ import leave_current_folder
 
 
 def main() -> int:
-    """Fetches what is not in the cache, and prints where all of it lies."""
+    """Fetches weights that are not cached, and prints the paths of all."""
     leave_current_folder()
     from baryir_cli.errors import ExitCode
     from baryir_cli.metrics.base import MetricUnavailable

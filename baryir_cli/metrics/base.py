@@ -1,4 +1,4 @@
-"""What a metric is, and what it says when it cannot be had."""
+"""What a metric is, and the error if it is unavailable."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from baryir_cli.errors import UserError
 Pixels = NDArray[np.uint8]
 """(H, W, 3), RGB."""
 Features = NDArray[np.float64]
-"""(2048,) of an image, (N, 2048) of a set."""
+"""(2048,) for an image, (N, 2048) for a set."""
 
 ImageScorer = Callable[[Pixels, "Pixels | None"], float]
-"""The score of a restored image against its target; metrics without reference ignore the target."""
+"""Scores a restored image against its target, which metrics without reference ignore."""
 
 
 class SetScorer(Protocol):
-    """A metric of two sets of images, from features that are computed an image at a time."""
+    """A metric of two sets of images, computed from features of single images."""
 
     def features(self, image: Pixels) -> Features:
-        """What the metric remembers of an image, (2048,)."""
+        """The features of an image, (2048,)."""
         ...
 
     def distance(self, a: Features, b: Features) -> float:
-        """Between two sets, (N, 2048) and (M, 2048)."""
+        """The distance between the features of two sets, (N, 2048) and (M, 2048)."""
         ...
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's name and how its figures are to be read."""
+    """A metric's name and how to read its figures."""
 
     name: str
     label: str
@@ -42,8 +42,8 @@ class Metric:
     needs_target: bool
     per_image: bool
     digits: int
-    """Behind the point, in tables."""
+    """Decimals in tables."""
 
 
 class MetricUnavailable(UserError):  # noqa: N818
-    """A metric cannot be computed; the message is one line: why, and what to do."""
+    """A metric cannot be computed. The message is one line that says why and what to do."""

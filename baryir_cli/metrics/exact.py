@@ -1,4 +1,4 @@
-"""Images into networks, in an arithmetic that gives the same figures on every device."""
+"""Images as network inputs, with arithmetic that gives the same figures on every device."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from baryir_cli.metrics.base import Pixels
 
 
 def dtype_on(device: torch.device) -> torch.dtype:
-    """Float32, but float64 on CUDA, whose float32 convolutions may have ten bits only (TF32)."""
+    """Float64 on CUDA, where float32 convolutions may have only ten bits (TF32); else float32."""
     return torch.float64 if device.type == "cuda" else torch.float32
 
 
 def to_tensor(image: Pixels, device: torch.device) -> Tensor:
-    """(H, W, 3) to (1, 3, H, W), still 0 to 255."""
+    """Converts (H, W, 3) to (1, 3, H, W), still 0 to 255."""
     planes = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
     return torch.from_numpy(planes)[None].to(device, dtype_on(device))

@@ -1,4 +1,4 @@
-"""FID: Frechet inception distance (Heusel et al., NeurIPS 2017), pytorch-fid's convention."""
+"""FID: Frechet inception distance (Heusel et al., NeurIPS 2017), by pytorch-fid's convention."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from baryir_cli.metrics.weights import INCEPTION
 
 CROP = 256
 INPUT = 299
-"""Side of what the network takes."""
+"""Side of the network's input in pixels."""
 
 
 class FID:
-    """The distance of two sets of images, in Inception's features of their centres."""
+    """The distance between two sets of images, by Inception's features of their centres."""
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network = network.to(device, dtype_on(device))
@@ -29,20 +29,19 @@ class FID:
 
     @classmethod
     def load(cls, device: str = "cpu", *, download: bool = True) -> FID:
-        """With the genuine weights.
+        """Loads the genuine weights.
 
         Raises:
-            MetricUnavailable: they are not at hand and cannot be fetched.
+            MetricUnavailable: they are not cached and cannot be fetched.
         """
         resolved = resolve_device(device)
         return cls(inception(INCEPTION.load(download=download)), resolved)
 
     @torch.inference_mode()
     def features(self, image: Pixels) -> Features:
-        """(2048,), of the central 256 x 256 pixels, resized to 299 x 299 without antialiasing.
+        """Features (2048,) of the central 256 x 256 pixels, resized to 299 x 299, not antialiased.
 
-        Of an image with a shorter side, the largest central square, so that nothing is distorted
-        or made up.
+        Smaller images use their largest central square, so that nothing is distorted or invented.
         """
         x = to_tensor(centre(image), self.device) / 255
         x = F.interpolate(x, (INPUT, INPUT), mode="bilinear", align_corners=False)
@@ -50,7 +49,7 @@ class FID:
         return features
 
     def distance(self, a: Features, b: Features) -> float:
-        """Between the Gaussians of two sets' features, (N, 2048) and (M, 2048).
+        """The distance between Gaussians fitted to two sets' features, (N, 2048) and (M, 2048).
 
         Raises:
             MetricUnavailable: a set has fewer than two images.
@@ -59,7 +58,7 @@ class FID:
 
 
 def centre(image: Pixels) -> Pixels:
-    """The central square of 256 pixels, or of the shorter side if that is less."""
+    """The central square of 256 pixels, or of the shorter side if that is smaller."""
     height, width = image.shape[:2]
     side = min(CROP, height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -69,9 +68,8 @@ def centre(image: Pixels) -> Pixels:
 def frechet_distance(a: Features, b: Features) -> float:
     """|m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), S sample covariances.
 
-    With S = A'A of centred features A, the root's trace is the sum of the singular values of
-    A B'. That needs no root of a matrix, which is inexact where there are fewer images than
-    features.
+    With S = A'A for centred features A, the trace of the root is the sum of the singular values
+    of A B'. This avoids a matrix root, which is inexact with fewer images than features.
 
     Raises:
         MetricUnavailable: a set has fewer than two images.
@@ -85,7 +83,7 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def _root(features: Features) -> Features:
-    """A with A'A the covariance, of at most as many rows as columns."""
+    """A with A'A the covariance, and at most as many rows as columns."""
     centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
     if len(centred) > centred.shape[1]:
         centred = np.asarray(np.linalg.qr(centred, mode="r"))

@@ -1,4 +1,4 @@
-"""What NIQE and PIQE look at: grey values, normalised by their neighbourhood."""
+"""The input of NIQE and PIQE: grey values, normalised by their neighbourhood."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _RED, _GREEN, _BLUE, _BITS = 9798, 19235, 3735, 15
 
 
 def grey_values(image: Pixels) -> Plane:
-    """BT.601 luma in whole numbers 0 to 255, (H, W).
+    """BT.601 luma as whole numbers 0 to 255, (H, W).
 
-    In 15-bit fixed point, as OpenCV computes it: both metrics are sensitive to how ties are
-    rounded, and another version of the library must not give other figures.
+    Computed in 15-bit fixed point like OpenCV's. Both metrics are sensitive to the rounding of
+    ties, and their figures must not depend on the version of the library.
     """
     red, green, blue = (image[..., channel].astype(np.int32) for channel in range(3))
     weighted = _RED * red + _GREEN * green + _BLUE * blue
@@ -28,14 +28,14 @@ def grey_values(image: Pixels) -> Plane:
 
 
 def normalised(plane: Plane) -> Plane:
-    """MSCN coefficients: less the local mean, over the local deviation plus one.
+    """MSCN coefficients: minus the local mean, divided by the local deviation plus one.
 
-    Local means 7 x 7, Gaussian with sigma 7/6, edges repeated (Mittal et al., TIP 2012, eq. 1).
+    The window is 7 x 7, Gaussian with sigma 7/6, edges repeated (Mittal et al., TIP 2012, eq. 1).
     """
     mean = _blurred(plane)
     variance = _blurred(plane * plane) - mean * mean
     coefficients = (plane - mean) / (np.sqrt(np.abs(variance)) + 1)
-    # Where the image is flat this is rounding noise, whose sign NIQE would count.
+    # In flat regions this is rounding noise, and NIQE would count its sign.
     coefficients[np.abs(coefficients) < 1e-9] = 0
     return coefficients
 

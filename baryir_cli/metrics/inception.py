@@ -1,7 +1,7 @@
 """The Inception network whose features FID compares (Szegedy et al., CVPR 2016).
 
-As the TensorFlow graph of 2015-12-05 has it, which is not quite the paper's: averages leave padding
-out, and the last block takes a maximum where the one before it takes an average.
+This is the TensorFlow graph of 2015-12-05. It differs from the paper: averages exclude padding, and
+the last block takes a maximum where the block before it takes an average.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 EPSILON = 1e-3
-"""Of the graph's batch norms."""
+"""Epsilon of the graph's batch norms."""
 
 
 class Branches(nn.Module):
-    """Several ways from one input, their outputs one after the other."""
+    """Parallel branches on one input, with their outputs concatenated."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -29,10 +29,10 @@ class Branches(nn.Module):
 
 
 def inception(state: Mapping[str, NDArray[np.float32]]) -> nn.Sequential:
-    """The network up to its pooled features: (N, 3, 299, 299) in [-1, 1] to (N, 2048).
+    """Builds the network up to its pooled features: (N, 3, 299, 299) in [-1, 1] to (N, 2048).
 
     Args:
-        state: of :data:`baryir_cli.metrics.weights.INCEPTION`.
+        state: tensors of :data:`baryir_cli.metrics.weights.INCEPTION`.
     """
     network = nn.Sequential(
         _conv(3, 32, 3, stride=2, same=False),
@@ -61,7 +61,7 @@ def inception(state: Mapping[str, NDArray[np.float32]]) -> nn.Sequential:
 
 
 def _fold(convolution: nn.Conv2d, weight: Tensor, beta: Tensor, mean: Tensor, var: Tensor) -> None:
-    """The batch norm, which has no scale of its own, becomes part of the convolution."""
+    """Folds the batch norm, which has no scale of its own, into the convolution."""
     scale = 1 / torch.sqrt(var.double() + EPSILON)
     convolution.weight.data = (weight.double() * scale[:, None, None, None]).float()
     convolution.bias = nn.Parameter((beta.double() - mean.double() * scale).float())

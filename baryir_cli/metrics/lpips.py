@@ -17,15 +17,15 @@ from baryir_cli.metrics.exact import dtype_on, to_tensor
 from baryir_cli.metrics.weights import ALEXNET
 
 SMALLEST = 31
-"""Pixels of the shortest side that leaves something after AlexNet's second pooling."""
+"""Shortest side in pixels that AlexNet's second pooling leaves non-empty."""
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""ImageNet's mean and deviation, for values in [-1, 1]."""
+"""ImageNet's mean and standard deviation, for values in [-1, 1]."""
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
 class LPIPS:
-    """The distance of two images in AlexNet's features, weighted by the five linear heads."""
+    """The distance between two images in AlexNet's features, weighted by five linear heads."""
 
     def __init__(self, alexnet: Arrays, heads: Arrays, device: torch.device) -> None:
         def tensor(values: NDArray[np.float32]) -> Tensor:
@@ -41,10 +41,10 @@ class LPIPS:
 
     @classmethod
     def load(cls, device: str = "cpu", *, download: bool = True) -> LPIPS:
-        """With the genuine weights; the heads ship with the package.
+        """Loads the genuine weights. The heads ship with the package.
 
         Raises:
-            MetricUnavailable: AlexNet's are not at hand and cannot be fetched.
+            MetricUnavailable: AlexNet's are not cached and cannot be fetched.
         """
         resolved = resolve_device(device)
         return cls(ALEXNET.load(download=download), heads(), resolved)
@@ -63,11 +63,11 @@ class LPIPS:
                 f"the image has {width} x {height}"
             )
         stages = zip(self._features(restored), self._features(target), self.heads, strict=True)
-        # Eq. 1, a stage after the other: large images would not fit with all of them.
+        # Eq. 1, one stage at a time: all stages of a large image would not fit into memory.
         return sum(float(head @ (a - b).square().mean((1, 2))) for a, b, head in stages)
 
     def _features(self, image: Pixels) -> Iterator[Tensor]:
-        """(C, H, W) after each of the five rectifiers, of length one at every place."""
+        """(C, H, W) after each of the five rectifiers, normalised to length 1 at every pixel."""
         x = to_tensor(image, self.device) / 127.5 - 1
         x = (x - self.shift) / self.scale
         for number, (weight, bias) in enumerate(self.layers):
@@ -79,7 +79,7 @@ class LPIPS:
 
 
 def heads() -> dict[str, NDArray[np.float32]]:
-    """``head0`` to ``head4``, (C,) each: version 0.1's weights of AlexNet's channels."""
+    """``head0`` to ``head4``, (C,) each: version 0.1's weights for AlexNet's channels."""
     source = files("baryir_cli.metrics") / "data" / "lpips_alex_v0.1.npz"
     with source.open("rb") as file, np.load(file, allow_pickle=False) as data:
         return dict(data)

@@ -1,7 +1,7 @@
 """NIQE: natural image quality evaluator (Mittal, Soundararajan, Bovik, SPL 2013).
 
-The statistics of an image's blocks against those of pristine photographs, the model that UT Austin
-released (``data/niqe_pris_params.npz``).
+Compares the statistics of an image's blocks with those of pristine photographs, in the model that
+UT Austin released (``data/niqe_pris_params.npz``).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 Array = NDArray[np.float64]
 
 _SHAPES = np.arange(200, 10_001) / 1000
-"""Of generalised Gaussians, among which the fit chooses."""
+"""Shapes of generalised Gaussians that the fit chooses from."""
 _RATIOS = gamma(2 / _SHAPES) ** 2 / (gamma(1 / _SHAPES) * gamma(3 / _SHAPES))
-"""E[|x|]^2 / E[x^2] by shape; it grows with it."""
+"""E[|x|]^2 / E[x^2] for each shape; increasing."""
 
 
 def niqe(image: Pixels) -> float:
-    """At least 0, lower is better. What is over of whole blocks at right and bottom is left out.
+    """At least 0, lower is better. Incomplete blocks at the right and bottom are left out.
 
     Raises:
         MetricUnavailable: fewer than two blocks of 96 x 96 that are not flat.
@@ -63,7 +63,7 @@ def _pristine() -> tuple[Array, Array]:
 
 
 def _halved(plane: Plane) -> Plane:
-    """Bicubic with antialiasing, as MATLAB's imresize; both sides are even."""
+    """Halves both sides, which are even: bicubic with antialiasing, like MATLAB's imresize."""
     near, far = np.array([0.25, 0.75]), np.array([1.25, 1.75])
     # Keys' kernel, a = -1/2, stretched to eight taps.
     half = np.concatenate(
@@ -77,13 +77,13 @@ def _halved(plane: Plane) -> Plane:
 
 
 def _features(plane: Plane, block: int) -> Array:
-    """(blocks, 18): the shape and scale of the coefficients, four figures for each neighbour."""
+    """(blocks, 18): shape and scale of the coefficients, and four figures per neighbour."""
     strips = np.split(normalised(plane), plane.shape[0] // block)
     return np.vstack([_strip_features(strip, block) for strip in strips])
 
 
 def _strip_features(strip: Plane, block: int) -> Array:
-    """Of one row of blocks, (block, W): whole images at once would want much memory."""
+    """Features of one row of blocks, (block, W): a whole image would need much memory."""
     blocks = np.ascontiguousarray(strip.reshape(block, -1, block).swapaxes(0, 1))
     shape, left, right = _fit(blocks)
     found = [shape, (left + right) / 2]
@@ -95,9 +95,9 @@ def _strip_features(strip: Plane, block: int) -> Array:
 
 
 def _fit(blocks: Array) -> tuple[Array, Array, Array]:
-    """Shape, left and right scale of asymmetric generalised Gaussians, by their moments.
+    """Fits asymmetric generalised Gaussians by their moments: shape, left and right scale.
 
-    Scales are NaN for a block without values on that side of zero.
+    A scale is NaN for a block without values on that side of zero.
     """
     squares = blocks * blocks
     below, above = blocks < 0, blocks > 0
@@ -113,7 +113,7 @@ def _fit(blocks: Array) -> tuple[Array, Array, Array]:
 
 
 def _nearest(ratio: Array) -> NDArray[np.intp]:
-    """Index into the ratios; of NaN the first, which is what the original's minimum gives."""
+    """Indices of the nearest ratios; 0 for NaN, like the original's minimum."""
     after = np.clip(np.searchsorted(_RATIOS, ratio), 1, len(_RATIOS) - 1)
     index = after - (ratio - _RATIOS[after - 1] <= _RATIOS[after] - ratio)
     return np.where(np.isnan(ratio), 0, index)

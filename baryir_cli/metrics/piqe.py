@@ -1,6 +1,6 @@
 """PIQE: perception-based image quality evaluator (Venkatanath et al., NCC 2015).
 
-The constants and the rounding are those of MATLAB's ``piqe``, which is what papers report.
+Constants and rounding follow MATLAB's ``piqe``, which papers report.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from baryir_cli.metrics.grey import Plane, grey_values, normalised
 
 BLOCK = 16
 SEGMENT = 6
-"""Pixels of an edge that are looked at together."""
+"""Pixels of an edge that form a segment."""
 ACTIVE = 0.1
 """Variance above which a block is spatially active."""
 IMPAIRED = 0.1
-"""Deviation below which a segment of an edge is flat, as compression leaves it."""
+"""Standard deviation below which a segment of an edge is flat, as after compression."""
 
 
 def piqe(image: Pixels) -> float:
-    """0 to about 100, lower is better. Sizes are filled up to whole blocks with the last pixels."""
+    """0 to about 100, lower is better. Edge pixels are repeated to fill incomplete blocks."""
     height, width = image.shape[:2]
     grey = np.pad(grey_values(image), ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
     blocks = _blocks(normalised(grey))
@@ -37,7 +37,7 @@ def piqe(image: Pixels) -> float:
 
 
 def _blocks(plane: Plane) -> Plane:
-    """(blocks, 16, 16)."""
+    """Cuts a plane into (blocks, 16, 16)."""
     height, width = plane.shape
     grid = plane.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     return grid.swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)
@@ -51,10 +51,10 @@ def _impaired(blocks: Plane) -> NDArray[np.bool_]:
 
 
 def _noisy(blocks: Plane) -> NDArray[np.bool_]:
-    """Whether a block's two middle columns vary as the columns beside them do (eq. 5 to 7)."""
+    """Whether a block's two middle columns vary like the columns beside them (eq. 5 to 7)."""
     centre = blocks[:, :, [7, 8]].std((1, 2), ddof=1)
-    # The published code removes the two middle columns one after the other, and so takes the tenth
-    # where it means the ninth; figures in papers have it in them, up to half a point.
+    # The published code removes the two middle columns one after the other, and so hits the tenth
+    # instead of the ninth. Published figures contain this, up to half a point.
     surround = np.delete(blocks, [7, 9], 2).std((1, 2), ddof=1)
     deviation = blocks.std((1, 2), ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""PSNR: peak signal-to-noise ratio, all three channels together."""
+"""PSNR: peak signal-to-noise ratio over all three channels."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ WINDOW = 7
 
 
 def ssim(restored: Pixels, target: Pixels) -> float:
-    """The mean over pixels and channels, at most 1: uniform 7 x 7 window, sample covariance.
+    """Mean over pixels and channels, at most 1: uniform 7 x 7 window, sample covariance.
 
     Raises:
         MetricUnavailable: a side is shorter than the window.

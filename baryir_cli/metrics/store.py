@@ -1,4 +1,4 @@
-"""Public files, fetched by hash: the cache's folder, downloads, and what to say when they fail."""
+"""Public files, fetched by hash: the cache folder, downloads, and messages if they fail."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TIMEOUT = 30.0
 
 
 class StoreError(Exception):
-    """A file cannot be had; the message is a clause that names the place and the reason."""
+    """A file is not available. The message is a clause that names the place and the reason."""
 
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A file that never changes, and where it lies."""
+    """A file that never changes, and its public address."""
 
     url: str
     sha256: str
     size: int
-    """Bytes."""
+    """In bytes."""
 
     @property
     def name(self) -> str:
@@ -57,16 +57,16 @@ def cache_folder() -> Path:
 
 
 def is_offline() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` forbids downloads, here as for weights from the Hub."""
+    """Whether ``HF_HUB_OFFLINE`` forbids downloads, as it does for weights from the Hub."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 @contextmanager
 def put_by_hand(file: PublicFile) -> Iterator[BinaryIO]:
-    """The file as somebody laid it into the cache folder, read-only.
+    """Opens a file that somebody put into the cache folder.
 
     Raises:
-        StoreError: it is not there, or is another file of that name.
+        StoreError: it is missing, or another file of that name.
     """
     path = cache_folder() / file.name
     try:
@@ -81,12 +81,12 @@ def put_by_hand(file: PublicFile) -> Iterator[BinaryIO]:
 
 @contextmanager
 def fetched(file: PublicFile) -> Iterator[BinaryIO]:
-    """The file from its public place, for as long as the context lasts.
+    """Downloads a file, for as long as the context lasts.
 
-    It has no name on the disk, so that nothing is left behind, whatever ends the program.
+    It has no name on disk, so nothing is left behind however the program ends.
 
     Raises:
-        StoreError: unreachable, refused, cut short, of a wrong hash, or no room for it.
+        StoreError: unreachable, refused, cut short, wrong hash, or disk full.
     """
     folder = cache_folder()
     try:
@@ -105,7 +105,7 @@ def _receive(file: PublicFile, target: BinaryIO, advance: _Advance) -> None:
     digest = hashlib.sha256()
     received = 0
     try:
-        # One byte more than there should be is enough to tell another file.
+        # One byte too many is enough to recognise another file.
         for chunk in _body(file, file.size + 1):
             digest.update(chunk)
             target.write(chunk)
@@ -121,7 +121,7 @@ def _receive(file: PublicFile, target: BinaryIO, advance: _Advance) -> None:
     except http.client.IncompleteRead as error:
         received += len(error.partial)
     except http.client.HTTPException as error:
-        raise StoreError(f"{file.host} gives no sound answer ({type(error).__name__})") from None
+        raise StoreError(f"{file.host} gave an invalid answer ({type(error).__name__})") from None
     except TimeoutError:
         raise StoreError(f"{file.host} stopped answering for {TIMEOUT:.0f} s") from None
     except OSError as error:
@@ -131,11 +131,11 @@ def _receive(file: PublicFile, target: BinaryIO, advance: _Advance) -> None:
             f"{file.host} broke off after {received} of {file.size} bytes of {file.name}"
         )
     if digest.hexdigest() != file.sha256:
-        raise StoreError(f"{file.host} gave another {file.name} than expected (wrong hash)")
+        raise StoreError(f"{file.host} sent a different {file.name} (wrong hash)")
 
 
 def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
-    with urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 (constants of ours)
+    with urlopen(file.url, timeout=TIMEOUT) as answer:  # noqa: S310 (our constants)
         while limit > 0 and (chunk := answer.read(min(CHUNK, limit))):
             limit -= len(chunk)
             yield chunk
@@ -143,7 +143,7 @@ def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
 
 @contextmanager
 def _progress(file: PublicFile) -> Iterator[_Advance]:
-    """A bar on a terminal, a line elsewhere."""
+    """Shows a bar on a terminal, one line elsewhere."""
     from baryir_cli.console import draws_bars, messages, transfer_bar
 
     console = messages()

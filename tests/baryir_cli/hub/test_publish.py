@@ -203,7 +203,7 @@ def test_namespace_of_somebody_else(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "you/net") == 1
-    assert "the token may not do this" in error_of(capsys)
+    assert "the token lacks the permission" in error_of(capsys)
     assert hub.repos == {}
 
 
@@ -243,7 +243,7 @@ def test_damaged_weights_are_not_published(
 
 def test_wrong_usage(hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert baryir("weights", "push", weights, "net") == 2
-    assert "say OWNER/net" in error_of(capsys)
+    assert "use OWNER/net" in error_of(capsys)
     assert baryir("weights", "push", weights, "me/net", "--name", "x.pt") == 2
     assert "must end in .safetensors" in error_of(capsys)
     assert hub.requests == []

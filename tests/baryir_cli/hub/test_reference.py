@@ -36,7 +36,7 @@ def test_form(text: str, parts: tuple[str, str | None, str]) -> None:
 )
 def test_not_of_the_form(text: str) -> None:
     with pytest.raises(
-        UsageError, match="of the form|lie in the repository|is called so"
+        UsageError, match="have the form|inside the repository|not a name of"
     ) as caught:
         HubReference.parse(text)
     assert "\n" not in str(caught.value)
