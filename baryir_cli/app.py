@@ -1,4 +1,4 @@
-"""The command line: commands, help and what becomes of errors."""
+"""The command line: commands, help and the handling of errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ app.add_typer(config)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        # The look-up takes as long as half of the help.
+        # Imported late: the look-up takes half as long as the help.
         from baryir_cli import __version__
 
         typer.echo(f"baryir {__version__}")
@@ -54,20 +54,20 @@ def baryir(
 
 def run() -> int:
     """Runs the command line of this process and returns its exit code."""
-    # Pillow warns of odd metadata, which is no concern of whoever restores a photograph.
+    # Pillow warns of odd metadata, which does not concern the user.
     warnings.filterwarnings("ignore", module="PIL")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal's encoding lacks must not end the run.
+            # File names that the terminal's encoding lacks must not end the run.
             stream.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="baryir", standalone_mode=False)
     except USAGE_ERROR as error:
-        # The line last, where it is seen.
+        # The line comes last, where it is seen.
         show_help(error)
         _say(explain(error))
         return ExitCode.USAGE
-    except UserError as error:
+    except UserError as error:  # its line says what to do, and the help would bury it
         _say(str(error))
         return error.exit_code
     except OSError as error:
@@ -78,7 +78,7 @@ def run() -> int:
         return ExitCode.FAILED
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
-    # Some versions of Typer return this code where others raise.
+    # Some versions of Typer return this code, others raise.
     if code == ExitCode.INTERRUPTED:
         _say("interrupted")
     return code if isinstance(code, int) else ExitCode.DONE

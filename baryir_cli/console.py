@@ -1,4 +1,4 @@
-"""What people see: messages on standard error, progress, the summary."""
+"""Output for people: messages on standard error, progress, the summary."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from baryir_cli.plan import Job
 
 ROOMY = 66
-"""Columns of a terminal from which on a bar shows details."""
+"""Columns that a terminal needs for a bar with details."""
 HARDLY = 0.5
-"""Steps of 8 bits by which a photograph is changed at least, for nothing to be said of it."""
+"""A photograph is "hardly changed" below this many steps of 8 bits."""
 WHOLE_RUN = math.inf
-"""Seconds that an estimate of the time left looks back: rich's 30 forget steps that take longer."""
+"""Seconds that estimates of the time left look back. Rich's 30 would forget longer steps."""
 
 
 def messages() -> Console:
-    """The console of everything that is not the answer itself."""
+    """The console on standard error, for everything but the answer itself."""
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def answers(*, wide: bool = False) -> Console:
-    """The console of what was asked for; where nobody looks at it ``wide``, or of 80 columns."""
+    """The console on standard output. Off a terminal it has 200 columns if ``wide``, else 80."""
     console = Console(highlight=False, emoji=False)
     if wide and not console.is_terminal:
         return Console(highlight=False, emoji=False, width=200)
@@ -51,32 +51,32 @@ def answers(*, wide: bool = False) -> Console:
 
 
 def printable(text: object) -> str:
-    """Text from outside for people: it must not be able to end the line or colour the terminal."""
+    """Makes outside text safe to print: it cannot break the line or control the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of what ``noun`` names one of."""
+    """A number with its noun, in the plural if needed."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def draws_bars(console: Console) -> bool:
-    """Whether somebody looks on, at a terminal that a bar can be drawn on; else lines must do."""
+    """Whether output goes to a terminal that can draw bars."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def label_column(width: int | None = None) -> TextColumn:
-    """What a bar is about, cut to a width; names in it are no markup."""
+    """The label of a bar, cut to a width. File names in it are not parsed as markup."""
     column = Column(max_width=width, no_wrap=True, overflow="ellipsis")
     return TextColumn("{task.description}", markup=False, table_column=column)
 
 
 def columns(width: int) -> list[ProgressColumn]:
-    """Those of a bar for a terminal's width: nothing wraps, details go first.
+    """Columns of a bar for a terminal's width. Nothing wraps; narrow terminals lose details.
 
-    Its tasks have a field ``rate``, in words.
+    Tasks have a field ``rate``, in words.
     """
-    # What must not wrap is not cut either: the bar gives way.
+    # Columns that must not wrap are not cut either: the bar shrinks instead.
     whole = Column(no_wrap=True)
     few = [
         label_column(min(24, width // 4)),
@@ -92,7 +92,7 @@ def columns(width: int) -> list[ProgressColumn]:
 
 
 def transfer_bar(console: Console) -> Progress:
-    """A bar for files on their way here, where one can be drawn."""
+    """A bar for downloads, hidden if none can be drawn."""
     return Progress(
         label_column(),
         BarColumn(),
@@ -106,7 +106,7 @@ def transfer_bar(console: Console) -> Progress:
 
 
 class BarDisplay:
-    """A bar that shows while a terminal looks on, and notes beside it."""
+    """A bar, shown on terminals, with notes beside it."""
 
     console: Console
     bar: Progress
@@ -124,29 +124,29 @@ class BarDisplay:
         self.bar.stop()
 
     def note(self, text: str) -> None:
-        """Something the user should know while the run goes on."""
+        """Prints a note while the run continues."""
         note(self.console, text)
 
 
 def note(console: Console, text: str) -> None:
-    """A line that the user should know of."""
+    """Prints a line that the user should know."""
     console.print(f"[yellow]note[/]    {escape(text)}")
 
 
 def pixels(number: float) -> str:
-    """A number of pixels, in megapixels from a hundredth of one on."""
+    """Formats a number of pixels, in megapixels from 0.01 on."""
     return f"{number:,.0f} pixels" if number < 1e4 else f"{number / 1e6:,.2f} MP"
 
 
 @dataclass
 class Tally:
-    """What a run has come to."""
+    """The counts and times of a run."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0})
     pixels: int = 0
-    """Of the images that are done."""
+    """Pixels of the finished images."""
     seconds: float = 0.0
-    """Of the work on them."""
+    """Time spent on them."""
 
     @property
     def images(self) -> int:
@@ -154,23 +154,23 @@ class Tally:
 
     @property
     def worked(self) -> int:
-        """Images that are done or failed."""
+        """Number of images done or failed."""
         return self.images - self.counts["skipped"]
 
     @property
     def rate(self) -> str:
-        """Pixels a second of work; empty before there is any."""
+        """Pixels per second of work; empty at first."""
         return f"{pixels(self.pixels / self.seconds)}/s" if self.seconds else ""
 
     def add(self, result: Result) -> None:
-        """One more image."""
+        """Adds an image."""
         self.counts[result.status] += 1
         if result.status == "done":
             self.pixels += result.width * result.height
             self.seconds += result.seconds
 
     def summary(self, seconds: float) -> str:
-        """One line: done, skipped, failed, and how fast, of ``seconds`` altogether."""
+        """One line: done, skipped, failed, and the speed over all ``seconds``."""
         text = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         if not self.counts["done"]:
             return text
@@ -180,10 +180,10 @@ class Tally:
 
 
 class Display(BarDisplay):
-    """Shows a run: a progress bar on a terminal, a line an image elsewhere.
+    """Shows a run: a progress bar on a terminal, one line per image elsewhere.
 
     Args:
-        images: that are to be worked on, which those that are skipped are not.
+        images: number of images to process, without skipped ones.
     """
 
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
@@ -201,7 +201,7 @@ class Display(BarDisplay):
         self.task = self.bar.add_task("", total=images, rate="")
 
     def working(self, job: Job, share: float) -> None:
-        """An image is ``share`` done."""
+        """Shows that ``share`` of an image is done."""
         self.bar.update(
             self.task,
             completed=self.tally.worked + share,
@@ -209,7 +209,7 @@ class Display(BarDisplay):
         )
 
     def add(self, result: Result) -> None:
-        """An image is written, skipped or failed."""
+        """Adds an image that was written, skipped or failed."""
         self.tally.add(result)
         self.bar.update(self.task, completed=self.tally.worked, rate=self.tally.rate)
         source = escape(printable(result.job.source))

@@ -1,4 +1,4 @@
-"""Errors that a user can cause: one line that says what to do, and an exit code."""
+"""Errors that users can cause: one line that says what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the tool tells the shell."""
+    """Exit codes of the tool."""
 
     DONE = 0
     FAILED = 1
@@ -16,24 +16,24 @@ class ExitCode(IntEnum):
 
 
 class UserError(Exception):
-    """Something the user can mend; shown as one line, never as a traceback."""
+    """An error that the user can correct, shown as one line without a traceback."""
 
     exit_code = ExitCode.FAILED
 
 
 class UsageError(UserError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = ExitCode.USAGE
 
 
 class StoppedError(UserError):
-    """Stopped by the user, in a command that has more to say of it than that."""
+    """Stopped by the user, in a command that says how to continue."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 def told_by_system(error: OSError) -> str:
-    """An error of the system in words, with the file if it names one."""
+    """Describes a system error in words, with its file if it names one."""
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"

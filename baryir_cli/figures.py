@@ -1,4 +1,4 @@
-"""Tables of the figures that weights say of themselves."""
+"""Tables of the figures that weights state in their metadata."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rich.table import Table
 from baryir_cli.metrics import METRICS, Metric
 
 Figures = Mapping[str, Mapping[str, float]]
-"""By test set: ``images``, and each metric of the restored images and, as ``input_...``, before."""
+"""By test set: ``images``, each metric of the restored images, and ``input_...`` of the inputs."""
 COUNT, BEFORE = "images", "input_"
 
 
 def figures_table(figures: Figures, title: str, metrics: Sequence[str] = tuple(METRICS)) -> Table:
-    """A row a test set: images, and each of the metrics that is there, before and after.
+    """One row per test set: images, and every stated metric before and after.
 
     Args:
-        title: heading of the sets' names.
+        title: heading for the names of the sets.
     """
     names = columns_of(figures, metrics)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -33,25 +33,25 @@ def figures_table(figures: Figures, title: str, metrics: Sequence[str] = tuple(M
 
 
 def columns_of(figures: Figures, metrics: Sequence[str] = tuple(METRICS)) -> list[str]:
-    """What any of the sets says: images, and each of the metrics, before and after."""
+    """The columns that any set has: images, and the metrics before and after."""
     known = [COUNT, *(name for metric in metrics for name in (f"{BEFORE}{metric}", metric))]
     return [name for name in known if any(name in row for row in figures.values())]
 
 
 def titled(name: str, row: Mapping[str, float]) -> str:
-    """A test set's name; one that was not degraded says so."""
+    """A test set's name, marked if its input was not degraded."""
     return f"{name} (clean input)" if row.get(f"{BEFORE}ssim") == 1 else name
 
 
 def heading(name: str) -> str:
-    """A column's heading in one line."""
+    """The heading of a column, in one line."""
     if name == COUNT:
         return name
     return f"{_metric(name).label}{' of the input' * name.startswith(BEFORE)}"
 
 
 def cell(name: str, row: Mapping[str, float]) -> str:
-    """A figure as it is shown, with its metric's digits; a dash where there is none."""
+    """Formats a figure with its metric's digits; a dash if there is none."""
     if name not in row:
         return "-"
     return f"{row[name]:.{0 if name == COUNT else _metric(name).digits}f}"

@@ -1,4 +1,4 @@
-"""All that is known of some weights without running them."""
+"""Everything known about weights without running them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from models.digest import hexdigest
 from models.header import Header
 
 WIDTH = 80
-"""Columns that texts are broken to, at most."""
+"""Largest width of texts in columns."""
 _NARROWEST = 20
-"""Columns that they are broken to at least, in whatever terminal."""
+"""Smallest width of texts in columns, in any terminal."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file, what its header says, and its hash."""
+    """A file, its header and its hash."""
 
     file: WeightsFile
     header: Header
@@ -36,10 +36,10 @@ class Inspection:
 
     @classmethod
     def of(cls, file: WeightsFile) -> Inspection:
-        """Reads the header, and the rest for the hash alone.
+        """Reads the header, and the rest only for the hash.
 
         Raises:
-            baryir_cli.errors.UserError: the file does not hold weights of ours.
+            baryir_cli.errors.UserError: the file does not hold our weights.
         """
         header = load_header(file)
         with open(file.path, "rb") as opened:
@@ -60,7 +60,7 @@ class Inspection:
         }
 
     def show(self, *, every_tensor: bool = False) -> None:
-        """The same for people, in 80 columns or fewer; of recipes the main entries only."""
+        """Prints it for people, in at most 80 columns, with only the main entries of recipes."""
         console = answers()
         header = self.header
         types = Counter(entry.dtype for entry in header.tensors.values())
@@ -101,7 +101,7 @@ class Inspection:
 
 
 def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
-    """Names and values, long ones on several lines; what has no space in it stays whole."""
+    """Prints names and values. Long values wrap at spaces only."""
     if title and rows:
         console.print(f"\n[bold]{title}[/]")
     margin = "  " if title else ""
@@ -123,7 +123,7 @@ def _section(console: Console, title: str, rows: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> list[str]:
-    """Lines that say what the file's JSON says."""
+    """Formats a JSON value as lines of text."""
     if isinstance(value, dict):
         return [f"{name} {v if isinstance(v, str) else json.dumps(v)}" for name, v in value.items()]
     if isinstance(value, list):
@@ -134,7 +134,7 @@ def _plain(value: Any) -> list[str]:
 
 def _runs_table(runs: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("run", "steps", "learning rate", "patches a step, side in pixels"):
+    for name in ("run", "steps", "learning rate", "patches per step, side in pixels"):
         table.add_column(name, justify="right" if name == "steps" else "left", overflow="fold")
     for run in runs:
         recipe = run.get("recipe")

@@ -1,6 +1,6 @@
-"""What is refused unless the user says otherwise."""
+"""Limits that hold unless the user raises them."""
 
 from __future__ import annotations
 
 MAX_MEGAPIXELS = 512
-"""Of an image; a larger one is not decoded."""
+"""Larger images are not decoded."""

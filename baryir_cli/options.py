@@ -1,4 +1,4 @@
-"""A command whose options take several values in one go: ``--sources derain dehaze``."""
+"""A command whose options take several values at once: ``--sources derain dehaze``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from baryir_cli.syntax import Command
 class SpreadCommand(Command):
     """Reads ``--option a b c`` as ``--option a --option b --option c``.
 
-    For options that may be repeated. A command with arguments of its own has no use for this:
-    they would be taken for values.
+    This applies to options that may be repeated. A command with arguments of its own cannot use
+    it, because they would be taken for values.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -20,7 +20,7 @@ class SpreadCommand(Command):
 
 
 def spread(args: list[str], repeated: set[str]) -> list[str]:
-    """The arguments with every further value of an option in ``repeated`` behind its name."""
+    """Writes the option's name before each further value, for the options in ``repeated``."""
     result: list[str] = []
     option = ""
     wanted = False

@@ -1,4 +1,4 @@
-"""Ctrl-C held back until what is under way is whole."""
+"""Delays Ctrl-C until the current work is complete."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ECHO = 0.5
-"""Seconds in which a second signal is the first again, passed on by a parent: timeout, uv run."""
+"""Seconds in which a repeated signal counts as the same one: timeout and uv run pass it on too."""
 
 
 @contextmanager
 def patience(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Notes the first Ctrl-C or SIGTERM, and lets the second act as ever; says whether to stop.
+    """Records the first Ctrl-C or SIGTERM and lets the second interrupt as usual.
 
-    Outside of the main thread, which alone is interrupted, it does nothing.
+    Yields a function that tells whether to stop. Outside of the main thread, which alone receives
+    signals, nothing is changed.
 
     Args:
-        notify: called when one is noted.
+        notify: called on the first signal.
     """
     asked: float | None = None
 

@@ -1,4 +1,4 @@
-"""What weights say of their origin, as far as it can be believed to be well-formed."""
+"""What weights state about their origin. Malformed entries are ignored."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from typing import Any
 from baryir_cli.console import printable
 
 LACKS = ("missing", "unknown")
-"""Tensors that a conversion counts, if there are any."""
+"""Counts of tensors that a partial conversion records."""
 
 
 def sources(provenance: dict[str, Any]) -> list[str]:
-    """Degradations that the weights were trained on."""
+    """The degradations that the weights were trained on."""
     found = provenance.get("sources")
     return [printable(s) for s in found] if isinstance(found, list) else []
 
 
 def licence(provenance: dict[str, Any]) -> str | None:
-    """The licence's name; None where nothing is said."""
+    """The licence's name; None if not stated."""
     found = provenance.get("licence")
     return printable(found) if isinstance(found, str) and found else None
 
 
 def caution(provenance: dict[str, Any]) -> str | None:
-    """What is wrong with weights that ``weights convert --partial`` made; None of all others."""
+    """A caution about weights from ``weights convert --partial``; None for all others."""
     found = provenance.get("converted")
     counts = {what: found.get(what) for what in LACKS} if isinstance(found, dict) else {}
     told = [f"{n} {what}" for what, n in counts.items() if type(n) is int and n > 0]
     if not told:
         return None
     of = ", ".join(told)
-    return f"converted from part of a network (tensors: {of}): a start for training, no more"
+    return f"converted from an incomplete network (tensors: {of}): only a start for training"
 
 
 def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
-    """What each run that led to the weights says of itself, the newest first."""
+    """The training runs behind the weights, the newest first."""
     found: list[dict[str, Any]] = []
     run: Any = provenance
     while isinstance(run, dict) and ("recipe" in run or "start" in run):
@@ -44,11 +44,11 @@ def runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 PARTS = {"judges": "the scene judge", "rest": "all but the scene judge"}
-"""Parts of a network that may each be the mean of several weights, and what people call them."""
+"""Parts of a network that may each be a mean of several weights, and their names for people."""
 
 
 def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
-    """What each of :data:`PARTS` is the mean of, if it is one: a line each."""
+    """For each of :data:`PARTS` that is a mean, one line per set of weights in it."""
     return {
         part: list(map(_share, found))
         for part in PARTS
@@ -58,7 +58,7 @@ def means(provenance: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _share(weights: dict[str, Any]) -> str:
-    """Weights that are part of a mean: ``0.6 of r23, 3000 steps, ...``, as far as it is told."""
+    """Describes weights in a mean, as far as stated: ``0.6 of r23, 3000 steps, ...``."""
     forms = {"steps": "{} steps", "date": "{}", "sha256": "SHA-256 {:.12}"}
     told = [form.format(str(weights[name])) for name, form in forms.items() if name in weights]
     return ", ".join([f"{weights.get('share', '?')} of {weights.get('name', '?')}", *told])

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where some weights are.
+    """A file with weights.
 
     Attributes:
-        reference: what was asked for.
+        reference: as requested.
         path: the file.
-        origin: what kind of place it is in.
-        hub: the repository and commit that it came from, if from the Hub.
-        etag: the hash that the Hub knows the file by, found to be right.
-        chosen_by: what the default comes from; empty where the weights were asked for by name.
+        origin: kind of place.
+        hub: repository and commit, if from the Hub.
+        etag: the file's hash on the Hub, which has been checked.
+        chosen_by: origin of the default; empty if the weights were requested by name.
     """
 
     reference: str
@@ -40,30 +40,30 @@ class WeightsFile:
 
     @property
     def pinned(self) -> str:
-        """A reference to just this file: for the Hub, one that names the commit."""
+        """A reference to exactly this file; for the Hub, it names the commit."""
         return str(self.hub or self.reference)
 
     def describe(self) -> str:
-        """Which weights, where they are, and who chose them if the command did not."""
+        """Says which weights, where they are, and what chose them if not the command."""
         place = f", {self.path}" if self.pinned != str(self.path) else ""
         chosen = {"": "", "default": " (the default)"}
         by = chosen.get(self.chosen_by, f" (chosen by {self.chosen_by})")
         return f"{self.pinned}{place}{by}"
 
     def to_dict(self, sha256: str) -> dict[str, Any]:
-        """What a line of results says of the weights behind it."""
+        """The weights' entry in JSON results."""
         commit = self.hub.revision if self.hub else None
         return {"reference": self.pinned, "revision": commit, "sha256": sha256}
 
 
 def embedded() -> dict[str, Path]:
-    """The weights that ship with the package, by name."""
+    """Paths of the weights that ship with the package, by name."""
     folder = Path(str(files("models"))) / "embedded"
     return {p.stem: p for p in sorted(folder.glob("*.safetensors"))}
 
 
 def installed_sha256(path: Path) -> str | None:
-    """The hash that the installer noted of a file of this package; None in a checkout."""
+    """The hash that the installer recorded for a file of this package; None in a checkout."""
     import base64
     from importlib.metadata import PackageNotFoundError, distribution
 
@@ -74,21 +74,21 @@ def installed_sha256(path: Path) -> str | None:
     for file in noted:
         same = file.name == path.name and Path(str(file.locate())).resolve() == path.resolve()
         if same and file.hash and file.hash.mode == "sha256":
-            # RECORD has base64 without its padding.
+            # RECORD has base64 without padding.
             return base64.urlsafe_b64decode(file.hash.value + "=").hex()
     return None
 
 
 def find_weights(reference: str | None = None) -> WeightsFile:
-    """The file behind a reference, fetched from the Hub if need be.
+    """Returns the file behind a reference, fetching it from the Hub if needed.
 
     Args:
         reference: None for the default: ``BARYIR_WEIGHTS``, else ``baryir config``'s, else
             ``small``.
 
     Raises:
-        UsageError: it is no embedded name, no file and nothing that could be on the Hub.
-        UserError: the Hub has not got it or cannot be reached.
+        UsageError: it is neither an embedded name nor a file nor a Hub reference.
+        UserError: the Hub does not have it or is unreachable.
     """
     if reference is not None:
         return _find(reference)
@@ -96,7 +96,7 @@ def find_weights(reference: str | None = None) -> WeightsFile:
     try:
         return replace(_find(default.text), chosen_by=default.origin)
     except UserError as error:
-        raise type(error)(f"{error} (asked for by {default.origin})") from None
+        raise type(error)(f"{error} (requested by {default.origin})") from None
 
 
 def _find(reference: str) -> WeightsFile:
@@ -105,14 +105,14 @@ def _find(reference: str) -> WeightsFile:
         return WeightsFile(reference, known[reference], "embedded")
     if reference.startswith(PREFIX):
         return _from_hub(HubReference.parse(reference))
-    # Path.expanduser would raise where it knows no such user.
+    # Path.expanduser would raise for unknown users.
     path = Path(os.path.expanduser(reference))
     if path.is_file():
         return WeightsFile(reference, path, "file")
     if reference and path.is_dir():
         inside = path / "weights.safetensors"
-        said = f"a run's weights are {inside}" if inside.is_file() else "give a file of weights"
-        raise UsageError(f"{path} is a folder; {said}")
+        advice = f"use the run's {inside}" if inside.is_file() else "give a file of weights"
+        raise UsageError(f"{path} is a folder; {advice}")
     names = ", ".join(known) or "none"
     raise UsageError(
         f"no weights {reference!r}: neither an embedded name ({names}) nor a file nor {FORM}"
@@ -128,10 +128,10 @@ def _from_hub(reference: HubReference) -> WeightsFile:
 
 
 def load_header(file: WeightsFile) -> Header:
-    """What a file says of itself, without reading its tensors and without torch.
+    """Reads a file's header, without its tensors and without torch.
 
     Raises:
-        UserError: it does not hold weights of ours, or is cut short.
+        UserError: it does not hold our weights, or is cut short.
     """
     from models.header import WeightsError, header_of
 
@@ -142,10 +142,10 @@ def load_header(file: WeightsFile) -> Header:
 
 
 def load(file: WeightsFile) -> Weights:
-    """Contents of a file, read and checked.
+    """Reads and checks a file.
 
     Raises:
-        UserError: it does not hold weights of ours, or damaged ones.
+        UserError: it does not hold our weights, or is damaged.
     """
     from models.weights import WeightsError, read_weights
 
@@ -156,10 +156,10 @@ def load(file: WeightsFile) -> Weights:
 
 
 def network_of(reference: str | None = None) -> BaryIR:
-    """The network behind a reference (None: the default), in float32 on the CPU.
+    """Loads the network behind a reference (None: the default), in float32 on the CPU.
 
     Raises:
-        UserError: there are no such weights, or the file does not hold a network.
+        UserError: no such weights, or the file does not hold a network.
     """
     from models.weights import load_network
 

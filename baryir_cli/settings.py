@@ -1,4 +1,4 @@
-"""What a user sets once: environment variables and a small TOML file."""
+"""The user's settings: environment variables and a small TOML file."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ else:
 
 @dataclass(frozen=True)
 class Setting:
-    """Something that has a default everywhere in the tool."""
+    """A setting that applies to the whole tool."""
 
     default: str
     variable: str
-    """Environment variable that comes before the file."""
+    """Environment variable that overrides the file."""
     meaning: str
 
 
 SETTINGS = {
-    "weights": Setting("small", "BARYIR_WEIGHTS", "weights where a command names none"),
+    "weights": Setting("small", "BARYIR_WEIGHTS", "weights for commands that name none"),
 }
 
 
 @dataclass(frozen=True)
 class Value:
-    """A setting in force, and who says so: a variable, the file, or ``default``."""
+    """The current value of a setting and its origin: a variable, the file, or ``default``."""
 
     text: str
     origin: str
 
 
 class NoHomeError(UserError):
-    """The system knows no home folder of this user."""
+    """The system knows no home folder for this user."""
 
 
 def home() -> Path:
     """The user's home folder.
 
     Raises:
-        NoHomeError: there is none, as of users that a container made up.
+        NoHomeError: there is none, as for a container's made-up users.
     """
     try:
         return Path.home()
@@ -59,13 +59,13 @@ def home() -> Path:
 
 
 def config_file() -> Path:
-    """The file, in the folder that the system keeps for settings; it need not be there.
+    """The path of the settings file, which need not exist.
 
     Raises:
-        NoHomeError: the system keeps none for this user.
+        NoHomeError: the system has no folder for this user's settings.
     """
     folder = Path(typer.get_app_dir("baryir"))
-    if not folder.is_absolute():  # of an empty XDG_CONFIG_HOME, which counts as none
+    if not folder.is_absolute():  # from an empty XDG_CONFIG_HOME, which counts as unset
         folder = home() / ".config" / "baryir"
     return folder / "config.toml"
 
@@ -85,10 +85,10 @@ def value_of(name: str) -> Value:
 
 
 def stored() -> dict[str, str]:
-    """What the file says; empty where there is none.
+    """The settings in the file; empty if there is no file.
 
     Raises:
-        UsageError: it is no TOML, cannot be read, or says something else than settings.
+        UsageError: it is not TOML, cannot be read, or contains something other than settings.
     """
     try:
         path = config_file()
@@ -98,15 +98,15 @@ def stored() -> dict[str, str]:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; make it readable, or set HOME") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML ({error}); mend or delete it") from None
+        raise UsageError(f"{path}: not TOML ({error}); correct or delete it") from None
     for name, value in values.items():
         if name not in SETTINGS or not isinstance(value, str):
-            raise UsageError(f"{path}: {name} is no setting, or no text; mend or delete it")
+            raise UsageError(f"{path}: {name} is not a setting, or not text; correct or delete it")
     return values
 
 
 def store(name: str, text: str | None) -> None:
-    """Sets a value in the file, or removes it; the file is whole or as it was.
+    """Sets a value in the file, or removes it. The file is replaced atomically.
 
     Raises:
         UsageError: no such setting, a value of several lines, or the file is damaged.
@@ -121,7 +121,7 @@ def store(name: str, text: str | None) -> None:
     values = {key: value for key, value in before.items() if key != name}
     if text is not None:
         values[name] = text
-    # Of printable text, JSON's strings are TOML's.
+    # For printable text, JSON strings are valid TOML.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     path = config_file()
     try:
@@ -132,5 +132,5 @@ def store(name: str, text: str | None) -> None:
 
 def _known(name: str) -> Setting:
     if name not in SETTINGS:
-        raise UsageError(f"no setting {name!r}; there are {', '.join(SETTINGS)}")
+        raise UsageError(f"no setting {name!r}; use one of: {', '.join(SETTINGS)}")
     return SETTINGS[name]

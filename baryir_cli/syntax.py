@@ -1,4 +1,4 @@
-"""How commands are typed: groups and flags, and what is said of a line that is none."""
+"""How commands are typed: groups and flags, and messages for lines that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from baryir_cli.errors import UsageError
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-"""A line that cannot be understood; of whichever click Typer runs on: newer ones have their own."""
+"""A line that cannot be parsed, from whichever click Typer uses: newer ones have their own."""
 
 
 class Command(TyperCommand):
-    """A command whose flags show no type, and whose last argument can be said to be missing."""
+    """A command with flags that show no type, and with clearer messages for wrong usage."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
@@ -37,15 +37,15 @@ class Command(TyperCommand):
                 self._check_last_argument(ctx, typed)
             error.ctx = ctx  # type: ignore[attr-defined]
             raise
-        if not ctx.resilient_parsing:  # as it is when a shell completes a word
+        if not ctx.resilient_parsing:  # set while a shell completes a word
             self._check_empty(ctx, typed)
         return rest
 
     def _check_empty(self, ctx: Any, typed: list[str]) -> None:
-        """Refuses a value that is empty: as a path it would be the current folder.
+        """Refuses empty values: as a path, one would be the current folder.
 
         Raises:
-            UsageError: naming the parameter, if not by default it is empty.
+            UsageError: a parameter is empty and its default is not; names it.
         """
         values = self._values(ctx, typed)
         for param in self.params:
@@ -55,13 +55,13 @@ class Command(TyperCommand):
                 raise UsageError(f"{_called(param)} is empty, perhaps a variable that is not set")
 
     def _check_names(self, ctx: Any, typed: list[str]) -> None:
-        """Of files whose names begin with -, as a shell's * may give them, the options are none."""
+        """Explains file names that begin with -, which a shell's * may produce."""
         for word in takewhile(lambda word: word != "--", typed):
             if word.startswith("-") and word != "-" and os.path.isfile(word):
-                ctx.fail(f"{word} is taken for options, as it begins with -; give it as ./{word}")
+                ctx.fail(f"{word} begins with - and is read as options; write ./{word}")
 
     def _check_last_argument(self, ctx: Any, typed: list[str]) -> None:
-        """Of ``INPUT... OUTPUT``, the only one typed is taken for the output."""
+        """If ``INPUT... OUTPUT`` got one value, says that OUTPUT is missing; click means INPUT."""
         arguments = [p for p in self.params if p.param_type_name == "argument"]
         if len(arguments) > 1 and arguments[0].nargs == -1:
             values = self._values(ctx, typed)
@@ -72,14 +72,14 @@ class Command(TyperCommand):
                 ctx.fail(f"missing argument '{_called(arguments[-1])}'{way}")
 
     def _values(self, ctx: Any, typed: list[str]) -> dict[str, Any]:
-        """What was typed, by parameter, as text."""
+        """The typed texts by parameter."""
         values: dict[str, Any]
         values, _, _ = self.make_parser(ctx).parse_args(args=typed)
         return values
 
 
 class Group(TyperGroup):
-    """Commands under one name, which alone shows its help."""
+    """A group of commands. Without one it shows its help."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
@@ -99,7 +99,7 @@ class Tool(typer.Typer):
 
 
 def explain(error: Any) -> str:
-    """What is wrong with what was typed, in one line."""
+    """Says in one line what is wrong with the typed line."""
     from baryir_cli.console import printable
 
     message = printable(" ".join((_wrong_value(error) or error.format_message()).split()))
@@ -107,15 +107,15 @@ def explain(error: Any) -> str:
 
 
 def show_help(error: Any) -> None:
-    """The help of the command that was typed, to standard error."""
+    """Prints the help of the typed command on standard error."""
     if error.ctx:
-        # Typer prints what it formats, or returns it, with and without rich.
+        # Typer prints the help itself or returns it, depending on rich.
         with redirect_stdout(sys.stderr):
             typer.echo(error.ctx.get_help())
 
 
 def _wrong_value(error: Any) -> str | None:
-    """What the option takes, where Typer's own message speaks of "input"."""
+    """Says which values an option takes. Typer's own message only speaks of "input"."""
     described = getattr(getattr(error, "param", None), "type_descriptor", None)
     found: list[Any] = getattr(error.__cause__, "errors", list)()
     if described is None or not found:
@@ -134,7 +134,7 @@ def _wrong_value(error: Any) -> str | None:
 
 
 def _called(param: Any) -> str:
-    """A parameter by the name that its usage shows."""
+    """A parameter's name in the usage line."""
     option = param.param_type_name == "option"
     return str(param.opts[0] if option else param.metavar or param.name)
 
@@ -142,6 +142,6 @@ def _called(param: Any) -> str:
 def _without_types_of_flags(params: list[Any]) -> list[Any]:
     for param in params:
         if getattr(param, "is_flag", False):
-            # Typer writes <bool> beside them, as if they took a value.
+            # Typer shows <bool> beside them, as if they took a value.
             param.display_type_rich = lambda ctx: None  # noqa: ARG005
     return params

@@ -157,7 +157,7 @@ def test_a_file_that_looks_like_options_is_named(
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (8, 8)).save(name)
     assert baryir("restore", name, "a.jpg", "../out") == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(f"give it as ./{name}")
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"write ./{name}")
     assert baryir("restore", "--dry-run", f"./{name}", "../out") == 0
     assert baryir("restore", "--dry-run", "--", name, "../out") == 0
 

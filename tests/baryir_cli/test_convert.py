@@ -161,7 +161,7 @@ def test_whoever_uses_part_of_a_network_is_told(
         capsys.readouterr()
         assert baryir(*command) == 0
         shown = " ".join(" ".join(capsys.readouterr()).split())
-        assert "part of a network (tensors: 1 missing): a start for training, no more" in shown
+        assert "an incomplete network (tensors: 1 missing): only a start for training" in shown
 
 
 def test_several_networks(convert: Run, tmp_path: Path, capsys: Said) -> None:

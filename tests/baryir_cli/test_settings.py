@@ -91,7 +91,7 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
     [
         (("set", "weights", "nothing"), "no weights 'nothing'"),
         (("set", "weights", "hf:net"), "'hf:net' does not have the form"),
-        (("set", "colour", "blue"), "no setting 'colour'; there are weights"),
+        (("set", "colour", "blue"), "no setting 'colour'; use one of: weights"),
         (("get", "colour"), "no setting 'colour'"),
         (("unset", "colour"), "no setting 'colour'"),
     ],
@@ -114,7 +114,7 @@ def test_damaged_file(
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"baryir: {config_file()}: ")
-    assert "mend or delete it" in line
+    assert "correct or delete it" in line
 
 
 def test_without_a_home_there_are_no_settings(
@@ -187,7 +187,7 @@ def test_wrong_default_is_blamed_on_who_set_it(
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
     line = capsys.readouterr().err
     assert "no weights 'nothing'" in line
-    assert "(asked for by BARYIR_WEIGHTS)" in line
+    assert "(requested by BARYIR_WEIGHTS)" in line
 
 
 @pytest.mark.skipif(os.name != "posix", reason="XDG folders")

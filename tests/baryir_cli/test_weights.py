@@ -138,13 +138,13 @@ def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) 
         ["ok", name] for name in ("hash", "header", "values", "forward")
     ]
     assert sha in lines[0]
-    assert "nothing to hold it against" in lines[0]
+    assert "nothing to compare with" in lines[0]
     assert baryir("weights", "verify", tiny_weights, "--sha256", sha.upper()) == 0
-    assert "as asked for" in capsys.readouterr().out
+    assert "as given" in capsys.readouterr().out
     assert baryir("weights", "verify", tiny_weights, "--sha256", "0" * 64) == 1
     assert f"its SHA-256 is {sha}, not 000" in capsys.readouterr().err
     assert baryir("weights", "verify", tiny_weights, "--sha256", sha[:8]) == 2
-    assert "a whole hash is 64 hexadecimal digits" in capsys.readouterr().err
+    assert "a hash has 64 hexadecimal digits" in capsys.readouterr().err
 
 
 def test_verify_holds_embedded_weights_against_what_was_installed(
@@ -169,7 +169,7 @@ def test_verify_holds_embedded_weights_against_what_was_installed(
     assert f"{sha}, as installed" in capsys.readouterr().out
     save_weights(path, preset("tiny"), build(preset("tiny")).state_dict(), {})
     assert baryir("weights", "verify", "tiny") == 1
-    assert f"not {sha} as it was installed; install baryir again" in capsys.readouterr().err
+    assert f"not {sha} as installed; install baryir again" in capsys.readouterr().err
     changed = sha256(path.read_bytes())
     assert baryir("weights", "verify", "tiny", "--sha256", changed) == 0
 
@@ -212,7 +212,7 @@ def test_verify_runs_the_network(
     save_weights(path, config, state, {})
     assert baryir("weights", "verify", path) == 1
     said = capsys.readouterr()
-    assert "answer to noise is NaN or infinite" in said.err
+    assert "turns noise into NaN or infinity" in said.err
     assert "ok  values" in said.out
 
 
@@ -228,7 +228,7 @@ def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.Capt
     assert f"{tmp_path} is a folder; give a file of weights" in capsys.readouterr().err
     (tmp_path / "weights.safetensors").touch()
     assert baryir("weights", "info", tmp_path) == 2
-    assert f"a run's weights are {tmp_path}/weights.safetensors" in capsys.readouterr().err
+    assert f"use the run's {tmp_path}/weights.safetensors" in capsys.readouterr().err
 
 
 def test_pull_of_what_is_here(

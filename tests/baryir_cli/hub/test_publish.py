@@ -101,7 +101,7 @@ def test_what_was_pushed_can_be_pulled(
     assert hub.repos["me/net"].private
     pinned = capsys.readouterr().out.strip()
     assert baryir("weights", "verify", pinned) == 0
-    assert "as the Hub has it" in capsys.readouterr().out
+    assert "as on the Hub" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("logged_in")
