@@ -1,11 +1,11 @@
-"""Which mean of weights to embed: figures of several, on small parts of the test sets.
+"""Compares means of weights on small parts of the test sets, to choose one for embedding.
 
     git show REVISION:models/embedded/small.safetensors > old.safetensors
     python scripts/compare_means.py ../shared/data/test \\
         --mean 0.6:runs/new/weights.safetensors 0.4:old.safetensors --mean 1:old.safetensors
 
-A mean is of all but the scene judge, which is that of ``--judge``. PSNR in dB, bfloat16 where the
-processor has it, one column a set; four to eight minutes a mean on one core.
+A mean covers all but the scene judge, which comes from ``--judge``. Prints PSNR in dB, one column
+per set, in bfloat16 if the processor has it. Takes four to eight minutes per mean on one core.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IMAGES = ImageCache()
 
 @dataclass(frozen=True)
 class Paired:
-    """One of ``every`` so many pairs of a set; ``folders`` are those of inputs and targets."""
+    """Every ``every``-th pair of a set; ``folders`` hold inputs and targets."""
 
     name: str
     every: int
@@ -48,9 +48,9 @@ class Paired:
 
 @dataclass(frozen=True)
 class Degraded:
-    """One of ``every`` so many clean photographs, degraded; clean itself without ``kinds``.
+    """Every ``every``-th clean photograph, degraded by ``kinds``; without, it stays clean.
 
-    ``grey`` ones are black and white, with one noise in all channels.
+    With ``grey``, photographs are black and white, with the same noise in all channels.
     """
 
     name: str

@@ -1,13 +1,13 @@
-"""Does the barycenter help? Paper's objective, reference code's, plain L1, at one small budget.
+"""Does the barycenter help? Compares paper, reference code and plain L1 on a small budget.
 
     python scripts/compare_objectives.py --train ../shared/data/Train --test ../shared/data/test \\
         --out runs/compare [--steps 3000] [--seeds 0 1 2]
 
-The same network (a narrow ``small``), data, patches, optimiser and steps for all; only the
-objective differs. Two more runs have the paper's with the potentials on the latents of a second
-forward, and with twenty times the weight of L_T. PSNR on the five degradations that were trained on
-and on unseen ones: JPEG 10, noise 75, underwater. A run that is there already is not done again, so
-that more seeds can be added, and a stopped comparison goes on.
+Network (a narrow ``small``), data, patches, optimiser and steps are the same; only the objective
+differs. Two more runs use the paper's objective with the potentials on the latents of a second
+forward, and with twenty times the weight of L_T. Prints PSNR on the five trained degradations and
+on unseen ones: JPEG 10, noise 75, underwater. Existing runs are not repeated, so more seeds can be
+added, and a stopped comparison continues.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PAPER = {
 OBJECTIVES = {
     "paper": PAPER,
     "paper, fresh latents": PAPER | {"fresh_latents": "true"},
-    # The reference code's weight of L1 is 10000 beside an L_T of weight 1.
+    # In the reference code, L1 has weight 10000 and L_T weight 1.
     "reference": PAPER
     | {
         "objective": "reference",
@@ -81,7 +81,7 @@ def run_of(out: Path, name: str, seed: int) -> Path:
 
 
 def figures(args: argparse.Namespace, name: str, seed: int) -> Figures:
-    """PSNR on every set, of a run that is made if it is not there."""
+    """PSNR on every set by a run, which is made if it does not exist."""
     run = run_of(args.out, name, seed)
     if not (run / "weights.safetensors").exists():
         recipe = run.with_suffix(".toml")

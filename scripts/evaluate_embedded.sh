@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# The quality of some weights, all of what docs/benchmarks.md has of it, in float32 by two processes
-# of one thread each:
+# Measures the quality of weights, with all figures of docs/benchmarks.md, in float32 by two
+# processes of one thread each:
 #
 #   scripts/evaluate_embedded.sh WEIGHTS OUT [DATA]
 #
-# OUT then holds what each baryir eval wrote, as JSON and as text; DATA is laid out as
-# ../shared/data/test.
+# OUT gets the JSON and text of each baryir eval. DATA is laid out like ../shared/data/test.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 weights=$1 out=$2 data=${3:-../shared/data/test}
@@ -19,14 +18,14 @@ measure() {
 }
 
 measure 3d --bench 3d --data "$data" &
-# Of 5d, what 3d does not have.
+# The sets of 5d that 3d lacks.
 measure 5d --bench 5d --sets lol-v1,gopro --data "$data"
 measure clean --input "$bsd68" --target "$bsd68"
 measure ood --bench ood --data "$data"
 measure levels --bench levels --sets bsd68-75 --data "$data"
 baryir degrade "$rain/input" "$out/rain-noise" --type noise:15 --seed 0 --skip-existing > /dev/null
 measure rain-noise --input "$out/rain-noise" --target "$rain/target"
-# Black and white: one noise in all channels.
+# Black and white: the same noise in all channels.
 python "$(dirname "$0")/photographs.py" "$bsd68" "$out/grey"
 measure grey --input "$out/grey" --target "$out/grey"
 for sigma in 15 25 50; do

@@ -1,15 +1,15 @@
-"""Turns the weights of a run into the embedded ones: their figures go into the metadata.
+"""Turns the weights of a run into the embedded ones, with their figures in the metadata.
 
     python scripts/export_weights.py runs/small/weights.safetensors \\
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
-With --judges 0.7:new/weights.safetensors 0.3:old/weights.safetensors the scene judge is the mean of
-theirs by these shares, with --rest all but the judge. Of weights that went on from each other it
-learns from all, and forgets less (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
-2022).
+With --judges 0.7:new/weights.safetensors 0.3:old/weights.safetensors, the scene judge becomes the
+mean of these judges by these shares; --rest does the same for everything else. If the weights were
+trained from each other, the mean learns from all and forgets less (Wortsman et al., "Robust
+fine-tuning of zero-shot models", CVPR 2022).
 
-The figures are the means of what ``baryir eval --json`` wrote. What is no part of training,
-the margin and the heads of residual blocks, becomes that of the preset the target is named after.
+The figures are the means in the files of ``baryir eval --json``. Settings that play no role in
+training, the margin and the heads of residual blocks, come from the preset named like the target.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ DATA = (
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
-"""What weights say of how they were made."""
+"""Entries in the provenance that say how weights were made."""
 
 
 def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
-    """By set: ``psnr``, ``input_psnr`` and so on, and how many images they are of."""
+    """By set: ``psnr``, ``input_psnr`` and so on, and the number of images."""
     figures: dict[str, dict[str, float | None]] = {}
     for path in files:
         for line in json.loads(path.read_text())["summary"]["lines"]:
@@ -50,7 +50,7 @@ def means(files: list[Path]) -> dict[str, dict[str, float | None]]:
 
 
 def share_of(text: str) -> tuple[float, Path]:
-    """``SHARE:WEIGHTS`` apart."""
+    """Splits ``SHARE:WEIGHTS``."""
     share, _, path = text.partition(":")
     return float(share), Path(path)
 
@@ -58,22 +58,22 @@ def share_of(text: str) -> tuple[float, Path]:
 def mean_of(
     wanted: list[tuple[float, Path]], told: set[str], *, judge: bool
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    """The mean by their shares of the judges, or of all but them, and what they were.
+    """The weighted mean of the judges, or of everything else, and the origins of its parts.
 
     Args:
-        told: hashes of weights whose recipes stand in the provenance anyway.
+        told: hashes of weights whose recipes are in the provenance already.
     """
     mean: dict[str, torch.Tensor] = {}
     origins = []
     files = [read_weights(path) for _, path in wanted]
     for (share, path), weights in zip(wanted, files, strict=True):
         if weights.config.difference(files[0].config):
-            raise SystemExit(f"{path}: of another network than the others")
+            raise SystemExit(f"{path}: its network differs from the others'")
         for name, tensor in weights.state.items():
             if name.startswith("judge.") == judge:
                 mean[name] = mean.get(name, 0) + share * tensor.float()
         own = ancestry(weights)
-        # What they began with in turn is told once, of the first.
+        # Their own ancestors are told only once, for the first.
         left_out = BEGINNINGS if own["sha256"] in told else ("start",)
         kept = {name: value for name, value in own.items() if name not in left_out}
         origins.append({"share": share, **kept})
@@ -108,9 +108,9 @@ def main() -> None:
             part, notes[what] = mean_of(wanted, told, judge=what == "judges")
             state = state | part
     provenance = weights.provenance | notes
-    # Residual blocks have no use for heads.
+    # Residual blocks do not use heads.
     if replace(weights.config, heads=shipped.heads).difference(shipped):
-        parser.error(f"{args.weights} is of another network than preset {args.target.stem}")
+        parser.error(f"{args.weights}: its network differs from preset {args.target.stem}")
     save_weights(args.target, shipped, state, provenance, torch.float16)
     print(f"{args.target}: {args.target.stat().st_size / 1e6:.2f} MB")
 

@@ -1,11 +1,11 @@
-"""Does the objective find a Wasserstein barycenter whose closed form is known?
+"""Does the objective find Wasserstein barycenters that have a closed form?
 
     python scripts/gaussian_barycenter.py [--dimensions 2 8 32] [--steps 6000]
 
-Three Gaussian sources with l = .5 .3 .2 whose supports hardly meet; one shared map; the losses, the
-potentials' step and the averaging of the product, in a loop of vectors; the barycenter itself is
-POT's (``ot.gaussian.bures_wasserstein_barycenter``). Balanced and proportional sampling; at the end
-without congruence, where it must fail. Needs the ``test`` extra.
+Three Gaussian sources with l = .5 .3 .2 and nearly disjoint supports share one map. The losses, the
+potentials' step and the averaging are the product's, in a loop over vectors. The true barycenter is
+POT's (``ot.gaussian.bures_wasserstein_barycenter``). Sampling is balanced, then proportional. The
+last row of each dimension has no congruence and must fail. Needs the ``test`` extra.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from train.objective import PaperObjective
 
-# The tests are no part of what is installed.
+# The tests are not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.train.gaussians import Gaussians, Incongruent, Report, solve
 

@@ -1,8 +1,8 @@
-"""Makes ``examples/``: five photographs that anyone may use, each degraded in one way.
+"""Makes ``examples/``: five free photographs, each degraded in one way.
 
     python scripts/make_examples.py
 
-Needs the test extra (scikit-image, whose wheel carries the photographs).
+Needs the test extra (scikit-image, whose wheel contains the photographs).
 """
 
 from __future__ import annotations

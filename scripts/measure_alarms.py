@@ -1,9 +1,9 @@
-"""How many photographs the scene judge would change, in colour, in grey and toned.
+"""Counts the photographs that the scene judge would change, in colour, grey and toned.
 
     python scripts/measure_alarms.py ../shared/data/test/denoise/bsd68 MORE... [--weights small]
 
-Of clean photographs these are false alarms, of hazy and dark ones they are what is found. Counted
-is a tone that is not slight (baryir_cli/engine/looks.py), before anything else has been looked at.
+For clean photographs these are false alarms, for hazy and dark ones detections. A change counts if
+it is not slight (baryir_cli/engine/looks.py), before any other step.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What several looks at a photograph gain over one, where more than one thing is wrong with it.
+"""What several looks at a photograph gain over one if it has several degradations.
 
     python scripts/measure_looks.py ../shared/data/test/denoise/bsd68 [--count 12] [--weights small]
 
-Clean photographs are degraded in several ways at once. PSNR of the input, of one look with the
-scene judge and of as many as the engine takes (baryir_cli/engine/looks.py), and how many these are.
+Degrades clean photographs in one or several ways. Prints PSNR of the input, after one look with the
+scene judge, and after as many as the engine takes (baryir_cli/engine/looks.py), and their number.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ MIXTURES = (
 
 
 def at_one_look(engine: Engine, image: Pixels) -> Pixels:
-    """The image after one look, with what the judge says unless that is slight."""
-    # As if all that the judge says were doubtful: that takes one look.
+    """The image after one look, with the judge's change unless it is slight."""
+    # If every change counts as doubtful, one look applies it.
     with patch.multiple(looks, MOST=1, is_doubtful=lambda _: True):
         return engine.restore(image)[0]
 

@@ -2,10 +2,10 @@
 
     python scripts/measure_memory.py --megapixels 1 24 100 [--shaken PHOTO] [--weights small]
 
-Makes a photograph-like image of each size, or a sharp PHOTO mirrored over and over and shaken,
-restores it in a process of its own and prints that process's peak resident memory beside the
-decoded image's size. The difference between sizes is what an image costs; the promise is 1.5 GiB
-above the decoded image's own size at 100 megapixels.
+Makes a photograph-like image of each size, or tiles it from a sharp PHOTO, mirrored and shaken.
+Restores it in its own process and prints that process's peak resident memory beside the decoded
+image's size. The difference between sizes is the cost of an image. The promise is 1.5 GiB above the
+decoded image's own size at 100 megapixels.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def smooth(side: int) -> NDArray[np.uint8]:
 
 
 def shaken(photo: Path, side: int) -> NDArray[np.uint8]:
-    """A sharp photograph beside and below its mirror images, all shaken alike."""
+    """A sharp photograph, repeated with mirror images beside and below, all shaken alike."""
     image = cv2.imread(str(photo))
     if image is None:
         raise SystemExit(f"{photo} cannot be read")
@@ -81,7 +81,7 @@ def row(source: Path, target: Path, options: list[str]) -> str:
     started = time.perf_counter()
     with answer.open("wb") as out:
         process = subprocess.Popen(command + options, stdout=out)
-        # wait4 gives this child's own peak, where getrusage would give the largest of all.
+        # wait4 gives this child's own peak; getrusage would give the largest of all children.
         _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     if status:

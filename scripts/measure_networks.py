@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python scripts/measure_networks.py [--presets tiny small paper] [--repeat 3]
     OMP_NUM_THREADS=1 python scripts/measure_networks.py --memory
 
-Times are CPU seconds of this process, the least of ``--repeat`` passes; other work on the machine,
-which shares its caches, still shows in them. Multiplications are counted without running anything.
+Times are CPU seconds of this process, the least of ``--repeat`` passes. Other work on the machine
+still affects them, since it shares the caches. Multiplications are counted without running.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from models.network import build, parameter_count
 from models.presets import PRESETS
 
 TIMED = 128
-"""Side of the image that is timed."""
+"""Side of the timed image in pixels."""
 
 
 def multiplications(config: NetworkConfig) -> float:
-    """10^9 multiply-adds of one pass over an image of 256 pixels squared."""
+    """10^9 multiply-adds of one pass over an image of 256 x 256 pixels."""
     return multiply_accumulates(config) / 1e9
 
 
@@ -62,7 +62,7 @@ def presets(names: list[str], repeat: int) -> None:
 
 
 def maps(repeat: int) -> None:
-    """Of preset ``paper``, on the latents of an image of 256 and of one of 512 pixels squared."""
+    """Measures maps of preset ``paper`` on latents of images of 256 x 256 and 512 x 512 pixels."""
     print("| map | parameters, M | 10^9 MACs at 256 | CPU s at 256 | at 512 | first cost |")
     print("|---|---|---|---|---|---|")
     without = multiplications(replace(PRESETS["paper"], map_blocks=0))
@@ -84,9 +84,9 @@ def maps(repeat: int) -> None:
 
 
 def memory() -> None:
-    """What self-attention takes on the 16,384 tokens of an image of 1,024 pixels squared.
+    """Measures self-attention on the 16,384 tokens of an image of 1,024 x 1,024 pixels.
 
-    One head of 48 channels: the scores alone would be 1024 MiB.
+    It has one head of 48 channels; the scores alone would be 1024 MiB.
     """
     attention = SelfAttention(48, 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

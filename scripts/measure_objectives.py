@@ -1,9 +1,9 @@
-"""What a step of the objective costs: potentials on the network's own latents, on fresh ones, L1.
+"""The cost of a training step: potentials on the network's own latents, on fresh ones, plain L1.
 
     python scripts/measure_objectives.py [--patch 96] [--batch 6] [--steps 12]
 
-Processor time of a training step on one thread, without the making of patches; the three take their
-steps in turn, so that other work on the machine weighs on all of them alike.
+Measures processor time on one thread, without making patches. The three take their steps in turn,
+so other work on the machine affects them alike.
 """
 
 from __future__ import annotations

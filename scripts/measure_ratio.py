@@ -2,10 +2,10 @@
 
     python scripts/measure_ratio.py [--preset official] [--side 256] [--device cpu] [--rounds 3]
 
-The plain forward is what a few lines of PyTorch do: float32, eager, NCHW, no tiles. Each has a
-process of its own, as the engine changes how freed memory is kept; they run in turn, and medians
-are compared. Weights are random, which costs the same; PSNR is that of the engine's result against
-the plain one's.
+The plain forward is what a few lines of PyTorch do: float32, eager, NCHW, no tiles. Both run in
+turn, in their own processes (the engine changes how freed memory is kept), and their medians are
+compared. Weights are random, which costs the same. PSNR compares the engine's result with the plain
+one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.network import BaryIR, build
 from models.presets import PRESETS
 
 REPEAT = 5
-"""Images a round, of which the median counts; one more warms up."""
+"""Images per round, of which the median counts; one more warms up."""
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def alone(way: Callable[..., tuple[float, Pixels]], *asked: object) -> tuple[float, Pixels]:
-    """Seconds an image and the result, in a new process."""
+    """Seconds per image and the result, in a new process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(way, *asked).result()
 
@@ -81,7 +81,7 @@ def random_network(preset: str) -> BaryIR:
 
 
 def photograph(side: int) -> Pixels:
-    """``(side, side, 3)`` uint8, of a photograph that is laid side by side with itself."""
+    """``(side, side, 3)`` uint8, a photograph repeated side by side."""
     clean = skimage.data.astronaut()
     times = -(-side // clean.shape[0])
     return np.ascontiguousarray(np.tile(clean, (times, times, 1))[:side, :side])

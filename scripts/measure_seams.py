@@ -1,10 +1,10 @@
-"""What tiles cost against the whole image.
+"""What tiles cost compared with the whole image.
 
     python scripts/measure_seams.py --data ../shared/data/test [--tile 256] [--images 4]
 
-The first images of each set of bench 5d, their clean photographs of bsd68, and a smooth gradient
-of 1200 x 900 pixels with tiles of the size chosen by itself. PSNR against the target, the
-gradient's against the whole image's result; float32, embedded weights.
+Uses the first images of each set of bench 5d, the clean photographs of bsd68, and a smooth gradient
+of 1200 x 900 pixels with tiles of the default size. Prints PSNR against the target, for the
+gradient against the whole image's result; float32, embedded weights.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def engines(network: BaryIR, tile: int | None) -> list[Engine]:
-    """The whole image at once, and tiles."""
+    """Engines for the whole image and for tiles."""
     return [Engine(network, device="cpu", precision="fp32", tile=side) for side in (0, tile)]
 
 

@@ -1,10 +1,10 @@
-"""How often camera shake is found, how much taking it out gains, and how often it is seen in vain.
+"""How often camera shake is found, what removing it gains, and how often it is found in error.
 
     python scripts/measure_shake.py CLEAN [FOLDER ...] [--count 30] [--seed 0]
 
-Photographs of CLEAN, 512 pixels of each, are blurred as the training source ``deblur`` does it, by
-kernels that the search has not been made for; PSNR of the deconvolved ones, no network involved.
-In each FOLDER, and in CLEAN as it is, the photographs are counted that are taken to be shaken.
+Photographs of CLEAN, 512 pixels of each, are blurred like the training source ``deblur``, by
+kernels that the search was not tuned for. PSNR is that of the deconvolved ones, without a network.
+Then the photographs taken to be shaken are counted in each FOLDER and in CLEAN itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIDE = 512
 
 
 def trial(sharp: Image, rng: np.random.Generator) -> tuple[bool, float, float]:
-    """Whether the shake is found, what that gains, and what the true kernel would, in decibels."""
+    """Whether the shake is found, the gain in decibels, and the gain with the true kernel."""
     blurred, kernel = degradations.random_shake(sharp, rng)
     blurred = degradations.floating(degradations.quantise(blurred))
     before = psnr(blurred, sharp)

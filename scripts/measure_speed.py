@@ -1,9 +1,9 @@
-"""Seconds a megapixel of photographs in memory, by size and precision.
+"""Seconds per megapixel of photographs in memory, by size and precision.
 
     python scripts/measure_speed.py [--device cuda] [--megapixels 1 12 50] [--precision fp16 fp32]
 
-A photograph with noise of sigma 25 over it, restored with the embedded weights as ``baryir
-restore`` does, files aside: the best of three, after one to warm up.
+Restores a photograph with noise of sigma 25 like ``baryir restore`` with the embedded weights, but
+without files: the best of three, after one to warm up.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def photograph(megapixels: float) -> np.ndarray:
-    """Three to two, ``(H, W, 3)`` uint8."""
+    """A photograph of format 3:2, ``(H, W, 3)`` uint8."""
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     clean = cv2.resize(skimage.data.astronaut(), (round(1.5 * height), height))
     return quantise(gaussian_noise(floating(clean), np.random.default_rng(0), 25))

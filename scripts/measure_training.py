@@ -1,10 +1,10 @@
-"""What a training step costs, and what its patches cost: which of them holds a run up.
+"""The speed of training steps and of making their patches, to see which limits a run.
 
     python scripts/measure_training.py DATA [--recipe small-rest] [--device cuda] [--workers 14]
 
-DATA is a folder like data/Train. For every size it prints patches a second of the network alone, on
-one batch again and again, and then those of the loader alone; with ``--parts profile`` what the
-network's time goes into.
+DATA is a folder like data/Train. For every size it prints patches per second of the network alone,
+on a repeated batch, and of the loader alone. ``--parts profile`` shows where the network spends its
+time.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from train.sources import Batch, Patches, Source, gather
 from train.trainer import Trainer
 
 SECONDS = 3.0
-"""Time measured for every figure, after as much again to warm up."""
+"""Seconds measured for every figure, after as many to warm up."""
 PARTS = ["network", "loader", "profile"]
 WARM_UP = 3
-"""Steps before those that are profiled."""
+"""Steps before the profiled ones."""
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 def network_step(
     recipe: Recipe, sources: list[Source], patches: Patches, device: str
 ) -> Callable[[], int]:
-    """Does a step and returns its number of patches."""
+    """Returns a function that takes a step and returns its number of patches."""
     trainer = Trainer(recipe, sources, device, start=load(find_weights("small")))
     count = recipe.stages[0].batch
     drawn: Batch = default_collate([patches[i] for i in range(16)])
@@ -72,14 +72,14 @@ def network_step(
     def step() -> int:
         trainer.train_step([ready])
         if trainer.step % 20 == 0:
-            float(ready.source.sum())  # a GPU has to have done what it was asked for
+            float(ready.source.sum())  # waits for the GPU
         return count
 
     return step
 
 
 def profiled(step: Callable[[], int], device: str) -> str:
-    """The dearest operations of some steps, a line each."""
+    """The most expensive operations of some steps, one line each."""
     kind = device.split(":")[0]
     for _ in range(WARM_UP):
         step()
@@ -99,7 +99,7 @@ def loader_rate(patches: Patches, batch: int, workers: int, device: str) -> floa
 
 
 def per_second(step: Callable[[], int]) -> float:
-    """What ``step`` does a second, when warm."""
+    """The rate of ``step`` per second, once warm."""
     rate = 0.0
     for _ in range(2):
         began, done = time.perf_counter(), 0

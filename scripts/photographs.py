@@ -1,8 +1,8 @@
-"""Clean photographs degraded, or in black and white, for the scripts beside this one.
+"""Degraded and black-and-white photographs, for the other scripts.
 
     python scripts/photographs.py FOLDER OUT
 
-writes those of FOLDER in black and white to OUT, as PNG.
+writes the photographs of FOLDER to OUT in black and white, as PNG.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from train.images import Pixels, decode
 
 
 def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:
-    """A photograph degraded by ``kinds``, one after another, as ``baryir degrade --type`` has them.
+    """Degrades a photograph by ``kinds`` in sequence, written as for ``baryir degrade --type``.
 
     Args:
         clean: ``(H, W, C)``; with one channel, noise is the same in all.
@@ -29,7 +29,7 @@ def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:
 
 
 def grey(photograph: Pixels) -> Pixels:
-    """In black and white (ITU-R 601), ``(H, W, 1)``."""
+    """Converts to black and white (ITU-R 601), ``(H, W, 1)``."""
     return np.asarray(Image.fromarray(photograph).convert("L"))[..., None]
 
 

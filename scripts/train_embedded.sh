@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Trains the embedded weights for some minutes, on whatever there is, and can be called again.
+# Trains the embedded weights for some minutes, on CPU or GPU. Call it again to continue.
 #
 #   scripts/train_embedded.sh DATA RUN MINUTES [OPTIONS of baryir train]
 #
-# DATA is a folder like data/Train. RUN is the run's folder: a run that is there goes on from its
-# last checkpoint, by its own recipe, another begins with the embedded weights and the recipe
-# "small-rest"; say the same OPTIONS every time. When the minutes are over, or at Ctrl-C, it writes
-# a checkpoint (three files below 16 MiB) and ends well. On a GPU:
+# DATA is a folder like data/Train. RUN is the run's folder. An existing run continues from its last
+# checkpoint with its own recipe; a new one starts from the embedded weights with the recipe
+# "small-rest". Give the same OPTIONS every time. When the minutes are over, or at Ctrl-C, it writes
+# a checkpoint (three files below 16 MiB) and exits with success. On a GPU:
 #
 #   scripts/train_embedded.sh data/Train runs/gpu 9 --recipe small-gpu --workers 12
 #
-# with --steps, as many as it does in that time (scripts/measure_training.py): the rate falls to the
-# last of them.
+# Add --steps with the number that fits into that time (scripts/measure_training.py), because the
+# learning rate falls until the last step.
 #
-# Nothing needs to be installed but what baryir depends on.
+# It needs no more than baryir's own dependencies.
 set -euo pipefail
 [ $# -ge 3 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 data=$(realpath "$1") run=$(realpath -m "$2") minutes=$3
@@ -25,8 +25,8 @@ if compgen -G "$run/checkpoints/*/state.pt" > /dev/null; then
 else
     what=(--recipe small-rest --init small)
 fi
-# Interrupted, it writes a checkpoint and ends with 130, and timeout with 124 where it was the one
-# to interrupt. In the foreground, or Ctrl-C would not reach it.
+# When interrupted, training writes a checkpoint and exits with 130; if timeout interrupted it, the
+# exit code is 124. --foreground lets Ctrl-C reach it.
 status=0
 timeout --foreground --signal=INT "${minutes}m" \
     python3 -m baryir_cli train "${what[@]}" "$@" \

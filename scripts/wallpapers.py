@@ -1,12 +1,12 @@
-"""Eight hundred free photographs to train on: nights, snow and mist that are as they should be.
+"""Downloads 800 free photographs to train on: nights, snow and mist that are not degraded.
 
     python scripts/wallpapers.py OUT
 
-They are the wallpapers of Ubuntu's communities; scripts/wallpapers.txt lists them, by package, as
-chosen by eye: no graphics, nothing twice. Licences stand in each package's usr/share/doc, CC0 and
-CC BY-SA most often; they train and are not shipped. Downloads 2.3 GB from archive.ubuntu.com and
-keeps 0.7 GB, 640 pixels on the shorter side; goes on where it was interrupted. Needs dpkg-deb.
-Train with ``--clean OUT``.
+They are wallpapers of Ubuntu's communities. scripts/wallpapers.txt lists them by package, chosen by
+eye, without graphics and duplicates. Each package's usr/share/doc has the licences, mostly CC0 and
+CC BY-SA; the photographs are used for training and not shipped. Downloads 2.3 GB from
+archive.ubuntu.com and keeps 0.7 GB, 640 pixels on the shorter side. An interrupted download
+continues. Needs dpkg-deb. Train with ``--clean OUT``.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def extracted(package: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]
         for path in paths:
             file = files.extractfile(f"./{path}")
             if file is None:
-                raise ValueError(f"{package}: {path} is no file")
+                raise ValueError(f"{package}: {path} is not a file")
             yield path, file.read()
 
 
 def shrunk(data: bytes) -> bytes:
-    """A photograph with SIDE pixels on its shorter side, or as it is where it has fewer; PNG."""
+    """Reduces a photograph to SIDE pixels on its shorter side, if it has more; PNG."""
     image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
     height, width = image.shape[:2]
     scale = SIDE / min(height, width)
