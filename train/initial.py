@@ -10,6 +10,12 @@ from models.config import NetworkConfig
 from models.network import BaryIR
 from models.weights import Weights, WeightsError
 
+DETAILED = 12
+"""The newest runs whose whole recipes the provenance keeps."""
+SUMMARY = ("name", "sha256", "steps", "date")
+DETAILS = ("recipe", "data", "judges", "rest")
+RECIPE_SUMMARY = ("learning_rate", "stages")
+
 
 def start_from(network: BaryIR, weights: Weights) -> None:
     """Copies weights into a network that is to be trained.
@@ -41,7 +47,21 @@ def _is_deeper(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
 
 
 def ancestry(weights: Weights) -> dict[str, Any]:
-    """What the provenance of a run's weights says about the weights it started from."""
-    kept = ("name", "steps", "date", "recipe", "data", "judges", "rest", "start")
-    provenance = {k: v for k, v in weights.provenance.items() if k in kept}
-    return {"sha256": weights.sha256, **provenance}
+    """What the provenance of a run's weights says about the weights it started from.
+
+    Of runs long before, it keeps a summary, so the metadata stay small however long the chain.
+    """
+    return _kept({"sha256": weights.sha256, **weights.provenance}, DETAILED)
+
+
+def _kept(run: dict[str, Any], detailed: int) -> dict[str, Any]:
+    """A run and those before it; only so many of the newest in detail."""
+    names = SUMMARY + DETAILS if detailed > 0 else SUMMARY
+    kept = {name: run[name] for name in names if name in run}
+    recipe = run.get("recipe")
+    if detailed <= 0 and isinstance(recipe, dict):
+        kept["recipe"] = {name: recipe[name] for name in RECIPE_SUMMARY if name in recipe}
+    if "start" in run:
+        start = run["start"]
+        kept["start"] = _kept(start, detailed - 1) if isinstance(start, dict) else start
+    return kept

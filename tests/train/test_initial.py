@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from models.config import NetworkConfig
 from models.network import BaryIR, build
 from models.presets import preset
 from models.weights import Weights, WeightsError, read_weights, save_weights
-from train.initial import ancestry, start_from
+from train.initial import DETAILED, ancestry, start_from
 
 RESIDUAL = replace(preset("tiny"), block="residual", blocks=(1, 2, 1, 1))
 OFFICIAL = replace(preset("tiny"), conditioning="official")
@@ -81,3 +82,21 @@ def test_who_weights_descend_from(tmp_path: Path) -> None:
     save_weights(path, network.config, network.state_dict(), said | {"figures": {}})
     weights = read_weights(path)
     assert ancestry(weights) == {"sha256": weights.sha256, **said}
+
+
+def test_of_runs_long_before_a_summary_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    network = build(preset("tiny"))
+    recipe = {"seed": 1, "learning_rate": 2e-4, "stages": []}
+    run: dict[str, Any] = {}
+    for steps in range(DETAILED + 3):
+        run = {"steps": steps, "recipe": recipe, "data": [], **({"start": run} if run else {})}
+    save_weights(path, network.config, network.state_dict(), run)
+    found: Any = ancestry(read_weights(path))
+    for steps in reversed(range(DETAILED + 3)):
+        assert found["steps"] == steps
+        in_detail = steps >= 3
+        assert ("data" in found) == ("seed" in found["recipe"]) == in_detail
+        assert found["recipe"]["learning_rate"] == 2e-4
+        found = found.get("start")
+    assert found is None
