@@ -30,8 +30,8 @@ from train.initial import ancestry
 DATA = (
     "1,231 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22; "
     "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs; noise (white and a "
-    "camera's), rain, haze, blur and darkness synthesised, a third of them JPEGs since, and of "
-    "late a fifth black and white, half of the haze noisy"
+    "camera's), rain, haze, blur and darkness (of late half of it backlit) synthesised, a third "
+    "of them JPEGs since, and of late a fifth black and white, half of the haze noisy"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")

@@ -79,7 +79,7 @@ def as_print(picture: Tensor) -> Tensor:
 def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
     """The tone of a photograph's picture, and how much it changes it (:func:`change_by`).
 
-    In black and white, a tone found in the picture but not in a print of it counts as slight.
+    In black and white, a tone counts as none if that of a print is below the doubtful.
 
     Args:
         picture: ``(1, 3, S, S)`` in [0, 1].
@@ -91,8 +91,8 @@ def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
     change = change_by(tone, picture)
     if not is_slight(change) and is_colourless(picture):
         toned = as_print(picture)
-        of_print = change_by(mean_tone(judge, toned), toned)
-        change = of_print if is_slight(of_print) else change
+        if change_by(mean_tone(judge, toned), toned) < DOUBTFUL:
+            change = 0.0
     return tone, change
 
 
