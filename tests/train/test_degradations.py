@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 from train import degradations as d
+from train.degradations.exposure import BLURRED_SIDE, backlit_depth
 from train.sources import BLUR_MARGIN
 
 MODELS: dict[str, Callable[..., d.Image]] = {name: kind.draw for name, kind in d.KINDS.items()}
@@ -181,6 +182,26 @@ def test_bright_parts_of_a_backlit_photograph_stay(seed: int) -> None:
     assert kept.min() > 0.124
     assert kept.max() < 1.001
     assert kept[:, -1].min() > 2 * kept[:, 0].max()
+
+
+def test_bright_parts_are_looked_for_in_a_shrunk_photograph() -> None:
+    small = np.random.default_rng(0).random((96, BLURRED_SIDE, 3), np.float32)
+    large = small.repeat(4, 0).repeat(4, 1)
+    depth = backlit_depth(small, 0.02, 0.5, 0.04)
+    assert np.ptp(depth) > 0.1
+    shrunk = backlit_depth(large, 0.02, 0.5, 0.04).reshape(96, 4, BLURRED_SIDE, 4).mean((1, 3))
+    assert np.abs(shrunk - depth[..., 0]).max() < 0.01
+
+
+def test_backlight_changes_neither_cast_nor_noise() -> None:
+    grey = np.full((16, 16, 3), 0.5, np.float32)
+
+    def cast(backlit: bool) -> d.Image:
+        rng = np.random.default_rng(0)
+        light = d.to_linear(d.random_low_light(grey, rng, backlit=backlit, shot=0, read=0))
+        return light[0, 0] / light[0, 0].sum()
+
+    assert np.allclose(cast(True), cast(False), rtol=1e-4)
 
 
 def test_half_of_the_dark_photographs_are_backlit() -> None:

@@ -13,6 +13,8 @@ NIGHT = (1, 5)
 """Stops of underexposure at which a picture shows its camera's noise but is not yet black."""
 BACKLIT = 0.5
 """Share of dark photographs with bright parts."""
+BLURRED_SIDE = 512
+"""Longest side at which bright parts are looked for."""
 
 
 def low_light(
@@ -45,18 +47,27 @@ def low_light(
     return to_srgb(light + noise * noise_deviation(light, shot, read))
 
 
-def backlit_depth(image: Image, rng: np.random.Generator) -> Image:
+def backlit_depth(image: Image, blur: float, share: float, softness: float) -> Image:
     """How much each pixel of a backlit photograph darkens, ``(H, W, 1)`` in [0, 1].
 
     People in front of a window, a street with its lamps: bright parts stay, the rest is dark. A
     soft threshold on the blurred photograph decides which parts are bright.
+
+    Args:
+        blur: sigma of the blur, relative to the longer side.
+        share: share of the photograph below the threshold.
+        softness: brightness over which the threshold is soft.
     """
-    bright = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
-    width = max(image.shape[:2]) * rng.uniform(0.02, 0.1)
-    bright = np.asarray(cv2.GaussianBlur(bright, (0, 0), width), np.float32)
-    threshold = np.quantile(bright, rng.uniform(0.4, 0.95))
-    above = (bright - np.float32(threshold)) / np.float32(rng.uniform(0.04, 0.15))
-    return 1 / (1 + np.exp(np.clip(above, -30, 30)))[..., None]
+    height, width = image.shape[:2]
+    bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    # A wide blur of a large photograph would take minutes.
+    if (scale := BLURRED_SIDE / max(height, width)) < 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        bright = cv2.resize(bright, size, interpolation=cv2.INTER_AREA)
+    bright = np.asarray(cv2.GaussianBlur(bright, (0, 0), max(bright.shape) * blur), np.float32)
+    above = (bright - np.float32(np.quantile(bright, share))) / np.float32(softness)
+    depth = 1 / (1 + np.exp(np.clip(above, -30, 30)))
+    return np.asarray(cv2.resize(depth, (width, height)), np.float32)[..., None]
 
 
 def random_low_light(
@@ -79,10 +90,11 @@ def random_low_light(
     """
     sunk = given_or(stops, rng.uniform(1, 7))
     is_backlit = given_or(backlit, rng.random() < BACKLIT)
+    parts = rng.uniform(0.02, 0.1), rng.uniform(0.4, 0.95), rng.uniform(0.04, 0.15)
     return low_light(
         image,
         rng,
-        exposure=2 ** (-np.float32(sunk) * (backlit_depth(image, rng) if is_backlit else 1)),
+        exposure=2 ** (-np.float32(sunk) * (backlit_depth(image, *parts) if is_backlit else 1)),
         gamma=gamma,
         gain=np.exp(rng.normal(0, given_or(cast, 0.06), 3)).astype(np.float32),
         shot=given_or(shot, log_uniform(rng, 1e-5, 3e-4)),
