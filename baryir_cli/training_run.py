@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from baryir_cli.atomic import make_folder
 from baryir_cli.console import messages
 from baryir_cli.device import out_of_memory, resolve_device
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError, told_by_system
@@ -24,7 +25,7 @@ from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
 from train.loop import train
 from train.recipe import Recipe, RecipeError
-from train.record import DivergedError, Rhythm, Watch
+from train.record import DivergedError, Rhythm
 from train.run import Entry, Run, RunError
 from train.sources import Source, SourceError, gather, split
 from train.trainer import Trainer
@@ -130,6 +131,8 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
             run.go_on(recipe, trainer.step, changes)
         else:
             run.begin(recipe, overwrite=request.overwrite)
+            # An old run stays until the first checkpoint, too late to find that it cannot go.
+            make_folder(run.path)
         console = messages()
         weights, q = trainer.objective.weights.tolist(), trainer.probabilities.tolist()
         console.print(source_table(sources, held_out, q, weights))
@@ -209,9 +212,8 @@ def _follow(
         return
     console = messages()
     display = TrainingDisplay(console, trainer.step, trainer.recipe.steps)
-    watch: Watch = display.update
     if request.tensorboard:
-        watch = _both(watch, _tensorboard(run, trainer.step))
+        run.listeners.append(_tensorboard(run.path, trainer.step))
     if validation:
         display.skip(validation.skipped)
     # In a team, the other processes may have ended; then there is no such step.
@@ -219,7 +221,9 @@ def _follow(
     said = "stopping after this step; Ctrl-C again stops at once" if alone else "asked to stop"
     held = patience(lambda: console.print(said))
     with display, held as stop:
-        train(trainer, sources, validation, run, rhythm, watch, stop, workers=request.workers)
+        train(
+            trainer, sources, validation, run, rhythm, display.update, stop, workers=request.workers
+        )
     if display.skipped:
         console.print(f"unusable images skipped: {display.skipped}")
 
@@ -296,14 +300,6 @@ def _contrast_notes(trainer: Trainer) -> Iterator[str]:
         )
 
 
-def _both(first: Watch, second: Watch) -> Watch:
-    def watch(step: int, entry: Entry | None) -> None:
-        first(step, entry)
-        second(step, entry)
-
-    return watch
-
-
 def _summary_writer() -> Callable[..., Any]:
     """TensorBoard's writer of event files.
 
@@ -318,29 +314,20 @@ def _summary_writer() -> Callable[..., Any]:
     return writer
 
 
-def _tensorboard(run: Run, step: int) -> Watch:
+def _tensorboard(folder: Path, step: int) -> Callable[[Entry], None]:
     """Writes the log's entries as scalars; replaces those that are there from after ``step``."""
     events = None
-    waiting: list[Entry] = []
 
-    def watch(_now: int, entry: Entry | None) -> None:
+    def write(entry: Entry) -> None:
         nonlocal events
-        waiting.extend([entry] if entry else [])
-        if not waiting or run.holds_another:
-            return
-        events = events or _summary_writer()(str(run.path), purge_step=step + 1)
-        for each in waiting:
-            _add_scalars(events, each)
-        waiting.clear()
+        # Not sooner: a run that is to be overwritten may still be there.
+        events = events or _summary_writer()(str(folder), purge_step=step + 1)
+        for name, value in entry.items():
+            if isinstance(value, dict):
+                for key, part in value.items():
+                    events.add_scalar(f"{name}/{key}", part, entry["step"])
+            elif isinstance(value, (int, float)) and name != "step":
+                events.add_scalar(name, value, entry["step"])
         events.flush()
 
-    return watch
-
-
-def _add_scalars(events: Any, entry: Entry) -> None:
-    for name, value in entry.items():
-        if isinstance(value, dict):
-            for key, part in value.items():
-                events.add_scalar(f"{name}/{key}", part, entry["step"])
-        elif isinstance(value, (int, float)) and name != "step":
-            events.add_scalar(name, value, entry["step"])
+    return write

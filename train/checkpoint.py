@@ -21,7 +21,7 @@ from train.recipe import Recipe, RecipeError
 from train.trainer import Trainer
 
 UNFINISHED = ".part"
-"""Suffix of a checkpoint that is still being written."""
+"""Suffix of a checkpoint that is still being written, or that the next one removes."""
 
 
 class CheckpointError(ValueError):
@@ -35,12 +35,12 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 def save(
-    run: Path, trainer: Trainer, keep: int, make_room: Callable[[], None] = lambda: None
+    run: Path, trainer: Trainer, keep: int, make_room: Callable[[Path], None] = lambda _: None
 ) -> Path:
     """Writes a checkpoint, complete or not at all, and removes all but the last ``keep``.
 
     Args:
-        make_room: called when the checkpoint is written but not yet in its place.
+        make_room: called with the checkpoint before old ones are removed.
     """
     folder = run / "checkpoints"
     target = folder / f"{trainer.step:08d}"
@@ -57,12 +57,12 @@ def save(
                 provenance(trainer, run),
             )
         _write_state(temporary / "state.pt", trainer.state())
-        make_room()
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    make_room(target)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target

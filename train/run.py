@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ OF_STEPS = ("weights.safetensors", "checkpoints", "samples", "curves.png", "log.
 OF_BEGINNING = ("events.out.tfevents.*", "recipe.json")
 """What exists before the first step. The last entry marks a folder as a run's.
 
-Overwriting a run removes both groups, in this order.
+Overwriting a run replaces the recipe, then removes the rest.
 """
 
 
@@ -35,6 +35,7 @@ class Run:
         self.path = path
         self._successor: Recipe | None = None
         self._held: list[Entry] = []
+        self.listeners: list[Callable[[Entry], None]] = []
 
     @property
     def recipe_file(self) -> Path:
@@ -71,18 +72,25 @@ class Run:
         if not of_steps:
             self.make_room()
 
-    def make_room(self) -> None:
+    def make_room(self, first: Path | None = None) -> None:
         """Removes the run that is to be overwritten, if it is still there.
 
-        Call it when the first checkpoint is written: a run that ends before leaves the old one.
+        Args:
+            first: the new run's first checkpoint, which stays. A run that ends before it has one
+                leaves the old run.
         """
         if self._successor is None:
             return
         recipe, self._successor = self._successor, None
-        for path in self._found(OF_STEPS + OF_BEGINNING):
-            _remove(path)
+        # At once, so that --resume finds only the new run even if the removal is interrupted.
+        for old in checkpoint.checkpoints(self.path):
+            if old != first:
+                old.rename(old.with_suffix(checkpoint.UNFINISHED))
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
+        for path in self._found(OF_STEPS + OF_BEGINNING):
+            if path != self.recipe_file:
+                _remove(path, first)
         if self._held:
             self.log(*self._held)
 
@@ -105,13 +113,19 @@ class Run:
         return next(reversed(checkpoint.checkpoints(self.path)), None)
 
     def log(self, *entries: Entry) -> None:
-        """Adds lines to the log; they are held back while another run is in the folder."""
+        """Adds lines to the log and calls the listeners with them.
+
+        While another run is in the folder, they are held back.
+        """
         if self.holds_another:
             self._held += entries
             return
         path = self.path / "log.jsonl"
         with naming(path), open(path, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        for entry in entries:
+            for listener in self.listeners:
+                listener(entry)
 
     def entries(self) -> list[Entry]:
         """The log so far, without broken lines such as one that a kill cut short."""
@@ -141,13 +155,13 @@ class Run:
         _replace(self.recipe_file, json.dumps(recipe.to_dict(), indent=1) + "\n")
 
 
-def _remove(path: Path) -> None:
-    """Removes a file or folder, but no unfinished checkpoint; a link to a folder is emptied."""
+def _remove(path: Path, spared: Path | None) -> None:
+    """Removes a file or folder, but not what is ``spared`` in it; a link to a folder is emptied."""
     if not path.is_dir():
         path.unlink()
         return
     for one in list(path.iterdir()):
-        if one.suffix != checkpoint.UNFINISHED:
+        if one != spared:
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
     if not path.is_symlink() and not any(path.iterdir()):
         path.rmdir()

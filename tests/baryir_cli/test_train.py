@@ -359,6 +359,43 @@ def test_a_run_stays_until_the_next_has_a_checkpoint(
     assert recipe_of(run)["seed"] == 0
 
 
+def test_an_old_run_that_is_removed_halfway_is_not_resumed(
+    baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run)
+    assert baryir(*asked, "--steps", 3, "--checkpoint-every", 1, "--seed", 1) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("train.run._remove", interrupted)
+        assert baryir(*asked, "--steps", 2, "--checkpoint-every", 1, "--overwrite") == 130
+    assert recipe_of(run)["seed"] == 0
+    assert RunFolder(run).last_checkpoint() == run / "checkpoints" / "00000001"
+    assert baryir("train", "--clean", clean, "--out", run, "--resume") == 0
+    assert recipe_of(run)["seed"] == 0
+    assert RunFolder(run).last_checkpoint() == run / "checkpoints" / "00000002"
+    assert not list((run / "checkpoints").glob("*.part"))
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    run = tmp_path / "run"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
+    assert baryir(*asked) == 0
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("train.trainer.Trainer.train_step", out_of_memory)
+    assert baryir(*asked, "--overwrite") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"baryir: {run} cannot be written to: Permission denied"
+
+
 def test_a_validation_that_is_interrupted_leaves_its_checkpoint(
     baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,11 +419,10 @@ def test_tensorboard_waits_for_the_first_checkpoint(
     (tmp_path / "log.jsonl").touch()
     folder = RunFolder(tmp_path)
     folder.begin(Recipe(), overwrite=True)
-    watch = training_run._tensorboard(folder, 0)
-    watch(1, {"step": 1, "total": 0.5, "psnr": {"derain": 30.0}})
+    folder.listeners.append(training_run._tensorboard(tmp_path, 0))
+    folder.log({"step": 1, "total": 0.5, "psnr": {"derain": 30.0}})
     assert not writer.called
     folder.make_room()
-    watch(2, None)
     scalars = [call.args for call in writer.return_value.add_scalar.call_args_list]
     assert scalars == [("total", 0.5, 1), ("psnr/derain", 30.0, 1)]
 
