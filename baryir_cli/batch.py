@@ -349,7 +349,7 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
         raise UsageError(
             f"{there[0]} exists already ({len(there)} of {outputs} outputs do); use {choices}"
         )
-        # These were left out of the inputs only because their names look like earlier results.
+    # These were left out of the inputs only because their names look like earlier results.
     given = {os.path.abspath(path) for path in batch.inputs}
     for path in there:
         if os.path.abspath(path) in given:
