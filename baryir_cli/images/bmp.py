@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from typing import BinaryIO
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from baryir_cli.images.inflate import LARGEST_METADATA
 from baryir_cli.images.metadata import INCHES_IN_METRE
+
+_log = logging.getLogger(__name__)
 
 _FILE_HEADER = 14
 # Info headers with colour masks (V4), and with a profile too (V5); offsets count from their start.
@@ -30,10 +33,11 @@ def profile(stream: BinaryIO, at: int) -> bytes | None:
         return None
     offset, length = struct.unpack_from("<II", header, _INTENT_AT + 4)
     size = stream.seek(0, io.SEEK_END)
-    if length > LARGEST_METADATA or at + offset + length > size:
+    if offset < _V5 or not 0 < length <= min(LARGEST_METADATA, size - at - offset):
+        _log.warning("the BMP's profile is damaged or too long and left out")
         return None
     stream.seek(at + offset)
-    return stream.read(length) or None
+    return stream.read(length)
 
 
 def with_profile(bmp: bytes, icc: bytes) -> bytes:

@@ -12,7 +12,9 @@ _heard = threading.local()
 
 class _Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        getattr(_heard, "lines", []).append(record.getMessage())
+        lines, line = getattr(_heard, "lines", []), record.getMessage()
+        if line not in lines:
+            lines.append(line)
 
 
 logging.getLogger(__name__.rpartition(".")[0]).addHandler(_Listener(logging.WARNING))

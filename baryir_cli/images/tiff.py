@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import struct
 from collections.abc import Callable
@@ -228,6 +229,8 @@ def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
     # Imported here because few images need it.
     import tifffile
 
+    # It would print lines about tags that are not needed here.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
         page = tiff.pages[0]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from baryir_cli.images import FORMATS, Photo, encode_photo, ifd, read_photo
+from baryir_cli.images import FORMATS, Photo, encode_photo, ifd, losses, read_photo
 from tests.baryir_cli.images.samples import (
     SOURCES,
     XMP,
@@ -327,6 +327,12 @@ def test_damaged_captions_of_a_png_are_left_out_with_a_word(
     assert caplog.messages == ["the PNG's iptc text is damaged and left out"]
 
 
+def test_a_loss_is_told_once() -> None:
+    with losses() as lines:
+        read_photo(shallow_png(20, (b"tEXt", b"Raw profile type APP1\0\nAPP1\n       4\n1c0z")))
+    assert lines == ["the PNG's APP1 text is damaged and left out"]
+
+
 @pytest.mark.parametrize("name", ["exif", "APP1"])
 def test_exif_in_the_text_of_a_png_is_read(name: str) -> None:
     exif = b"Exif\0\0" + exif_of(6)
@@ -436,6 +442,29 @@ def test_the_profile_of_a_bmp_stays(name: str, header: int) -> None:
     assert read_photo(encode_photo(again)).icc == photo.icc
     for damaged in (data[:-1], data.replace(b"DEBM", b"KNIL")):
         assert read_photo(damaged[14 - header :]).icc is None
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(126, 0), (126, 0xFFFFFFFF), (130, 0), (130, 0xFFFFFFFF)],
+    ids=["in the header", "behind the end", "empty", "too long"],
+)
+def test_a_damaged_profile_of_a_bmp_is_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture, place: int, number: int
+) -> None:
+    data = bytearray(encode_photo(Photo(smooth(), None, "bmp", "rgb", icc=srgb_profile())))
+    struct.pack_into("<I", data, place, number)
+    photo = read_photo(bytes(data))
+    np.testing.assert_array_equal(photo.pixels, smooth())
+    assert photo.icc is None
+    assert caplog.messages == ["the BMP's profile is damaged or too long and left out"]
+
+
+def test_a_deep_geotiff_is_read_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    absurd = ifd.Value(2, 6, b"-9999\0")
+    photo = read_photo(with_values(deep_tiff(noise(bits=16)), {42113: absurd}))
+    assert photo.geotiff is not None
+    assert not caplog.messages
 
 
 def test_geotiff_tags_stay_in_a_tiff_alone(caplog: pytest.LogCaptureFixture) -> None:
