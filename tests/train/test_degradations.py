@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -420,7 +421,7 @@ def test_parse() -> None:
 def test_every_parameter_is_one_of_the_function(photo: d.Image) -> None:
     for kind in d.KINDS.values():
         for parameter in kind.parameters:
-            value = parameter.allowed.replace(" to ", ", ").split(", ")[-1]
+            value = re.split(", | to | or ", parameter.allowed)[-1]
             (step,) = d.parse(f"{kind.name}:{parameter.name}={value}")
             result = d.degrade(photo, [step], np.random.default_rng(0))
             assert result.shape == photo.shape
