@@ -258,7 +258,7 @@ def test_without_data(
     assert baryir("train") == 2
     assert "give --data FOLDER, laid out like it, or --clean" in capsys.readouterr().err
     assert baryir("train", "--sources", "single") == 2
-    assert "say --single, the folder of its pairs" in capsys.readouterr().err
+    assert "give --single, the folder of its pairs" in capsys.readouterr().err
 
 
 def test_other_images_are_noticed(
