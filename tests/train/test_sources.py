@@ -214,8 +214,9 @@ def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
     assert source.origin.endswith("a camera's noise in 50%")
     correlated = []
     for dark in made_of_grey(source, 0.6, 60):
-        noise = dark[..., 1]
-        correlated.append(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+        neighbours = dark[:, :-1, 1].ravel(), dark[:, 1:, 1].ravel()
+        if all(map(np.ptp, neighbours)):  # in the darkest, rounding may leave no noise
+            correlated.append(np.corrcoef(*neighbours)[0, 1])
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
