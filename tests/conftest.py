@@ -1,10 +1,10 @@
-"""Fixtures that several tests share."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,14 @@ Run = Callable[..., int]
 
 @pytest.fixture(autouse=True, scope="session")
 def _heed_interrupts() -> None:
-    """A test run in the background of a script ignores them, and so would its children."""
+    """A script's background jobs ignore interrupts, and processes that tests start would too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have set defaults of their own."""
+    """Hides the settings of whoever runs the tests."""
     folder = str(tmp_path_factory.getbasetemp() / "no settings")
     monkeypatch.setattr("typer.get_app_dir", lambda _: folder)
     for name in ("BARYIR_WEIGHTS", "HF_TOKEN", "HF_HUB_OFFLINE"):
@@ -35,7 +35,7 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of the ``tiny`` preset, not trained."""
+    """Untrained weights of the ``tiny`` preset."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     config = preset("tiny")
@@ -53,3 +53,12 @@ def baryir(monkeypatch: pytest.MonkeyPatch) -> Run:
         return int(run())
 
     return call
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other at every small step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

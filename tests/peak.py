@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has held (Linux).
+    """This process's peak memory in bytes (Linux).
 
-    Not ``ru_maxrss``, which begins with that of the process that started this one.
+    ``ru_maxrss`` would not do: it starts at the parent process's peak.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmHWM:"))

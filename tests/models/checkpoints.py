@@ -1,4 +1,4 @@
-"""Checkpoints for the converter's tests: the authors' way of saving, in small."""
+"""Small checkpoints for the converter's tests, saved as the authors save theirs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from models.official import UNUSED, official_name
 SMALL = NetworkConfig(
     width=8, blocks=(1, 2, 1, 2), heads=(1, 2, 4, 4), refinement_blocks=1, map_blocks=2
 )
-"""The authors' network in small; other heads than any preset's."""
+"""A small version of the authors' network, with heads unlike any preset's."""
 
 
 def our_state(config: NetworkConfig = SMALL, seed: int = 0) -> dict[str, Tensor]:
-    """A network's state, none of its values as initialised."""
+    """A network's state, with random values in place of the initial ones."""
     torch.manual_seed(seed)
     state = build(config).state_dict()
     return {name: torch.randn(t.shape) for name, t in state.items()}
 
 
 def authors_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same under the authors' names, with the six modules that they never use."""
+    """The same state under the authors' names, with the six modules that they never use."""
     unused = {f"{name}weight": torch.ones(4, 4, 1, 1) for name in UNUSED}
     return {official_name(name): tensor for name, tensor in state.items()} | unused
 
 
 @contextmanager
 def model_bary() -> Iterator[types.ModuleType]:
-    """The module of the authors' classes, which is gone when the checkpoint is read."""
+    """The module of the authors' classes; it no longer exists when the checkpoint is read."""
     module = types.ModuleType("model_bary")
     sys.modules["model_bary"] = module
     try:
@@ -48,7 +48,7 @@ def model_bary() -> Iterator[types.ModuleType]:
 
 
 def module_of(state: Mapping[str, Tensor], kinds: types.ModuleType, root: str) -> nn.Module:
-    """A tree of modules with that state; convolutions are PyTorch's, the others the authors'."""
+    """A tree of modules that holds ``state``: PyTorch's convolutions, else the authors' classes."""
     tree = _new(kinds, root)
     for name, tensor in state.items():
         *path, leaf = name.split(".")

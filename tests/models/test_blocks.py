@@ -1,4 +1,4 @@
-"""Blocks against plain torch, written from DESIGN section 4."""
+"""Blocks, compared with plain torch code written from DESIGN section 4."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from models.blocks import (
 SIZES = [(1, 1), (7, 5), (8, 8)]
 
 
-def test_layer_norm() -> None:
+def test_layer_norm_equals_that_of_torch() -> None:
     ours, theirs = LayerNorm(6).double(), nn.LayerNorm(6, eps=1e-5).double()
     for norm in (ours, theirs):
         nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
@@ -30,7 +30,7 @@ def test_layer_norm() -> None:
     torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-12)
 
 
-def test_mdta_head_by_head() -> None:
+def test_mdta_equals_its_heads_one_by_one() -> None:
     heads, channels = 2, 6
     block = MDTA(channels, heads).double()
     nn.init.normal_(block.temperature)
@@ -47,7 +47,7 @@ def test_mdta_head_by_head() -> None:
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
 
 
-def test_gdfn() -> None:
+def test_gdfn_gates_with_gelu() -> None:
     block = GDFN(6, 2.66).double()
     assert block.project.in_channels == 15
     x = torch.randn(1, 6, 4, 3, dtype=torch.float64)
@@ -58,7 +58,7 @@ def test_gdfn() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("block", [TransformerBlock(8, 4, 2.66), ResidualBlock(8)])
-def test_any_size_and_memory(block: nn.Module, size: tuple[int, int]) -> None:
+def test_any_size_and_memory_format(block: nn.Module, size: tuple[int, int]) -> None:
     x = torch.randn(2, 8, *size)
     y = block(x)
     assert y.shape == x.shape
@@ -82,7 +82,7 @@ def test_residual_block_is_homogeneous() -> None:
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_resampling(kernel: int) -> None:
+def test_resampling_halves_and_doubles_the_sides(kernel: int) -> None:
     down, up = Downsample(8, kernel), Upsample(8, kernel)
     assert down[0].kernel_size == up[0].kernel_size == (kernel, kernel)
     x = torch.randn(1, 8, 6, 4)

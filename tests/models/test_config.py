@@ -1,4 +1,4 @@
-"""Configs are checked at construction and travel through JSON."""
+"""Configs are checked at construction and survive JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_round_trip(name: str) -> None:
+def test_presets_survive_json(name: str) -> None:
     config = preset(name)
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -56,12 +56,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG)
-def test_wrong_values(values: dict[str, Any], message: str) -> None:
+def test_wrong_values_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         NetworkConfig.from_dict(values)
 
 
-def test_not_an_object() -> None:
+def test_a_config_must_be_an_object() -> None:
     with pytest.raises(ConfigError, match="JSON object"):
         NetworkConfig.from_dict([1])  # type: ignore[arg-type]
 
@@ -76,12 +76,12 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_build(name: str) -> None:
+def test_presets_have_their_sizes(name: str) -> None:
     parameters, multiple = SIZES[name]
     assert parameter_count(build(preset(name), "meta")) == parameters
     assert preset(name).multiple == multiple
 
 
-def test_unknown_preset() -> None:
+def test_an_unknown_preset_lists_the_known_ones() -> None:
     with pytest.raises(KeyError, match="official, small, tiny, paper, promptir"):
         preset("huge")

@@ -1,4 +1,4 @@
-"""Checkpoints of every shape that people save, to weights of ours."""
+"""Checkpoints as people save them, converted to our weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def put(path: Path, value: object, **options: object) -> Path:
     return path
 
 
-def holds(found: Conversion, state: State, config: NetworkConfig = SMALL) -> None:
+def assert_holds(found: Conversion, state: State, config: NetworkConfig = SMALL) -> None:
     assert found.config == config
     assert found.state.keys() == state.keys()
     assert all(torch.equal(found.state[name], tensor) for name, tensor in state.items())
@@ -74,12 +74,12 @@ def refused(path: Path, message: str, **options: Any) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
-def test_whole_modules(
+def test_whole_modules_are_read(
     tmp_path: Path, ours: State, theirs: State, zipped: bool, protocol: int
 ) -> None:
     path = tmp_path / "model_allBaryNet128__57_1.0.pt"
     with model_bary() as kinds, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older format looks for the classes' source
+        warnings.simplefilter("ignore")  # the older format looks for the source of the classes
         network = module_of(theirs, kinds, "BaryNet")
         critics = module_of({"potentials.0.3.weight": torch.ones(2, 3)}, kinds, "Potentials")
         critics.add_module("more", nn.Sequential(nn.Flatten(), nn.ReLU(True), nn.PixelShuffle(2)))
@@ -87,7 +87,7 @@ def test_whole_modules(
         options = {"_use_new_zipfile_serialization": zipped, "pickle_protocol": protocol}
         put(path, value, **options)
     found = convert(path)
-    holds(found, ours)
+    assert_holds(found, ours)
     assert found.report.place == "BaryIR"
     assert sorted(found.report.unused) == sorted(f"{name}weight" for name in UNUSED)
     assert found.report.elsewhere == {"Pots": 1}
@@ -96,17 +96,17 @@ def test_whole_modules(
     assert "model_bary" not in sys.modules
 
 
-def test_trained_on_several_gpus(tmp_path: Path, ours: State, theirs: State) -> None:
+def test_modules_from_several_gpus_are_read(tmp_path: Path, ours: State, theirs: State) -> None:
     with model_bary() as kinds:
         network = nn.DataParallel(module_of(theirs, kinds, "BaryNet"))
         network.src_device_obj = torch.device("cuda", 0)
         path = put(tmp_path / "x.pt", {"BaryIR": network})
     found = convert(path)
-    holds(found, ours)
+    assert_holds(found, ours)
     assert found.report.place == "BaryIR.module"
 
 
-def test_a_module_in_two_places_is_read_twice(tmp_path: Path, theirs: State) -> None:
+def test_a_module_in_two_places_needs_a_choice(tmp_path: Path, theirs: State) -> None:
     with model_bary() as kinds:
         network = module_of(theirs, kinds, "BaryNet")
         path = put(tmp_path / "x.pt", {"one": network, "two": network})
@@ -156,7 +156,7 @@ WRAPS: dict[str, tuple[Wrap, str]] = {
     "params": (lambda s: {"params": s}, "params"),
     "params_ema": (lambda s: {"params": _zeros(s), "params_ema": s}, "params_ema"),
     "state_dict": (lambda s: {"state_dict": _prefixed("module.")(s)}, "state_dict.module"),
-    "ema beside": (lambda s: {"state_dict": _zeros(s), "state_dict_ema": s}, "state_dict_ema"),
+    "ema beside it": (lambda s: {"state_dict": _zeros(s), "state_dict_ema": s}, "state_dict_ema"),
     "lightning": (_lightning, "state_dict.net"),
     "optimiser": (_optimised, "model"),
     "potentials": (lambda s: {**s, "potentials.0.weight": torch.ones(2)}, ""),
@@ -166,35 +166,35 @@ WRAPS: dict[str, tuple[Wrap, str]] = {
 
 @pytest.mark.parametrize("names", ["ours", "theirs"])
 @pytest.mark.parametrize(("wrap", "place"), WRAPS.values(), ids=WRAPS)
-def test_wrappers(
+def test_wrappers_are_opened(
     tmp_path: Path, ours: State, theirs: State, names: str, wrap: Wrap, place: str
 ) -> None:
     found = convert(put(tmp_path / "x.pt", wrap(theirs if names == "theirs" else ours)))
-    holds(found, ours)
+    assert_holds(found, ours)
     assert found.report.place == place
 
 
-def test_metadata_of_state_dicts(tmp_path: Path) -> None:
+def test_metadata_of_state_dicts_is_ignored(tmp_path: Path) -> None:
     state = build(SMALL).state_dict()
     assert hasattr(state, "_metadata")
-    holds(convert(put(tmp_path / "x.pt", state)), state)
+    assert_holds(convert(put(tmp_path / "x.pt", state)), state)
 
 
-def test_stream_with_state_dict(tmp_path: Path, ours: State) -> None:
+def test_a_state_dict_in_the_older_format_is_read(tmp_path: Path, ours: State) -> None:
     path = put(tmp_path / "x.pt", {"params": ours}, _use_new_zipfile_serialization=False)
-    holds(convert(path), ours)
+    assert_holds(convert(path), ours)
     # Which storage comes last, and so how much of it is left, depends on addresses.
     path.write_bytes(path.read_bytes()[:-10])
     refused(path, "cut short")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_types(tmp_path: Path, ours: State, dtype: torch.dtype) -> None:
+def test_floating_types_are_kept(tmp_path: Path, ours: State, dtype: torch.dtype) -> None:
     state = {name: tensor.to(dtype) for name, tensor in ours.items()}
-    holds(convert(put(tmp_path / "x.pt", state)), state)
+    assert_holds(convert(put(tmp_path / "x.pt", state)), state)
 
 
-def test_views_and_odd_strides(tmp_path: Path, ours: State) -> None:
+def test_views_and_odd_strides_are_read(tmp_path: Path, ours: State) -> None:
     flat = torch.cat([tensor.flatten() for tensor in ours.values()])
     state, start = {}, 0
     for name, tensor in ours.items():
@@ -202,7 +202,7 @@ def test_views_and_odd_strides(tmp_path: Path, ours: State) -> None:
         start += tensor.numel()
     name = "encoder.levels.0.0.attention.qkv.weight"
     state[name] = ours[name].to(memory_format=torch.channels_last)
-    holds(convert(put(tmp_path / "x.pt", state)), ours)
+    assert_holds(convert(put(tmp_path / "x.pt", state)), ours)
 
 
 def test_averaged_weights_are_preferred(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_averaged_weights_are_preferred(tmp_path: Path) -> None:
     state = our_state(config)
     value = {"step": 7, "network": _zeros(state), "average": state}
     found = convert(put(tmp_path / "x.pt", value))
-    holds(found, state, config)
+    assert_holds(found, state, config)
     assert found.report.place == "average"
     assert found.report.elsewhere == {"network": len(state)}
     assert found.facts == {"step": 7}
@@ -229,14 +229,16 @@ def test_facts_are_plain_and_few(tmp_path: Path, ours: State) -> None:
 # --- safetensors -------------------------------------------------------------------------------
 
 
-def test_safetensors_without_our_metadata(tmp_path: Path, ours: State, theirs: State) -> None:
+def test_safetensors_without_our_metadata_are_read(
+    tmp_path: Path, ours: State, theirs: State
+) -> None:
     for number, state in enumerate((ours, theirs, {f"module.{k}": v for k, v in theirs.items()})):
         path = tmp_path / f"{number}.safetensors"
         safetensors.torch.save_file(state, path, {"format": "pt"})
-        holds(convert(path), ours)
+        assert_holds(convert(path), ours)
 
 
-def test_safetensors_that_begin_like_a_pickle(tmp_path: Path, ours: State) -> None:
+def test_safetensors_may_begin_like_a_pickle(tmp_path: Path, ours: State) -> None:
     data = safetensors.torch.save(ours)
     length = int.from_bytes(data[:8], "little")
     longer = length + (0x80 - length) % 256
@@ -244,20 +246,20 @@ def test_safetensors_that_begin_like_a_pickle(tmp_path: Path, ours: State) -> No
     path = tmp_path / "x.safetensors"
     path.write_bytes(longer.to_bytes(8, "little") + header + data[8 + length :])
     assert path.read_bytes()[0] == 0x80
-    holds(convert(path), ours)
+    assert_holds(convert(path), ours)
 
 
-def test_safetensors_of_ours(tmp_path: Path) -> None:
-    # The finer heads of residual blocks and such can only be known from the metadata.
+def test_our_safetensors_keep_config_and_provenance(tmp_path: Path) -> None:
+    # Only the metadata tells details such as the heads of residual blocks.
     config = replace(preset("small"), heads=(1, 1, 8))
     path = tmp_path / "x.safetensors"
     save_weights(path, config, our_state(config), {"name": "x", "licence": "MIT"})
     found = convert(path)
-    holds(found, our_state(config), config)
+    assert_holds(found, our_state(config), config)
     assert found.provenance == {"name": "x", "licence": "MIT"}
 
 
-def test_damaged_safetensors(tmp_path: Path, ours: State) -> None:
+def test_damaged_safetensors_are_refused(tmp_path: Path, ours: State) -> None:
     path = tmp_path / "x.safetensors"
     safetensors.torch.save_file(ours, path)
     path.write_bytes(path.read_bytes()[:-4])
@@ -266,10 +268,10 @@ def test_damaged_safetensors(tmp_path: Path, ours: State) -> None:
     refused(path, "count is I64, not one of")
 
 
-# --- the architecture, off the shapes ----------------------------------------------------------
+# --- the architecture, from the shapes ---------------------------------------------------------
 
 UNTOLD = replace(preset("small"), deconvolve=False, margin=0)
-"""What shapes do not tell is off, where they are no preset's."""
+"""Unless the shapes are a preset's, whatever they do not tell is off."""
 VARIED = {
     **PRESETS,
     "three levels": replace(preset("tiny"), blocks=(1, 2, 3), heads=(2, 2, 4)),
@@ -290,7 +292,7 @@ VARIED = {
 
 
 @pytest.mark.parametrize("config", VARIED.values(), ids=VARIED)
-def test_architecture_off_the_shapes(config: NetworkConfig) -> None:
+def test_shapes_tell_the_architecture(config: NetworkConfig) -> None:
     assert read_config(expected_shapes(config)) == config
     assert f"width {config.width}" in describe(config)
 
@@ -299,7 +301,7 @@ def test_architecture_off_the_shapes(config: NetworkConfig) -> None:
     "config",
     [replace(preset("small"), map="vit"), replace(preset("tiny"), map="vit", blocks=(1, 1, 1, 0))],
 )
-def test_heads_that_count_are_not_guessed(config: NetworkConfig) -> None:
+def test_heads_that_matter_are_not_guessed(config: NetworkConfig) -> None:
     with pytest.raises(WeightsError, match="heads of the vit map"):
         read_config(expected_shapes(config))
 
@@ -327,7 +329,9 @@ STEM = "encoder.stem.1.weight"
         ({"stage.norm.bias": (7,)}, r"stage.norm.bias has shape \[7\]"),
     ],
 )
-def test_shapes_of_no_network(changes: dict[str, tuple[int, ...] | None], message: str) -> None:
+def test_shapes_of_no_network_are_refused(
+    changes: dict[str, tuple[int, ...] | None], message: str
+) -> None:
     changed = {**expected_shapes(SMALL), **changes}
     shapes = {name: shape for name, shape in changed.items() if shape is not None}
     with pytest.raises(WeightsError, match=message):
@@ -337,7 +341,7 @@ def test_shapes_of_no_network(changes: dict[str, tuple[int, ...] | None], messag
 # --- parts of networks -------------------------------------------------------------------------
 
 
-def test_partial(tmp_path: Path, ours: State, theirs: State) -> None:
+def test_partial_fills_in_what_is_missing(tmp_path: Path, ours: State, theirs: State) -> None:
     state = dict(theirs)
     del state["latent.0.attn.qkv.weight"], state["LN.body.bias"]
     state["prompt1.prompt_param"] = torch.ones(5)
@@ -360,18 +364,18 @@ def test_partial(tmp_path: Path, ours: State, theirs: State) -> None:
     assert all(torch.equal(again.state[name], found.state[name]) for name in fresh)
 
 
-def test_less_than_half(tmp_path: Path, ours: State) -> None:
+def test_less_than_half_a_network_is_refused(tmp_path: Path, ours: State) -> None:
     state = {n: t for n, t in ours.items() if not n.startswith(("decoder.levels.", "stage.map"))}
     path = put(tmp_path / "x.pt", state)
     refused(path, "less than half of the network", partial=True)
 
 
-def test_whole_numbers_are_no_weights(tmp_path: Path, ours: State) -> None:
+def test_whole_numbers_are_refused(tmp_path: Path, ours: State) -> None:
     state = {**ours, "stage.norm.bias": torch.zeros(64, dtype=torch.int64)}
     refused(put(tmp_path / "x.pt", state), "stage.norm.bias is torch.int64")
 
 
-def test_no_network(tmp_path: Path, ours: State) -> None:
+def test_checkpoints_without_our_network_are_refused(tmp_path: Path, ours: State) -> None:
     refused(put(tmp_path / "x.pt", {"fc.weight": torch.ones(3)}), "no BaryIR network")
     refused(put(tmp_path / "x.pt", {"params": ours}), "no network in swin", entry="swin")
     restormer = {
@@ -382,7 +386,7 @@ def test_no_network(tmp_path: Path, ours: State) -> None:
     refused(put(tmp_path / "x.pt", {"params": restormer}), "without a barycenter stage")
 
 
-# --- other things than checkpoints -------------------------------------------------------------
+# --- files that are not checkpoints ------------------------------------------------------------
 
 
 def _tar() -> bytes:
@@ -423,12 +427,12 @@ STRANGERS: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("data", "message"), STRANGERS)
-def test_other_files(tmp_path: Path, data: bytes, message: str) -> None:
+def test_other_kinds_of_files_are_recognised(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(data)
     refused(path, message)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "none.pt", "No such file")
     refused(tmp_path, "directory|Permission")

@@ -1,4 +1,4 @@
-"""Deconvolution against blurs whose kernel is known."""
+"""Deconvolution of blurs whose kernel is known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def picture(height: int, width: int) -> Image:
 
 
 def kernel() -> Image:
-    """An L, its centre of mass off the middle."""
+    """An L whose centre of mass is off the middle."""
     values = np.zeros((9, 9), np.float32)
     values[2:7, 3] = 1
     values[6, 3:8] = 0.5
@@ -32,7 +32,7 @@ def kernel() -> Image:
 
 
 @pytest.mark.parametrize("size", [(96, 128), (61, 40)])
-def test_a_known_blur_is_taken_back(size: tuple[int, int]) -> None:
+def test_a_known_blur_is_undone(size: tuple[int, int]) -> None:
     sharp = picture(*size)
     before = motion_blur(sharp, kernel())
     after = deconvolved(before, kernel())
@@ -50,13 +50,13 @@ def test_without_a_blur_little_changes() -> None:
     assert np.abs(deconvolved(sharp, point) - sharp).max() < 0.01
 
 
-def test_flat_light_stays() -> None:
+def test_flat_images_stay_flat() -> None:
     flat = np.full((50, 70, 3), 0.6, np.float32)
     assert np.abs(deconvolved(flat, kernel()) - flat).max() < 1e-4
 
 
 @pytest.mark.parametrize("size", [(8, 8), (17, 40), (1, 5)])
-def test_periodic_has_no_jump_at_its_ends(size: tuple[int, int]) -> None:
+def test_periodic_has_no_jump_at_the_ends(size: tuple[int, int]) -> None:
     image = np.linspace(0, 1, size[0] * size[1], dtype=np.float32).reshape(size)
     wide = periodic(image, 10)
     np.testing.assert_array_equal(wide[10 : 10 + size[0], 10 : 10 + size[1]], image)

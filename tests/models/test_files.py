@@ -1,4 +1,4 @@
-"""Files that are whole or absent: what goes wrong is told of the file that was meant."""
+"""Files are complete or absent, and errors name them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.files import replacing
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
-    """Those of a full disk name none, others the temporary one; a third file stays their own."""
+    """An error that names none or the temporary file gets its name; any other name is kept."""
     path = tmp_path / "a.txt"
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     other = OSError(errno.EACCES, os.strerror(errno.EACCES), "b.txt")

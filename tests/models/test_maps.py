@@ -1,4 +1,4 @@
-"""Barycenter maps: any size, their own definitions, memory."""
+"""Barycenter maps: sizes, definitions, memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_map(name: str, blocks: int = 2) -> nn.Module:
 
 @pytest.mark.parametrize("blocks", [0, 1, 2, 5])
 @pytest.mark.parametrize("name", MAPS)
-def test_any_size_and_memory(name: str, blocks: int) -> None:
+def test_any_size_and_memory_format(name: str, blocks: int) -> None:
     mapping = build_map(name, blocks)
     for size in ((1, 1), (1, 6), (5, 3), (8, 8)):
         x = torch.randn(2, 8, *size)
@@ -38,7 +38,7 @@ def test_any_size_and_memory(name: str, blocks: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", MAPS)
-def test_half_precision(name: str, dtype: torch.dtype) -> None:
+def test_half_precision_is_close_to_full(name: str, dtype: torch.dtype) -> None:
     mapping = build_map(name)
     x = 30 * torch.randn(1, 8, 6, 5)
     exact, rounded = mapping(x), mapping.to(dtype)(x.to(dtype))
@@ -52,7 +52,7 @@ def test_starts_near_the_identity(name: str) -> None:
     assert (build_map(name)(x) - x).square().mean() < 0.3 * x.square().mean()
 
 
-def test_self_attention_head_by_head() -> None:
+def test_self_attention_equals_its_heads_one_by_one() -> None:
     channels, heads = 6, 2
     block = SelfAttention(channels, heads).double()
     x = torch.randn(1, channels, 4, 3, dtype=torch.float64)
@@ -67,7 +67,7 @@ def test_self_attention_head_by_head() -> None:
 
 
 class Largest(TorchDispatchMode):
-    """Remembers the largest tensor that any operation gave."""
+    """Remembers the size of the largest tensor that any operation returned."""
 
     elements = 0
 
@@ -83,14 +83,14 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("training", [False, True])
-def test_self_attention_holds_no_scores(training: bool, dtype: torch.dtype) -> None:
+def test_self_attention_never_stores_its_scores(training: bool, dtype: torch.dtype) -> None:
     mapping, tokens = build_map("vit").to(dtype), 20 * 20
     x = torch.randn(1, 8, 20, 20, dtype=dtype)
     with Largest() as largest, torch.set_grad_enabled(training):
         y = mapping(x)
         if training:
             y.mean().backward()
-    # The hidden channels of the MLP, and not tokens x tokens.
+    # The MLP's hidden channels, not tokens x tokens.
     assert largest.elements == 4 * 8 * tokens
 
 
@@ -106,7 +106,7 @@ def test_mlp_sees_single_pixels() -> None:
 
 
 def test_unet_of_two_blocks() -> None:
-    """The paper's: one block at half resolution, one at full."""
+    """The paper's UNet: one block at half resolution, one at full."""
     unet = UNet(4, 2).double()
     (contract, expand) = unet.down[0], unet.up[0]
     x = torch.randn(1, 4, 6, 4, dtype=torch.float64)
@@ -118,7 +118,7 @@ def test_unet_of_two_blocks() -> None:
 
 
 def test_unet_does_not_shift_odd_sizes() -> None:
-    """A row more at the end changes nothing far from it, so tiles agree with each other."""
+    """One more row at the end changes nothing far away, so tiles agree with each other."""
     torch.manual_seed(0)
     unet = UNet(4, 2).double()
     x = torch.randn(1, 4, 25, 3, dtype=torch.float64)

@@ -18,7 +18,7 @@ from models.potentials import Potentials
 BASE = NetworkConfig(width=8, blocks=(1, 1, 1), heads=(1, 2, 4), refinement_blocks=1, map_blocks=1)
 
 
-def run(config: NetworkConfig, size: tuple[int, int]) -> None:
+def check_shapes(config: NetworkConfig, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     image = torch.rand(2, 3, *size)
     correction, latents, _ = build(config)(image)
@@ -33,7 +33,7 @@ def run(config: NetworkConfig, size: tuple[int, int]) -> None:
     ("conditioning", "block", "levels"),
     list(product(("official", "paper"), ("transformer", "residual"), (2, 3, 4))),
 )
-def test_levels(conditioning: str, block: str, levels: int) -> None:
+def test_any_number_of_levels(conditioning: str, block: str, levels: int) -> None:
     config = replace(
         BASE,
         blocks=(1,) * levels,
@@ -41,30 +41,32 @@ def test_levels(conditioning: str, block: str, levels: int) -> None:
         conditioning=conditioning,  # type: ignore[arg-type]
         block=block,  # type: ignore[arg-type]
     )
-    run(config, (config.multiple, 3 * config.multiple))
+    check_shapes(config, (config.multiple, 3 * config.multiple))
 
 
 @pytest.mark.parametrize(
     ("unshuffle", "kernel", "width"), [(1, 1, 8), (2, 3, 8), (2, 1, 12), (3, 3, 4)]
 )
-def test_shapes(unshuffle: int, kernel: int, width: int) -> None:
+def test_unshuffle_kernel_and_width(unshuffle: int, kernel: int, width: int) -> None:
     config = replace(
         BASE, unshuffle=unshuffle, resample_kernel=kernel, width=width, conditioning="paper"
     )
     assert config.multiple == 4 * unshuffle
-    run(config, (config.multiple * 3, config.multiple))
+    check_shapes(config, (config.multiple * 3, config.multiple))
 
 
-def test_sides_that_are_no_multiple_are_refused() -> None:
+def test_sides_must_be_multiples() -> None:
     with pytest.raises(ValueError, match="61 x 96 pixels: both must be multiples of 4"):
         build(BASE)(torch.zeros(1, 3, 61, 96))
 
 
-def test_no_blocks() -> None:
-    run(replace(BASE, blocks=(0, 2, 0), heads=(2, 1, 8), refinement_blocks=0, map_blocks=0), (8, 4))
+def test_levels_may_have_no_blocks() -> None:
+    check_shapes(
+        replace(BASE, blocks=(0, 2, 0), heads=(2, 1, 8), refinement_blocks=0, map_blocks=0), (8, 4)
+    )
 
 
-def test_stage() -> None:
+def test_stage_splits_the_source_into_barycenter_and_residual() -> None:
     stage = BarycenterStage(BASE)
     nn.init.normal_(stage.norm.weight)
     latent = torch.randn(2, 32, 3, 5)
@@ -83,7 +85,7 @@ def test_paper_condition_starts_as_identity() -> None:
 
 
 def filled(config: NetworkConfig) -> BaryIR:
-    """A network away from the zeros and ones that some parameters start with."""
+    """A network without the zeros and ones that some parameters start with."""
     torch.manual_seed(1)
     network = build(config)
     for parameter in network.parameters():
@@ -108,7 +110,7 @@ def test_every_parameter_learns(values: dict[str, Any]) -> None:
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0)
     answer = network(torch.rand(1, 3, 32, 32))
-    # The judge's tone is taught by itself.
+    # The judge's tone has a loss of its own.
     tone = torch.zeros(()) if answer.tone is None else answer.tone.square().mean()
     (answer.correction.square().mean() + tone).backward()
     optimiser.step()
@@ -118,8 +120,8 @@ def test_every_parameter_learns(values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fed", get_args(Fed))
 @pytest.mark.parametrize("conditioning", ["official", "paper"])
-def test_embeddings_not_fed_have_no_path(conditioning: str, fed: Fed) -> None:
-    """Table IX: the output has no gradient by an embedding that is not fed."""
+def test_only_fed_embeddings_reach_the_output(conditioning: str, fed: Fed) -> None:
+    """Table IX: the output has no gradient with respect to an embedding that is not fed."""
     network = filled(
         replace(BASE, conditioning=conditioning, fed=fed, prompts=2)  # type: ignore[arg-type]
     )
@@ -136,8 +138,8 @@ def test_embeddings_not_fed_have_no_path(conditioning: str, fed: Fed) -> None:
     assert reached == (expected | {"residual"} if fed.endswith("res") else expected)
 
 
-def test_embeddings_fed_share_weights() -> None:
-    """The rows of Table IX differ in what is fed and in nothing else."""
+def test_every_choice_of_fed_takes_the_same_weights() -> None:
+    """The rows of Table IX differ only in what is fed."""
     image = torch.rand(1, 3, 16, 16)
     state = filled(BASE).state_dict()
     outputs = []
@@ -150,11 +152,11 @@ def test_embeddings_fed_share_weights() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16)])
-def test_potentials_any_patch(size: tuple[int, int]) -> None:
+def test_potentials_take_patches_of_any_size(size: tuple[int, int]) -> None:
     assert Potentials(8, 3)(torch.randn(5, 8, *size)).shape == (5, 3)
 
 
-def test_potentials_are_independent() -> None:
+def test_potentials_of_different_sources_are_independent() -> None:
     torch.manual_seed(2)
     sources, hidden, touched = 4, 6, 2
     potentials = Potentials(8, sources, hidden)
@@ -181,7 +183,7 @@ def test_a_head_draws_details_but_no_grid() -> None:
         features[..., 36, 36] += 1
         spot = head(features) - flat
         drawn = head.project(features) - before
-    # Far from the edges, whose zero padding is no flat picture.
+    # Away from the edges, where zero padding interrupts the flat picture.
     blocks = flat[..., 64:80, 64:80].unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
     torch.testing.assert_close(blocks, blocks.mean(-1, keepdim=True).expand_as(blocks))
     assert (spot - head.shuffle(drawn)).norm() < 0.1 * spot.norm()

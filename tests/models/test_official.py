@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,17 +25,11 @@ IN_USE = {name: shape for name, shape in SHAPES.items() if not is_unused(name)}
 CONFIG = preset("official")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other; float64 takes many small steps."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def rule(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
-    """DESIGN section 4's weights."""
+    """One tensor of the fixtures' weights (DESIGN section 4)."""
     generator = np.random.default_rng([salt, zlib.crc32(key.encode())])
     g = generator.standard_normal(shape)
     if key.endswith("temperature") or (key.endswith("body.weight") and len(shape) == 1):
@@ -47,18 +40,18 @@ def rule(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def authors_state(salt: int) -> dict[str, Tensor]:
+def salted_state(salt: int) -> dict[str, Tensor]:
     return {key: rule(key, shape, salt) for key, shape in SHAPES.items()}
 
 
 def filled(salt: int, dtype: torch.dtype, memory: torch.memory_format) -> BaryIR:
     network = skeleton(CONFIG)
-    ours = from_official(authors_state(salt))
+    ours = from_official(salted_state(salt))
     network.load_state_dict({k: v.to(dtype) for k, v in ours.items()}, assign=True)
     return network.to(memory_format=memory).eval()
 
 
-def test_map_is_exact() -> None:
+def test_names_and_shapes_are_the_authors() -> None:
     ours = expected_shapes(CONFIG)
     assert {official_name(name): shape for name, shape in ours.items()} == IN_USE
     assert len(ours) == len(IN_USE) == len(SHAPES) - 6
@@ -69,7 +62,7 @@ def test_six_modules_are_unused() -> None:
     assert sorted(f"{prefix}weight" for prefix in UNUSED) == sorted(set(SHAPES) - set(IN_USE))
 
 
-def test_both_ways() -> None:
+def test_names_map_both_ways() -> None:
     ours = skeleton(CONFIG).state_dict()
     assert [our_name(official_name(name)) for name in ours] == list(ours)
     theirs = {official_name(name): tensor for name, tensor in ours.items()}
@@ -78,7 +71,7 @@ def test_both_ways() -> None:
     assert all(back[name] is ours[name] for name in ours)
 
 
-def test_foreign_and_missing_names_show() -> None:
+def test_unknown_and_missing_names_are_reported() -> None:
     expected = expected_shapes(CONFIG)
     state = {name: torch.empty(shape, device="meta") for name, shape in SHAPES.items()}
     state["prompt.weight"] = torch.empty(1)
@@ -90,13 +83,13 @@ def test_foreign_and_missing_names_show() -> None:
         check_shapes(ours, expected)
 
 
-def test_unknown_names_stay() -> None:
+def test_unknown_names_do_not_change() -> None:
     assert official_name("decoder.join.weight") == "decoder.join.weight"
     assert our_name("prompt1.prompt_param") == "prompt1.prompt_param"
 
 
-def hold(salt: int, name: str, dtype: torch.dtype, memory: torch.memory_format) -> None:
-    """Output and latents within the contract's bounds of the reference code's."""
+def check_parity(salt: int, name: str, dtype: torch.dtype, memory: torch.memory_format) -> None:
+    """Compares output and latents with the reference code's, within the contract's bounds."""
     output, latent = (1e-9, 1e-9) if dtype == torch.float64 else (5e-4, 1e-4)
     fixture = load_file(DATA / f"parity_{name}.safetensors")
     image = fixture["input"].to(dtype).contiguous(memory_format=memory)
@@ -123,11 +116,11 @@ FORMATS = [
 @pytest.mark.parametrize("memory", FORMATS)
 @pytest.mark.parametrize(("salt", "name"), FIXTURES)
 def test_parity_float32(salt: int, name: str, memory: torch.memory_format) -> None:
-    hold(salt, name, torch.float32, memory)
+    check_parity(salt, name, torch.float32, memory)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", FORMATS)
 @pytest.mark.parametrize(("salt", "name"), FIXTURES)
 def test_parity_float64(salt: int, name: str, memory: torch.memory_format) -> None:
-    hold(salt, name, torch.float64, memory)
+    check_parity(salt, name, torch.float64, memory)

@@ -1,4 +1,4 @@
-"""Prompt blocks against their equations, written out."""
+"""Prompt blocks, compared with their equations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BASE = NetworkConfig(
 )
 
 
-def test_generation() -> None:
+def test_generation_follows_its_equation() -> None:
     generation = PromptGeneration(5, 4, 3, 2).double()
     features = torch.randn(2, 5, 2, 2, dtype=torch.float64)
     scores = features.mean((2, 3)) @ generation.weights.weight.T + generation.weights.bias
@@ -29,14 +29,14 @@ def test_generation() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (16, 16)])
 @pytest.mark.parametrize("heads", [1, 4])
-def test_block_any_size(heads: int, size: tuple[int, int]) -> None:
+def test_blocks_take_any_size(heads: int, size: tuple[int, int]) -> None:
     block = PromptBlock(BASE, 1, 8, heads)
     x = torch.randn(2, 8, *size)
     assert block(x).shape == x.shape
     torch.testing.assert_close(block(x[:1]), block(x)[:1], rtol=1e-4, atol=1e-5)
 
 
-def test_size_doubles_level_by_level() -> None:
+def test_prompt_size_doubles_from_level_to_level() -> None:
     network = build(replace(BASE, conditioning="paper", prompt_size=5), "meta")
     sizes = [level.prompt.generation.components.shape[-1] for level in network.decoder.levels]
     assert sizes == [5, 10]
@@ -52,7 +52,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("values", VARIANTS)
-def test_networks(values: dict[str, Any]) -> None:
+def test_prompts_only_add_parameters(values: dict[str, Any]) -> None:
     config = replace(BASE, **values)
     network = build(config)
     image = torch.rand(1, 3, config.multiple, 3 * config.multiple)
@@ -63,8 +63,8 @@ def test_networks(values: dict[str, Any]) -> None:
     assert not any("prompt" in name for name in plain.state_dict())
 
 
-def test_preset_is_of_the_papers_size() -> None:
-    """Table XII: PromptIR has 10.2 M parameters more than Restormer."""
+def test_prompts_have_the_papers_size() -> None:
+    """Table XII: PromptIR has 10.2 M more parameters than Restormer."""
     network = build(NetworkConfig(conditioning="paper", prompts=5), "meta")
     prompts = sum(parameter_count(level.prompt) for level in network.decoder.levels)
     assert prompts == pytest.approx(10.2e6, rel=0.05)

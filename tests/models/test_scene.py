@@ -1,4 +1,4 @@
-"""The scene judge: the same word for a photograph, whatever part of it is looked at."""
+"""The scene judge: one judgement for a photograph, whichever part of it is restored."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def places(*rows: tuple[float, float, float, float]) -> Tensor:
     return torch.tensor(rows)
 
 
-def decided() -> BaryIR:
-    """A network whose judge says something."""
+def judging_network() -> BaryIR:
+    """A network whose judge changes the tone."""
     torch.manual_seed(0)
     network = build(CONFIG)
     assert network.judge is not None
@@ -46,13 +46,13 @@ def decided() -> BaryIR:
     return network.requires_grad_(False)
 
 
-def test_starts_as_no_change() -> None:
+def test_a_new_judge_changes_nothing() -> None:
     tone = SceneJudge()(torch.rand(2, 3, 64, 64))
     assert tone.shape == (2, FIELDS, SHADES, 4, 4)
     assert not tone.any()
 
 
-def test_offset_and_gain() -> None:
+def test_tone_is_an_offset_and_a_gain() -> None:
     tone = torch.zeros(1, FIELDS, SHADES, 2, 2)
     tone[:, 0], tone[:, 5] = 0.25, 2.0
     image = torch.rand(1, 3, 6, 4)
@@ -62,10 +62,10 @@ def test_offset_and_gain() -> None:
     torch.testing.assert_close(change[:, 2], 2 * image[:, 2])
 
 
-def test_varies_with_brightness_alone_where_the_grid_does() -> None:
+def test_tone_follows_brightness() -> None:
     tone = torch.zeros(1, FIELDS, SHADES, 1, 1)
     tone[:, 0] = torch.arange(4.0).view(1, 4, 1, 1)
-    # The middles of four shades, evenly in the root of brightness.
+    # The middles of the four shades, which are even in the root of brightness.
     values = ((torch.arange(4) + 0.5) / 4).square()
     image = values.view(1, 1, 1, 4).expand(1, 3, 2, 4)
     change = tone_change(tone, image, whole_place(image))
@@ -73,7 +73,7 @@ def test_varies_with_brightness_alone_where_the_grid_does() -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_a_part_has_the_tone_of_its_place(scale: int) -> None:
+def test_a_part_gets_the_tone_of_its_place(scale: int) -> None:
     torch.manual_seed(0)
     tone, image = torch.randn(1, FIELDS, 1, 3, 5), torch.rand(1, 3, 40, 80)
     complete = tone_change(tone, image, whole_place(image), scale)
@@ -105,7 +105,7 @@ def test_the_lookup_is_trilinear(scale: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(100, 6400), (1, 1), (7, 300), (64, 64), (2500, 3000)])
-def test_a_picture_is_a_mean_whatever_the_shape(size: tuple[int, int]) -> None:
+def test_the_picture_averages_images_of_any_shape(size: tuple[int, int]) -> None:
     stripes = np.zeros((*size, 3), np.uint8)
     stripes[:, 1::2] = 200
     picture = picture_of(stripes, 32)
@@ -117,18 +117,18 @@ def test_a_picture_is_a_mean_whatever_the_shape(size: tuple[int, int]) -> None:
         assert picture.std() < 16, "no stripe is left"
 
 
-def test_the_config_knows_what_the_judge_divides_by() -> None:
+def test_the_config_knows_the_judges_multiple() -> None:
     assert STRIDE * 2 ** (len(WIDTHS) - 1) == SCENE_MULTIPLE
 
 
-def test_beyond_the_photograph_its_edge_goes_on() -> None:
+def test_places_beyond_the_photograph_get_the_tone_of_its_edge() -> None:
     tone, image = torch.randn(1, FIELDS, 1, 2, 2), torch.ones(1, 3, 4, 4)
     outside = tone_change(tone, image, places((-2.0, -2.0, -1.0, -1.0)))
     torch.testing.assert_close(outside, outside[..., :1, :1].expand_as(outside))
 
 
 def test_every_image_of_a_batch_has_its_own_scene() -> None:
-    network = decided()
+    network = judging_network()
     image = torch.rand(2, 3, 16, 16)
     scene = Scene(torch.rand(2, 3, 32, 32), places((0, 0, 0.5, 0.5), (0.25, 0.5, 0.75, 1)))
     both = network(image, scene).correction
@@ -139,7 +139,7 @@ def test_every_image_of_a_batch_has_its_own_scene() -> None:
 
 
 class Means(nn.Module):
-    """Stands in for a judge: of every cell of 4 x 4 the picture's mean there, twice."""
+    """A stand-in for the judge: the picture's mean in each of 4 x 4 cells, twice."""
 
     def forward(self, picture: Tensor) -> Tensor:
         means = F.adaptive_avg_pool2d(picture, 4)
@@ -147,7 +147,7 @@ class Means(nn.Module):
 
 
 @pytest.mark.parametrize("quadrant", [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_views_are_put_back_where_they_are_from(quadrant: tuple[int, int]) -> None:
+def test_views_are_put_back_where_they_came_from(quadrant: tuple[int, int]) -> None:
     picture = torch.zeros(1, 3, 32, 32)
     down, across = quadrant
     picture[..., 16 * down : 16 * (down + 1), 16 * across : 16 * (across + 1)] = 1
@@ -159,7 +159,7 @@ def test_views_are_put_back_where_they_are_from(quadrant: tuple[int, int]) -> No
     assert inner[down, 1 - across] < 0.25
 
 
-def test_views_are_mirrored_and_from_closer_by() -> None:
+def test_views_include_closer_and_mirrored_ones() -> None:
     seen: list[Tensor] = []
 
     class Watching(Means):
@@ -177,9 +177,9 @@ def test_views_are_mirrored_and_from_closer_by() -> None:
         assert sum(torch.equal(view, enlarged) for view in seen) == 1
 
 
-def test_all_of_it_counts_as_much_as_the_corners_of_one_size() -> None:
+def test_the_whole_counts_as_much_as_the_corners_of_one_size() -> None:
     class Knowing(nn.Module):
-        """Says one of the whole, nothing of its corners."""
+        """Answers 1 for the whole picture and 0 for its corners."""
 
         def forward(self, views: Tensor) -> Tensor:
             whole = [picture[0], picture[0].flip(2)]
@@ -190,8 +190,8 @@ def test_all_of_it_counts_as_much_as_the_corners_of_one_size() -> None:
     torch.testing.assert_close(mean_tone(Knowing(), picture), torch.full((1, 6, 1, 4, 4), 1 / 3))
 
 
-def test_without_a_scene_an_image_is_one() -> None:
-    network, image = decided(), torch.rand(1, 3, 48, 32)
+def test_without_a_scene_the_image_is_its_own() -> None:
+    network, image = judging_network(), torch.rand(1, 3, 48, 32)
     expected = network(image, whole_scene(image, 32))
     torch.testing.assert_close(network(image).correction, expected.correction)
     assert expected.tone is not None
@@ -199,9 +199,9 @@ def test_without_a_scene_an_image_is_one() -> None:
     torch.testing.assert_close(picture, F.avg_pool2d(image, (3, 2)))
 
 
-def test_a_network_without_a_judge_asks_for_no_scene() -> None:
+def test_a_network_without_a_judge_ignores_the_scene() -> None:
     network = build(replace(CONFIG, scene=0))
     image = torch.rand(1, 3, 16, 16)
-    alone, told = network(image), network(image, whole_scene(image, 32))
+    alone, given = network(image), network(image, whole_scene(image, 32))
     assert alone.tone is None
-    torch.testing.assert_close(told.correction, alone.correction)
+    torch.testing.assert_close(given.correction, alone.correction)

@@ -1,4 +1,4 @@
-"""Camera shake is found where it is, and nowhere else."""
+"""Camera shake is found where there is some, and nowhere else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sharp() -> Image:
 
 
 def hook() -> Image:
-    """A shake of some ten pixels, its centre of mass in the middle."""
+    """A shake of about ten pixels, with its centre of mass in the middle."""
     path = np.zeros((SIDE, SIDE), np.float32)
     cv2.polylines(path, [np.array([[10, 9], [13, 17], [18, 18], [20, 13]])], False, 1.0, 1)
     path = cv2.GaussianBlur(path, (3, 3), 0.5)
@@ -40,7 +40,7 @@ def shaken(image: Image, kernel: Image) -> np.ndarray:
     return degradations.quantise(degradations.gaussian_noise(blurred, np.random.default_rng(0), 1))
 
 
-def test_a_shake_is_found_and_taken_out(sharp: Image) -> None:
+def test_shake_is_found_and_removed(sharp: Image) -> None:
     before = shaken(sharp, hook())
     found = find_shake(before)
     assert found is not None
@@ -54,7 +54,7 @@ def test_a_shake_is_found_and_taken_out(sharp: Image) -> None:
     assert likeness(found, deep) > 0.999
 
 
-def test_sharp_noisy_and_small_photographs_are_left(sharp: Image) -> None:
+def test_sharp_noisy_and_small_photographs_are_left_alone(sharp: Image) -> None:
     assert find_shake(sharp) is None
     noisy = shaken(sharp, hook()) + np.random.default_rng(1).normal(0, 15, sharp.shape)
     assert find_shake(np.clip(noisy, 0, 255).astype(np.uint8)) is None
@@ -70,19 +70,19 @@ def test_a_sharp_thing_before_a_blurred_background_is_not_shaken(sharp: Image) -
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_nothing_is_found_in_nothing(value: int) -> None:
+def test_nothing_is_found_in_a_flat_image(value: int) -> None:
     assert find_shake(np.full((200, 300, 3), value, np.uint8)) is None
 
 
 @pytest.mark.parametrize("period", [6, 8])
-def test_a_regular_pattern_is_no_shake(period: int) -> None:
-    """Its kernels are many alike, none of them heavy."""
+def test_a_regular_pattern_is_not_taken_for_shake(period: int) -> None:
+    """It gives many similar kernels, none with much weight."""
     wave = np.sin(2 * np.pi * np.arange(256) / period)
     values = 0.5 + 0.2 * wave[:, None] + 0.2 * wave
     assert find_shake(np.repeat(values[..., None], 3, 2).astype(np.float32)) is None
 
 
-def test_a_shake_wider_than_can_be_found_is_left(sharp: Image) -> None:
+def test_shake_too_wide_to_be_found_is_left_alone(sharp: Image) -> None:
     path = np.zeros((81, 81), np.float32)
     cv2.polylines(path, [np.array([[10, 20], [40, 30], [45, 60], [70, 55]])], False, 1.0, 1)
     assert find_shake(shaken(np.tile(sharp, (2, 2, 1)), path / path.sum())) is None
@@ -95,7 +95,7 @@ def test_smoothness_tells_blur_from_noise(sharp: Image) -> None:
     assert smoothness(shaken(sharp, hook()).astype(np.float32)) > 0.6
 
 
-def test_likeness() -> None:
+def test_likeness_ignores_position_but_not_orientation() -> None:
     assert likeness(hook(), hook()) == pytest.approx(1)
     assert likeness(hook(), np.roll(hook(), (1, -1), (0, 1))) == pytest.approx(1, abs=1e-3)
     assert likeness(hook(), hook()[::-1, ::-1]) < 0.9

@@ -34,7 +34,7 @@ DICT = b"ccollections\nOrderedDict\n"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 FLOATS = b"ctorch\nFloatStorage\n"
 HASHES = (1 << 61) - 1
-"""Python's hash of a whole number is its remainder: sets and dicts of multiples are slow."""
+"""Python hashes whole numbers modulo this, so sets and dicts of its multiples are slow."""
 
 
 def text(value: str) -> bytes:
@@ -42,20 +42,20 @@ def text(value: str) -> bytes:
 
 
 def number(value: int) -> bytes:
-    """As LONG1, of any size and sign."""
+    """A number of any size and sign, as LONG1."""
     data = pickle.encode_long(value)
     return b"\x8a" + bytes([len(data)]) + data
 
 
 def call(module: str, name: str, arguments: bytes) -> bytes:
-    """REDUCE of a name."""
+    """A call of a name (REDUCE)."""
     return f"c{module}\n{name}\n".encode() + b"(" + arguments + b"tR"
 
 
 def storage(
     kind: bytes = FLOATS, key: bytes = text("0"), count: int = 4, more: bytes = b""
 ) -> bytes:
-    """The persistent id of a storage, loaded."""
+    """Loads a storage by its persistent id."""
     return b"(" + text("storage") + kind + key + text("cpu") + number(count) + more + b"tQ"
 
 
@@ -116,7 +116,7 @@ class Reduced:
 
 
 def canaries(canary: Path) -> dict[str, bytes]:
-    """Each writes the canary where a careless reader loads it."""
+    """Each creates the canary file if a careless reader loads it."""
     line = f"open({str(canary)!r}, 'w').close()"
     touch = f"touch '{canary}'"
     module = f"__import__('os').system({touch!r})"
@@ -162,7 +162,7 @@ def canaries(canary: Path) -> dict[str, bytes]:
 def test_canaries_sing(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     for name, pickled in canaries(canary).items():
-        # What they return does not concern those who send them.
+        # Only their side effect matters, not what they return.
         with contextlib.suppress(AttributeError, TypeError):
             pickle.loads(pickled)  # noqa: S301
         assert canary.exists(), name
@@ -199,7 +199,7 @@ NAMES = """
 
 
 @pytest.mark.parametrize("name", NAMES.split())
-def test_names(tmp_path: Path, name: str) -> None:
+def test_names_that_are_not_allowed_are_refused(tmp_path: Path, name: str) -> None:
     module, _, function = name.rpartition(".")
     pickled = HEAD + f"c{module}\n{function}\n.".encode()
     refused(
@@ -218,7 +218,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         b"\x80\x04" + text("os") + text("sys\x1b[2J\ntem") + b"\x93.",
         r"names os.sys\\x1b\[2J\\ntem",
     ),
-    "name that is no text": (b"\x80\x04K\x01K\x02\x93.", "a name that is not text"),
+    "name that is not text": (b"\x80\x04K\x01K\x02\x93.", "a name that is not text"),
     "class called": (SEQUENTIAL + b")R.", "a call of torch.nn.modules.container.Sequential"),
     "text called": (text("x") + b")R.", "a call of str"),
     "called with a list": (DICT + b"]R.", "wrong arguments"),
@@ -279,7 +279,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "an invalid place in the memo",
     ),
     "negative place in the memo": (b"Np-1\n.", "an invalid place in the memo"),
-    "set of what has no order": (call("builtins", "set", b"]]a") + b".", "a key that is neither"),
+    "set of lists": (call("builtins", "set", b"]]a") + b".", "a key that is neither"),
     "set of text": (
         call("builtins", "set", text("abc")) + b".",
         "a set that is not made from a list",
@@ -297,7 +297,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("pickled", "message"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_pickles(tmp_path: Path, pickled: bytes, message: str) -> None:
+def test_hostile_pickles_are_refused(tmp_path: Path, pickled: bytes, message: str) -> None:
     refused(in_zip(tmp_path / "x.pt", HEAD + pickled), message)
 
 
@@ -310,14 +310,14 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("pickled", ENDLESS.values(), ids=ENDLESS)
-def test_endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pickled: bytes) -> None:
-    """What a pickle makes is bounded by its steps, also where it copies."""
+def test_steps_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pickled: bytes) -> None:
+    """Steps bound what a pickle makes, copies included."""
     monkeypatch.setattr(unpickle, "MAX_STEPS", 12_000)
     refused(in_zip(tmp_path / "x.pt", HEAD + pickled + b"N."), "more than 12000 steps")
 
 
-def test_billion_laughs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten lists of ten of the one before, and so on: small in the memo, endless to walk."""
+def test_a_billion_laughs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that each hold the one before ten times: small in the memo, endless to walk."""
     monkeypatch.setattr(content, "MAX_VALUES", 10_000)
     laughs = b"]" + text("ha") + b"aq\x00"
     for level in range(1, 30):
@@ -346,13 +346,13 @@ def test_billion_laughs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert peak < 10 << 20
 
 
-# --- tensors that are not what they say --------------------------------------------------------
+# --- tensors that lie --------------------------------------------------------------------------
 
 TENSORS: dict[str, tuple[bytes, str]] = {
     "beyond the storage": (tensor(shape=(5,)), "larger than its storage"),
     "offset beyond": (tensor(offset=1), "larger than its storage"),
     "stride beyond": (tensor(shape=(2,), stride=(4,)), "larger than its storage"),
-    "without end by stride 0": (tensor(shape=(1 << 40,), stride=(0,)), "larger than its storage"),
+    "endless by stride 0": (tensor(shape=(1 << 40,), stride=(0,)), "larger than its storage"),
     "twice by stride 0": (tensor(shape=(5, 1), stride=(0, 1)), "larger than its storage"),
     "negative size": (tensor(shape=(-4,)), "an invalid shape"),
     "negative stride": (tensor(stride=(-1,)), "an invalid shape"),
@@ -374,7 +374,7 @@ TENSORS: dict[str, tuple[bytes, str]] = {
     "no such entry": (storage(key=text("1")), "lacks data/1"),
     "path": (storage(key=text("../../../../etc/passwd")), "lacks data/../../../../etc/passwd"),
     "absolute path": (storage(key=text("/etc/passwd")), "lacks data//etc/passwd"),
-    "key that is no text": (storage(key=b"K\x00"), "an invalid storage"),
+    "key that is not text": (storage(key=b"K\x00"), "an invalid storage"),
     "described twice": (
         storage() + b"0" + storage(b"ctorch\nIntStorage\n"), "described in two ways"
     ),
@@ -385,11 +385,11 @@ TENSORS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("pickled", "message"), TENSORS.values(), ids=TENSORS)
-def test_tensors(tmp_path: Path, pickled: bytes, message: str) -> None:
+def test_tensors_that_lie_are_refused(tmp_path: Path, pickled: bytes, message: str) -> None:
     refused(in_zip(tmp_path / "x.pt", HEAD + pickled + b"."), message)
 
 
-def test_stream_storages(tmp_path: Path) -> None:
+def test_wrong_storages_of_a_stream_are_refused(tmp_path: Path) -> None:
     def write(pickled: bytes) -> Path:
         return in_stream(tmp_path / "x.pt", HEAD + pickled + b".")
 
@@ -401,16 +401,16 @@ def test_stream_storages(tmp_path: Path) -> None:
     )
 
 
-def test_stream_is_as_long_as_it_says(tmp_path: Path) -> None:
-    """Storages whose counts are right and whose bytes are not there."""
+def test_a_stream_cut_short_is_refused(tmp_path: Path) -> None:
+    """The storages' counts are right, but their bytes are missing."""
     path = tmp_path / "x.pt"
     data = saved({"a": torch.zeros(1000)}, _use_new_zipfile_serialization=False)
     path.write_bytes(data[:-2000])
     refused(path, "cut short: only .* bytes")
 
 
-def test_many_tensors_in_one_storage(tmp_path: Path) -> None:
-    """A network of 30 MB that all lies in the same few bytes is not allocated."""
+def test_many_tensors_in_one_storage_are_not_allocated(tmp_path: Path) -> None:
+    """All 30 MB of the network lie in the same few bytes."""
     largest = max(our_state().values(), key=torch.Tensor.numel)
     shared = torch.zeros(largest.numel())
     state = {name: shared[: t.numel()].view(t.shape) for name, t in our_state().items()}
@@ -422,8 +422,8 @@ def test_many_tensors_in_one_storage(tmp_path: Path) -> None:
 # --- archives ----------------------------------------------------------------------------------
 
 
-def test_pickle_larger_than_a_directory(tmp_path: Path) -> None:
-    """Larger than a list of entries may be, smaller than a pickle may be: it is read."""
+def test_a_pickle_may_be_larger_than_a_directory(tmp_path: Path) -> None:
+    """The limit for the list of entries does not bind the pickle, which is read."""
     long = b"}" + text("log") + text("y" * (torchfile.MAX_DIRECTORY + 1000)) + b"s."
     refused(in_zip(tmp_path / "x.pt", HEAD + long), "no BaryIR network")
 
@@ -435,7 +435,7 @@ def zipped(path: Path, entries: list[tuple[str, bytes]], compression: int = 0) -
     return path
 
 
-def test_zip_bomb(tmp_path: Path) -> None:
+def test_a_zip_bomb_is_not_inflated(tmp_path: Path) -> None:
     bomb = zipped(tmp_path / "x.pt", [("a/data.pkl", b"N" * (64 << 20))], zipfile.ZIP_DEFLATED)
     assert bomb.stat().st_size < 1 << 20
     tracemalloc.start()
@@ -446,19 +446,19 @@ def test_zip_bomb(tmp_path: Path) -> None:
     refused(zipped(bomb, entries, zipfile.ZIP_LZMA), "compressed or encrypted")
 
 
-def test_large_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickles_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchfile, "MAX_BYTES", 1000)
     refused(in_zip(tmp_path / "x.pt", HEAD + b"N0" * 1000 + b"N."), "data.pkl has 2004 bytes")
     refused(in_stream(tmp_path / "x.pt", HEAD + b"N0" * 1000 + b"N."), "damaged pickle")
 
 
-def test_large_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchfile, "MAX_DIRECTORY", 4000)
     entries = [("a/data.pkl", b"}.")] + [(f"a/data/{i}", b"") for i in range(100)]
     refused(zipped(tmp_path / "x.pt", entries), "list of entries exceeds 4000 bytes")
 
 
-def test_nested_archives(tmp_path: Path) -> None:
+def test_nested_archives_are_refused(tmp_path: Path) -> None:
     inner = archive(tmp_path / "inner.zip", HEAD + call("os", "system", text("true")) + b".")
     path = zipped(tmp_path / "x.pt", [("a/inner.zip", inner.read_bytes())])
     refused(path, "no data.pkl")
@@ -469,7 +469,7 @@ def test_nested_archives(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_odd_archives(tmp_path: Path) -> None:
+def test_odd_archives_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     one = ("a/data.pkl", HEAD + b"}.")
     refused(zipped(path, [one, one]), "two entries with the same name")
@@ -478,7 +478,7 @@ def test_odd_archives(tmp_path: Path) -> None:
     refused(zipped(path, [one, ("a/byteorder", b"b" * 99)]), "byteorder has 99 bytes")
 
 
-def test_encrypted(tmp_path: Path) -> None:
+def test_encrypted_entries_are_refused(tmp_path: Path) -> None:
     path = in_zip(tmp_path / "x.pt", HEAD + b"}.")
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -486,8 +486,8 @@ def test_encrypted(tmp_path: Path) -> None:
     refused(path, "compressed or encrypted")
 
 
-def test_overlapping_entries(tmp_path: Path) -> None:
-    """A hundred entries of one and the same megabyte: no more is read than the file has."""
+def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
+    """A hundred entries share one megabyte; no more is read than the file has."""
     path = tmp_path / "x.pt"
     body = b"\0" * (1 << 20)
     keys = [str(i) for i in range(100)]
@@ -519,7 +519,7 @@ def _renamed(entry: bytes, name: bytes) -> bytes:
     return entry[:28] + struct.pack("<H", len(name)) + entry[30:46] + name
 
 
-def test_wrong_checksum_and_cut_short(tmp_path: Path) -> None:
+def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     good = saved({"params": our_state()})
     path = tmp_path / "x.pt"
     middle = len(good) // 2
@@ -534,8 +534,7 @@ def test_wrong_checksum_and_cut_short(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped_format", [True, False], ids=["zip", "stream"])
-def test_random_damage(tmp_path: Path, zipped_format: bool) -> None:
-    """Whatever becomes of a file's bytes, it is read or refused in one line."""
+def test_random_damage_is_read_or_refused_in_one_line(tmp_path: Path, zipped_format: bool) -> None:
     value = {
         "epoch": 3,
         "params": {"a": torch.ones(3), "b": torch.ones(2, 2)},
@@ -554,7 +553,7 @@ def test_random_damage(tmp_path: Path, zipped_format: bool) -> None:
 
 
 def test_limits_leave_room_for_the_authors_file() -> None:
-    """137,286 opcodes, 331,064 bytes and 2,128 values were counted in it."""
+    """It has 137,286 opcodes, 331,064 bytes and 2,128 values."""
     assert unpickle.MAX_STEPS > 5 * 137_286
     assert unpickle.MAX_BYTES > 5 * 331_064
     assert content.MAX_VALUES > 5 * 2128

@@ -1,4 +1,4 @@
-"""Weights in and out, and every way in which a file can be wrong."""
+"""Reading and writing weights, and every way a file can be wrong."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_round_trip(tmp_path: Path, state: dict[str, Tensor], dtype: torch.dtype
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_files_from_before_the_choices(good: Path) -> None:
-    """Fields that came later are absent from older files, and have the values of then."""
+def test_older_files_get_the_values_of_their_time(good: Path) -> None:
+    """Older files lack newer fields, which take the values that were fixed then."""
     header, body = split(good)
     entry = json.loads(header["__metadata__"]["baryir"])
     for field in ("map", "fed", "prompts", "prompt_size"):
@@ -93,7 +93,7 @@ def test_files_from_before_the_choices(good: Path) -> None:
     assert (config.map, config.fed, config.prompts) == ("mdta", "bary_res", 0)
 
 
-def test_network_restores_alike(good: Path, state: dict[str, Tensor]) -> None:
+def test_a_loaded_network_gives_the_same_output(good: Path, state: dict[str, Tensor]) -> None:
     network, image = load_network(read_weights(good)), torch.rand(1, 3, 16, 24)
     assert not network.training
     assert not any(p.requires_grad or p.is_meta for p in network.parameters())
@@ -103,14 +103,16 @@ def test_network_restores_alike(good: Path, state: dict[str, Tensor]) -> None:
     torch.testing.assert_close(network(image).correction, same(image).correction)
 
 
-def test_half_loads_as_float32(tmp_path: Path, state: dict[str, Tensor]) -> None:
+def test_half_precision_loads_as_float32(tmp_path: Path, state: dict[str, Tensor]) -> None:
     path = tmp_path / "half.safetensors"
     save_weights(path, CONFIG, state, {}, torch.float16)
     network = load_network(read_weights(path))
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
-def test_tensors_of_one_memory_are_stored_apart(tmp_path: Path, state: dict[str, Tensor]) -> None:
+def test_tensors_that_share_memory_are_stored_apart(
+    tmp_path: Path, state: dict[str, Tensor]
+) -> None:
     path = tmp_path / "tied.safetensors"
     one = next(name for name in state if name.endswith("norm1.weight"))
     other = one.replace("norm1", "norm2")
@@ -160,7 +162,7 @@ RAW: list[tuple[bytes, str]] = [
     ((MAX_HEADER + 1).to_bytes(8, "little") + b"{}", "the header has"),
     ((10 << 30).to_bytes(8, "little") + b"{}", "the header has 10737418240 bytes, more than"),
     ((64).to_bytes(8, "little") + b"{}", "cut short within the header"),
-    ((0x280).to_bytes(8, "little") + b"{}", "cut short within the header"),  # no pickle
+    ((0x280).to_bytes(8, "little") + b"{}", "cut short within the header"),  # not a pickle
     ((13).to_bytes(8, "little") + b'{"a":1,"a":2}', "header is not JSON"),
     ((9).to_bytes(8, "little") + b'{"a":NaN}', "header is not JSON"),
     ((4).to_bytes(8, "little") + b"{nop", "header is not JSON"),
@@ -171,13 +173,15 @@ RAW: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("data", "message"), RAW)
-def test_no_safetensors(tmp_path: Path, data: bytes, message: str) -> None:
+def test_files_that_are_not_safetensors_are_refused(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
     refused(path, message)
 
 
-def test_length_that_begins_like_a_pickle(good: Path, state: dict[str, Tensor]) -> None:
+def test_the_header_length_may_look_like_a_pickle(good: Path, state: dict[str, Tensor]) -> None:
     header, body = split(good)
     text = json.dumps(header).encode()
     join(good, text.ljust(len(text) + (0x80 - len(text)) % 256), body)
@@ -185,17 +189,17 @@ def test_length_that_begins_like_a_pickle(good: Path, state: dict[str, Tensor]) 
     assert read_weights(good).state.keys() == state.keys()
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "none.safetensors", "No such file")
     refused(tmp_path, "directory|Permission")
 
 
-def test_truncated_body(good: Path) -> None:
+def test_a_truncated_body_is_refused(good: Path) -> None:
     good.write_bytes(good.read_bytes()[:-100])
     refused(good, "cut short: .* bytes of tensors")
 
 
-def test_trailing_bytes(good: Path) -> None:
+def test_trailing_bytes_are_refused(good: Path) -> None:
     good.write_bytes(good.read_bytes() + b"1234")
     refused(good, "4 bytes follow")
 
@@ -232,7 +236,7 @@ def _name_for_the_terminal(header: Header) -> None:
 
 
 def _overlap(header: Header) -> None:
-    """Every tensor lies on the first that is as large."""
+    """Puts every tensor on the first of the same size."""
     first: dict[int, list[int]] = {}
     for name, entry in header.items():
         if name != "__metadata__":
@@ -270,7 +274,7 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
     (_set("shape", [3, 1, 3, 3]), "shape does not fit its bytes"),
     (_set("shape", [-3, -8, 3, 3]), f"{NAME} has an invalid shape"),
     (_set("shape", [1 << 40, 1 << 40]), "shape does not fit its bytes"),
-    (_set("shape", [99] * 100_000), f"{NAME} has an invalid shape"),  # a product takes long
+    (_set("shape", [99] * 100_000), f"{NAME} has an invalid shape"),  # its product takes long
     (_set("shape", [1 << 60, 0]), f"{NAME} has an invalid shape"),
     (_set("shape", [10**40]), "not JSON"),
     (_set("shape", [8, 3, 3, 3]), f"{NAME} has shape"),
@@ -284,7 +288,9 @@ CHANGES: list[tuple[Callable[[Header], Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), CHANGES)
-def test_wrong_header(good: Path, change: Callable[[Header], Any], message: str) -> None:
+def test_wrong_headers_are_refused(
+    good: Path, change: Callable[[Header], Any], message: str
+) -> None:
     header, body = split(good)
     change(header)
     join(good, header, body)
@@ -292,7 +298,7 @@ def test_wrong_header(good: Path, change: Callable[[Header], Any], message: str)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_not_finite(good: Path, value: float) -> None:
+def test_one_value_that_is_not_finite_is_refused(good: Path, value: float) -> None:
     header, body = split(good)
     begin = header[NAME]["data_offsets"][0]
     damaged = body[:begin] + torch.tensor([value]).numpy().tobytes() + body[begin + 4 :]
@@ -300,14 +306,14 @@ def test_not_finite(good: Path, value: float) -> None:
     refused(good, f"{NAME} holds NaN or infinite")
 
 
-def test_filled_with_nan(good: Path) -> None:
+def test_tensors_full_of_nan_are_refused(good: Path) -> None:
     header, body = split(good)
     join(good, header, b"\xff" * len(body))
     refused(good, "holds NaN or infinite")
 
 
 def test_huge_header_is_not_read(tmp_path: Path) -> None:
-    """A sparse file that has the 10 GB its header claims; reading them would take a while."""
+    """A sparse file has the 10 GB that its header claims; reading them would take long."""
     path = tmp_path / "x.safetensors"
     with open(path, "wb") as file:
         file.write((10 << 30).to_bytes(8, "little") + b"{")
@@ -318,13 +324,12 @@ def test_huge_header_is_not_read(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
-def test_failures_name_the_file(tmp_path: Path) -> None:
-    refused(tmp_path, "Is a directory")
+def test_errors_without_a_number_name_the_file() -> None:
     with pytest.raises(WeightsError, match="^a file: of no number$"), naming(Path("a file")):
         raise OSError("of no number")
 
 
-def test_header_is_read_without_tensors(good: Path, state: dict[str, Tensor]) -> None:
+def test_the_header_says_where_the_tensors_are(good: Path, state: dict[str, Tensor]) -> None:
     header = header_of(good)
     assert (header.config, header.provenance) == (CONFIG, {"name": "good", "steps": 7})
     assert {n: e.shape for n, e in header.tensors.items()} == {
@@ -337,7 +342,7 @@ def test_header_is_read_without_tensors(good: Path, state: dict[str, Tensor]) ->
     assert torch.equal(found.reshape(entry.shape), state[NAME])
 
 
-def test_save_refuses(tmp_path: Path, state: dict[str, Tensor]) -> None:
+def test_saving_refuses_what_could_not_be_read(tmp_path: Path, state: dict[str, Tensor]) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(WeightsError, match="holds NaN"):
         save_weights(path, CONFIG, state | {NAME: state[NAME] + 1e6}, {}, torch.float16)
@@ -362,7 +367,7 @@ def test_skeleton_takes_no_memory() -> None:
 
 @pytest.mark.skipif(not EMBEDDED, reason="no embedded weights in this checkout")
 @pytest.mark.parametrize("path", EMBEDDED, ids=lambda p: p.name)
-def test_embedded(path: Path) -> None:
+def test_embedded_weights_are_small_and_run(path: Path) -> None:
     assert path.stat().st_size <= 8 << 20
     found = read_weights(path)
     assert {"sources", "licence", "date"} <= found.provenance.keys()

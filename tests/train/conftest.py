@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 
 def write(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> Path:
@@ -18,18 +16,14 @@ def write(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> Path:
     return path
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a network only waits for its second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True)
+def _one_thread(one_thread: None) -> None:
+    """The networks here are too small for a second thread."""
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three clean photographs and two rainy pairs, laid out as ``data/Train``."""
+    """Three clean photographs and two rainy pairs, laid out like ``data/Train``."""
     root = tmp_path / "Train"
     for i in range(3):
         write(root / "Denoise" / f"{i}.png", i)

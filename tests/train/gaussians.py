@@ -1,6 +1,6 @@
-"""A barycenter whose closed form is known, for the objective to find (DESIGN section 3).
+"""A barycenter with a known closed form, for the objective to find (DESIGN section 3).
 
-Gaussian sources with almost disjoint supports, so that one shared map can serve all of them.
+The Gaussian sources have almost disjoint supports, so one shared map can serve them all.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Gaussians:
 
     @classmethod
     def random(cls, sources: int, dimension: int, distance: float, seed: int) -> Gaussians:
-        """Sources ``distance`` standard deviations from the origin, their axes turned at random.
+        """Sources with random axes, ``distance`` standard deviations from the origin.
 
-        Means point along the corners of a regular simplex, turned at random in ``dimension``;
-        eigenvalues of the covariances lie between 0.5 and 1.5, their mean is 1.
+        The means point to the corners of a regular simplex, turned at random. The covariances'
+        eigenvalues are drawn from 0.5 to 1.5 and scaled to a mean of 1.
         """
         rng = np.random.default_rng(seed)
         corners = np.eye(sources) - 1 / sources
@@ -59,7 +59,7 @@ class Gaussians:
 
 
 class GaussianMap(nn.Module):
-    """T for vectors: a multilayer perceptron with a linear path beside it."""
+    """T for vectors: a linear layer plus a multilayer perceptron."""
 
     def __init__(self, dimension: int, hidden: int = 128) -> None:
         super().__init__()
@@ -85,10 +85,10 @@ def play(
     batch: int,
     learning_rate: float,
 ) -> nn.Module:
-    """The max-min game on vectors, by the product's objective: latents are ``(N, d, 1, 1)``.
+    """Plays the max-min game on vectors with the product's objective; latents: ``(N, d, 1, 1)``.
 
-    As :meth:`train.trainer.Trainer.train_step` plays it on images: the map's side of ``objective``
-    and its potentials' side take one step each in turn.
+    As in :meth:`train.trainer.Trainer.train_step`, the map and the potentials take one step each
+    in turn.
 
     Returns:
         The network with averaged weights, which is what a run exports.
@@ -121,7 +121,7 @@ class Incongruent(PaperObjective):
 
 @dataclass(frozen=True)
 class Report:
-    """How far T#P_k is from the barycenter Q, one value a source."""
+    """How far T#P_k is from the barycenter Q, one value per source."""
 
     uvp: list[float]
     """100 BW2^2(T#P_k, Q) / (trace Cov Q / 2), in percent."""
@@ -142,7 +142,7 @@ def solve(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> Report:
-    """Plays the game and measures where the map brings every source.
+    """Plays the game and measures where the map takes every source.
 
     Args:
         sampling: ``balanced`` or ``proportional`` to the weights.

@@ -1,4 +1,4 @@
-"""Blurred patches as a network gets them that sees deconvolved photographs."""
+"""Blurred patches for a network that sees deconvolved photographs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sharp() -> Image:
     return degradations.floating(skimage.data.astronaut()[100:228, 150:278])
 
 
-def test_many_are_sharper_than_they_were(sharp: Image) -> None:
+def test_many_patches_get_sharper(sharp: Image) -> None:
     gains = []
     for seed in range(30):
         before = degradations.random_motion_blur(sharp, np.random.default_rng(seed))
@@ -36,7 +36,7 @@ def test_many_are_sharper_than_they_were(sharp: Image) -> None:
         assert np.isfinite(after).all()
         gains.append(psnr(after, sharp) - psnr(before, sharp))
     assert sum(gain > 1 for gain in gains) >= 8, "deconvolved"
-    assert sum(abs(gain) < 1 for gain in gains) >= 5, "left as they are"
+    assert sum(abs(gain) < 1 for gain in gains) >= 5, "left unchanged"
 
 
 def test_a_mistaken_kernel_is_nearly_the_true_one() -> None:

@@ -1,4 +1,4 @@
-"""Degradations: seeded, of the promised kind, and physically what they say."""
+"""Degradations: seeded, of the right type, and physically correct."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def photo() -> d.Image:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_seeded_and_kind(name: str, photo: d.Image) -> None:
+def test_seeds_decide_and_the_type_is_kept(name: str, photo: d.Image) -> None:
     before = photo.copy()
     varies = []
     for seed in range(8):
@@ -41,13 +41,13 @@ def test_seeded_and_kind(name: str, photo: d.Image) -> None:
         assert np.isfinite(first).all()
         assert np.array_equal(first, again)
         varies.append(not np.array_equal(first, other))
-    # Of JPEG, two seeds may draw one quality.
+    # Two seeds may draw the same JPEG quality.
     assert all(varies) if name != "jpeg" else any(varies)
     assert np.array_equal(photo, before), "the input is left alone"
 
 
 @pytest.mark.parametrize("sigma", [5, 25, 75])
-def test_noise_level(sigma: float) -> None:
+def test_noise_has_the_level_asked_for(sigma: float) -> None:
     grey = np.full((256, 256, 3), 0.5, np.float32)
     noise = 255 * (d.gaussian_noise(grey, np.random.default_rng(1), sigma) - grey)
     assert noise.std() == pytest.approx(sigma, rel=0.01)
@@ -59,7 +59,7 @@ def test_sensor_noise_is_that_of_a_demosaiced_raw_image() -> None:
     gains = np.array([2.0, 1.0, 1.5], np.float32)
     shot, read = 1e-3, 5e-3
     noise = d.sensor_noise(light, np.random.default_rng(0), shot=shot, read=read, gains=gains)
-    # A site's own noise, and means of two or four around it: 1, 1/2 and 1/4 of the variance.
+    # A pixel's own value, or the mean of two or four: 1, 1/2 or 1/4 of the variance.
     kept = np.array([(1 + 1 / 2 + 1 / 2 + 1 / 4) / 4, (1 + 1 / 4) / 2, (1 + 2 / 2 + 1 / 4) / 4])
     raw = (shot * light[0, 0] / gains + read**2) * gains**2
     np.testing.assert_allclose(noise.var((0, 1)), kept * raw, rtol=0.05)
@@ -71,7 +71,7 @@ def neighbours(noise: np.ndarray) -> float:
     return float(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
 
 
-def test_camera_noise_is_coarse_and_coloured_as_said() -> None:
+def test_camera_noise_is_as_coarse_and_coloured_as_asked() -> None:
     grey = np.full((256, 256, 3), 0.5, np.float32)
 
     def noise(**settings: Any) -> np.ndarray:
@@ -87,7 +87,7 @@ def test_camera_noise_is_coarse_and_coloured_as_said() -> None:
     np.testing.assert_array_equal(noise(quality=60) + grey, d.jpeg(stored, 60))
 
 
-def test_camera_noise_needs_light_or_a_sensor() -> None:
+def test_camera_noise_may_be_none_and_may_fall_on_one_pixel() -> None:
     photo = np.random.default_rng(0).random((24, 40, 3), dtype=np.float32)
     none = d.random_camera_noise(photo, np.random.default_rng(1), shot=0, read=0, quality=0)
     assert np.abs(none - photo).max() < 1e-5
@@ -101,7 +101,7 @@ def test_transfer_curve_round_trip() -> None:
     assert d.to_linear(np.float32([0.5]))[0] == pytest.approx(0.2140411, abs=1e-6)
 
 
-def test_haze_closed_form(photo: d.Image) -> None:
+def test_haze_follows_its_equation(photo: d.Image) -> None:
     depth = np.linspace(0, 3, photo.shape[0] * photo.shape[1], dtype=np.float32)
     depth = depth.reshape(photo.shape[:2])
     t = np.exp(-1.5 * depth.astype(float))[..., None]
@@ -111,8 +111,8 @@ def test_haze_closed_form(photo: d.Image) -> None:
     assert np.array_equal(d.random_haze(photo, np.random.default_rng(0), beta=0), photo)
 
 
-def test_some_are_exposed_for_the_haze(photo: d.Image) -> None:
-    """So dense a haze is all that is seen, and its value the exposure."""
+def test_some_hazy_photographs_are_exposed_for_the_haze(photo: d.Image) -> None:
+    """In haze this dense only the airlight is seen, so its value gives the exposure."""
     dim = 0.3 * photo
     seen = [
         float(d.random_haze(dim, np.random.default_rng(i), beta=1e3, airlight=0.9).mean()) / 0.9
@@ -124,15 +124,15 @@ def test_some_are_exposed_for_the_haze(photo: d.Image) -> None:
     assert one.mean() == pytest.approx(0.63, abs=0.02)
 
 
-def test_transmission_is_what_two_depths_say(photo: d.Image) -> None:
-    """The contrast of a hazy picture is the clear one's times t."""
+def test_contrast_falls_with_the_transmission(photo: d.Image) -> None:
+    """A hazy picture has the clear one's contrast times t."""
     near, far = (np.full(photo.shape[:2], depth, np.float32) for depth in (0.4, 1.4))
     ratio = d.haze(photo, far, 0.8, 0.7).std() / d.haze(photo, near, 0.8, 0.7).std()
     assert ratio == pytest.approx(np.exp(-0.8 * (1.4 - 0.4)), rel=1e-4)
 
 
 @pytest.mark.parametrize("extent", [4, 15.5, 26])
-def test_shake_kernel(extent: float) -> None:
+def test_shake_kernels_are_normalised_and_fit_the_margin(extent: float) -> None:
     for seed in range(10):
         kernel = d.shake_kernel(np.random.default_rng(seed), extent)
         assert kernel.sum() == pytest.approx(1, abs=1e-5)
@@ -153,15 +153,15 @@ def test_a_long_path_has_no_gaps() -> None:
     for seed in range(5):
         kernel = d.shake_kernel(np.random.default_rng(seed), 150)
         drawn = (kernel > 0).astype(np.uint8)
-        assert cv2.connectedComponents(drawn)[0] == 2, "the path and what is beside it"
+        assert cv2.connectedComponents(drawn)[0] == 2, "the path and its background"
 
 
-def test_blur_extent() -> None:
+def test_shake_has_the_extent_asked_for() -> None:
     rows, columns = np.nonzero(d.shake_kernel(np.random.default_rng(1), 20) > 1e-4)
     assert 20 <= max(np.ptp(rows), np.ptp(columns)) <= 24
 
 
-def test_low_light_is_linear(photo: d.Image) -> None:
+def test_low_light_scales_linear_light(photo: d.Image) -> None:
     dark = d.low_light(photo, np.random.default_rng(0), exposure=0.5)
     assert np.abs(d.to_linear(dark) - 0.5 * d.to_linear(photo)).max() < 1e-5
     deep = d.low_light(photo, np.random.default_rng(0), exposure=0.25, gamma=2, gain=0.5)
@@ -218,7 +218,7 @@ def test_half_of_the_dark_photographs_are_backlit() -> None:
 
 
 @pytest.mark.parametrize("value", [0.3, 0.6, 0.9])
-def test_low_light_noise(value: float) -> None:
+def test_low_light_noise_has_shot_and_read_parts(value: float) -> None:
     flat = np.full((200, 200, 3), value, np.float32)
     shot, read = 2e-4, 1e-3
     dark = d.low_light(flat, np.random.default_rng(0), exposure=0.5, shot=shot, read=read)
@@ -227,11 +227,11 @@ def test_low_light_noise(value: float) -> None:
     assert d.to_linear(dark).mean() == pytest.approx(light, rel=1e-3)
 
 
-def test_a_night_brightened_is_as_noisy_as_a_camera_s_day() -> None:
+def test_a_brightened_night_is_as_noisy_as_a_day() -> None:
     grey = np.full((64, 64, 3), 0.6, np.float32)
 
     def noise(seed: int) -> tuple[float, float]:
-        """Relative to the light that there is: by night, by day."""
+        """Relative to the light, by night and by day."""
         shown = [
             d.to_linear(np.clip(kind(grey, np.random.default_rng(seed)), 0, 1))
             for kind in (d.random_night, d.random_camera_noise)
@@ -247,7 +247,7 @@ def test_a_night_brightened_is_as_noisy_as_a_camera_s_day() -> None:
 KIND = {"angle": 10.0, "length": 20.0, "width": 0.8}
 
 
-def test_rain_layer() -> None:
+def test_a_rain_layer_is_bounded_and_empty_without_drops() -> None:
     layer = d.rain_layer((40, 60), np.random.default_rng(0), density=0.01, **KIND)
     assert layer.shape == (40, 60)
     assert 0 <= layer.min() <= layer.max() <= 1.2
@@ -256,7 +256,7 @@ def test_rain_layer() -> None:
 
 
 @pytest.mark.parametrize("angle", [-40.0, -10.0, 0.0, 25.0, 60.0])
-def test_angle_of_the_rain(angle: float) -> None:
+def test_rain_falls_at_the_angle_asked_for(angle: float) -> None:
     layer = d.rain_layer(
         (300, 300), np.random.default_rng(3), angle=angle, length=30, width=1, density=2e-3
     )
@@ -268,7 +268,7 @@ def test_angle_of_the_rain(angle: float) -> None:
     assert np.degrees(np.arctan2(x, y)) == pytest.approx(angle, abs=2)
 
 
-def test_density_of_the_rain() -> None:
+def test_coverage_follows_the_density_of_the_rain() -> None:
     def coverage(density: float, depth: float = 1) -> float:
         rng = np.random.default_rng(0)
         kind = {"angle": 0.0, "length": 24.0, "width": 1.2}
@@ -279,7 +279,7 @@ def test_density_of_the_rain() -> None:
     assert coverage(1e-3, 2) / coverage(1e-3) == pytest.approx(1, rel=0.2)
 
 
-def test_rain_added_and_screened(photo: d.Image) -> None:
+def test_rain_is_added_or_screened(photo: d.Image) -> None:
     layer = d.rain_layer(photo.shape[:2], np.random.default_rng(0), density=0.01, **KIND)
     added = d.rain(photo, layer, 0.5)
     screened = d.rain(photo, layer, 0.5, screen=True)
@@ -289,11 +289,11 @@ def test_rain_added_and_screened(photo: d.Image) -> None:
     assert np.array_equal(d.rain(photo, layer, 0), photo)
 
 
-def test_veil(photo: d.Image) -> None:
+def test_a_veil_mixes_in_its_light(photo: d.Image) -> None:
     assert np.abs(d.veil(photo, 0.25, 0.8) - (0.75 * photo + 0.2)).max() < 1e-6
 
 
-def test_given_parameters_change_no_other_draw(photo: d.Image) -> None:
+def test_given_parameters_leave_other_draws_alone(photo: d.Image) -> None:
     def drops(**given: float) -> np.ndarray:
         rng = np.random.default_rng(11)
         return d.random_rain(np.zeros_like(photo), rng, screen=False, layers=1, fog=0, **given)
@@ -302,7 +302,7 @@ def test_given_parameters_change_no_other_draw(photo: d.Image) -> None:
 
 
 @pytest.mark.parametrize("quality", [10, 40, 95])
-def test_jpeg_is_what_others_write(photo: d.Image, quality: int) -> None:
+def test_jpegs_equal_those_of_pillow(photo: d.Image, quality: int) -> None:
     data = io.BytesIO()
     PIL.Image.fromarray(d.quantise(photo)).save(data, "JPEG", quality=quality, subsampling=2)
     with PIL.Image.open(data) as image:
@@ -312,14 +312,14 @@ def test_jpeg_is_what_others_write(photo: d.Image, quality: int) -> None:
     assert np.abs(ours - photo).mean() < 0.05
 
 
-def test_jpeg_gets_worse(photo: d.Image) -> None:
+def test_lower_jpeg_quality_is_worse(photo: d.Image) -> None:
     rng = np.random.default_rng(0)
     noisy = d.gaussian_noise(photo, rng, 10)
     errors = [np.abs(d.jpeg(noisy, q) - np.clip(noisy, 0, 1)).mean() for q in (95, 50, 10, 2)]
     assert errors == sorted(errors)
 
 
-def test_underwater_closed_form(photo: d.Image) -> None:
+def test_underwater_follows_its_equation(photo: d.Image) -> None:
     rates = np.array([0.4, 0.1, 0.2])
     distance = np.full(photo.shape[:2], 2.5, np.float32)
     seen = d.underwater(photo, distance, attenuation=(0.4, 0.1, 0.2), depth=3, scatter=0.5)
@@ -353,7 +353,7 @@ def shower(cover: float, **given: float) -> d.Image:
     return d.shower_layer((300, 300), rng, angle=10, length=30, width=0.6, cover=cover, **given)
 
 
-def test_a_shower_covers_what_was_asked_for() -> None:
+def test_a_shower_covers_the_share_asked_for() -> None:
     for cover, gusts in ((0.05, 0.0), (0.3, 0.0), (0.3, 0.8)):
         layer = shower(cover, gusts=gusts)
         assert (layer > 0).mean() == pytest.approx(cover, rel=0.01)
@@ -372,7 +372,7 @@ def test_gusts_and_contrast_leave_fewer_bright_streaks() -> None:
     assert brightest(contrast=1.5) > 1.15 * plain
 
 
-def test_drops_or_showers() -> None:
+def test_rain_is_drops_or_showers() -> None:
     flat = np.full((64, 64, 3), 0.2, np.float32)
 
     def drawn(**given: Any) -> list[bytes]:
@@ -385,23 +385,23 @@ def test_drops_or_showers() -> None:
     alike = sum(a == b for a, b in zip(either, drops, strict=True))
     assert 2 <= alike <= 10, "three of ten are drops"
     assert not set(drops) & set(showers)
-    # Who asks for a property of drops gets them.
+    # A property that only drops have gives drops.
     assert drawn(layers=2) == drawn(layers=2, cover=0)
 
 
-def test_depth_field() -> None:
+def test_depth_fields_stay_in_their_range() -> None:
     for seed in range(20):
         depth = d.depth_field((33, 47), np.random.default_rng(seed))
         assert depth.shape == (33, 47)
         assert 0.05 <= depth.min() <= depth.max() <= 1.4
 
 
-def test_quantise() -> None:
+def test_quantise_rounds_and_clips() -> None:
     values = np.float32([-1, 0, 0.5, 1, 7])
     assert d.quantise(values).tolist() == [0, 0, 128, 255, 255]
 
 
-def test_parse() -> None:
+def test_parse_reads_kinds_and_parameters() -> None:
     steps = d.parse(" Haze:1.5:airlight=0.9 , noise:25,rain:layers=2:screen=1,underwater:3c")
     assert [s.kind.name for s in steps] == ["haze", "noise", "rain", "underwater"]
     assert steps[0].given == {
@@ -418,7 +418,7 @@ def test_parse() -> None:
         d.parse("snow")
 
 
-def test_every_parameter_is_one_of_the_function(photo: d.Image) -> None:
+def test_every_parameter_is_accepted(photo: d.Image) -> None:
     for kind in d.KINDS.values():
         for parameter in kind.parameters:
             value = re.split(", | to | or ", parameter.allowed)[-1]
@@ -428,8 +428,8 @@ def test_every_parameter_is_one_of_the_function(photo: d.Image) -> None:
             assert 0 <= result.min() <= result.max() <= 1
 
 
-def test_the_densest_rain_takes_no_more_memory() -> None:
-    """Everything at its largest asks for 51 drops a pixel."""
+def test_the_densest_rain_takes_bounded_memory() -> None:
+    """With everything at its largest, 51 drops per pixel are asked for."""
     (step,) = d.parse("rain:density=0.2:depth=16:layers=2:length=8")
     image = np.full((300, 300, 3), 0.5, np.float32)
     tracemalloc.start()

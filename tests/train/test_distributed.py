@@ -1,4 +1,4 @@
-"""Two processes (gloo) are one: the same losses, a dead one ends the run, any number resumes."""
+"""Two processes (gloo) train like one, end together, and any number can resume the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 
 
 def run(data: Path, out: Path, processes: int, *arguments: object) -> list[dict[str, Any]]:
-    """A finished run's log."""
+    """Runs to the end and returns the log."""
     done = subprocess.run(
         command(data, out, processes, *arguments),
         env=environment(),
@@ -53,7 +53,7 @@ def run(data: Path, out: Path, processes: int, *arguments: object) -> list[dict[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["paper", "reference"])
-def test_same_losses_as_one_process(data: Path, tmp_path: Path, recipe: str) -> None:
+def test_two_processes_have_the_losses_of_one(data: Path, tmp_path: Path, recipe: str) -> None:
     alone = run(data, tmp_path / "one", 1, "--recipe", recipe, "--steps", 4)
     together = run(data, tmp_path / "two", 2, "--recipe", recipe, "--steps", 4)
     assert len(alone) == len(together) == 4
@@ -63,7 +63,7 @@ def test_same_losses_as_one_process(data: Path, tmp_path: Path, recipe: str) -> 
 
 
 @pytest.mark.slow
-def test_the_same_samples_go_without_a_judge(data: Path, tmp_path: Path) -> None:
+def test_two_processes_leave_the_tone_from_the_same_samples(data: Path, tmp_path: Path) -> None:
     config = tmp_path / "toneless.toml"
     config.write_text(
         "network = { scene = 32 }\n"
@@ -76,8 +76,7 @@ def test_the_same_samples_go_without_a_judge(data: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_map_that_no_loss_reaches(data: Path, tmp_path: Path) -> None:
-    """It has no gradients to share."""
+def test_a_map_without_a_loss_has_no_gradients_to_share(data: Path, tmp_path: Path) -> None:
     plain = ("--network", "fed=source", "--losses", "none", "--steps", 3)
     assert len(run(data, tmp_path / "two", 2, *plain)) == 3
 
@@ -95,7 +94,7 @@ def test_every_process_names_what_it_skips(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) -> None:
     whole = run(data, tmp_path / "whole", 1, "--steps", 4, "--schedule", "constant")
     run(data, tmp_path / "parts", 2, "--steps", 2, "--schedule", "constant")
     parts = run(data, tmp_path / "parts", 1, "--steps", 4, "--schedule", "constant", "--resume")
@@ -104,8 +103,8 @@ def test_resumes_with_another_number_of_processes(data: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_three_processes_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    """Of two, any order of sums is the same."""
+def test_three_processes_resume_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    """With two processes, the order of sums could not matter."""
     asked = ("--batch", 6, "--schedule", "constant")
     run(data, tmp_path / "whole", 3, *asked, "--steps", 5)
     run(data, tmp_path / "parts", 3, *asked, "--steps", 2)
@@ -117,7 +116,7 @@ def test_three_processes_go_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
 
 @contextmanager
 def endless(asked: list[str], out: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run without end, from its first step in the log on; what is left of it is killed."""
+    """An endless run that has logged its first step; what is left of it is killed."""
     with subprocess.Popen(
         [*asked, "--steps", "100000"],
         env=environment(),
@@ -154,7 +153,7 @@ assert not [name for name in names if "gloo" in name], names
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_no_thread_outlives_the_team(tmp_path: Path) -> None:
-    """It could abort a process that has done its work, and with it the run."""
+    """It could abort a process that has finished, and the run with it."""
     (tmp_path / "threads.py").write_text(THREADS)
     launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     subprocess.run([*launcher, "threads.py"], cwd=tmp_path, env=environment(), check=True)
@@ -177,7 +176,7 @@ def test_a_killed_process_ends_the_run(data: Path, tmp_path: Path) -> None:
 def test_an_interrupted_team_keeps_its_steps(
     data: Path, tmp_path: Path, number: signal.Signals, one: bool
 ) -> None:
-    """Ctrl-C reaches torchrun, which passes it on to every process and its group, or one alone."""
+    """Ctrl-C reaches torchrun, which passes it on to all processes, or only one of them."""
     out = tmp_path / "run"
     with endless(command(data, out, 2, "--workers", 1), out) as job:
         os.kill(workers(job.pid)[0] if one else job.pid, number)
@@ -197,7 +196,7 @@ def workers(launcher: int) -> list[int]:
     return [int(pid) for pid in children.read_text().split()]
 
 
-def test_a_batch_that_does_not_divide(data: Path) -> None:
+def test_a_batch_must_divide_among_the_processes(data: Path) -> None:
     from train.distributed import Team
     from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
     from train.sources import gather

@@ -1,4 +1,4 @@
-"""Folders of training images: what is found in them, and what pairs with what."""
+"""Folders of training images: which files are found, and how they pair up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_pairs_one_to_one(tmp_path: Path, degraded: list[str], target: list[str]
     assert names(match_pairs(*folders(tmp_path, degraded, target))) == expected
 
 
-def test_several_hazes_of_one_photograph(tmp_path: Path) -> None:
+def test_several_hazy_versions_share_one_target(tmp_path: Path) -> None:
     pairs = match_pairs(
         *folders(tmp_path, ["0001_0.8_0.2.png", "0001_0.9_0.1.png", "2.png"], ["0001.png", "2.png"])
     )
@@ -66,7 +66,7 @@ def test_unmatched_files_are_named(
         match_pairs(*folders(tmp_path, degraded, target))
 
 
-def test_empty_folders(tmp_path: Path) -> None:
+def test_empty_and_missing_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(SourceError, match=f"no images in {re.escape(str(tmp_path))}"):
         match_pairs(tmp_path / "a", tmp_path / "a")
@@ -74,26 +74,26 @@ def test_empty_folders(tmp_path: Path) -> None:
         match_pairs(tmp_path / "none", tmp_path / "a")
 
 
-def test_folder_names(tmp_path: Path) -> None:
+def test_folder_names_ignore_case_and_hyphens(tmp_path: Path) -> None:
     (tmp_path / "Low-Light" / "HIGH").mkdir(parents=True)
     assert find_folder(tmp_path, "lowlight", "high") == tmp_path / "Low-Light" / "HIGH"
     assert find_folder(tmp_path, "lowlight", "low") is None
     assert find_folder(tmp_path / "none", "x") is None
 
 
-def test_hidden_and_other_files_are_no_images(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_not_images(tmp_path: Path) -> None:
     for name in ("b.png", "a.JPG", "._a.png", "a.txt"):
         (tmp_path / name).touch()
     assert [p.name for p in image_files(tmp_path)] == ["a.JPG", "b.png"]
 
 
-def test_pictures_side_by_side_are_no_photographs(tmp_path: Path) -> None:
+def test_compare_pictures_are_not_photographs(tmp_path: Path) -> None:
     for name in ("a.png", "a.png.compare.jpg"):
         (tmp_path / name).touch()
     assert images_below(tmp_path) == [tmp_path / "a.png"]
 
 
-def test_what_a_training_run_drew_is_no_photograph(tmp_path: Path) -> None:
+def test_pictures_of_a_training_run_are_not_photographs(tmp_path: Path) -> None:
     for run in (tmp_path, tmp_path / "run"):
         (run / "samples").mkdir(parents=True)
         for name in ("recipe.json", "log.jsonl", "curves.png", "samples/1.png", "mine.png"):
@@ -109,13 +109,13 @@ def test_names_that_are_not_unicode_are_held_out_too() -> None:
     assert 0 < len(hold_out(names, 0.2)) < 20
 
 
-def test_hold_out() -> None:
+def test_the_held_out_share_does_not_depend_on_the_others() -> None:
     everyone = [f"photograph {i}" for i in range(4000)]
     held = hold_out(everyone, 0.04)
     assert 120 <= len(held) <= 200
     assert hold_out(everyone[:2000], 0.04) == held & set(everyone[:2000])
     assert len(hold_out(everyone[:2], 1e-9)) == 1
-    # Part of the contract: another version, another machine must hold out the same.
+    # A contract: every version and every machine must hold out the same ones.
     assert hold_out([str(i) for i in range(30)], 0.2) == {"8", "9"}
     with pytest.raises(SourceError, match="a single photograph cannot be held out"):
         hold_out(["a", "a"], 0.5)

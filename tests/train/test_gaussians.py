@@ -1,6 +1,7 @@
-"""The objective finds a barycenter whose closed form is known; without congruence it does not.
+"""The objective finds a barycenter with a known closed form; without congruence it does not.
 
-At toy size; ``scripts/gaussian_barycenter.py`` is the whole of it, docs/mathematics.md its figures.
+This is a toy version; ``scripts/gaussian_barycenter.py`` is the full one, with its figures in
+docs/mathematics.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def gaussians() -> Gaussians:
     return Gaussians.random(3, 2, distance=8, seed=2)
 
 
-def test_sources_are_as_said(gaussians: Gaussians) -> None:
+def test_sources_have_the_distance_and_variance_asked_for(gaussians: Gaussians) -> None:
     assert np.linalg.norm(gaussians.means, axis=1) == pytest.approx([8, 8, 8])
     assert np.trace(gaussians.covariances, axis1=1, axis2=2) == pytest.approx([2, 2, 2])
 
@@ -34,6 +35,6 @@ def test_the_barycenter_is_found(gaussians: Gaussians, sampling: str) -> None:
     assert max(report.covariance) < 0.1
 
 
-def test_without_congruence_it_is_not(gaussians: Gaussians) -> None:
+def test_without_congruence_it_is_not_found(gaussians: Gaussians) -> None:
     report = solve(Incongruent, gaussians, WEIGHTS, "balanced", STEPS // 5)
     assert max(report.uvp) > 50

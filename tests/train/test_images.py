@@ -1,4 +1,4 @@
-"""Training images: decoding, the bound of the cache, notes of what is unusable."""
+"""Training images: decoding, the cache's limit, the record of unusable files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_unusable_image_is_decoded_once(
     assert capfd.readouterr().err == ""
 
 
-def test_workers_share_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_share_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [write(tmp_path / f"{i}.png", i, (20, 20)) for i in range(9)]
 
     def held(workers: int, trainers: int) -> int:
@@ -55,7 +55,7 @@ def test_workers_share_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert held(0, 1) == 8
     assert held(2, 1) == 4
     assert held(2, 2) == 2
-    assert held(100, 2) == 1, "the image at hand"
+    assert held(100, 2) == 1, "only the current image"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
@@ -88,13 +88,13 @@ def test_a_jpeg_with_a_thumbnail_is_judged_by_its_own_end(tmp_path: Path) -> Non
         decode(tmp_path / "a.jpg")
 
 
-def test_names_that_are_not_ascii(tmp_path: Path) -> None:
+def test_names_may_be_other_than_ascii(tmp_path: Path) -> None:
     path = tmp_path / "ç ü 日本.png"
     path.write_bytes(write(tmp_path / "a.png", 0).read_bytes())
     assert decode(path).shape == (40, 36, 3)
 
 
-def test_what_is_skipped(tmp_path: Path) -> None:
+def test_skipped_files_are_recorded_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(4)]
     skipped = Skipped([*paths, paths[0]])
     assert len(skipped) == 0

@@ -1,4 +1,4 @@
-"""Starting from weights: of the same network, or of one with fewer blocks."""
+"""Training from existing weights, of the same network or of one with fewer blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def weights_of(network: BaryIR, folder: Path) -> Weights:
 
 
 def shaken(config: NetworkConfig) -> BaryIR:
-    """A network whose parts all matter, as after some training."""
+    """A network in which every part matters, as after some training."""
     torch.manual_seed(0)
     network = build(config)
     with torch.no_grad():
@@ -37,7 +37,7 @@ def shaken(config: NetworkConfig) -> BaryIR:
 
 @pytest.mark.parametrize("config", [preset("tiny"), RESIDUAL, OFFICIAL])
 @pytest.mark.parametrize("blocks", [(0, 0, 0, 0), (2, 0, 1, 1)])
-def test_a_deeper_network_begins_with_the_same_output(
+def test_a_deeper_network_starts_with_the_same_output(
     config: NetworkConfig, blocks: tuple[int, ...], tmp_path: Path
 ) -> None:
     started = shaken(config)
@@ -49,7 +49,7 @@ def test_a_deeper_network_begins_with_the_same_output(
         torch.testing.assert_close(deeper(image).correction, started(image).correction)
 
 
-def test_blocks_that_were_added_learn(tmp_path: Path) -> None:
+def test_added_blocks_learn(tmp_path: Path) -> None:
     deeper = build(replace(RESIDUAL, blocks=(2, 2, 1, 1)))
     start_from(deeper, weights_of(shaken(RESIDUAL), tmp_path))
     added = deeper.encoder.levels[0][1]
@@ -66,7 +66,7 @@ def test_blocks_that_were_added_learn(tmp_path: Path) -> None:
         ({"blocks": (2, 2, 1, 1), "width": 16}, "width 8, not 16"),
     ],
 )
-def test_weights_of_another_network(
+def test_weights_of_another_network_are_refused(
     change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     weights = weights_of(shaken(RESIDUAL), tmp_path)
@@ -74,8 +74,8 @@ def test_weights_of_another_network(
         start_from(build(replace(RESIDUAL, **change)), weights)  # type: ignore[arg-type]
 
 
-def test_who_weights_descend_from(tmp_path: Path) -> None:
-    """All that they say themselves, the means that they are among it."""
+def test_ancestry_is_the_provenance_of_the_weights(tmp_path: Path) -> None:
+    """With their hash and the start of their own run, but without figures."""
     path = tmp_path / "w.safetensors"
     network = build(preset("tiny"))
     said = {"name": "a", "steps": 3, "rest": [{"share": 0.5}], "start": {"name": "b"}}
@@ -84,7 +84,7 @@ def test_who_weights_descend_from(tmp_path: Path) -> None:
     assert ancestry(weights) == {"sha256": weights.sha256, **said}
 
 
-def test_of_runs_long_before_a_summary_is_kept(tmp_path: Path) -> None:
+def test_earlier_runs_are_summarised(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     network = build(preset("tiny"))
     recipe = {"seed": 1, "learning_rate": 2e-4, "stages": []}

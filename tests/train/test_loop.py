@@ -1,4 +1,4 @@
-"""The loop: a resumed run is the run, and a spoilt one is not kept."""
+"""The loop: a resumed run equals an uninterrupted one, and a diverged one is not kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stop(Exception):  # noqa: N818 (not an error: the run is interrupted)
 def follow(
     data: Path, folder: Path, recipe: Recipe = RECIPE, *, validate: bool = False, **rhythm: int
 ) -> Trainer:
-    """A run from its last checkpoint, if there is one, to its end."""
+    """Trains to the end, from the last checkpoint if there is one."""
     sources = gather(recipe, data)
     trainer, run = Trainer(recipe, sources), Run(folder)
     folder.mkdir(exist_ok=True)
@@ -84,7 +84,7 @@ def assert_equal(a: Any, b: Any, where: str = "state") -> None:
         assert a == b, where
 
 
-def test_patches_a_second_without_the_validation(
+def test_patches_per_second_leave_out_the_validation(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
@@ -123,12 +123,12 @@ def test_bf16_is_not_emulated(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         assert follow(data, tmp_path / precision, recipe).precision == precision
 
 
-# 5 is within the first stage, 7 is its last step, 8 within the second.
+# 5 is in the first stage, 7 is its last step, 8 is in the second.
 @pytest.mark.parametrize(
     ("variant", "steps"),
     [("paper", 5), ("paper", 7), ("paper", 8), ("reference", 5), ("accumulated", 5), ("bf16", 5)],
 )
-def test_resumed_run_is_the_run(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, steps: int
 ) -> None:
     recipe = VARIANTS[variant]
@@ -158,11 +158,11 @@ def test_everything_learns(data: Path, tmp_path: Path, variant: str) -> None:
     for name, (before, after) in parts.items():
         pairs = zip(before.named_parameters(), after.parameters(), strict=True)
         same = [n for (n, p), q in pairs if torch.equal(p, q)]
-        # The free constant of every critic is the gauge that congruence takes out.
+        # Congruence cancels the constant of every critic.
         assert not [n for n in same if n != "features.7.bias"], name
 
 
-def test_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path) -> None:
+def test_the_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=6), log=2, checkpoint=4)
     (run / "checkpoints" / "00000006").rename(run / "checkpoints" / "gone")
@@ -172,7 +172,7 @@ def test_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path) ->
     assert [e for e in entries if "rate" not in e] == [{"step": 4, "changes": ["steps 6 -> 10"]}]
 
 
-def test_validation_samples_and_curves(data: Path, tmp_path: Path) -> None:
+def test_validation_writes_samples_and_curves(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     follow(data, run, validate=True, checkpoint=5)
     psnr = [e["psnr"] for e in Run(run).entries()]
@@ -199,7 +199,9 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.setattr(Trainer, "train_step", step)
 
 
-def test_nan_loss(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_ends_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoil(monkeypatch, 0)
     with pytest.raises(DivergedError, match="step 5; last good checkpoint: none"):
         follow(data, tmp_path / "run")
@@ -209,7 +211,7 @@ def test_nan_never_reaches_the_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, 3)
-    # The log, at 10 and no sooner, would come too late for the checkpoint at 4.
+    # The log at step 10 would come too late for the checkpoint at step 4.
     with pytest.raises(DivergedError, match=r"step 4; last good checkpoint: .*00000002"):
         follow(data, tmp_path / "run", log=10, checkpoint=2)
     assert [p.name for p in checkpoint.checkpoints(tmp_path / "run")] == ["00000002"]
@@ -225,14 +227,14 @@ OTHERS: list[tuple[Recipe, str]] = [
 ]
 
 
-def test_other_run_in_the_folder(data: Path, tmp_path: Path) -> None:
+def test_a_different_run_is_not_continued(data: Path, tmp_path: Path) -> None:
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     for recipe, message in OTHERS:
         with pytest.raises(RecipeError, match=message):
             follow(data, tmp_path / "run", recipe)
 
 
-def test_how_edges_are_shown_may_change(data: Path, tmp_path: Path) -> None:
+def test_the_margin_may_change(data: Path, tmp_path: Path) -> None:
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     wider = replace(RECIPE, steps=2, network={"margin": RECIPE.config().margin + 8})
     assert follow(data, tmp_path / "run", wider).step == 2
@@ -253,7 +255,7 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
-def test_what_a_killed_run_left_half_written_goes(data: Path, tmp_path: Path) -> None:
+def test_half_written_checkpoints_of_a_killed_run_are_removed(data: Path, tmp_path: Path) -> None:
     left = tmp_path / "run" / "checkpoints" / "00000099.part"
     left.mkdir(parents=True)
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
@@ -261,7 +263,7 @@ def test_what_a_killed_run_left_half_written_goes(data: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["state.pt", "network.safetensors", "average.safetensors"])
-def test_damaged_checkpoint(data: Path, tmp_path: Path, name: str) -> None:
+def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=1))
     file = run / "checkpoints" / "00000001" / name
@@ -272,7 +274,7 @@ def test_damaged_checkpoint(data: Path, tmp_path: Path, name: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_state_of_something_else(data: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_training_state_is_refused(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=1))
     file = run / "checkpoints" / "00000001" / "state.pt"
@@ -284,7 +286,7 @@ def test_a_state_of_something_else(data: Path, tmp_path: Path) -> None:
             follow(data, run)
 
 
-def test_checkpoint_is_whole_or_absent(
+def test_a_checkpoint_is_complete_or_absent(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -299,14 +301,14 @@ def test_checkpoint_is_whole_or_absent(
     assert [p.name for p in (run / "checkpoints").iterdir()] == ["00000001"]
 
 
-def test_steps_of_epochs() -> None:
+def test_epochs_are_counted_in_steps() -> None:
     # Mean batch 3.4, so 100 images are 29 steps.
     assert RECIPE.steps_of(1, 100) == 29
     assert replace(RECIPE, accumulate=2).steps_of(1, 100) == 15
     assert RECIPE.steps_of(0.001, 10) == 1
 
 
-def test_what_a_resumed_run_changes_is_what_it_uses(data: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_uses_its_changed_recipe(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=1))
     trainer = follow(data, run, replace(RECIPE, steps=2, precision="fp16", weight_decay=0.3))
@@ -316,7 +318,7 @@ def test_what_a_resumed_run_changes_is_what_it_uses(data: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["recipe.json", "log.jsonl"])
-def test_a_kill_while_a_run_is_gone_on_with_loses_nothing(
+def test_a_kill_while_resuming_loses_nothing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     run = tmp_path / "run"
@@ -336,7 +338,7 @@ def test_a_kill_while_a_run_is_gone_on_with_loses_nothing(
     assert (run / name).read_bytes() == before
 
 
-def test_a_full_disk_under_the_state(
+def test_a_state_that_does_not_fit_the_disk_is_named(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -383,9 +385,7 @@ def test_frozen_parts_stay_and_others_learn(
 
 
 @pytest.mark.parametrize("pixel_loss", ["l1", "psnr"])
-def test_the_total_is_made_of_what_the_recipe_says(
-    data: Path, tmp_path: Path, pixel_loss: Any
-) -> None:
+def test_the_total_adds_up_the_weighted_losses(data: Path, tmp_path: Path, pixel_loss: Any) -> None:
     recipe = replace(JUDGED, pixel_loss=pixel_loss, pixel_weight=3.0, map_weight=0.5)
     follow(data, tmp_path / "run", recipe)
     (entry,) = [e for e in Run(tmp_path / "run").entries() if "total" in e]
@@ -402,7 +402,7 @@ def drawn(recipe: Recipe, data: Path) -> Batch:
     return batch.ready(torch.device("cpu"))
 
 
-def test_fresh_latents_are_of_what_the_loss_was_of(data: Path) -> None:
+def test_fresh_latents_heed_the_tone_of_the_same_samples(data: Path) -> None:
     half = {name: replace(source, toneless=0.5) for name, source in JUDGED.sources.items()}
     recipe = replace(JUDGED, sources=half, fresh_latents=True, accumulate=2)
     trainer = Trainer(recipe, gather(recipe, data))
@@ -419,8 +419,8 @@ def test_fresh_latents_are_of_what_the_loss_was_of(data: Path) -> None:
     assert_equal(again, [first, second])
 
 
-def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> None:
-    """Their scenes are judged all the same."""
+def test_toneless_patches_are_restored_without_their_tone(data: Path) -> None:
+    """Their scenes are still judged."""
     names = list(JUDGED.sources)
     toneless = replace(JUDGED.sources[names[0]], toneless=1.0)
     trainers = []
@@ -447,7 +447,7 @@ def test_patches_of_some_sources_are_restored_without_their_tone(data: Path) -> 
 
 @pytest.mark.parametrize("pixel_loss", ["l1", "psnr"])
 def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_loss: Any) -> None:
-    """A new judge changes nothing, so that its first loss is that of the scenes as they are."""
+    """A new judge changes nothing, so its first loss is that of the unchanged scenes."""
     recipe = replace(JUDGED, pixel_loss=pixel_loss)
     trainer, batch = Trainer(recipe, gather(recipe, data)), drawn(recipe, data)
     squares = (batch.scene - batch.scene_target).square().flatten(1).mean(1)
@@ -457,7 +457,7 @@ def test_scenes_are_judged_by_the_square_or_by_the_decibel(data: Path, pixel_los
     assert float(terms["scene"]) == pytest.approx(float(expected.mean()), rel=1e-5)
 
 
-def test_a_part_that_is_not_there_is_not_frozen(data: Path) -> None:
+def test_a_missing_part_cannot_be_frozen(data: Path) -> None:
     recipe = replace(RECIPE, frozen=("judge",))
     with pytest.raises(RecipeError, match="judge cannot be frozen: this network has none"):
         Trainer(recipe, gather(recipe, data))

@@ -11,7 +11,7 @@ from train.muon import STEP, Muon, matrices, orthogonal, steps_along
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (12, 60), (60, 12)])
-def test_orthogonal_factor(shape: tuple[int, int]) -> None:
+def test_the_orthogonal_factor_is_approximated(shape: tuple[int, int]) -> None:
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     found = orthogonal(matrix[None])[0].float()
     values = torch.linalg.svdvals(found)
@@ -22,7 +22,7 @@ def test_orthogonal_factor(shape: tuple[int, int]) -> None:
     assert likeness > 0.93
 
 
-def test_steps_together_are_the_steps_one_by_one() -> None:
+def test_steps_taken_together_equal_single_steps() -> None:
     draw = torch.Generator().manual_seed(0)
     shapes = [(12, 8, 3, 3), (16, 40), (12, 8, 3, 3), (40, 16)]
     directions = [torch.randn(*shape, generator=draw) for shape in shapes]
@@ -35,23 +35,23 @@ def test_steps_together_are_the_steps_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("outputs", [8, 64])
-def test_steps_lie_in_memory_as_the_weights(outputs: int) -> None:
+def test_steps_have_the_strides_of_their_weights(outputs: int) -> None:
     weight = nn.Conv2d(16, outputs, 1, bias=False).to(memory_format=torch.channels_last).weight
     (step,) = steps_along([weight.detach()])
     assert step.stride() == weight.stride()
 
 
-def test_what_is_a_matrix() -> None:
+def test_only_mixing_weights_count_as_matrices() -> None:
     mixes = nn.Conv2d(16, 8, 3)
     depthwise, few = nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 3, 3)
     linear, norm = nn.Linear(8, 8), nn.GroupNorm(1, 16)
     network = nn.ModuleList([mixes, depthwise, few, linear, norm])
-    # Of prompts, which are pictures and no matrix.
+    # Prompt components are pictures, not matrices.
     network.register_parameter("components", nn.Parameter(torch.zeros(8, 8, 4, 4)))
     assert [id(p) for p in matrices(network)] == [id(mixes.weight), id(linear.weight)]
 
 
-def test_the_rest_takes_adamw_s_steps() -> None:
+def test_other_parameters_take_adamw_steps() -> None:
     ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2))
     mine = Muon(nn.ParameterList([ours]), lr=0.1, weight_decay=0.01)
     torchs = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.01)
@@ -63,7 +63,7 @@ def test_the_rest_takes_adamw_s_steps() -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-def test_steps_are_of_one_size_in_every_direction() -> None:
+def test_steps_have_one_size_in_every_direction() -> None:
     layer = nn.Linear(24, 16, bias=False)
     weight = layer.weight
     nn.init.zeros_(weight)
@@ -76,7 +76,7 @@ def test_steps_are_of_one_size_in_every_direction() -> None:
     assert (step * gradient).sum() > 0, "downhill"
 
 
-def test_finds_a_minimum_and_goes_on_from_its_state() -> None:
+def test_muon_finds_a_minimum_and_resumes_from_its_state() -> None:
     torch.manual_seed(0)
     inputs = torch.randn(64, 16)
     targets = inputs @ torch.randn(16, 8)

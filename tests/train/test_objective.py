@@ -1,4 +1,4 @@
-"""The objectives: whole losses, whom gradients reach, and the weights of the sources."""
+"""The objectives: whole losses, which side gets gradients, the weights of the sources."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_reference_losses_are_those_of_the_authors_code() -> None:
     assert float(steps["congruence"]) == pytest.approx(expected["congruence_penalty"], rel=1e-9)
 
 
-def test_barycenter_weights() -> None:
+def test_barycenter_weights_of_every_kind() -> None:
     counts, q = torch.tensor([6.0, 3.0, 1.0]), torch.tensor([0.2, 0.2, 0.6])
     found = {w: barycenter_weights(w, counts, q).tolist() for w in ("proportion", "uniform")}
     assert found["proportion"] == pytest.approx([0.6, 0.3, 0.1])
@@ -69,7 +69,7 @@ HALF = torch.tensor([0.5, 0.5])
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES.values())
-def test_each_side_moves_its_own(kind: type[PaperObjective], latents: Latents) -> None:
+def test_each_step_moves_its_own_side(kind: type[PaperObjective], latents: Latents) -> None:
     objective = kind(RECIPE, Potentials(6, 2), HALF, HALF)
     before = [p.clone() for p in objective.potentials.parameters()]
     terms = objective.map_terms(latents, SOURCE)
@@ -84,7 +84,9 @@ def test_each_side_moves_its_own(kind: type[PaperObjective], latents: Latents) -
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES.values())
-def test_the_ascent_lowers_what_it_minimises(kind: type[PaperObjective], latents: Latents) -> None:
+def test_potentials_steps_lower_their_objective(
+    kind: type[PaperObjective], latents: Latents
+) -> None:
     objective = kind(RECIPE, Potentials(6, 2), HALF, HALF)
     barycenter = latents.barycenter.detach()
     first = objective.potentials_step(barycenter, SOURCE, 1.0)["potentials"]
@@ -95,7 +97,7 @@ def test_the_ascent_lowers_what_it_minimises(kind: type[PaperObjective], latents
 
 @pytest.mark.parametrize("kind", OBJECTIVES.values())
 @pytest.mark.parametrize("losses", [("mwb",), ("irc", "bro"), ("bro",)])
-def test_only_the_losses_asked_for(
+def test_only_the_losses_asked_for_are_computed(
     kind: type[PaperObjective], losses: tuple, latents: Latents
 ) -> None:
     recipe = Recipe(sources=RECIPE.sources, losses=losses)

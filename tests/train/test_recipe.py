@@ -1,4 +1,4 @@
-"""Recipes: what is wrong with one is said in one line."""
+"""Recipes, and the one line that says what is wrong with one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GOOD: dict[str, Any] = {"sources": {"denoise": {"probability": 1}}}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
-def test_shipped(path: Path) -> None:
+def test_shipped_recipes_survive_json(path: Path) -> None:
     recipe = Recipe.load(path)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
-def test_what_a_file_leaves_out_is_as_in_the_paper_recipe() -> None:
+def test_missing_entries_are_those_of_the_paper_recipe() -> None:
     paper = Recipe.load(next(path for path in SHIPPED if path.stem == "paper"))
     assert Recipe() == Recipe.from_dict({}) == paper
 
@@ -87,7 +87,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG)
-def test_wrong_entries(values: dict[str, Any], message: str) -> None:
+def test_wrong_entries_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         Recipe.from_dict(GOOD | values)
     assert "\n" not in str(caught.value)
@@ -97,7 +97,7 @@ DEEP = b"a = " + b"[" * 9999
 
 
 @pytest.mark.parametrize("text", [b"steps = ", b"\xff\xfe", b"[sources]", DEEP])
-def test_files(tmp_path: Path, text: bytes) -> None:
+def test_missing_and_damaged_files_are_named(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "r.toml"
     with pytest.raises(RecipeError, match="No such file"):
         Recipe.load(path)
@@ -107,20 +107,20 @@ def test_files(tmp_path: Path, text: bytes) -> None:
 
 
 @pytest.mark.parametrize(("name", "form"), [("r.toml", "TOML"), ("recipe.json", "JSON")])
-def test_a_file_that_breaks_off(tmp_path: Path, name: str, form: str) -> None:
+def test_a_file_that_breaks_off_names_its_format(tmp_path: Path, name: str, form: str) -> None:
     (tmp_path / name).write_text("{")
     with pytest.raises(RecipeError, match=f"{name}: not {form}: "):
         Recipe.load(tmp_path / name)
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_bytes(b"\x89PNG\xff")
     with pytest.raises(RecipeError, match="r.toml: not a text file, so not a recipe"):
         Recipe.load(path)
 
 
-def test_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text("steps = 3", "utf-8-sig")
     assert Recipe.load(path).steps == 3
@@ -134,13 +134,13 @@ RATES = {
 
 
 @pytest.mark.parametrize("schedule", RATES)
-def test_rates(schedule: Any) -> None:
+def test_learning_rates_follow_the_schedule(schedule: Any) -> None:
     recipe = Recipe.from_dict(GOOD | {"schedule": schedule, "steps": 102, "warm_up": 2})
     factors = [recipe.rate_factor(step) for step in (0, 1, 2, 52, 102)]
     assert factors == pytest.approx(RATES[schedule])
 
 
-def test_stages() -> None:
+def test_stages_follow_their_shares() -> None:
     first, second = Stage(0.8, 64, 12), Stage(0.2, 128, 4)
     sources = {"denoise": SourceRecipe(1.0)}
     recipe = Recipe(steps=11, sources=sources, stages=(first, second))
@@ -148,7 +148,7 @@ def test_stages() -> None:
     assert [recipe.stage_at(step) for step in (9, 10)] == [(second, 11)] * 2
 
 
-def test_changes_are_told_by_entry() -> None:
+def test_changes_are_listed_by_entry() -> None:
     first, second = Stage(0.8, 64, 12), Stage(0.2, 128, 4)
     before = Recipe.from_dict(GOOD | {"stages": [vars(first), vars(second)]})
     now = Recipe.from_dict(

@@ -35,7 +35,7 @@ ALL = ["denoise", "derain", "dehaze", "deblur", "lowlight"]
 
 
 def recipe_of(*names: str, **entries: Any) -> Recipe:
-    """A recipe of some sources; entries of a source, as ``variety``, are for all of them."""
+    """A recipe of some sources; a source's entries, such as ``variety``, apply to all of them."""
     own = {name: entries.pop(name) for name in SourceRecipe().__dict__ if name in entries}
     sources = {name: SourceRecipe(**own) for name in names}
     return Recipe(sources=sources, **{"noise_range": (15, 50)} | entries)
@@ -55,12 +55,14 @@ def sample(source: Source, seed: int, size: int = 16) -> tuple[np.ndarray, np.nd
         (["denoise_7.5"], (["denoise"], (7.5,))),
     ],
 )
-def test_names(names: list[str], expected: tuple[list[str], tuple[float, ...]]) -> None:
+def test_names_of_sources_and_noise_levels(
+    names: list[str], expected: tuple[list[str], tuple[float, ...]]
+) -> None:
     assert canonical(names) == expected
 
 
 @pytest.mark.parametrize("names", [["denoise", "denoise_15"], ["snow"], ["denoise_x"], ["derain5"]])
-def test_names_that_mean_nothing(names: list[str]) -> None:
+def test_unknown_names_are_refused(names: list[str]) -> None:
     with pytest.raises(SourceError, match="no source '|denoise is given with"):
         canonical(names)
 
@@ -89,7 +91,7 @@ def test_clean_folders_need_no_official_ones(data: Path, tmp_path: Path) -> None
     assert denoise.count == 3 + 4
 
 
-def test_a_link_that_goes_round_ends(tmp_path: Path) -> None:
+def test_circular_links_end(tmp_path: Path) -> None:
     write(tmp_path / "clean" / "a.png", 0)
     try:
         (tmp_path / "clean" / "again").symlink_to(tmp_path / "clean")
@@ -115,14 +117,11 @@ def test_pairs_and_clean_photographs_mix(data: Path, tmp_path: Path) -> None:
 def test_a_mixed_source_draws_both(data: Path) -> None:
     (derain,) = gather(recipe_of("derain", paired_share=0.5), data)
     shares = [0, 0]
-    paired, synthesised = (part for _, part in derain.parts)
+    _, synthesised = (part for _, part in derain.parts)
     cache = ImageCache()
-    rainy = {cache.read(path).tobytes() for path in paired.files}
     for seed in range(60):
         target = derain.draw(np.random.default_rng(seed), Window(8), cache).target
-        # A patch of a paired photograph is found in one of those, of a clean one in no such.
         shares[_inside(target, [cache.read(p) for p in synthesised.files])] += 1
-    assert rainy
     assert min(shares) > 15
 
 
@@ -135,7 +134,7 @@ def _inside(patch: np.ndarray, images: list[np.ndarray]) -> bool:
     return any((w == t.reshape(-1)).all(1).any() for w in windows for t in turned)
 
 
-def test_single(data: Path, tmp_path: Path) -> None:
+def test_single_is_any_pair_of_folders(data: Path, tmp_path: Path) -> None:
     for i in (1, 2):
         write(tmp_path / "x" / f"{i}.png", i)
         write(tmp_path / "y" / f"{i}.png", i)
@@ -162,13 +161,13 @@ def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
     assert str(data / "single") in said("single", data)
 
 
-def test_half_of_a_pair_of_folders_is_no_reason_to_synthesise(data: Path) -> None:
+def test_a_missing_folder_of_targets_is_an_error(data: Path) -> None:
     (data / "Derain" / "gt").rename(data / "Derain" / "target")
     with pytest.raises(SourceError, match=re.escape(f"{data / 'Derain'} has no folder 'gt'")):
         gather(recipe_of("derain"), data)
 
 
-def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
+def test_a_share_of_the_noise_is_camera_noise(data: Path) -> None:
     (source,) = gather(recipe_of("denoise", camera_share=0.5), data)
     assert source.origin.endswith("sigma 15 to 50, a camera's noise in 50%")
     correlated = []
@@ -179,9 +178,9 @@ def test_a_share_of_the_noise_is_a_camera_s(data: Path) -> None:
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
-def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
+def test_a_share_of_synthesised_images_are_jpegs(data: Path) -> None:
     def share_of_jpegs(name: str, **entries: Any) -> float:
-        """By the noise of their colours, which a JPEG keeps at half the resolution."""
+        """Recognised by their colour noise, which JPEG keeps at half the resolution."""
         (source,) = gather(recipe_of(name, **entries), data)
         smooth = []
         for seed in range(60):
@@ -202,14 +201,14 @@ def test_a_share_of_what_is_synthesised_has_been_a_jpeg(data: Path) -> None:
 
 
 def made_of_grey(source: Source, value: float, count: int) -> list[Floats]:
-    """What a source's model makes of an even grey, by as many generators."""
+    """A flat grey after a source's degradation, once per seed."""
     part = source.parts[0][1]
     assert isinstance(part, Synthesised)
     grey = np.full((64, 64, 3), value, np.float32)
     return [part.degrade(grey, np.random.default_rng(seed)) for seed in range(count)]
 
 
-def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
+def test_a_share_of_dark_images_has_camera_noise(data: Path) -> None:
     (source,) = gather(recipe_of("lowlight", camera_share=0.5), data)
     assert source.origin.endswith("a camera's noise in 50%")
     correlated = []
@@ -220,7 +219,7 @@ def test_a_share_of_the_dark_has_a_camera_s_noise(data: Path) -> None:
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
-def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
+def test_a_share_of_hazy_images_is_noisy_too(data: Path) -> None:
     (source,) = gather(recipe_of("dehaze", noise_share=0.5), data)
     assert source.origin.endswith("noise (sigma 2 to 25) in 50%")
     hazy = made_of_grey(source, 0.5, 60)
@@ -230,20 +229,20 @@ def test_a_share_of_what_is_hazy_is_noisy_besides(data: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "sigma"), [(0.9, 18), (0.45, 18), (0.05, 6)])
-def test_noise_besides_is_weaker_in_the_dark(value: float, sigma: float) -> None:
+def test_added_noise_is_weaker_in_the_dark(value: float, sigma: float) -> None:
     grey = np.full((96, 96, 3), value, np.float32)
     noisy = Dimmed(WhiteNoise(NoiseRange(18, 18)))(grey, np.random.default_rng(2))
     assert (noisy - grey).std() * 255 == pytest.approx(sigma, rel=0.02)
     assert noisy.dtype == np.float32
 
 
-def test_what_is_dark_does_not_drown_in_noise(data: Path) -> None:
+def test_dark_images_do_not_drown_in_noise(data: Path) -> None:
     (source,) = gather(recipe_of("lowlight", noise_share=1), data)
     drowned = [dark.std() > dark.mean() for dark in made_of_grey(source, 0.5, 60)]
     assert np.mean(drowned) < 0.1
 
 
-def test_noise_levels(data: Path) -> None:
+def test_noise_levels_are_a_list_or_a_range(data: Path) -> None:
     def sigmas(source: Source) -> set[float]:
         return {round(float((d - 0.5).std() * 255)) for d in made_of_grey(source, 0.5, 12)}
 
@@ -257,7 +256,7 @@ def test_noise_levels(data: Path) -> None:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Sixty clean photographs, and rainy pairs over ten of them."""
+    """Sixty clean photographs, and rainy pairs of ten of them."""
     root = tmp_path / "many"
     for i in range(60):
         write(root / "Denoise" / f"{i}.png", i)
@@ -268,7 +267,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def stems(sources: Sequence[Source]) -> dict[str, set[str]]:
-    """Undegraded photographs of every source."""
+    """Names of every source's target photographs."""
     return {
         s.name: {p.stem.removeprefix("norain-") for _, part in s.parts for p in part.targets}
         for s in sources
@@ -283,11 +282,11 @@ def test_held_out_photographs_are_never_trained_on(many: Path) -> None:
         for name, count in (("denoise", 60), ("derain", 10)):
             assert held[name]
             assert len(train[name] | held[name]) == count
-            assert not held[name] & everything, "of no source"
+            assert not held[name] & everything, "by any source"
     assert 8 <= len(held["denoise"]) <= 30
 
 
-def test_more_photographs_do_not_change_who_is_held_out(many: Path) -> None:
+def test_more_photographs_do_not_change_which_are_held_out(many: Path) -> None:
     def held() -> set[str]:
         _, validation = split(gather(recipe_of("denoise"), many), 0.2)
         return stems(validation)["denoise"]
@@ -311,8 +310,8 @@ def test_one_photograph_is_too_few(tmp_path: Path) -> None:
         split(gather(recipe_of("denoise"), None, [tmp_path]), 0.04)
 
 
-def test_two_parts_that_hold_out_all_of_a_third(tmp_path: Path) -> None:
-    """Each of them one photograph at least, whatever the share."""
+def test_holding_out_all_of_a_source_is_an_error(tmp_path: Path) -> None:
+    """Every source holds out at least one photograph, however small the share."""
     for name in ("one", "two", "three"):
         write(tmp_path / "Denoise" / f"{name}.png", 0)
     for name in ("one", "two"):
@@ -332,7 +331,7 @@ def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
     (source,) = gather(recipe_of("dehaze"), None, [tmp_path])
 
     def reach(zoom: float, seed: int) -> int:
-        """Columns of the photograph between two edges of a patch, whichever way it is turned."""
+        """How many columns of the photograph a patch spans, whichever way it is turned."""
         rng, images = np.random.default_rng(seed), ImageCache()
         drawn = source.draw(rng, Window(20, zoom=zoom), images)
         return int(np.ptp(drawn.target.astype(int)))
@@ -343,7 +342,7 @@ def test_zoom_shows_more_of_the_scene(tmp_path: Path) -> None:
     assert 50 < max(reaches) < 60, "the photograph's shorter side, and no more"
 
 
-def test_samples(data: Path) -> None:
+def test_samples_depend_only_on_number_and_seed(data: Path) -> None:
     sources = gather(recipe_of(*ALL), data)
     first, again = (Patches(sources, [1.0] * 5, Window(24), 9) for _ in range(2))
     seen = set()
@@ -402,7 +401,7 @@ def test_a_scene_is_shown_at_the_size_asked_for(data: Path) -> None:
     assert nothing.place == (0, 0, 1, 1)
 
 
-def test_zooms_are_by_source(data: Path) -> None:
+def test_zoom_is_set_by_source(data: Path) -> None:
     sources = gather(recipe_of("denoise", "dehaze"), data)
     plain = Patches(sources, [1, 1], Window(8), 0)
     zoomed = Patches(sources, [1, 1], [Window(8), Window(8, zoom=4)], 0)
@@ -415,8 +414,8 @@ def test_zooms_are_by_source(data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["dehaze", "derain"])
-def test_variety_is_for_training(data: Path, name: str) -> None:
-    """Of photographs and of pairs, by source."""
+def test_variety_is_for_training_only(data: Path, name: str) -> None:
+    """It applies to photographs and pairs of the named source."""
 
     def drawn(kind: int, **variety: float) -> list[bytes]:
         sources = {n: SourceRecipe(variety=variety.get(n, 0)) for n in (name, "denoise")}
@@ -432,8 +431,8 @@ def test_variety_is_for_training(data: Path, name: str) -> None:
     assert drawn(validation, **{name: 1.0}) == drawn(validation)
 
 
-def test_a_share_of_all_pairs_is_of_one_colour(data: Path) -> None:
-    """Before and after alike: as vectors, all of their pixels point one way, but for rounding."""
+def test_a_share_of_all_pairs_has_one_colour(data: Path) -> None:
+    """In both halves: their pixels, as vectors, all point one way, up to rounding."""
 
     def colours(images: Sequence[np.ndarray]) -> int:
         pixels = np.concatenate([image.reshape(-1, 3) for image in images]).astype(float)
@@ -450,7 +449,7 @@ def test_a_share_of_all_pairs_is_of_one_colour(data: Path) -> None:
     assert 1 not in found(0)
 
 
-def test_a_batch_made_ready(data: Path) -> None:
+def test_a_ready_batch_holds_floats_from_0_to_1(data: Path) -> None:
     patches = Patches(gather(recipe_of("denoise"), data), [1], Window(8, 16, picture=16), 0)
     ready = Batch(*map(torch.stack, zip(patches[0], patches[1], strict=True))).ready(
         torch.device("cpu")
@@ -470,14 +469,14 @@ def test_sampling_follows_the_probabilities(data: Path) -> None:
     assert share == pytest.approx(0.75, abs=0.08)
 
 
-def test_patches_larger_than_the_images(data: Path) -> None:
+def test_patches_may_be_larger_than_the_images(data: Path) -> None:
     for source in gather(recipe_of(*ALL), data):
         degraded, target = sample(source, 0, 200)
         assert degraded.shape == target.shape == (200, 200, 3)
 
 
-def test_sources_travel_to_workers(data: Path) -> None:
-    """Where processes are spawned, everything of a dataset is pickled."""
+def test_sources_can_be_pickled_for_workers(data: Path) -> None:
+    """Spawned processes receive the whole dataset pickled."""
     for source in gather(recipe_of(*ALL), data):
         degraded, target = sample(pickle.loads(pickle.dumps(source)), 3)  # noqa: S301
         expected = sample(source, 3)
@@ -519,7 +518,7 @@ def test_pairs_that_differ_in_size_are_skipped(data: Path) -> None:
     assert patches.skipped.reasons() == {rainy: "differs in size from its partner"}
 
 
-def test_a_source_of_unusable_images_alone_is_an_error(data: Path) -> None:
+def test_a_source_with_only_unusable_images_is_an_error(data: Path) -> None:
     sources = gather(recipe_of("derain"), data)
     for path in sources[0].files:
         path.write_bytes(b"no image")

@@ -1,4 +1,4 @@
-"""Other tones of a photograph: still a photograph, its pair's halves still alike."""
+"""Varied tones: a photograph still looks like one, and the halves of a pair stay alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_some_photographs_keep_their_tone() -> None:
     assert 10 <= sum(kept) <= 40
 
 
-def test_order_of_brightness_and_most_of_the_range_stay() -> None:
+def test_the_order_and_most_of_the_range_of_brightness_are_kept() -> None:
     grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     for seed in range(30):
         varied = vary_tone(grey, np.random.default_rng(seed), 1).astype(int)
@@ -29,7 +29,7 @@ def test_order_of_brightness_and_most_of_the_range_stay() -> None:
         assert np.ptp(varied) > 150
 
 
-def test_more_variety_is_farther_from_the_photograph() -> None:
+def test_more_variety_changes_more() -> None:
     def distance(amount: float) -> float:
         varied = [vary_tone(gradient(), np.random.default_rng(s), amount) for s in range(40)]
         return float(np.mean([np.abs(v.astype(int) - gradient()).mean() for v in varied]))
@@ -37,10 +37,10 @@ def test_more_variety_is_farther_from_the_photograph() -> None:
     assert 1 < distance(0.3) < 0.6 * distance(1)
 
 
-def test_filters_to_one_colour() -> None:
+def test_filters_leave_one_colour() -> None:
     filters = [one_colour(np.random.default_rng(seed)) for seed in range(60)]
     assert all(np.linalg.matrix_rank(f, tol=1e-4) == 1 for f in filters)
-    # White stays as bright as it was in one channel, and becomes no brighter in any.
+    # White keeps its brightness in one channel and gets no brighter in any.
     np.testing.assert_allclose([f.sum(0).max() for f in filters], 1, atol=1e-5)
     grey = [bool(np.ptp(f.sum(0)) < 1e-5) for f in filters]
     assert 30 <= sum(grey) <= 52
@@ -54,7 +54,7 @@ def test_a_pair_is_exposed_on_one_side_and_tinted_on_both() -> None:
         before, after = vary_exposure(dark, bright, np.random.default_rng(seed), 1)
         ratios.append(before.mean() / dark.mean())
         assert abs(after.mean() / bright.mean() - 1) < 0.06
-        # The same tint: the channels part alike on both sides, as far as 8 bits tell.
+        # Both sides get the same tint, up to the rounding of 8 bits.
         tints = [part[..., 0].mean() / part[..., 1].mean() for part in (before, after)]
         assert abs(tints[0] / tints[1] - 1) < 0.05
     assert np.std(np.log(ratios)) > 0.05
