@@ -17,12 +17,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def chromium() -> str | None:
-    """Where it is, if it is installed."""
+    """The path of Chromium, if it is installed."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """One page; ``events`` has all that it reported, console messages and requests among it."""
+    """One page; ``events`` holds all that it reported, such as console messages and requests."""
 
     def __init__(self, program: str) -> None:
         self.program = program
@@ -53,8 +53,8 @@ class Browser:
         read_there, write_here = os.pipe()
         self.source = self.stack.enter_context(os.fdopen(read_here, "rb"))
         self.sink = self.stack.enter_context(os.fdopen(write_here, "wb", buffering=0))
-        # The protocol wants descriptors 3 (to it) and 4 (from it); moved up first, as the pipes
-        # may have these very numbers.
+        # The protocol uses descriptors 3 (in) and 4 (out). The pipes may have these very numbers,
+        # so they are moved up first.
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (read_there, write_there)]
         quiet = os.open(os.devnull, os.O_WRONLY)
         moves = [
@@ -72,7 +72,7 @@ class Browser:
             os.close(fd)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command, and its answer."""
+        """Sends one command and returns its answer."""
         number = next(self.numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
         if self.session:
@@ -85,7 +85,7 @@ class Browser:
         return answer["result"]
 
     def open(self, path: Path) -> None:
-        """Loads a file and waits until all of it is there."""
+        """Loads a file and waits until it is complete."""
         self.call("Page.navigate", url=path.as_uri())
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self._next())

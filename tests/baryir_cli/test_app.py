@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import pytest
 from PIL import Image
 
 from baryir_cli import __version__
+from tests.baryir_cli.helpers import python
 from tests.conftest import Run
 
-# What the libraries of a command line take by themselves: an application of one command.
+# An application of one command, to measure what the libraries take by themselves.
 BARE = "import typer; app = typer.Typer(); app.command()(lambda: None); app(prog_name='bare')"
 COMMANDS = ["restore", "eval", "degrade", "train", "weights", "config"]
 SUBCOMMANDS = {
@@ -24,19 +24,7 @@ SUBCOMMANDS = {
 HELPS = [[], *([c] for c in COMMANDS), *([c, s] for c in SUBCOMMANDS for s in SUBCOMMANDS[c])]
 
 
-def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_version(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_version_is_printed(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert baryir("--version") == 0
     assert capsys.readouterr().out == f"baryir {__version__}\n"
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", __version__)
@@ -162,14 +150,14 @@ def test_a_file_that_looks_like_options_is_named(
     assert baryir("restore", "--dry-run", "--", name, "../out") == 0
 
 
-def test_a_word_behind_an_empty_one_is_completed(tmp_path: Path) -> None:
+def test_a_word_after_an_empty_one_is_completed(tmp_path: Path) -> None:
     words = {"COMP_WORDS": 'baryir restore "" --d', "COMP_CWORD": "3"}
     done = python("-m", "baryir_cli", cwd=tmp_path, _BARYIR_COMPLETE="complete_bash", **words)
     assert "--device" in done.stdout.split()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_interruption_that_an_import_swallows(tmp_path: Path) -> None:
+def test_an_interruption_that_an_import_swallows_still_ends_the_run(tmp_path: Path) -> None:
     package = tmp_path / "packages" / "torch"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -194,14 +182,14 @@ def test_help_starts_at_once(tmp_path: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # Processor time, in turn: neither what else the machine does nor its speed is ours to test.
+    # Processor time, taken in turn: neither the machine's load nor its speed is under test.
     ours, bare = zip(
         *((spent("-m", "baryir_cli"), spent("-c", BARE)) for _ in range(5)), strict=True
     )
     assert min(ours) < 2 * min(bare)
 
 
-def test_folders_of_the_user_do_not_disturb(tmp_path: Path) -> None:
+def test_the_users_own_modules_do_not_interfere(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "__init__.py").write_text("raise SystemExit('the wrong models')")
     (tmp_path / "train.py").write_text("raise SystemExit('the wrong train')")
@@ -223,8 +211,8 @@ def test_a_module_beside_a_script_is_named(tmp_path: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shell_completion(tmp_path: Path, shell: str) -> None:
-    # Otherwise Typer looks which shell runs it, and a test runner is none.
+def test_a_completion_script_is_shown_for_every_shell(tmp_path: Path, shell: str) -> None:
+    # Otherwise Typer looks for the shell that runs it, which a test runner is not.
     chosen = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = python("-m", "baryir_cli", "--show-completion", shell, cwd=tmp_path, **chosen)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""Results are whole or absent, and links and permissions stay."""
+"""Outputs are complete or absent; links and permissions stay."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
-    """As /dev/null, which root could replace."""
+def test_pipes_and_devices_are_written_into_and_not_replaced(tmp_path: Path) -> None:
+    """Such as /dev/null, which root could replace."""
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor(1) as pool:
         read = pool.submit((tmp_path / "pipe").read_bytes)

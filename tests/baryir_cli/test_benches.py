@@ -1,4 +1,4 @@
-"""Benches: the catalogue, finding sets, what is wrong with them, seeded degradations."""
+"""Benches: the catalogue, finding sets and their problems, seeded degradations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from baryir_cli.metrics import METRICS
 
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "paper" / "tables.json"
 NOISE = 512221025
-"""Of numpy's PCG64 and ziggurat, which no release has changed since they came (1.17)."""
+"""CRC-32 of noise from numpy's PCG64 and ziggurat, unchanged since they came in 1.17."""
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -32,7 +32,7 @@ def put(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_the_paper_s_benches() -> None:
+def test_the_catalogue_has_the_papers_benches() -> None:
     assert list(benches()) == ["3d", "5d", "ood", "levels", "real", "mixed"]
     assert [s.label for s in bench("5D").sets] == [
         "SOTS",
@@ -53,7 +53,7 @@ def test_the_paper_s_benches() -> None:
 
 
 @pytest.mark.skipif(not TABLES.is_file(), reason=f"{TABLES} is not here")
-def test_the_paper_s_figures_are_the_paper_s() -> None:
+def test_the_catalogue_has_the_papers_figures() -> None:
     tables = json.loads(TABLES.read_text())
     for which in benches().values():
         assert paper_rows(which.table) == tables[which.table]
@@ -64,7 +64,7 @@ def test_the_paper_s_figures_are_the_paper_s() -> None:
         assert (row["flops"], row["seconds"]) == (costs["flops"][number], costs["seconds"][number])
 
 
-def test_some_sets_only() -> None:
+def test_sets_are_chosen_by_name() -> None:
     which = bench("3d")
     assert [s.id for s in chosen_sets(which, [])] == [s.id for s in which.sets]
     assert [s.id for s in chosen_sets(which, ["bsd68"])] == ["bsd68-15", "bsd68-25", "bsd68-50"]
@@ -74,7 +74,7 @@ def test_some_sets_only() -> None:
         chosen_sets(which, ["gopro"])
 
 
-def test_folders_whatever_their_case(tmp_path: Path) -> None:
+def test_folders_are_found_whatever_their_case(tmp_path: Path) -> None:
     put(tmp_path / "Low_Light", "LOW/1.png", "High/1.png")
     put(tmp_path / "Derain" / "rain100L", "Input/rain-1.png", "target/norain-1.png")
     lowlight = find_set(bench_sets()["lol-v1"], tmp_path)
@@ -103,7 +103,7 @@ def test_official_names_pair(tmp_path: Path, name: str, files: list[str]) -> Non
     assert found.items[0].target == tmp_path / files[1]
 
 
-def test_several_degradations_over_one_target(tmp_path: Path) -> None:
+def test_several_degradations_share_one_target(tmp_path: Path) -> None:
     put(tmp_path / "CDD-11", "haze/1.png", "low_rain/1.png", "clear/1.png")
     found = find_set(bench_sets()["cdd-11"], tmp_path)
     assert found is not None
@@ -137,7 +137,7 @@ def test_jpeg_falls_back_on_bsd68_and_says_so(tmp_path: Path) -> None:
     assert (found.label, found.stands_for) == ("BSD500 JPEG 10", None)
 
 
-def test_problems_are_named(tmp_path: Path) -> None:
+def test_missing_partners_and_folders_are_named(tmp_path: Path) -> None:
     put(tmp_path / "deblur", "input/1.png", "input/2.png", "target/1.png", "target/3.png")
     found = find_set(bench_sets()["gopro"], tmp_path)
     assert found is not None
@@ -154,7 +154,7 @@ def test_problems_are_named(tmp_path: Path) -> None:
     assert "no images in" in bare.problems[0]
 
 
-def test_two_files_of_one_name(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_a_problem(tmp_path: Path) -> None:
     put(tmp_path, "1.png", "1.bmp")
     found = folder_set(degraded=tmp_path)
     assert len(found.items) == 1
@@ -164,7 +164,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
     assert paired.problems == found.problems
 
 
-def test_folders_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         folder_set(degraded=tmp_path / "none")
     with pytest.raises(UsageError, match="--input or --restored"):
@@ -192,7 +192,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem_of_its_set(
 
 
 def lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As without permission to read it, which root has anyway."""
+    """Simulates a folder without read permission, which would not stop root."""
     original = Path.iterdir
 
     def iterdir(self: Path) -> Iterator[Path]:
@@ -212,7 +212,7 @@ def test_noise_is_the_same_everywhere() -> None:
     assert abs(float((noisy(large, 25, "x") - 128.0).std()) - 25) < 0.2
 
 
-def test_degradations_are_one_of_two() -> None:
+def test_a_degradation_is_either_noise_or_jpeg() -> None:
     for wrong in ({}, {"noise": 1.0, "jpeg": 1}, {"noise": 0.0}, {"jpeg": 0}):
         with pytest.raises(ValueError, match="noise|jpeg"):
             Degradation(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""``baryir weights convert`` as its users meet it."""
+"""``baryir weights convert`` from the command line."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from models.presets import preset
 from models.weights import load_network, read_weights
+from tests.baryir_cli.helpers import ROOT
 from tests.conftest import Run
 from tests.models.checkpoints import (
     SMALL,
@@ -28,7 +29,6 @@ from tests.models.checkpoints import (
     saved,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 OFFICIAL = ROOT.parent / "shared" / "official"
 Said = pytest.CaptureFixture
 
@@ -43,7 +43,7 @@ def convert(baryir: Run) -> Run:
 
 @pytest.fixture
 def authors(tmp_path: Path) -> Path:
-    """The authors' file in small."""
+    """A small version of the authors' file."""
     path = tmp_path / "model.pt"
     with model_bary() as kinds:
         network = module_of(authors_state(our_state()), kinds, "BaryNet")
@@ -58,7 +58,9 @@ def lines(said: Said) -> list[str]:
     return captured.err.splitlines()
 
 
-def test_authors_file(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+def test_the_authors_file_is_converted(
+    convert: Run, authors: Path, tmp_path: Path, capsys: Said
+) -> None:
     target = tmp_path / "new" / "official.safetensors"
     assert convert(authors, target) == 0
     kept = len(our_state())
@@ -87,7 +89,9 @@ def test_authors_file(convert: Run, authors: Path, tmp_path: Path, capsys: Said)
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_options(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+def test_dtype_name_and_licence_are_stored(
+    convert: Run, authors: Path, tmp_path: Path, capsys: Said
+) -> None:
     target = tmp_path / "x.safetensors"
     options = ("--dtype", "fp16", "--name", "official", "--licence", "their own")
     assert convert(authors, target, *options) == 0
@@ -98,7 +102,7 @@ def test_options(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> N
     assert load_network(found)(torch.rand(1, 3, 16, 16)).correction.shape == (1, 3, 16, 16)
 
 
-def test_restores_with_the_result(
+def test_converted_weights_restore_like_the_original(
     convert: Run, baryir: Run, tiny_weights: Path, tmp_path: Path
 ) -> None:
     state = read_weights(tiny_weights).state
@@ -111,7 +115,9 @@ def test_restores_with_the_result(
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
-def test_safetensors(convert: Run, tiny_weights: Path, tmp_path: Path, capsys: Said) -> None:
+def test_safetensors_are_converted(
+    convert: Run, tiny_weights: Path, tmp_path: Path, capsys: Said
+) -> None:
     first, second = tmp_path / "half.safetensors", tmp_path / "theirs.safetensors"
     assert convert(tiny_weights, first, "--dtype", "fp16") == 0
     assert read_weights(first).provenance["name"] == "tiny"
@@ -123,7 +129,9 @@ def test_safetensors(convert: Run, tiny_weights: Path, tmp_path: Path, capsys: S
 
 
 @pytest.mark.parametrize("lacking", ["stage.norm.bias", "stage.norm.weight"])
-def test_partial(convert: Run, tmp_path: Path, capsys: Said, lacking: str) -> None:
+def test_partial_fills_in_what_is_missing_and_warns(
+    convert: Run, tmp_path: Path, capsys: Said, lacking: str
+) -> None:
     state = our_state()
     del state[lacking]
     state["evil\x1b[2J"] = torch.ones(1)
@@ -141,7 +149,7 @@ def test_partial(convert: Run, tmp_path: Path, capsys: Said, lacking: str) -> No
     assert (converted["missing"], converted["unknown"]) == (1, 1)
 
 
-def test_whoever_uses_part_of_a_network_is_told(
+def test_every_use_of_an_incomplete_network_warns(
     convert: Run, baryir: Run, tmp_path: Path, capsys: Said
 ) -> None:
     state = our_state()
@@ -164,7 +172,7 @@ def test_whoever_uses_part_of_a_network_is_told(
         assert "an incomplete network (tensors: 1 missing): only a start for training" in shown
 
 
-def test_several_networks(convert: Run, tmp_path: Path, capsys: Said) -> None:
+def test_several_networks_need_a_choice(convert: Run, tmp_path: Path, capsys: Said) -> None:
     other = {name: torch.zeros_like(t) for name, t in our_state().items()}
     source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
     source.write_bytes(saved({"first": our_state(), "second": other}))
@@ -175,7 +183,7 @@ def test_several_networks(convert: Run, tmp_path: Path, capsys: Said) -> None:
     assert not any(t.any() for t in read_weights(target).state.values())
 
 
-def test_wrong_usage(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
+def test_wrong_usage_is_refused(convert: Run, authors: Path, tmp_path: Path, capsys: Said) -> None:
     there = tmp_path / "there.safetensors"
     there.write_bytes(b"precious")
     (tmp_path / "folder.safetensors").mkdir()
@@ -198,7 +206,7 @@ def test_wrong_usage(convert: Run, authors: Path, tmp_path: Path, capsys: Said) 
     assert read_weights(there).config == SMALL
 
 
-def test_malicious_file(convert: Run, tmp_path: Path, capsys: Said) -> None:
+def test_a_malicious_file_runs_nothing(convert: Run, tmp_path: Path, capsys: Said) -> None:
     class Evil:
         def __reduce__(self) -> tuple:
             return os.system, (f"touch {tmp_path / 'canary'}",)
@@ -214,7 +222,9 @@ def test_malicious_file(convert: Run, tmp_path: Path, capsys: Said) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_values_that_fit_no_half(convert: Run, tmp_path: Path, capsys: Said) -> None:
+def test_values_beyond_half_precision_are_refused(
+    convert: Run, tmp_path: Path, capsys: Said
+) -> None:
     state = {**our_state(), "stage.norm.bias": torch.full((64,), 1e6)}
     source, target = tmp_path / "x.pt", tmp_path / "x.safetensors"
     source.write_bytes(saved(state))
@@ -223,7 +233,7 @@ def test_values_that_fit_no_half(convert: Run, tmp_path: Path, capsys: Said) -> 
     assert not target.exists()
 
 
-def test_full_disk(
+def test_a_full_disk_leaves_nothing(
     convert: Run, authors: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -235,7 +245,7 @@ def test_full_disk(
     assert list(tmp_path.iterdir()) == [authors]
 
 
-def test_file_that_is_no_checkpoint(convert: Run, tmp_path: Path, capsys: Said) -> None:
+def test_a_file_without_a_network_is_one_line(convert: Run, tmp_path: Path, capsys: Said) -> None:
     source = archive(tmp_path / "x.pt", b"\x80\x02}.")
     assert convert(source, tmp_path / "x.safetensors") == 1
     assert len(lines(capsys)) == 1
@@ -244,8 +254,8 @@ def test_file_that_is_no_checkpoint(convert: Run, tmp_path: Path, capsys: Said) 
 @pytest.mark.slow
 @pytest.mark.skipif(not OFFICIAL.is_dir(), reason="needs ../shared/official/make_checkpoint.py")
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is Linux's")
-def test_full_size(tmp_path: Path) -> None:
-    """The authors' shape and size: parity with the reference code, three times the file at most."""
+def test_the_full_size_converts_with_parity_and_bounded_memory(tmp_path: Path) -> None:
+    """In memory, at most three times the size of the file."""
     source, target = tmp_path / "model.pt", tmp_path / "official.safetensors"
     maker = [sys.executable, str(OFFICIAL / "make_checkpoint.py"), str(source), "--salt", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

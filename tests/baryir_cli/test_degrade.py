@@ -1,4 +1,4 @@
-"""``baryir degrade`` as its users meet it."""
+"""``baryir degrade`` from the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.baryir_cli.test_app import python
+from tests.baryir_cli.helpers import python
 from tests.conftest import Run
 
 TYPES = ["noise", "camera", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
@@ -35,13 +35,17 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (64, 48)])
-def test_every_type_and_size(baryir: Run, tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+def test_every_type_takes_every_size(
+    baryir: Run, tmp_path: Path, kind: str, size: tuple[int, int]
+) -> None:
     grey(120, size).save(tmp_path / "a.png")
     assert baryir("degrade", tmp_path / "a.png", tmp_path / "out", "--type", kind) == 0
     assert pixels(tmp_path / "out" / "a.png").shape == (size[1], size[0], 3)
 
 
-def test_the_same_whatever_the_order_and_company(baryir: Run, photos: Path, tmp_path: Path) -> None:
+def test_results_do_not_depend_on_order_and_company(
+    baryir: Run, photos: Path, tmp_path: Path
+) -> None:
     arguments = ["--type", "rain,noise", "--seed", "7"]
     assert baryir("degrade", photos, tmp_path / "all", "-r", *arguments) == 0
     assert baryir("degrade", photos / "c.png", tmp_path / "one", *arguments) == 0
@@ -58,7 +62,7 @@ def test_the_same_whatever_the_order_and_company(baryir: Run, photos: Path, tmp_
     assert not np.array_equal(pixels(deep), pixels(tmp_path / "all" / "a.png")), "the folder"
 
 
-def test_parameters(baryir: Run, tmp_path: Path) -> None:
+def test_parameters_have_their_effect(baryir: Run, tmp_path: Path) -> None:
     grey(size=(200, 200)).save(tmp_path / "a.png")
 
     def degraded(kind: str) -> np.ndarray:
@@ -72,7 +76,7 @@ def test_parameters(baryir: Run, tmp_path: Path) -> None:
     assert degraded("haze:20:0.5").mean() == pytest.approx(0.5 * 255, abs=8)
 
 
-def test_steps_are_done_in_a_row(baryir: Run, tmp_path: Path) -> None:
+def test_steps_are_done_in_the_order_given(baryir: Run, tmp_path: Path) -> None:
     grey(size=(120, 120)).save(tmp_path / "a.png")
     for number, kind in enumerate(["noise:50,blur:20:sigma=0", "blur:20:sigma=0,noise:50"]):
         out = tmp_path / f"{number}.png"
@@ -80,7 +84,7 @@ def test_steps_are_done_in_a_row(baryir: Run, tmp_path: Path) -> None:
     assert pixels(tmp_path / "0.png").std() < 0.6 * pixels(tmp_path / "1.png").std()
 
 
-def test_what_came_in_goes_out(baryir: Run, tmp_path: Path) -> None:
+def test_depth_alpha_format_and_metadata_are_kept(baryir: Run, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     values = np.random.default_rng(0).integers(20000, 40000, (80, 80), np.uint16)
@@ -129,7 +133,7 @@ def test_one_bad_file_stops_no_other(
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "camera:quality=80"])
-def test_too_wide_for_a_jpeg(
+def test_an_image_too_wide_for_a_jpeg_is_one_line(
     baryir: Run, tmp_path: Path, capfd: pytest.CaptureFixture, kind: str
 ) -> None:
     grey(size=(65501, 2)).save(tmp_path / "wide.png")
@@ -187,7 +191,7 @@ def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.Capture
     assert list(KINDS) == TYPES
 
 
-def test_it_needs_no_torch(photos: Path) -> None:
+def test_degrade_imports_no_torch(photos: Path) -> None:
     script = (
         "import sys; sys.argv = ['baryir', 'degrade', 'in', 'out', '--type', 'rain,underwater']\n"
         "from baryir_cli.app import run; code = run()\n"

@@ -1,4 +1,4 @@
-"""``baryir eval`` as its users meet it."""
+"""``baryir eval`` from the command line."""
 
 from __future__ import annotations
 
@@ -30,17 +30,13 @@ from baryir_cli.metrics import MetricUnavailable, scorer
 from models.blocks import MDTA
 from models.network import BaryIR
 from models.presets import preset
+from tests.baryir_cli.helpers import picture
 from tests.conftest import Run
-
-
-def picture(seed: int, height: int = 24, width: int = 32) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(values)
 
 
 def put(path: Path, seed: int, **size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture(seed, **size).save(path)
+    picture(seed=seed, **size).save(path)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -50,7 +46,7 @@ def pixels(path: Path) -> np.ndarray:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three of five sets: BSD68 in part, LOL-v1 in part, a stand-in for GoPro."""
+    """Three of five sets: parts of BSD68 and LOL-v1, and a stand-in for GoPro."""
     root = tmp_path / "data"
     for number in range(3):
         put(root / "denoise" / "bsd68" / f"{number}.png", number)
@@ -74,8 +70,8 @@ def evaluate(baryir: Run, tiny_weights: Path) -> Run:
     return call
 
 
-class Halves:
-    """A metric of whole sets that needs no weights: how far the mean features are apart."""
+class MeanDistance:
+    """A metric of whole sets without weights: the distance of the mean features."""
 
     def features(self, image: np.ndarray) -> np.ndarray:
         return np.full(2048, image.mean())
@@ -86,11 +82,11 @@ class Halves:
 
 @pytest.fixture
 def some_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FID and NIQE without their weights, LPIPS not to be had."""
+    """FID, NIQE and PIQE that need no weights, and no LPIPS."""
 
     def make(name: str, device: str = "cpu", *, download: bool = True) -> Any:
         if name == "fid":
-            return Halves()
+            return MeanDistance()
         if name in ("niqe", "piqe"):
             return lambda image, _target: float(image.mean())
         if name == "lpips":
@@ -104,7 +100,9 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_bench_5d_reports_sets_gaps_and_the_papers_figures(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     reports = {kind: tmp_path / "reports" / f"r.{kind}" for kind in ("json", "csv", "markdown")}
     options = [argument for kind, path in reports.items() for argument in (f"--{kind}", path)]
     assert evaluate("--bench", "5d", "--data", data, *options) == 0
@@ -135,15 +133,13 @@ def test_bench_5d(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.Capt
     assert "| LOL-v1 | 3 of 15 | PSNR |" in reports["markdown"].read_text()
 
 
-def test_whole_bench_is_averaged(
+def test_a_complete_bench_is_averaged(
     evaluate: Run,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    from dataclasses import replace
-
     from baryir_cli.benches import bench
 
     which = bench("levels")
@@ -160,11 +156,9 @@ def test_whole_bench_is_averaged(
     assert "no average" not in capsys.readouterr().out
 
 
-def test_whole_bench_of_other_metrics_in_each_set(
+def test_a_bench_without_a_common_metric_is_not_averaged(
     evaluate: Run, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from dataclasses import replace
-
     from baryir_cli.benches import bench
 
     which = bench("levels")
@@ -177,7 +171,7 @@ def test_whole_bench_of_other_metrics_in_each_set(
     assert "no average: no metric covers every set" in capsys.readouterr().out
 
 
-def test_restored_as_restore_does_it(
+def test_eval_restores_as_restore_does(
     evaluate: Run, baryir: Run, tiny_weights: Path, data: Path, tmp_path: Path
 ) -> None:
     low, high = data / "lowlight" / "low", data / "lowlight" / "high"
@@ -192,7 +186,9 @@ def test_restored_as_restore_does_it(
 
 
 @pytest.mark.usefixtures("some_metrics")
-def test_folder_without_targets(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_without_targets_takes_only_metrics_that_need_none(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
     low = data / "lowlight" / "low"
     assert evaluate("--input", low, "--metrics", "niqe,piqe") == 0
     out = capsys.readouterr().out
@@ -204,7 +200,7 @@ def test_folder_without_targets(evaluate: Run, data: Path, capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("some_metrics")
-def test_metrics_that_are_not_to_be_had(
+def test_unavailable_metrics_are_named(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     put(data / "underwater" / "input" / "1.png", 1)
@@ -224,7 +220,7 @@ def test_metrics_that_are_not_to_be_had(
 
 
 def spoilt(data: Path, how: str) -> str:
-    """Spoils one image of LOL-v1; returns what must be said of it."""
+    """Spoils one image of LOL-v1 and returns the message that must name it."""
     low, high = data / "lowlight" / "low", data / "lowlight" / "high"
     if how == "unpaired":
         (high / "1.png").unlink()
@@ -264,8 +260,9 @@ def test_bad_files_are_named_and_not_averaged_over(
     assert run["summary"]["lines"][0]["restored"] == pytest.approx(np.mean(values))
 
 
-def test_empty_folder(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """Refused as restore refuses it."""
+def test_an_empty_folder_is_refused(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     (tmp_path / "a").mkdir()
     put(tmp_path / "b" / "1.png", 1)
     assert evaluate("--input", tmp_path / "a") == 2
@@ -274,7 +271,9 @@ def test_empty_folder(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"--target: no images in {tmp_path / 'a'}" in capsys.readouterr().err
 
 
-def test_nothing_left(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_without_usable_pairs_fails(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     put(tmp_path / "a" / "1.png", 1)
     put(tmp_path / "b" / "2.png", 2)
     folders = ["--input", tmp_path / "a", "--target", tmp_path / "b", "--allow-missing"]
@@ -288,7 +287,9 @@ def test_nothing_left(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("some_metrics")
-def test_no_figure_of_a_whole_set_with_a_gap(evaluate: Run, data: Path, tmp_path: Path) -> None:
+def test_a_set_with_a_gap_has_no_figure_of_the_whole(
+    evaluate: Run, data: Path, tmp_path: Path
+) -> None:
     spoilt(data, "unreadable")
     arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--metrics", "psnr,fid"]
     arguments += ["--json", tmp_path / "r", "--html", tmp_path / "page.html"]
@@ -300,7 +301,7 @@ def test_no_figure_of_a_whole_set_with_a_gap(evaluate: Run, data: Path, tmp_path
     assert "<svg" in (tmp_path / "page.html").read_text()
 
 
-def test_fid_of_one_image(
+def test_fid_needs_two_images(
     evaluate: Run,
     tmp_path: Path,
     capsys: pytest.CaptureFixture,
@@ -308,7 +309,7 @@ def test_fid_of_one_image(
 ) -> None:
     from baryir_cli.metrics.fid import frechet_distance
 
-    whole = Halves()
+    whole = MeanDistance()
     monkeypatch.setattr(whole, "distance", frechet_distance, raising=False)
     monkeypatch.setattr(score, "scorer", lambda *_: whole)
     put(tmp_path / "a" / "1.png", 1)
@@ -318,7 +319,7 @@ def test_fid_of_one_image(
 
 
 def on_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has rich take standard output for a terminal of that many columns."""
+    """Makes rich treat standard output as a terminal of that many columns."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(columns))
 
@@ -351,7 +352,7 @@ def test_no_figure_is_broken_on_a_narrow_terminal(
 def test_a_terminal_without_bars_gets_lines(
     evaluate: Run, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """As the shell within Emacs is."""
+    """Such as the shell inside Emacs."""
     on_terminal(80, monkeypatch)
     monkeypatch.setenv("TERM", "dumb")
     assert (
@@ -360,7 +361,7 @@ def test_a_terminal_without_bars_gets_lines(
     assert "low: 3 of 3" in plain_lines(capsys.readouterr().err)
 
 
-def test_folders_of_ones_own_are_not_held_against_the_paper(
+def test_own_folders_are_not_compared_with_the_paper(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
@@ -372,7 +373,7 @@ def test_folders_of_ones_own_are_not_held_against_the_paper(
 
 
 @pytest.mark.usefixtures("some_metrics")
-def test_no_word_of_the_paper_where_it_has_no_such_metric(
+def test_the_paper_is_not_mentioned_without_a_common_metric(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     chosen = ("--sets", "lol-v1", "--metrics", "niqe")
@@ -380,7 +381,7 @@ def test_no_word_of_the_paper_where_it_has_no_such_metric(
     assert "BaryIR (Restormer)" not in capsys.readouterr().out
 
 
-def test_a_report_on_standard_output_takes_the_place_of_the_table(
+def test_a_report_on_standard_output_replaces_the_table(
     evaluate: Run,
     two_equal: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -400,10 +401,12 @@ def test_a_report_on_standard_output_takes_the_place_of_the_table(
 
 
 AWKWARD = ["a,b", "new\nline", "\x1b[31mred", "<b>*x*</b> |", "[red]", "=1+2", "\udcff"]
-"""Stems that a spreadsheet, Markdown, a page or a terminal could take for something else."""
+"""Stems that mean something to a spreadsheet, Markdown, HTML or a terminal."""
 
 
-def test_awkward_names(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_awkward_names_are_harmless_in_every_report(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     for number, name in enumerate(AWKWARD):
         for side in ("a", "b"):
             # Pillow will not write a name that is not Unicode.
@@ -424,7 +427,7 @@ def test_awkward_names(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(reports["json"].read_text())["sets"][0]["problems"]
 
 
-def test_name_that_is_not_unicode(evaluate: Run, tmp_path: Path) -> None:
+def test_names_that_are_not_unicode_are_evaluated(evaluate: Run, tmp_path: Path) -> None:
     for number, folder in enumerate(["denoise/bsd68", "lowlight/low", "lowlight/high"]):
         for name in ("a", "\udcff"):
             put(tmp_path / folder / "new.png", number)
@@ -438,7 +441,7 @@ def test_name_that_is_not_unicode(evaluate: Run, tmp_path: Path) -> None:
     assert evaluate("--compare", reports["json"], reports["json"]) == 0
 
 
-def test_image_too_small_for_a_metric(
+def test_an_image_too_small_for_a_metric_is_named(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     for side in ("low", "high"):
@@ -450,7 +453,7 @@ def test_image_too_small_for_a_metric(
     assert out.count("not computed") == 2
 
 
-def test_a_metric_that_only_an_input_lacks(
+def test_a_metric_may_be_missing_for_an_input_alone(
     evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     put(tmp_path / "in" / "dark.png", 1)
@@ -468,7 +471,7 @@ def test_a_metric_that_only_an_input_lacks(
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[int]:
-    """Counts restorations; Ctrl-C comes after some."""
+    """Counts restorations; Ctrl-C comes after ``stop_after`` of them."""
     from baryir_cli.engine import Engine
 
     calls: list[int] = []
@@ -484,7 +487,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> 
     return calls
 
 
-def test_a_stopped_run_goes_on(
+def test_a_stopped_run_continues(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     save, whole, resumed = tmp_path / "save", tmp_path / "whole.json", tmp_path / "resumed.json"
@@ -500,15 +503,15 @@ def test_a_stopped_run_goes_on(
         calls = counting(patch)
         assert evaluate(*arguments, "--json", resumed) == 0
         assert len(calls) == 5
-        # More metrics of the same images: nothing is restored again, nor for the page.
+        # Another report on the same images restores nothing again.
         assert evaluate(*arguments, "--html", tmp_path / "page.html") == 0
         assert len(calls) == 5
     first, second = read(whole), read(resumed)
     assert first["summary"] == second["summary"]
-    assert (pixels(save / "lol-v1" / "0.png").shape) == (24, 32, 3)
+    assert pixels(save / "lol-v1" / "0.png").shape == (24, 32, 3)
 
 
-def test_what_changed_is_restored_again(evaluate: Run, data: Path, tmp_path: Path) -> None:
+def test_changed_images_are_restored_again(evaluate: Run, data: Path, tmp_path: Path) -> None:
     save = tmp_path / "save"
     arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
     assert evaluate(*arguments) == 0
@@ -535,7 +538,7 @@ def test_what_changed_is_restored_again(evaluate: Run, data: Path, tmp_path: Pat
         b' "tile": []}\n',
     ],
 )
-def test_damaged_lines_are_passed_over(
+def test_damaged_lines_are_ignored(
     evaluate: Run, data: Path, tmp_path: Path, damage: bytes
 ) -> None:
     save = tmp_path / "save"
@@ -556,14 +559,13 @@ def test_damaged_lines_are_passed_over(
         pytest.param(lambda lines: [line.pop("change") for line in lines], 0, id="older version"),
     ],
 )
-def test_lines_that_lack_something(
+def test_incomplete_lines_count_if_they_have_checksums(
     evaluate: Run,
     data: Path,
     tmp_path: Path,
     spoil: Callable[[list[dict[str, Any]]], object],
     again: int,
 ) -> None:
-    """Without a checksum one counts for nothing; without what versions since have told, it does."""
     save = tmp_path / "save"
     arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--save", save]
     assert evaluate(*arguments) == 0
@@ -608,7 +610,7 @@ def test_another_folder_of_the_same_name_is_refused(
     assert evaluate("--input", low, "--save", save) == 0
 
 
-def test_what_a_former_run_did_says_nothing_of_the_time_left() -> None:
+def test_recalled_images_do_not_shorten_the_time_left() -> None:
     now = [0.0]
     console = Console(file=io.StringIO(), force_terminal=True, get_time=lambda: now[0])
     one = FoundSet("one", "One", Path(), tuple(Item(str(number)) for number in range(40)))
@@ -625,7 +627,7 @@ def test_what_a_former_run_did_says_nothing_of_the_time_left() -> None:
 def test_another_program_is_measured_on_a_bench(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """What it gets, and what becomes of the result, as in a run of our own."""
+    """It gets the same inputs and the same scores as a run of our own."""
     bench = ["--bench", "5d", "--data", data]
     ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
     saved, given = tmp_path / "saved", tmp_path / "given"
@@ -651,7 +653,7 @@ def test_another_program_is_measured_on_a_bench(
     assert "identical" in capsys.readouterr().out
 
 
-def test_what_another_program_lacks_or_adds_is_named(
+def test_missing_and_extra_images_of_another_program_are_named(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     theirs, report = tmp_path / "theirs", tmp_path / "r.json"
@@ -674,7 +676,7 @@ def test_what_another_program_lacks_or_adds_is_named(
 def test_another_program_is_measured_on_some_images(
     evaluate: Run, data: Path, tmp_path: Path, *, whole: bool
 ) -> None:
-    """Those of a run of our own; it may have restored the others or not."""
+    """On those of a run of our own, whether or not it restored the others."""
     given, report = tmp_path / "given", tmp_path / "r.json"
     bench = ["--bench", "5d", "--data", data, "--sets", "lol-v1", "--limit", 2]
     put(data / "lowlight" / "low" / "3.png", 3)
@@ -685,7 +687,7 @@ def test_another_program_is_measured_on_some_images(
     assert [image["name"] for image in lol["images"]] == ["0", "2"]
     (given / "lol-v1" / "2.png").unlink()
     assert evaluate(*bench, "--restored", given) == 1
-    # Or its images would be others than those of the other run.
+    # No other image takes its place, so that both runs stay comparable.
     assert evaluate(*bench, "--restored", given, "--allow-missing", "--json", tmp_path / "2") == 0
     (lol,) = read(tmp_path / "2")["sets"]
     assert [image["name"] for image in lol["images"]] == ["0"]
@@ -712,14 +714,14 @@ def test_exported_images_replace_nothing(
     assert not (tmp_path / "out" / "bsd68-25").exists()
 
 
-def test_an_interrupted_export_does_not_say_to_start_again(
+def test_an_interrupted_export_asks_for_another_folder(
     evaluate: Run,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    """There, that would be refused."""
+    """Another export to the same folder would be refused."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -750,7 +752,7 @@ def test_export_goes_on_past_bad_files(evaluate: Run, data: Path, tmp_path: Path
     assert evaluate(*export, tmp_path / "b", "--allow-missing") == 0
 
 
-def test_some_images_of_each_set(
+def test_limit_takes_some_images_of_each_set(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     report = tmp_path / "r.json"
@@ -760,13 +762,15 @@ def test_some_images_of_each_set(
     folders = ["--input", data / "lowlight" / "low", "--target", data / "lowlight" / "high"]
     assert evaluate(*folders, "--limit", 9, "--json", report, "--overwrite") == 0
     assert len(read(report)["sets"][0]["images"]) == 3
-    # What has no official number of images is not taken for whole either.
+    # A set without an official count does not pass for complete either.
     assert evaluate(*folders, "--limit", 1) == 0
     assert "at most 1 image per set; weights" in capsys.readouterr().out
     assert read(report)["settings"]["limit"] == 9
 
 
-def test_compare(evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_compare_finds_the_better_run(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
     for number in range(3, 6):
         for side, offset in (("low", 0), ("high", 10)):
@@ -819,7 +823,7 @@ def test_few_images_are_no_proof(
 
 @pytest.fixture
 def two_equal(evaluate: Run, tmp_path: Path) -> Path:
-    """A run of three images, of which two are equal to their targets: their PSNR is infinite."""
+    """A run of three images; two equal their targets, so their PSNR is infinite."""
     for number in range(3):
         put(tmp_path / "a" / f"{number}.png", number)
         put(tmp_path / "b" / f"{number}.png", number % 2)
@@ -842,7 +846,7 @@ def test_infinite_figures_are_compared_if_asked(
     assert f"{said}: compared without them" in capsys.readouterr().out
 
 
-def test_page_says_why_there_is_no_box(evaluate: Run, two_equal: Path, tmp_path: Path) -> None:
+def test_the_page_says_why_there_is_no_box(evaluate: Run, two_equal: Path, tmp_path: Path) -> None:
     folders = ["--restored", two_equal.parent / "a", "--target", two_equal.parent / "b"]
     assert evaluate(*folders, "--html", tmp_path / "page.html") == 0
     text = (tmp_path / "page.html").read_text()
@@ -851,7 +855,7 @@ def test_page_says_why_there_is_no_box(evaluate: Run, two_equal: Path, tmp_path:
     assert "no box of restored: infinite for some images" in text
 
 
-def test_run_with_a_gap_is_compared_if_asked(
+def test_an_incomplete_run_is_compared_if_asked(
     evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = read(two_equal)
@@ -897,7 +901,9 @@ def test_damaged_json_is_refused(
     assert "--compare takes what --json wrote" in capsys.readouterr().err
 
 
-def test_list(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
+def test_list_shows_found_and_missing_sets(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert evaluate("--list", "--data", data) == 0
     out = capsys.readouterr().out
     for text in ("5d: five degradations", "3 of 68", "stand-in: our blur", "missing: goes to"):
@@ -907,7 +913,7 @@ def test_list(evaluate: Run, data: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 def counted(network: BaryIR) -> int:
-    """Multiply-accumulates at 256 x 256 by forward hooks: convolutions, and MDTA's products."""
+    """Multiply-accumulates at 256 x 256, counted by hooks: convolutions and MDTA's products."""
     total = 0
 
     def convolution(layer: nn.Conv2d, _arguments: object, out: Tensor) -> None:
@@ -918,7 +924,7 @@ def counted(network: BaryIR) -> int:
         nonlocal total
         _, channels, height, width = arguments[0].shape
         pixels = height * width
-        # q k^T; its product with the projection, which is no module's call; that with v.
+        # q k^T; its product with the projection, which no module computes; the product with v.
         total += channels**2 // layer.heads * pixels
         total += channels**3 // layer.heads
         total += channels**2 * pixels
@@ -932,7 +938,7 @@ def counted(network: BaryIR) -> int:
     return total
 
 
-def test_multiply_accumulates() -> None:
+def test_multiply_accumulates_match_an_independent_count() -> None:
     with torch.device("meta"):
         network = BaryIR(preset("tiny"))
     assert multiply_accumulates(network.config) == counted(network)
@@ -943,7 +949,9 @@ def test_a_scene_judge_counts_too() -> None:
     assert multiply_accumulates(judged) > multiply_accumulates(plain)
 
 
-def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_complexity_reports_parameters_and_time(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert evaluate("--complexity", "--json", tmp_path / "r.json") == 0
     assert "26.1M + 8.3M" in capsys.readouterr().out
     cost = read(tmp_path / "r.json")
@@ -983,7 +991,7 @@ def test_complexity(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--bench", "5d", "--json", "r", "--csv", "r"], "--json and --csv name the same file, r"),
     ],
 )
-def test_wrong_usage(
+def test_wrong_usage_is_refused(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture, arguments: list[str], said: str
 ) -> None:
     where = ["--data", data] if {"--bench", "--list"} & set(arguments) else []
@@ -991,12 +999,14 @@ def test_wrong_usage(
     assert said in capsys.readouterr().err
 
 
-def test_no_data(evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_missing_data_folder_is_named(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert evaluate("--bench", "5d", "--data", tmp_path / "none") == 2
     assert f"--data {tmp_path / 'none'}: no such folder" in capsys.readouterr().err
 
 
-def test_report_that_cannot_be_written(
+def test_a_report_that_cannot_be_written_is_named(
     evaluate: Run, two_equal: Path, capsys: pytest.CaptureFixture
 ) -> None:
     inside = two_equal / "r.json"
@@ -1063,7 +1073,7 @@ def test_sets_of_a_bench_without_targets_are_skipped(
     assert evaluate(*only) == 2
 
 
-def test_asked_for_by_name_but_not_there(
+def test_a_missing_set_asked_for_by_name_is_an_error(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 1

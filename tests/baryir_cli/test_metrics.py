@@ -1,11 +1,9 @@
-"""The metrics against the original implementations, on real and on generated pictures."""
+"""The metrics, compared with the original implementations on real and generated pictures."""
 
 from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +16,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, Pixels, SetScorer, scorer
 from baryir_cli.metrics.fid import centre, frechet_distance
+from tests.baryir_cli.helpers import ROOT, python
 
-ROOT = Path(__file__).resolve().parents[2]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "test"
 DATA = Path(__file__).parent / "data"
 OFFICIAL = json.loads((DATA / "metrics.json").read_text("utf-8"))
@@ -28,7 +26,7 @@ PHOTOGRAPHED = [(s, name) for s, images in OFFICIAL["values"].items() for name i
 
 
 def picture(seed: int) -> Pixels:
-    """Coarse squares under noise, in whole numbers: the same wherever it is made."""
+    """Coarse squares under noise, made of whole numbers and so the same everywhere."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 200, (20, 28, 3)).repeat(13, 0).repeat(13, 1)
     return (coarse + rng.integers(0, 56, coarse.shape)).astype(np.uint8)
@@ -61,7 +59,7 @@ def photograph(folder: str, name: str) -> Pixels:
 
 
 def photographs(dataset: str, name: str) -> tuple[Pixels, Pixels]:
-    """Degraded image and target, as ``metrics.json`` says, its check sums held."""
+    """Degraded image and target as in ``metrics.json``, with the same checksums."""
     if dataset == "denoise/bsd68":
         target = photograph(dataset, name)
         seed = list(OFFICIAL["values"][dataset]).index(name)
@@ -77,23 +75,22 @@ def photographs(dataset: str, name: str) -> tuple[Pixels, Pixels]:
     return degraded, target
 
 
-def test_metrics_in_the_order_of_tables() -> None:
+def test_metrics_are_in_the_order_of_tables() -> None:
     assert list(METRICS) == ["psnr", "ssim", "lpips", "fid", "niqe", "piqe"]
     assert [m.name for m in METRICS.values() if not m.per_image] == ["fid"]
     assert [m.name for m in METRICS.values() if not m.needs_target] == ["niqe", "piqe"]
     assert [m.name for m in METRICS.values() if m.better == "higher"] == ["psnr", "ssim"]
 
 
-def test_asking_what_there_is_imports_nothing_heavy() -> None:
+def test_listing_the_metrics_imports_nothing_heavy() -> None:
     code = "import sys, baryir_cli.metrics; print(*sys.modules)"
-    said = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not {"torch", "skimage", "scipy", "cv2", "rich"} & set(said.stdout.split())
+    done = python("-c", code, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "skimage", "scipy", "cv2", "rich"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(("dataset", "name"), PHOTOGRAPHED)
-def test_photographs_agree_with_the_originals(dataset: str, name: str) -> None:
+def test_metrics_of_photographs_agree_with_the_originals(dataset: str, name: str) -> None:
     degraded, target = photographs(dataset, name)
     expected = OFFICIAL["values"][dataset][name]
     for metric in ("psnr", "ssim"):
@@ -109,13 +106,15 @@ def test_photographs_agree_with_the_originals(dataset: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("dataset", "name"), PHOTOGRAPHED)
-def test_lpips_of_photographs(lpips: ImageScorer, dataset: str, name: str) -> None:
+def test_lpips_of_photographs_agrees_with_the_original(
+    lpips: ImageScorer, dataset: str, name: str
+) -> None:
     found = lpips(*photographs(dataset, name))
     assert found == pytest.approx(OFFICIAL["values"][dataset][name]["lpips"], rel=0, abs=1e-5)
 
 
 @pytest.mark.slow
-def test_fid_of_photographs(fid: SetScorer) -> None:
+def test_fid_of_photographs_agrees_with_the_original(fid: SetScorer) -> None:
     expected = OFFICIAL["fid"]["first_8"]
     pairs = [photographs("derain/Rain100L", f"rain-{n:03}") for n in range(1, 9)]
     degraded, target = (np.stack([fid.features(p[side]) for p in pairs]) for side in (0, 1))
@@ -134,7 +133,7 @@ def generated() -> list[Pixels]:
     return images
 
 
-def test_psnr_and_ssim_are_scikit_images(generated: list[Pixels]) -> None:
+def test_psnr_and_ssim_equal_those_of_scikit_image(generated: list[Pixels]) -> None:
     a, b = generated
     assert scorer("psnr")(a, b) == pytest.approx(
         peak_signal_noise_ratio(b, a, data_range=255), rel=0, abs=1e-9
@@ -144,11 +143,15 @@ def test_psnr_and_ssim_are_scikit_images(generated: list[Pixels]) -> None:
     )
 
 
-def test_lpips_of_generated_pictures(lpips: ImageScorer, generated: list[Pixels]) -> None:
+def test_lpips_of_generated_pictures_agrees_with_the_original(
+    lpips: ImageScorer, generated: list[Pixels]
+) -> None:
     assert lpips(*generated) == pytest.approx(GENERATED["lpips"], rel=0, abs=1e-5)
 
 
-def test_features_of_generated_pictures(fid: SetScorer, generated: list[Pixels]) -> None:
+def test_features_of_generated_pictures_agree_with_the_original(
+    fid: SetScorer, generated: list[Pixels]
+) -> None:
     for image, expected, mean in zip(
         generated, GENERATED["features"], GENERATED["features_mean"], strict=True
     ):
@@ -157,25 +160,25 @@ def test_features_of_generated_pictures(fid: SetScorer, generated: list[Pixels])
         assert features.mean() == pytest.approx(mean, abs=1e-6)
 
 
-def test_niqe_of_generated_pictures(generated: list[Pixels]) -> None:
-    # Of one channel, which leaves the rounding of grey values out.
+def test_niqe_of_generated_pictures_agrees_with_the_original(generated: list[Pixels]) -> None:
+    # With three equal channels, no grey value needs rounding.
     greys = [image[..., :1].repeat(3, 2) for image in generated]
     found = [scorer("niqe")(image, None) for image in greys]
     assert found == pytest.approx(GENERATED["niqe_grey"], rel=0, abs=1e-6)
 
 
-def test_piqe_of_generated_pictures(generated: list[Pixels]) -> None:
+def test_piqe_of_generated_pictures_agrees_with_the_original(generated: list[Pixels]) -> None:
     found = [scorer("piqe")(image, None) for image in generated]
     assert found == pytest.approx(GENERATED["piqe"], rel=0, abs=1e-6)
 
 
-def test_equal_images() -> None:
+def test_equal_images_have_infinite_psnr_and_an_ssim_of_1() -> None:
     image = picture(0)
     assert scorer("psnr")(image, image) == math.inf
     assert scorer("ssim")(image, image) == 1
 
 
-def test_equal_images_for_networks(lpips: ImageScorer, fid: SetScorer) -> None:
+def test_equal_images_have_an_lpips_and_fid_of_0(lpips: ImageScorer, fid: SetScorer) -> None:
     image = picture(0)
     assert lpips(image, image.copy()) == 0
     features = np.stack([fid.features(image), fid.features(picture(1))])
@@ -183,8 +186,8 @@ def test_equal_images_for_networks(lpips: ImageScorer, fid: SetScorer) -> None:
 
 
 @pytest.mark.parametrize(("count", "other"), [(5, 7), (40, 9), (60, 50)])
-def test_frechet_distance_against_the_textbook(count: int, other: int) -> None:
-    """More and fewer images than features; the root's trace from the eigenvalues."""
+def test_frechet_distance_equals_the_textbooks(count: int, other: int) -> None:
+    """With more and fewer images than features; the root's trace comes from eigenvalues."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(count, 12)), 0.5 + 2 * rng.normal(size=(other, 12))
     first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
@@ -207,7 +210,9 @@ def test_one_image_has_no_frechet_distance() -> None:
         (300, 200, 50, 0, 200),
     ],
 )
-def test_centre_crops(height: int, width: int, top: int, left: int, side: int) -> None:
+def test_crops_are_the_middle_square(
+    height: int, width: int, top: int, left: int, side: int
+) -> None:
     image = np.zeros((height, width, 3), np.uint8)
     image[top, left] = 1
     image[top + side - 1, left + side - 1] = 2
@@ -216,7 +221,7 @@ def test_centre_crops(height: int, width: int, top: int, left: int, side: int) -
     assert (crop[0, 0, 0], crop[-1, -1, 0]) == (1, 2)
 
 
-def test_features_of_a_small_image(fid: SetScorer) -> None:
+def test_features_of_a_small_image_are_those_of_its_square(fid: SetScorer) -> None:
     image = picture(0)[:120, :90]
     np.testing.assert_array_equal(fid.features(image), fid.features(image[15:105]))
 
@@ -229,14 +234,14 @@ def test_features_of_a_small_image(fid: SetScorer) -> None:
         ("niqe", 200, 200, "not flat"),
     ],
 )
-def test_what_an_image_is_too_small_for(name: str, height: int, width: int, message: str) -> None:
+def test_unsuitable_images_have_no_figure(name: str, height: int, width: int, message: str) -> None:
     image = np.full((height, width, 3), 9, np.uint8)
     with pytest.raises(MetricUnavailable, match=message) as caught:
         scorer(name)(image, image)  # type: ignore[operator, call-arg]
     assert "\n" not in str(caught.value)
 
 
-def test_smallest_image_for_lpips(lpips: ImageScorer) -> None:
+def test_lpips_takes_images_of_31_pixels_and_more(lpips: ImageScorer) -> None:
     image = picture(0)
     assert lpips(image[:31, :31], image[31:62, :31]) > 0
     with pytest.raises(MetricUnavailable, match="at least 31 x 31 pixels"):
@@ -257,12 +262,12 @@ def test_piqe_takes_any_size(shape: tuple[int, int]) -> None:
         (np.zeros((8, 8, 3), np.uint8), None),
     ],
 )
-def test_wrong_calls(restored: Any, target: Any) -> None:
+def test_arrays_of_another_kind_are_refused(restored: Any, target: Any) -> None:
     with pytest.raises(ValueError, match=r"uint8|sizes differ|needs a target"):
         scorer("psnr")(restored, target)
 
 
-def test_unknown_metric() -> None:
+def test_an_unknown_metric_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         scorer("mse")
 

@@ -1,4 +1,4 @@
-"""Three stages at the same time."""
+"""Three stages that run at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_results_come_in_order() -> None:
     assert list(overlap(range(4), str, lambda n, _: n, finish)) == [0, 1, 2, 3]
 
 
-def test_what_is_being_finished_at_an_interrupt_still_comes_out() -> None:
+def test_results_being_finished_at_an_interrupt_still_come_out() -> None:
     begun = threading.Semaphore(0)
 
     def work(n: int, _: Any) -> int:

@@ -1,4 +1,4 @@
-"""The HTML page: what it carries, and how a browser takes it."""
+"""The HTML page: what it contains, and how it works in a browser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.baryir_cli.browser import Browser, chromium
 from tests.conftest import Run
 
 NAME = "<i>&\"'"
-"""A file's name that must not become part of the page."""
+"""A file name that the page must not take for markup."""
 
 
 @pytest.fixture
 def page(baryir: Run, tiny_weights: Path, tmp_path: Path) -> Path:
-    """Of a set whose images have awkward names."""
+    """The page of a set with an awkward file name."""
     for side, offset in (("low", 0), ("high", 9)):
         folder = tmp_path / "lowlight" / side
         folder.mkdir(parents=True)
@@ -34,7 +34,7 @@ def page(baryir: Run, tiny_weights: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_page_needs_nothing_else(page: Path) -> None:
+def test_the_page_is_self_contained(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "http" not in text.replace("http-equiv", "")
@@ -47,7 +47,7 @@ def test_page_needs_nothing_else(page: Path) -> None:
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.001, 0.02, 1.0, 30.0])
-def test_no_two_ticks_are_labelled_alike(spread: float) -> None:
+def test_ticks_have_different_labels(spread: float) -> None:
     values = np.linspace(30 - spread, 30, 5)
     plot = box_plot("PSNR", [Box("restored", values, list("abcde"))], digits=2)
     labels = re.findall(r'class="tick"[^>]*>([^<]*)<', plot)
@@ -55,7 +55,7 @@ def test_no_two_ticks_are_labelled_alike(spread: float) -> None:
 
 
 @pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
-def test_page_in_a_browser(page: Path) -> None:
+def test_the_page_works_in_a_browser(page: Path) -> None:
     program = chromium()
     assert program is not None
     with Browser(program) as browser:
@@ -97,7 +97,7 @@ def test_page_in_a_browser(page: Path) -> None:
         phone = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": False}
         browser.call("Emulation.setDeviceMetricsOverride", **phone)
         assert browser.evaluate("document.documentElement.scrollWidth <= 320")
-        # The drawing is as wide as the phone, and so its letters shrink with it.
+        # The drawing shrinks to the phone's width, and its letters with it.
         shrunk = "parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a"
         assert browser.evaluate(
             f"[...document.querySelectorAll('.boxes text')].every(text => {shrunk} >= 8)"

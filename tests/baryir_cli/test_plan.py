@@ -1,4 +1,4 @@
-"""What becomes what, and what is refused before anything is touched."""
+"""Which file becomes which, and what is refused before anything is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baryir_cli.plan import STANDARD, Job, Naming, plan
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A folder ``in`` with images and other things, some in folders."""
+    """A folder ``in`` with images and other files, some in subfolders."""
     for name in ["b.png", "a.jpg", "notes.txt", ".hidden.png", "sub/c.tif", "sub/deep/d.JPEG"]:
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def test_folder_takes_its_images_only(tree: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
-def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(UsageError, match="a.png: neither a file nor a folder; to read from a pipe"):
         plan([tmp_path / "a.png"], tmp_path / "out.png", Naming())
@@ -42,9 +42,9 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
 def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
     for name in ["x.HEIC", "y.heic", "a.NEF", "sub/z.nef"]:
         (tree / "in" / name).touch()
-    told: list[str] = []
-    assert len(plan([tree / "in", tree / "in"], tree / "out", Naming(), told.append)) == 2
-    assert told == ["left alone: 2 .heic, 1 .nef; export as TIFF, PNG or JPEG first"]
+    notes: list[str] = []
+    assert len(plan([tree / "in", tree / "in"], tree / "out", Naming(), notes.append)) == 2
+    assert notes == ["left alone: 2 .heic, 1 .nef; export as TIFF, PNG or JPEG first"]
     for image in ("a.jpg", "b.png"):
         (tree / "in" / image).unlink()
     with pytest.raises(UsageError, match="no images in .*in; 2 .heic, 1 .nef: export as TIFF"):
@@ -105,7 +105,7 @@ def test_suffix_and_format(tree: Path) -> None:
     assert [t for _, t in names(jobs, tree)] == ["out/a_clean.jpg", "out/b_clean.jpg"]
 
 
-def test_names_that_would_meet_keep_their_former_extension(tmp_path: Path) -> None:
+def test_names_that_clash_keep_their_old_extension(tmp_path: Path) -> None:
     for name in ["a.jpg", "a.png", "b.png"]:
         (tmp_path / name).touch()
     jobs = plan([tmp_path], tmp_path / "out", Naming(format="webp"))
@@ -121,7 +121,7 @@ def test_names_that_differ_in_case_only_are_kept_apart(tmp_path: Path) -> None:
     assert [j.target.name for j in jobs] == ["x_A_png.png", "y_a_png.png"]
 
 
-def test_names_that_meet_everywhere_are_numbered(tmp_path: Path) -> None:
+def test_names_that_clash_everywhere_are_numbered(tmp_path: Path) -> None:
     inputs = []
     for place in ["p/same", "q/same", "r/same"]:
         (tmp_path / place).mkdir(parents=True)
@@ -158,25 +158,25 @@ def test_input_behind_a_link_is_refused(tree: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "link"), reason="no links here")
 def test_input_under_another_name_is_refused(tree: Path) -> None:
-    """As a mount or a file system without letter case gives it; realpath sees two files there."""
+    """As with mounts and case-insensitive file systems, where realpath sees two files."""
     (tree / "out").mkdir()
     (tree / "out" / "a.jpg").hardlink_to(tree / "in" / "a.jpg")
     with pytest.raises(UsageError, match=r"a\.jpg is an input and would be overwritten"):
         plan([tree / "in"], tree / "out", Naming())
 
 
-def test_in_place_says_so_by_name(tree: Path) -> None:
+def test_in_place_replaces_the_inputs(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "in", Naming(in_place=True))
     assert all(j.source == j.target for j in jobs)
 
 
-def test_comparison_stands_beside_the_output(tree: Path) -> None:
+def test_the_comparison_is_beside_the_output(tree: Path) -> None:
     (job, _) = plan([tree / "in"], tree / "out", Naming(compare=True))
     assert job.comparison == tree / "out" / "a.jpg.compare.jpg"
     assert job.outputs == [job.target, job.comparison]
 
 
-def test_comparisons_do_not_meet(tmp_path: Path) -> None:
+def test_comparisons_do_not_clash(tmp_path: Path) -> None:
     for name in ["a.jpg", "a.png"]:
         (tmp_path / name).touch()
     jobs = plan([tmp_path], tmp_path / "out", Naming(compare=True))
@@ -187,8 +187,8 @@ def test_comparisons_do_not_meet(tmp_path: Path) -> None:
         plan([tmp_path, pictured], tmp_path / "out", Naming(compare=True))
 
 
-def test_results_among_given_files_are_no_images(tmp_path: Path) -> None:
-    """As a shell's ``*.jpg`` gives them."""
+def test_results_among_the_given_files_are_skipped(tmp_path: Path) -> None:
+    """A shell's ``*.jpg`` gives them too."""
     files = [tmp_path / name for name in ["a.jpg", "a_r.jpg", "a_r.jpg.compare.jpg"]]
     for path in files:
         path.touch()
@@ -197,7 +197,7 @@ def test_results_among_given_files_are_no_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
-def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
+def test_outputs_that_are_one_file_through_links_are_refused(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / "in" / folder).mkdir(parents=True)
         (tmp_path / "in" / folder / "a.png").touch()
@@ -214,7 +214,7 @@ def test_outputs_that_links_bring_together_are_refused(tmp_path: Path) -> None:
         plan([tmp_path / "in"], tmp_path / "in", Naming(recursive=True, in_place=True))
 
 
-def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
+def test_comparisons_in_a_folder_are_not_images(tree: Path) -> None:
     before = plan([tree / "in"], tree / "out", Naming())
     pictured = tree / "in" / "a.jpg.compare.jpg"
     pictured.touch()
@@ -223,7 +223,7 @@ def test_comparisons_in_a_folder_are_no_images(tree: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
-def test_links_are_images_and_loops_do_not_end_the_run(tree: Path) -> None:
+def test_links_are_images_and_loops_do_no_harm(tree: Path) -> None:
     (tree / "in" / "link.jpg").symlink_to(tree / "in" / "a.jpg")
     (tree / "in" / "loop.png").symlink_to(tree / "in" / "loop.png")
     jobs = plan([tree / "in"], tree / "out", Naming())
@@ -236,23 +236,23 @@ def test_links_to_folders_are_counted(tree: Path) -> None:
         (tree / name).mkdir()
         (tree / "in" / name).symlink_to(tree / name)
     (tree / "in" / "sub" / "there").symlink_to(tree / "other")
-    # Back to what is found anyway: as inputs, they would give every image twice.
+    # These lead back into the inputs; as inputs of their own, they would give every image twice.
     (tree / "in" / "here").symlink_to(tree / "in")
     (tree / "in" / "sub" / "deep" / "up").symlink_to("..")
-    told: list[str] = []
-    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), told.append)
+    notes: list[str] = []
+    jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), notes.append)
     assert len(jobs) == 4
-    assert told == ["left alone: 2 links to folders; give them as inputs too"]
-    told.clear()
-    plan([tree / "in", tree / "other"], tree / "result", Naming(recursive=True), told.append)
-    assert told == ["left alone: 1 link to a folder; give it as an input too"]
+    assert notes == ["left alone: 2 links to folders; give them as inputs too"]
+    notes.clear()
+    plan([tree / "in", tree / "other"], tree / "result", Naming(recursive=True), notes.append)
+    assert notes == ["left alone: 1 link to a folder; give it as an input too"]
     (tree / "links").mkdir()
     (tree / "links" / "in").symlink_to(tree / "in")
     with pytest.raises(UsageError, match=r"links; 1 link to a folder: give it as an input too"):
         plan([tree / "links"], tree / "out", Naming(recursive=True))
 
 
-def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = os.scandir
 
     def scandir(path: str) -> object:
@@ -276,7 +276,7 @@ def test_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.Mon
         ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, but .*x.jpg is a"),
     ],
 )
-def test_output_names_that_cannot_be_kept(
+def test_unsuitable_output_names_are_refused(
     tree: Path, output: str, naming: Naming, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -298,7 +298,9 @@ def test_output_names_that_cannot_be_kept(
         (["in/a.jpg"], "in/notes.txt/deep/", "notes.txt is a file, not a folder"),
     ],
 )
-def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> None:
+def test_unsuitable_inputs_and_outputs_are_refused(
+    tree: Path, inputs: list[str], output: str, message: str
+) -> None:
     (tree / "empty").mkdir()
     (tree / "nested" / "more").mkdir(parents=True)
     (tree / "unmounted").symlink_to(tree / "disk")
@@ -307,8 +309,8 @@ def test_refusals(tree: Path, inputs: list[str], output: str, message: str) -> N
         plan(paths, STANDARD if output == "-" else tree / output, Naming())
 
 
-def test_results_of_another_format_are_not_laid_among_their_inputs(tree: Path) -> None:
-    """The next run would take them for inputs; by a suffix it knows them."""
+def test_another_format_into_the_inputs_folder_needs_a_suffix(tree: Path) -> None:
+    """Without one, the next run would take the results for inputs."""
     folder = tree / "in"
     with pytest.raises(UsageError, match="would be inputs of the next run"):
         plan([folder], folder, Naming(format="tiff"))

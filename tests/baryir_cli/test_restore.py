@@ -1,4 +1,4 @@
-"""``baryir restore`` as its users meet it: every promise of the design, by the command line."""
+"""``baryir restore`` from the command line: every promise of the design."""
 
 from __future__ import annotations
 
@@ -23,19 +23,13 @@ from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
 from baryir_cli.plan import Job
+from tests.baryir_cli.helpers import ROOT, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
-SOURCES = Path(__file__).resolve().parents[2]
-
-
-def picture(height: int = 24, width: int = 32, seed: int = 0) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(values)
-
 
 def opened(path: Path) -> Image.Image:
-    """The image, decoded and its file closed."""
+    """The decoded image; its file is closed."""
     with Image.open(path) as image:
         image.load()
         return image
@@ -62,7 +56,7 @@ def restore(baryir: Run, tiny_weights: Path) -> Run:
 def tool(*arguments: object, **settings: object) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "baryir_cli", *map(str, arguments)],
-        cwd=SOURCES,
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,7 +64,9 @@ def tool(*arguments: object, **settings: object) -> subprocess.Popen:
     )
 
 
-def test_folder_to_folder(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_is_restored_into_a_folder(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
     out = photos.parent / "out"
     assert restore(photos, out) == 0
     for path in photos.iterdir():
@@ -104,12 +100,12 @@ def test_one_bad_file_stops_no_other(
     assert "Traceback" not in said
 
 
-def test_all_failed_is_failure(restore: Run, tmp_path: Path) -> None:
+def test_a_run_in_which_everything_failed_is_a_failure(restore: Run, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no")
     assert restore(tmp_path / "a.png", tmp_path / "out") == 1
 
 
-def test_not_finite_writes_no_black_image(
+def test_nan_from_the_network_writes_no_image(
     baryir: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     import torch
@@ -130,13 +126,13 @@ def test_not_finite_writes_no_black_image(
     assert "the network returned NaN or infinity" in capsys.readouterr().err
 
 
-def test_same_folder_is_refused_before_anything(restore: Run, photos: Path) -> None:
+def test_the_inputs_folder_as_output_is_refused(restore: Run, photos: Path) -> None:
     before = {p: p.read_bytes() for p in photos.iterdir()}
     assert restore(photos, photos) == 2
     assert {p: p.read_bytes() for p in photos.iterdir()} == before
 
 
-def test_in_place(restore: Run, photos: Path) -> None:
+def test_in_place_replaces_the_inputs(restore: Run, photos: Path) -> None:
     before = (photos / "a.png").read_bytes()
     assert restore(photos, photos, "--in-place") == 0
     assert (photos / "a.png").read_bytes() != before
@@ -180,7 +176,7 @@ def test_in_place_elsewhere_is_refused(
         assert not output.exists()
 
 
-def test_an_interruption_after_everything_was_replaced(
+def test_an_interruption_after_the_last_replacement_says_so(
     restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def interrupted(_tally: Tally, _seconds: float) -> str:
@@ -204,7 +200,7 @@ def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
 def test_a_file_that_was_given_is_not_overwritten_as_a_result(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """Its name alone does not tell whether it is one."""
+    """Its name alone does not tell whether it is a result."""
     mine = photos / "a_r.png"
     picture(seed=9).save(mine)
     before = mine.read_bytes()
@@ -213,7 +209,7 @@ def test_a_file_that_was_given_is_not_overwritten_as_a_result(
     assert mine.read_bytes() == before
 
 
-def test_a_name_too_long_stops_no_other(
+def test_a_name_that_is_too_long_stops_no_other(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = photos.parent / "out"
@@ -261,7 +257,7 @@ def test_a_comparison_keeps_the_profile_of_its_colours(
     assert shown.mode == ("L" if layout == "grey" else "RGB")
 
 
-def test_a_comparison_lies_on_white(restore: Run, tmp_path: Path) -> None:
+def test_a_comparison_shows_transparency_on_white(restore: Run, tmp_path: Path) -> None:
     Image.new("RGBA", (32, 24)).save(tmp_path / "a.png")
     assert restore(tmp_path / "a.png", tmp_path / "out", "--compare") == 0
     assert np.asarray(opened(tmp_path / "out" / "a.png.compare.jpg")).min() == 255
@@ -298,7 +294,7 @@ def test_in_place_with_comparisons(
     assert restore(photos, photos, "--in-place", "--compare", "--overwrite") == 0
 
 
-def test_an_output_without_its_comparison_is_left(
+def test_an_output_without_its_comparison_is_kept(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = photos.parent / "out"
@@ -314,7 +310,7 @@ def test_an_output_without_its_comparison_is_left(
     assert (out / "a.png").exists()
 
 
-def test_a_run_that_broke_off_before_a_comparison_makes_it_again(
+def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
     restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(photo: Photo, changed: Photo) -> bytes:
@@ -329,13 +325,15 @@ def test_a_run_that_broke_off_before_a_comparison_makes_it_again(
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("JPG", ".jpg"), ("jpeg", ".jpg"), ("tif", ".tif")])
-def test_names_of_formats(restore: Run, photos: Path, name: str, suffix: str) -> None:
+def test_format_takes_the_usual_names(restore: Run, photos: Path, name: str, suffix: str) -> None:
     assert restore(photos / "a.png", photos.parent / "out", "--format", name) == 0
     (written,) = (photos.parent / "out").iterdir()
     assert written.suffix == suffix
 
 
-def test_existing_outputs(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+def test_existing_outputs_need_a_choice(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
     out = photos.parent / "out"
     out.mkdir()
     (out / "a.png").write_bytes(b"mine")
@@ -350,7 +348,7 @@ def test_existing_outputs(restore: Run, photos: Path, capsys: pytest.CaptureFixt
     assert restore(photos, out, "--overwrite", "--skip-existing") == 2
 
 
-def test_names_that_would_meet_are_both_kept(restore: Run, tmp_path: Path) -> None:
+def test_inputs_with_clashing_names_are_both_kept(restore: Run, tmp_path: Path) -> None:
     picture(seed=1).save(tmp_path / "a.jpg")
     picture(seed=2).save(tmp_path / "a.png")
     out = tmp_path / "out"
@@ -359,7 +357,9 @@ def test_names_that_would_meet_are_both_kept(restore: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5)])
-def test_smallest_images(restore: Run, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_the_smallest_images_are_restored(
+    restore: Run, tmp_path: Path, size: tuple[int, int]
+) -> None:
     picture(*size).save(tmp_path / "a.png")
     assert restore(tmp_path / "a.png", tmp_path / "b.png") == 0
     assert opened(tmp_path / "b.png").size == size[::-1]
@@ -378,7 +378,7 @@ def test_strength_zero_changes_nothing_and_says_so(
     assert "hardly changed" not in capsys.readouterr().err
 
 
-def test_format_quality_suffix_compare(restore: Run, photos: Path) -> None:
+def test_format_quality_suffix_and_compare_go_together(restore: Run, photos: Path) -> None:
     out = photos.parent / "out"
     options = ["--format", "jpeg", "--quality", "40", "--suffix", "-x", "--compare"]
     assert restore(photos / "a.png", out, *options) == 0
@@ -393,7 +393,7 @@ def test_name_decides_the_format_not_the_content(restore: Run, tmp_path: Path) -
     assert opened(tmp_path / "out" / "a.png").format == "PNG"
 
 
-def test_json_is_one_line_an_image(
+def test_json_is_one_line_per_image(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (photos / "z.png").write_text("no")
@@ -415,7 +415,7 @@ def test_json_is_one_line_an_image(
     assert (failed["width"], failed["height"]) == (None, None)
 
 
-def test_unknown_suffix_of_one_output(
+def test_an_output_with_an_unknown_suffix_must_be_a_folder(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = f"{photos.parent}/out.xyz"
@@ -430,12 +430,12 @@ def test_unknown_suffix_of_one_output(
 @pytest.mark.parametrize(
     ("number", "text"), [(768, "768 pixels"), (9999, "9,999 pixels"), (393216, "0.39 MP")]
 )
-def test_pixels_in_a_unit_that_suits_them(number: int, text: str) -> None:
+def test_pixels_are_shown_in_a_suitable_unit(number: int, text: str) -> None:
     assert pixels(number) == text
 
 
-def test_the_rate_is_of_what_is_done() -> None:
-    """Work whose result could not be written counts neither pixels nor seconds."""
+def test_the_rate_counts_only_finished_images() -> None:
+    """An image that could not be written adds neither pixels nor seconds."""
     tally, job = Tally(), Job(Path("a.png"), Path("b.png"))
     tally.add(Result(job, "done", 1000, 1000, 1.0))
     tally.add(Result(job, "failed", 1000, 1000, 1.0))
@@ -443,7 +443,7 @@ def test_the_rate_is_of_what_is_done() -> None:
 
 
 class Clock:
-    """A terminal's time, which the test lets pass."""
+    """A terminal's clock, which the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -453,8 +453,8 @@ class Clock:
 
 
 @pytest.mark.parametrize("seconds", [1, 100])
-def test_the_time_left_is_that_of_the_images_worked_on(seconds: int) -> None:
-    """Neither do slow images make it vanish, nor do skipped ones make it short."""
+def test_the_time_left_counts_only_restored_images(seconds: int) -> None:
+    """Slow images do not make it vanish, and skipped ones do not shorten it."""
     clock, job = Clock(), Job(Path("a.png"), Path("b.png"))
     console = Console(file=io.StringIO(), force_terminal=True, get_time=clock)
     display = Display(console, 10)
@@ -490,7 +490,7 @@ def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.Capture
     assert "3 to restore" in said
 
 
-def test_too_large_names_the_limit(
+def test_an_image_that_is_too_large_names_the_limit(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     arguments = (photos / "a.png", photos.parent / "out")
@@ -500,7 +500,7 @@ def test_too_large_names_the_limit(
 
 
 def refused(said: str) -> str:
-    """The line that says why, alone at the end."""
+    """The line that says why: the last, and the only one of its kind."""
     *before, line = said.splitlines()
     assert line.startswith("baryir: ")
     assert not any(other.startswith("baryir: ") for other in before)
@@ -522,7 +522,7 @@ def refused(said: str) -> str:
         (["bogus"], "no such command 'bogus'"),
     ],
 )
-def test_wrong_usage_is_the_help_and_one_line_and_code_2(
+def test_wrong_usage_shows_the_help_and_one_line_with_code_2(
     baryir: Run, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     assert baryir(*arguments) == 2
@@ -538,13 +538,13 @@ def test_wrong_usage_is_the_help_and_one_line_and_code_2(
     [
         (["restore", "nowhere", "out"], "nowhere: no such file"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
-        (["restore", str(SOURCES / "examples"), "out.png"], "named like one"),
-        (["restore", f"{SOURCES}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
+        (["restore", str(ROOT / "examples"), "out.png"], "named like one"),
+        (["restore", f"{ROOT}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
         (["restore", "-", "-", "--format", "tif", "--quality", "9"], "all outputs are TIFF"),
-        (["restore", str(SOURCES / "examples"), "out", "--tile", "8"], "at least 32"),
+        (["restore", str(ROOT / "examples"), "out", "--tile", "8"], "at least 32"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_code_2(
+def test_impossible_requests_are_one_line_with_code_2(
     baryir: Run, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     assert baryir(*arguments) == 2
@@ -554,7 +554,9 @@ def test_what_cannot_be_done_is_one_line_and_code_2(
     assert message in refused(line)
 
 
-def test_unknown_weights(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
+def test_unknown_weights_are_one_line(
+    baryir: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("restore", photos, photos.parent / "out", "--weights", "nothing") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "no weights 'nothing'" in line
@@ -570,7 +572,7 @@ def test_broken_weights_are_one_line(
     assert "broken.safetensors" in line
 
 
-def test_pipe(tiny_weights: Path) -> None:
+def test_a_photograph_goes_through_a_pipe(tiny_weights: Path) -> None:
     data = io.BytesIO()
     picture().save(data, "PNG")
     process = tool("restore", "-", "-", "--weights", tiny_weights, "--device", "cpu")
@@ -589,9 +591,11 @@ def test_pipe(tiny_weights: Path) -> None:
         ("2>&-", "restore nowhere out", 2),
     ],
 )
-def test_closed_streams(tmp_path: Path, closing: str, arguments: str, code: int) -> None:
-    command = f"{sys.executable} -m baryir_cli {arguments.format(SOURCES / 'examples')} {closing}"
-    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+def test_closed_streams_end_the_run_without_a_traceback(
+    tmp_path: Path, closing: str, arguments: str, code: int
+) -> None:
+    command = f"{sys.executable} -m baryir_cli {arguments.format(ROOT / 'examples')} {closing}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     shell = ["sh", "-c", command]
     done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == code
@@ -615,7 +619,7 @@ def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path)
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_outputs_are_whole_or_absent(
+def test_interrupted_outputs_are_complete_or_absent(
     tiny_weights: Path, tmp_path: Path, signal_number: signal.Signals
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
@@ -671,9 +675,7 @@ def test_an_interruption_in_place_says_what_is_replaced(tiny_weights: Path, tmp_
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-def test_a_run_whose_lines_nobody_reads_ends_and_says_so(
-    tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_a_run_whose_lines_nobody_reads_ends(tiny_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(40):
         picture(160, 160, number).save(tmp_path / "in" / f"{number:02}.png")
@@ -693,9 +695,12 @@ def test_a_run_whose_lines_nobody_reads_ends_and_says_so(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupt_does_not_wait_for_standard_input(tiny_weights: Path, tmp_path: Path) -> None:
-    process = tool("restore", "-", tmp_path / "out", "--weights", tiny_weights)
+    process = tool("restore", "-", tmp_path / "out", "--weights", tiny_weights, "--verbose")
     assert process.stdin is not None
-    time.sleep(4)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(b"weights")
+    assert process.stderr.readline().startswith(b"device")
+    time.sleep(0.5)  # standard input is read next
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
@@ -728,7 +733,7 @@ def test_names_cannot_forge_lines(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_json_in_a_small_encoding(tiny_weights: Path, photos: Path) -> None:
+def test_json_survives_a_small_encoding(tiny_weights: Path, photos: Path) -> None:
     process = tool(
         *("restore", photos, photos.parent / "out", "--json", "--weights", tiny_weights),
         env={**os.environ, "PYTHONIOENCODING": "latin-1"},
@@ -739,7 +744,7 @@ def test_json_in_a_small_encoding(tiny_weights: Path, photos: Path) -> None:
     assert names == {p.name for p in photos.iterdir()}
 
 
-def test_output_that_cannot_be_made_is_one_line(
+def test_an_output_that_cannot_be_created_is_one_line(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (photos.parent / "file").touch()
@@ -764,7 +769,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_the_reason(
     assert line == f"baryir: {out} cannot be written to: Read-only file system"
 
 
-def test_full_disk_fails_by_name_and_leaves_nothing(
+def test_a_full_disk_is_named_and_leaves_nothing(
     restore: Run,
     photos: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -801,8 +806,8 @@ def test_a_dry_run_as_json_is_json(
     assert "nothing was done" in said.err
 
 
-def test_standard_output_that_takes_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an unbuffered one does."""
+def test_standard_output_may_take_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unbuffered, it does."""
     from baryir_cli import pipeline
 
     got = bytearray()

@@ -1,30 +1,29 @@
-"""``baryir config`` and the defaults behind it."""
+"""``baryir config`` and the settings behind it."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from baryir_cli.settings import config_file, store, stored, value_of
-from tests.baryir_cli.test_restore import picture
+from tests.baryir_cli.helpers import ROOT, picture, python
 from tests.conftest import Run
-
-SOURCES = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's folder for settings; it is not there yet."""
+    """The user's folder for settings, which does not exist yet."""
     path = tmp_path / "settings" / "baryir"
     monkeypatch.setattr("typer.get_app_dir", lambda _: str(path))
     return path
 
 
-def test_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_overrides_the_file_and_the_file_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert (value_of("weights").text, value_of("weights").origin) == ("small", "default")
     store("weights", "hf:me/net")
     assert value_of("weights").text == "hf:me/net"
@@ -36,7 +35,7 @@ def test_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", ['a "b" \\ c', "日本/ü😀.safetensors", "C:\\x", "'"])
-def test_any_text_comes_back(text: str, folder: Path) -> None:
+def test_any_text_can_be_stored(text: str, folder: Path) -> None:
     store("weights", text)
     assert stored() == {"weights": text}
     assert [p.name for p in folder.iterdir()] == ["config.toml"]
@@ -44,7 +43,7 @@ def test_any_text_comes_back(text: str, folder: Path) -> None:
     assert stored() == {}
 
 
-def test_command(
+def test_config_sets_shows_and_unsets(
     baryir: Run, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("config", "path") == 0
@@ -59,7 +58,7 @@ def test_command(
     assert capsys.readouterr().out == "small\n"
 
 
-def test_path_holds_in_every_folder(
+def test_a_relative_path_is_stored_in_full(
     baryir: Run, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tiny_weights.parent)
@@ -67,7 +66,7 @@ def test_path_holds_in_every_folder(
     assert value_of("weights").text == str(tiny_weights)
 
 
-def test_a_variable_that_comes_before_the_file_is_told_of(
+def test_a_variable_that_overrides_the_file_is_mentioned(
     baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("config", "set", "weights", "hf:me/net") == 0
@@ -79,7 +78,7 @@ def test_a_variable_that_comes_before_the_file_is_told_of(
 
 
 def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> None:
-    """To the newest of several runs, say."""
+    """Such as a link to the newest of several runs."""
     link = tmp_path / "newest.safetensors"
     link.symlink_to(tiny_weights)
     assert baryir("config", "set", "weights", link) == 0
@@ -96,7 +95,7 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
         (("unset", "colour"), "no setting 'colour'"),
     ],
 )
-def test_wrong_usage(
+def test_wrong_usage_is_refused(
     baryir: Run, capsys: pytest.CaptureFixture, arguments: tuple[str, ...], says: str
 ) -> None:
     assert baryir("config", *arguments) == 2
@@ -105,7 +104,7 @@ def test_wrong_usage(
 
 
 @pytest.mark.parametrize("text", ["weights = ", "weights = 3", "colour = 'x'", "[weights]", "\xff"])
-def test_damaged_file(
+def test_a_damaged_file_is_named(
     baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture, text: str
 ) -> None:
     config_file().parent.mkdir(parents=True)
@@ -130,13 +129,13 @@ def test_without_a_home_there_are_no_settings(
     assert capsys.readouterr().err == "baryir: this user has no home folder: set HOME to one\n"
 
 
-def test_a_home_that_is_no_folder(folder: Path) -> None:
-    """As of service accounts, whose home is /dev/null."""
+def test_a_home_that_is_not_a_folder_has_no_settings(folder: Path) -> None:
+    """Service accounts have the home /dev/null."""
     folder.parent.touch()
     assert value_of("weights").origin == "default"
 
 
-def test_full_disk_leaves_the_old_file(
+def test_a_full_disk_leaves_the_old_file(
     baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def full(descriptor: int) -> None:
@@ -151,7 +150,7 @@ def test_full_disk_leaves_the_old_file(
 
 
 @pytest.mark.parametrize("by", ["variable", "file", "request"])
-def test_restore_takes_them_and_says_so(
+def test_restore_uses_the_setting_and_says_whose_it_is(
     baryir: Run,
     tmp_path: Path,
     tiny_weights: Path,
@@ -179,7 +178,7 @@ def test_restore_takes_them_and_says_so(
     assert "device cpu, precision " in said
 
 
-def test_wrong_default_is_blamed_on_who_set_it(
+def test_a_wrong_setting_is_blamed_on_its_origin(
     baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("BARYIR_WEIGHTS", "nothing")
@@ -192,16 +191,10 @@ def test_wrong_default_is_blamed_on_who_set_it(
 
 @pytest.mark.skipif(os.name != "posix", reason="XDG folders")
 @pytest.mark.parametrize(("config", "folder"), [("x", "x/baryir"), ("", "h/.config/baryir")])
-def test_where_the_system_keeps_settings(tmp_path: Path, config: str, folder: str) -> None:
+def test_settings_are_where_the_system_keeps_them(tmp_path: Path, config: str, folder: str) -> None:
     home = str(tmp_path / config) if config else ""
-    done = subprocess.run(
-        [sys.executable, "-m", "baryir_cli", "config", "path"],
-        cwd=SOURCES,
-        env={**os.environ, "XDG_CONFIG_HOME": home, "HOME": str(tmp_path / "h")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    folders = {"XDG_CONFIG_HOME": home, "HOME": str(tmp_path / "h")}
+    done = python("-m", "baryir_cli", "config", "path", cwd=ROOT, **folders)
     path = Path(done.stdout.strip())
     assert path.is_relative_to(tmp_path)
     assert path.name == "config.toml"

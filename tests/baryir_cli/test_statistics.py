@@ -1,4 +1,4 @@
-"""Bootstrap intervals, against what theory says of them."""
+"""Bootstrap intervals, compared with theory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def names(count: int) -> list[str]:
     return [str(n) for n in range(count)]
 
 
-def test_interval_is_that_of_the_normal_distribution() -> None:
+def test_a_large_set_has_the_interval_of_the_normal_distribution() -> None:
     values = np.random.default_rng(0).normal(30, 4, 400)
     found = mean_interval(list(values), names(400))
     assert found is not None
@@ -23,7 +23,7 @@ def test_interval_is_that_of_the_normal_distribution() -> None:
     assert found[1] == pytest.approx(values.mean() + half, abs=0.03)
 
 
-def test_seeded_by_the_images() -> None:
+def test_resamples_are_seeded_by_the_names_of_the_images() -> None:
     values = [1.0, 2.0, 4.0]
     first = mean_resamples(values, names(3))
     assert len(first) == RESAMPLES
@@ -31,18 +31,18 @@ def test_seeded_by_the_images() -> None:
     assert (first != mean_resamples(values, ["a", "b", "c"])).any()
 
 
-def test_large_sets_in_pieces() -> None:
+def test_large_sets_are_resampled_in_pieces() -> None:
     values = list(np.random.default_rng(0).normal(size=1111))
     assert len(mean_resamples(values, names(1111))) == RESAMPLES
 
 
-def test_where_there_is_none() -> None:
+def test_one_image_or_an_infinite_value_has_no_interval() -> None:
     assert mean_interval([1.0], ["a"]) is None
     assert interval(mean_resamples([1.0, math.inf], ["a", "b"]), 2) is None
     assert interval(mean_resamples([1.0], ["a"]), 1) is None
 
 
-def test_interval_of_a_small_set_holds_what_it_promises() -> None:
+def test_intervals_of_small_sets_cover_the_mean_in_95_percent() -> None:
     rng = np.random.default_rng(0)
     held = 0
     for trial in range(400):

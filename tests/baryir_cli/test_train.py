@@ -1,4 +1,4 @@
-"""``baryir train`` from the command line: options over recipes, data, what goes wrong."""
+"""``baryir train`` from the command line: options and recipes, data, errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def recipe_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "recipe.json").read_text())
 
 
-def test_several_values_in_one_go() -> None:
+def test_an_option_takes_several_values() -> None:
     typed = ["--sources", "derain", "dehaze", "--steps", "3", "--sources", "deblur"]
     assert spread(typed, {"--sources"}) == [
         *("--sources", "derain", "--sources", "dehaze"),
@@ -59,7 +59,7 @@ def test_several_values_in_one_go() -> None:
     ]
 
 
-def test_run_resume_restore(
+def test_a_run_resumes_and_its_weights_restore(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -90,7 +90,7 @@ def test_run_resume_restore(
     provenance = read_weights(run / "weights.safetensors").provenance
     assert provenance["steps"] == 3
     assert provenance["data"][1].startswith("3 photographs in photos, sigma 15, 50")
-    assert str(tmp_path) not in json.dumps(provenance), "nobody's folders are published"
+    assert str(tmp_path) not in json.dumps(provenance), "no private path is published"
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is already at step 3, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
@@ -99,10 +99,10 @@ def test_run_resume_restore(
     assert out.exists()
 
 
-def test_the_usual_folder_is_for_those_who_give_none(
+def test_the_default_folder_is_used_only_without_clean(
     baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or photographs that may not be published get into weights because they lie there."""
+    """Otherwise photographs that merely lie there would get into the weights."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(clean, "data/Train/Denoise")
     asked = ("train", "--sources", "denoise", *TOY, "--steps", 1, "--holdout", 0, "--out")
@@ -143,7 +143,7 @@ WRONG = [
 ]
 
 
-def test_a_part_is_frozen_as_something(
+def test_freezing_a_part_needs_init(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     recipe = tmp_path / "recipe.toml"
@@ -170,7 +170,7 @@ def test_a_part_is_frozen_as_something(
         ("[sources.snow]", "sources: no source 'snow'"),
     ],
 )
-def test_a_recipe_of_another_shape_is_refused(
+def test_a_malformed_recipe_is_refused(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -187,7 +187,7 @@ def test_a_recipe_of_another_shape_is_refused(
     assert message in line
 
 
-def test_noise_levels_are_all_the_noise_there_is(baryir: Run, clean: Path, tmp_path: Path) -> None:
+def test_given_noise_levels_replace_the_range(baryir: Run, clean: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         "noise_range = [5, 55]\njpeg_share = 1.0\n[sources]\ndenoise = {}\n"
     )
@@ -198,7 +198,7 @@ def test_noise_levels_are_all_the_noise_there_is(baryir: Run, clean: Path, tmp_p
         assert (recipe["noise"], recipe["noise_range"]) == ([25], None)
 
 
-def test_who_is_blamed_for_a_noise_level(
+def test_a_wrong_noise_level_names_its_option(
     baryir: Run, clean: Path, capsys: pytest.CaptureFixture
 ) -> None:
     for option, blamed in {
@@ -210,7 +210,7 @@ def test_who_is_blamed_for_a_noise_level(
         assert blamed in line
 
 
-def test_init_is_for_a_beginning(
+def test_init_is_ignored_on_resuming(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
@@ -219,10 +219,9 @@ def test_init_is_for_a_beginning(
     assert "--init is ignored" in capsys.readouterr().err
 
 
-def test_folders_are_shown_as_they_are_called(
+def test_names_of_folders_are_not_taken_for_markup(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """Not as the markup of the table's cells."""
     folder = clean.rename(tmp_path / "x[") / "y]"
     folder.mkdir()
     write(folder / "z.png", 9)
@@ -251,7 +250,7 @@ def test_a_wrong_recipe_is_named(
     assert "mine.toml: gamma must be" in capsys.readouterr().err
 
 
-def test_without_data(
+def test_missing_data_asks_for_a_folder(
     baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -261,7 +260,7 @@ def test_without_data(
     assert "give --single, the folder of its pairs" in capsys.readouterr().err
 
 
-def test_other_images_are_noticed(
+def test_changed_images_are_noticed(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
@@ -279,7 +278,9 @@ def test_other_images_are_noticed(
     assert "changed since the run began: images of denoise 4 -> 5\n" in capsys.readouterr().err
 
 
-def test_overwriting_empties_what_links_lead_to(baryir: Run, clean: Path, tmp_path: Path) -> None:
+def test_overwriting_empties_linked_folders_of_the_run(
+    baryir: Run, clean: Path, tmp_path: Path
+) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     (elsewhere / "00000007").mkdir(parents=True)
     run.mkdir()
@@ -396,7 +397,7 @@ def test_a_folder_that_cannot_be_written_is_found_at_once(
     assert last == f"baryir: {run} cannot be written to: Permission denied"
 
 
-def test_a_validation_that_is_interrupted_leaves_its_checkpoint(
+def test_an_interrupted_validation_leaves_its_checkpoint(
     baryir: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
@@ -427,7 +428,7 @@ def test_tensorboard_waits_for_the_first_checkpoint(
     assert scalars == [("total", 0.5, 1), ("psnr/derain", 30.0, 1)]
 
 
-def test_a_disk_that_is_full_from_the_start(
+def test_a_disk_that_is_full_from_the_start_is_one_line(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -446,7 +447,7 @@ def test_a_disk_that_is_full_from_the_start(
 
 
 @pytest.mark.parametrize("mark", [None, "for bread", '["flour"]'])
-def test_a_folder_of_anybody_is_not_overwritten(
+def test_a_folder_that_is_not_a_runs_is_not_overwritten(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, mark: str | None
 ) -> None:
     folder = tmp_path / "project"
@@ -474,7 +475,7 @@ def test_a_run_stopped_before_its_first_step_begins_again(
     assert baryir(*asked, "--out", tmp_path / "run") == 0
 
 
-def test_a_checkpoint_of_parts_that_do_not_belong_together(
+def test_a_checkpoint_of_mixed_parts_is_refused(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", tmp_path / "run")
@@ -500,7 +501,7 @@ def test_a_full_disk_leaves_a_checkpoint(
     capsys: pytest.CaptureFixture,
     function: str,
 ) -> None:
-    """Whatever could not be written: a checkpoint's state, or a line of the log."""
+    """Whether a checkpoint's state or a line of the log could not be written."""
 
     def full(*_: object, **__: object) -> None:
         if function == "torch.save":
@@ -521,7 +522,7 @@ def test_a_full_disk_leaves_a_checkpoint(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_between_checkpoints(
+def test_an_interruption_between_checkpoints_loses_nothing(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -566,7 +567,7 @@ def test_the_second_interruption_acts_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert heard == [1]
 
 
-def test_an_interruption_that_comes_twice_is_one() -> None:
+def test_an_interruption_that_arrives_twice_counts_once() -> None:
     """``timeout`` sends one to its child and one to all of its group, child included."""
     heard: list[int] = []
     with patience(lambda: heard.append(1)) as asked:
@@ -576,7 +577,7 @@ def test_an_interruption_that_comes_twice_is_one() -> None:
     assert heard == [1]
 
 
-def test_notes_on_what_may_not_be_meant(
+def test_doubtful_settings_are_pointed_out(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2)
@@ -592,7 +593,7 @@ def test_notes_on_what_may_not_be_meant(
     assert "L1 alone, network tiny" in said
 
 
-def test_emulated_bf16_is_said(
+def test_emulated_bf16_is_replaced_with_a_note(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -614,7 +615,7 @@ def test_emulated_bf16_is_said(
         ("denoise derain", 3, ""),
     ],
 )
-def test_a_batch_too_small_for_the_contrast(
+def test_a_batch_too_small_for_the_contrast_is_pointed_out(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -631,7 +632,7 @@ def test_a_batch_too_small_for_the_contrast(
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)
-def test_wrong(
+def test_wrong_options_are_refused(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -649,7 +650,7 @@ def test_wrong(
 
 
 @pytest.mark.parametrize("epochs", ["nan", "inf", "0", "-1"])
-def test_epochs_that_are_none(
+def test_epochs_must_be_positive_and_finite(
     baryir: Run, clean: Path, capsys: pytest.CaptureFixture, epochs: str
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", epochs)
@@ -657,7 +658,7 @@ def test_epochs_that_are_none(
     assert "baryir: --epochs must be a number above 0" in capsys.readouterr().err
 
 
-def test_epochs_without_end(
+def test_too_many_epochs_are_refused(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", "1e308")
@@ -666,7 +667,7 @@ def test_epochs_without_end(
 
 
 @pytest.mark.parametrize("damage", [None, '{"a": '])
-def test_a_resumed_run_without_its_recipe(
+def test_resuming_without_the_recipe_asks_for_one(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture, damage: str | None
 ) -> None:
     run = tmp_path / "run"
@@ -727,7 +728,7 @@ def test_a_run_that_ends_too_early_says_what_is_left(
     assert last_line().endswith("--resume continues it, --overwrite replaces it")
 
 
-def test_a_killed_loader(
+def test_a_killed_loader_is_one_line(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -754,7 +755,7 @@ def test_an_unusable_image_that_is_held_out_is_named(
     assert "unusable images skipped: 1\n" in said
 
 
-def test_training_goes_on_without_usable_images_to_validate_with(
+def test_training_continues_without_usable_images_to_validate_with(
     baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     (held,) = hold_out([p.stem for p in clean.iterdir()], 0.04)
@@ -765,7 +766,7 @@ def test_training_goes_on_without_usable_images_to_validate_with(
     assert not (tmp_path / "run" / "samples").exists()
 
 
-def test_tensorboard_is_missed_before_anything_is_written(
+def test_missing_tensorboard_is_noticed_before_anything_is_written(
     baryir: Run,
     clean: Path,
     tmp_path: Path,
@@ -871,5 +872,5 @@ def test_a_terminal_without_bars_gets_lines() -> None:
         (86400 * 2.6, "3 days"),
     ],
 )
-def test_how_long_it_takes(seconds: float, said: str) -> None:
+def test_durations_are_rounded_to_one_unit(seconds: float, said: str) -> None:
     assert roughly(seconds) == said

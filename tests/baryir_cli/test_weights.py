@@ -1,4 +1,4 @@
-"""``baryir weights`` on this machine alone: list, info, verify."""
+"""``baryir weights`` without a network: list, info, verify."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.baryir_cli.hub.server import sha256
 from tests.conftest import Run
 
 WHOLE = ("reference ", "file ", "SHA-256 ")
-"""Beginnings of lines that are as long as what they are to be copied of."""
+"""Lines that begin so may be too long, so that their values can be copied."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_list_and_info_fit_80_columns(
         assert baryir("weights", *command) == 0
         lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
         assert max(len(line) for line in lines if not line.startswith(WHOLE)) <= 80
-        # An image held against itself is no benchmark of denoising.
+        # A clean image compared with itself is no benchmark of denoising.
         (clean,) = [line.split() for line in lines if "bsd68 " in line]
         assert clean[:5] == ["bsd68", "(clean", "input)", "68", "-"]
         assert not any("{" in line or "../" in line for line in lines)
@@ -84,14 +84,16 @@ def test_info_shows_the_runs_behind_the_weights(
 
 
 @pytest.mark.parametrize("start", [[1], {"recipe": 3}, {"recipe": {"stages": 1}, "start": "x"}])
-def test_info_bears_a_strange_provenance(baryir: Run, tmp_path: Path, start: object) -> None:
+def test_info_tolerates_a_strange_provenance(baryir: Run, tmp_path: Path, start: object) -> None:
     path, config = tmp_path / "x.safetensors", preset("tiny")
     known = {"start": start, "recipe": {"stages": [1, {"batch": None}]}, "steps": [], "data": {}}
     save_weights(path, config, build(config).state_dict(), known)
     assert baryir("weights", "info", path) == 0
 
 
-def test_info(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+def test_info_shows_hash_config_and_tensors(
+    baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "info", tiny_weights) == 0
     text = capsys.readouterr().out
     assert sha256(tiny_weights.read_bytes()) in text
@@ -105,7 +107,9 @@ def test_info(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) ->
     assert ["head.project.weight", f"F32 {shape}"] in rows
 
 
-def test_info_as_json(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+def test_info_as_json_is_complete(
+    baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "info", tiny_weights, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     state = build(preset("tiny")).state_dict()
@@ -130,7 +134,9 @@ def test_text_in_a_file_cannot_colour_the_terminal(
     assert r"\x1b[31mred\nline [bold]" in text
 
 
-def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) -> None:
+def test_verify_checks_hash_header_values_and_forward(
+    baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
     sha = sha256(tiny_weights.read_bytes())
     assert baryir("weights", "verify", tiny_weights) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -147,7 +153,7 @@ def test_verify(baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture) 
     assert "a hash has 64 hexadecimal digits" in capsys.readouterr().err
 
 
-def test_verify_holds_embedded_weights_against_what_was_installed(
+def test_verify_compares_embedded_weights_with_the_installed_ones(
     baryir: Run,
     tmp_path: Path,
     tiny_weights: Path,
@@ -217,13 +223,17 @@ def test_verify_runs_the_network(
 
 
 @pytest.mark.parametrize("reference", ["nothing", "~nobody-of-that-name/x", "/dev/zero"])
-def test_unknown_weights(reference: str, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_unknown_weights_are_one_line(
+    reference: str, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "info", reference) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "neither an embedded name (small) nor a file nor hf:owner/repo" in line
 
 
-def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_is_refused_with_advice(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "info", tmp_path) == 2
     assert f"{tmp_path} is a folder; give a file of weights" in capsys.readouterr().err
     (tmp_path / "weights.safetensors").touch()
@@ -231,7 +241,7 @@ def test_a_folder_is_no_weights(baryir: Run, tmp_path: Path, capsys: pytest.Capt
     assert f"use the run's {tmp_path}/weights.safetensors" in capsys.readouterr().err
 
 
-def test_pull_of_what_is_here(
+def test_pull_of_a_local_file_prints_its_path(
     baryir: Run, tiny_weights: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "pull", tiny_weights) == 0

@@ -76,7 +76,7 @@ def test_nothing_is_found_in_a_flat_image(value: int) -> None:
 
 @pytest.mark.parametrize("period", [6, 8])
 def test_a_regular_pattern_is_not_taken_for_shake(period: int) -> None:
-    """It gives many similar kernels, none with much weight."""
+    """Its kernel would be many equal specks, none of them heavy."""
     wave = np.sin(2 * np.pi * np.arange(256) / period)
     values = 0.5 + 0.2 * wave[:, None] + 0.2 * wave
     assert find_shake(np.repeat(values[..., None], 3, 2).astype(np.float32)) is None

@@ -75,7 +75,7 @@ def test_weights_of_another_network_are_refused(
 
 
 def test_ancestry_is_the_provenance_of_the_weights(tmp_path: Path) -> None:
-    """With their hash and the start of their own run, but without figures."""
+    """With their hash, their start and the weights averaged in, but without figures."""
     path = tmp_path / "w.safetensors"
     network = build(preset("tiny"))
     said = {"name": "a", "steps": 3, "rest": [{"share": 0.5}], "start": {"name": "b"}}

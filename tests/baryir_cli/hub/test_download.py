@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
+from tests.baryir_cli.helpers import ROOT, picture, python
 from tests.baryir_cli.hub.server import TOKEN, Handler, Hub, sha256
-from tests.baryir_cli.test_restore import picture
 from tests.conftest import Run
 
-SOURCES = Path(__file__).resolve().parents[3]
 NAME = "model.safetensors"
 
 
@@ -394,24 +391,13 @@ def test_nothing_is_written_where_the_weights_are_missing(
 
 
 def test_environment_is_heeded(hub: Hub, data: bytes, tmp_path: Path) -> None:
-    """In a process of its own, where huggingface_hub reads its variables as it does anywhere."""
+    """In a process of its own, where huggingface_hub reads its variables as usual."""
     commit = hub.add("me/net", {NAME: data}, private=True).branches["main"]
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_TOKEN": TOKEN,
-    }
+    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
 
     def pull(**more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "baryir_cli", "weights", "pull", "hf:me/net"],
-            cwd=SOURCES,
-            env={**environment, **more},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ("-m", "baryir_cli", "weights", "pull", "hf:me/net")
+        return python(*command, cwd=ROOT, **own, **more)
 
     offline = pull(HF_HUB_OFFLINE="1")
     assert (offline.returncode, hub.requests) == (1, [])
