@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU: the CPU's results, less memory than asked for, training."""
+"""On an NVIDIA GPU: the CPU's results, too little memory, training."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from train.trainer import Trainer
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
-    # What one kind of GPU says of its libraries is no fault of ours.
+    # The libraries of some GPUs give warnings that we cannot help.
     pytest.mark.filterwarnings("default"),
 ]
 
 CLOSE = {"fp32": 60, "fp16": 48, "bf16": 38}
-"""PSNR in dB between the 8-bit results of GPU and CPU; 60 is one step's difference in 15 pixels."""
+"""PSNR in dB between 8-bit results of GPU and CPU; 60 is one step of difference in 15 pixels."""
 RECIPE = Recipe(
     optimiser="muon",
     preset="small",
@@ -47,7 +47,7 @@ RECIPE = Recipe(
     stages=(Stage(1.0, 32, 6),),
     warm_up=1,
 )
-"""Of a short run from the embedded weights."""
+"""For a short run from the embedded weights."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def small() -> BaryIR:
 
 
 def picture(kind: str) -> np.ndarray:
-    """A photograph with something wrong, ``(320, 352, 3)`` uint8."""
+    """A degraded photograph, ``(320, 352, 3)`` uint8."""
     rng = np.random.default_rng(3)
     clean = degradations.floating(skimage.data.astronaut()[60:380, 90:442])
     made = {
@@ -72,7 +72,7 @@ def picture(kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["clean", "noise", "rain", "haze", "dark", "shake"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-def test_the_cpu_s_result(small: BaryIR, kind: str, precision: str) -> None:
+def test_the_gpu_gives_the_cpus_result(small: BaryIR, kind: str, precision: str) -> None:
     pixels = picture(kind)
     exact, expected = Engine(small, device="cpu", precision="fp32").restore(pixels)
     found, report = Engine(small, device="cuda", precision=precision).restore(pixels)
@@ -80,7 +80,7 @@ def test_the_cpu_s_result(small: BaryIR, kind: str, precision: str) -> None:
     assert psnr(exact, found) > CLOSE[precision]
 
 
-def test_tiles_are_the_whole(small: BaryIR) -> None:
+def test_tiles_give_the_result_of_the_whole(small: BaryIR) -> None:
     pixels = picture("rain")
     whole, _ = Engine(small, device="cuda", tile=0).restore(pixels)
     tiled, report = Engine(small, device="cuda", tile=160, overlap=48).restore(pixels)
@@ -89,7 +89,7 @@ def test_tiles_are_the_whole(small: BaryIR) -> None:
 
 
 @pytest.mark.parametrize("name", ["paper", "promptir", "official"])
-def test_large_networks_in_half_precision(name: str) -> None:
+def test_half_precision_is_close_in_large_networks(name: str) -> None:
     torch.manual_seed(0)
     network = build(preset(name)).eval()
     pixels = picture("clean")[:96, :128]
@@ -101,7 +101,7 @@ def test_large_networks_in_half_precision(name: str) -> None:
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """A GPU of which 300 MB may be taken."""
+    """Limits this process to 300 MB of the GPU."""
     torch.cuda.empty_cache()
     share = 3e8 / torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(share)
@@ -110,7 +110,7 @@ def little_memory() -> Iterator[None]:
     torch.cuda.empty_cache()
 
 
-def test_out_of_memory(small: BaryIR, little_memory: None) -> None:
+def test_out_of_memory_takes_smaller_tiles(small: BaryIR, little_memory: None) -> None:
     said: list[str] = []
     pixels = np.tile(picture("noise"), (6, 6, 1))
     engine = Engine(small, device="cuda", tile=0, notify=said.append)
@@ -124,7 +124,9 @@ def test_out_of_memory(small: BaryIR, little_memory: None) -> None:
     assert psnr(exact[inner], restored[part][inner]) > 40
 
 
-def test_files(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore_runs_on_the_gpu(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for kind in ("noise", "haze"):
         assert cv2.imwrite(str(tmp_path / f"{kind}.png"), picture(kind)[..., ::-1])
     out = tmp_path / "out"
@@ -137,7 +139,7 @@ def test_files(baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three photographs, laid out as ``data/Train``."""
+    """Three photographs, laid out like ``data/Train``."""
     folder = tmp_path / "Train" / "Denoise"
     folder.mkdir(parents=True)
     for i in range(3):
@@ -157,11 +159,11 @@ def drawn(sources: list[Source]) -> Batch:
     return default_collate([patches[i] for i in range(6)])
 
 
-def test_training_begins_as_on_the_cpu(sources: list[Source], drawn: Batch) -> None:
+def test_training_has_the_losses_of_the_cpu(sources: list[Source], drawn: Batch) -> None:
     totals, potentials = {}, None
     for device in ("cpu", "cuda"):
         trainer = Trainer(RECIPE, sources, device, start=load(find_weights("small")))
-        # Each device draws its own; what starts alike has to go on alike.
+        # Each device draws other random numbers, so they start from the same potentials.
         potentials = potentials or deepcopy(trainer.objective.potentials.state_dict())
         trainer.objective.potentials.load_state_dict(potentials)
         torch.manual_seed(0)
@@ -187,7 +189,9 @@ def test_a_step_does_not_wait_for_the_gpu(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_training_resumes(baryir: Run, data: Path, tmp_path: Path, precision: str) -> None:
+def test_training_on_the_gpu_resumes(
+    baryir: Run, data: Path, tmp_path: Path, precision: str
+) -> None:
     run = tmp_path / "run"
     common = ("--data", data, "--out", run)
     begin = ("--preset", "tiny", "--sources", "denoise", "--batch", 4, "--patch", 32)

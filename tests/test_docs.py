@@ -1,4 +1,4 @@
-"""What the documents show of Python runs as it stands."""
+"""The Python code in the documents runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def snippets(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/restore.md", "docs/networks.md"])
-def test_python_in_a_document_runs(
+def test_python_code_in_a_document_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ FILES = [
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level packages that a file imports anywhere, functions included."""
+    """Top-level packages that a file imports anywhere, even inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):

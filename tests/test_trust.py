@@ -1,4 +1,4 @@
-"""No code path of the product lets a file run code when it is read."""
+"""No part of the product lets a file run code when it is read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TORCH_LOADERS = {"torch.load", "torch.serialization.load"}
 
 
 def dangers(source: str) -> list[str]:
-    """Lines of a module that would unpickle what they are given.
+    """Lines of a module that could run code from the files they read.
 
-    ``torch.load`` without a literal ``weights_only=True`` or handed on uncalled, the loaders of
-    pickle and its kin, all of them by ``import *``, ``numpy.load(allow_pickle=...)``,
-    ``torch.hub``, ``eval`` and ``exec``. A class derived from
-    ``pickle.Unpickler`` with a ``find_class`` of its own is what a restricted reader must be.
+    These are ``torch.load`` without a literal ``weights_only=True`` or passed on uncalled, the
+    loaders of pickle and similar modules, any ``import *``, ``numpy.load(allow_pickle=...)``,
+    ``torch.hub``, ``eval`` and ``exec``. A subclass of ``pickle.Unpickler`` with its own
+    ``find_class`` is allowed: restricted readers are made so.
     """
     tree = ast.parse(source)
     origins = _imports(tree)
@@ -47,7 +47,7 @@ def dangers(source: str) -> list[str]:
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
-    """What names of a module stand for: ``{"np": "numpy", "load": "torch.load"}``."""
+    """What the names in a module stand for: ``{"np": "numpy", "load": "torch.load"}``."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -116,7 +116,7 @@ def test_nothing_is_unpickled(path: Path) -> None:
         "eval(text)",
     ],
 )
-def test_the_check_finds(source: str) -> None:
+def test_the_check_finds_dangerous_code(source: str) -> None:
     assert dangers(source)
 
 
@@ -131,5 +131,5 @@ def test_the_check_finds(source: str) -> None:
         "import pickle\nclass Safe(pickle.Unpickler):\n    def find_class(self, m, n): ...",
     ],
 )
-def test_the_check_lets_pass(source: str) -> None:
+def test_the_check_passes_harmless_code(source: str) -> None:
     assert dangers(source) == []

@@ -185,7 +185,7 @@ def test_bright_parts_of_a_backlit_photograph_stay(seed: int) -> None:
     assert kept[:, -1].min() > 2 * kept[:, 0].max()
 
 
-def test_bright_parts_are_looked_for_in_a_shrunk_photograph() -> None:
+def test_bright_parts_are_found_in_a_shrunk_photograph() -> None:
     small = np.random.default_rng(0).random((96, BLURRED_SIDE, 3), np.float32)
     large = small.repeat(4, 0).repeat(4, 1)
     depth = backlit_depth(small, 0.02, 0.5, 0.04)

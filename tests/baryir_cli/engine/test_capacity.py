@@ -1,4 +1,4 @@
-"""How large tiles and batches are, by the memory that is free."""
+"""The size of tiles and batches follows the free memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_tile_fills_the_budget_and_no_more(free: dict[str, int]) -> None:
     assert small.pixel_bytes * small.largest_tile() ** 2 <= 100 << 20
 
 
-def test_a_large_network_is_not_cut_into_overlaps(free: dict[str, int]) -> None:
+def test_tiles_of_a_large_network_are_not_mostly_overlap(free: dict[str, int]) -> None:
     official = Capacity(preset("official"), CPU, "fp32")
     assert official.largest_tile() == 256
     free["cpu"] = 900 << 20

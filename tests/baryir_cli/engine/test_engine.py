@@ -1,4 +1,4 @@
-"""The engine: any size, any precision, any memory, against the network itself."""
+"""The engine in any size, precision and memory, compared with the network itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def photo(height: int, width: int, dtype: type = np.uint8, seed: int = 0) -> np.
 
 
 class Shift(torch.nn.Module):
-    """Stands in for a network: the same correction at every pixel, after a hook."""
+    """A stand-in for a network: the same correction at every pixel, after a hook."""
 
     def __init__(self, correction: float = 0.25) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Shift(torch.nn.Module):
         self.calls: list[tuple[torch.dtype, tuple[int, ...]]] = []
 
     def before(self, image: Tensor) -> None:
-        """For subclasses: fail, or look."""
+        """A hook that may fail or watch."""
 
     def __deepcopy__(self, memo: dict) -> Shift:
         other = type(self)(float(self.value.detach()))
@@ -64,7 +64,7 @@ class Shift(torch.nn.Module):
         return Restoration(torch.ones_like(image) * self.value, None)  # type: ignore[arg-type]
 
 
-def test_whole_image_is_the_network_s_own_answer(network: BaryIR) -> None:
+def test_a_whole_image_is_the_networks_own_answer(network: BaryIR) -> None:
     pixels = photo(48, 40, np.float32)
     restored, report = Engine(network, device="cpu", precision="fp32", tile=0).restore(pixels)
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
@@ -76,25 +76,25 @@ def test_whole_image_is_the_network_s_own_answer(network: BaryIR) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 40), (33, 1), (64, 64), (65, 130)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_any_size_keeps_shape_and_kind(network: BaryIR, size: tuple[int, int], dtype: type) -> None:
+def test_any_size_keeps_shape_and_type(network: BaryIR, size: tuple[int, int], dtype: type) -> None:
     pixels = photo(*size, dtype)
     restored, _ = Engine(network, device="cpu", tile=32, overlap=8).restore(pixels)
     assert restored.shape == pixels.shape
     assert restored.dtype == pixels.dtype
 
 
-def test_exact_tiles(network: BaryIR) -> None:
+def test_tiles_are_as_large_as_asked(network: BaryIR) -> None:
     shift = Shift()
     engine = Engine(shift, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     _, report = engine.restore(photo(90, 170))
     assert report.tiles == 2 * 4
     assert report.tile == (50, 50)
-    # 50 pixels, padded to the network's multiple of 8.
+    # 50 pixels, padded to a multiple of 8 for the network.
     assert {shape[-2:] for _, shape in shift.calls} == {(56, 56)}
 
 
 class Surroundings(Shift):
-    """Corrects by 1/8 of the right neighbour less the left one, black beyond the edges."""
+    """Corrects by 1/8 of the right neighbour minus the left one, black beyond the edges."""
 
     def forward(self, image: Tensor, _: Scene | None = None) -> Restoration:
         self.calls.append((image.dtype, tuple(image.shape)))
@@ -103,7 +103,7 @@ class Surroundings(Shift):
 
 
 class Brightness(torch.nn.Module):
-    """Stands in for a judge: a tone of one cell, the picture's mean; keeps the pictures."""
+    """A stand-in for a judge: a tone of one cell, the picture's mean. It keeps the pictures."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,9 +115,10 @@ class Brightness(torch.nn.Module):
 
 
 class Placed(Shift):
-    """Corrects by the place that it is told, rows in red and columns in green, of 8.
+    """Corrects by an eighth of each pixel's place, rows in red and columns in green.
 
-    Without a tone by nothing."""
+    Without a tone, it corrects nothing.
+    """
 
     def __init__(self, correction: float = 0.0) -> None:
         super().__init__(correction)
@@ -141,14 +142,14 @@ class Placed(Shift):
 
 
 @pytest.mark.parametrize("size", [(90, 170), (170, 90), (30, 30)])
-def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) -> None:
+def test_tiles_get_their_place_in_the_whole_scene(size: tuple[int, int]) -> None:
     network = Placed()
     network.config = replace(network.config, margin=8)
     pixels = np.full((*size, 3), 0.25, np.float32)
     pixels[: size[0] // 2] = 0.5
     engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels)
-    # One for the samples that tell whether a look is enough.
+    # One call is for the samples that show whether a look was enough.
     assert report.tiles == len(network.calls) - 1
     for channel, (count, axis) in enumerate(zip(size, "hw", strict=True)):
         wanted = (np.arange(count) + 0.5) / count / 8
@@ -162,7 +163,7 @@ def test_tiles_are_told_their_place_in_the_whole_scene(size: tuple[int, int]) ->
     assert all(torch.equal(tone, wanted) for tone in network.tones[1:])
 
 
-def test_the_scene_of_a_large_image_is_a_mean_of_it_all() -> None:
+def test_the_scene_of_a_large_image_averages_all_of_it() -> None:
     network = Placed()
     rows = np.random.default_rng(0).integers(0, 4, (1024, 768, 3)).astype(np.uint8)
     engine = Engine(network, device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
@@ -196,7 +197,7 @@ def test_margins_are_mirrored_where_the_image_ends(
 
 @pytest.mark.parametrize(("height", "options"), [(6, {}), (72, {"tile": 64, "overlap": 4})])
 def test_thin_images_and_last_tiles_lose_their_noise(height: int, options: dict[str, int]) -> None:
-    """Their last pixels repeated, noise became streaks, and stayed."""
+    """When their last pixels were repeated, noise became streaks that stayed."""
     clean = skimage.data.astronaut()[60 : 60 + height, 150:350]
     steps = degradations.parse("noise:25")
     noisy = degradations.degrade(degradations.floating(clean), steps, np.random.default_rng(0))
@@ -213,7 +214,7 @@ def test_blended_tiles_of_a_constant_correction_show_no_seam() -> None:
 
 
 def shaken(height: int, width: int, kernel: np.ndarray) -> np.ndarray:
-    """A photograph that a shake has blurred."""
+    """A photograph blurred by a shake."""
     part = skimage.data.astronaut()[60:, 90:][:height, :width]
     return degradations.quantise(degradations.motion_blur(degradations.floating(part), kernel))
 
@@ -226,8 +227,8 @@ def slanted() -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(240, 330), (330, 240)])
-def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) -> None:
-    """And the network sees what is left."""
+def test_a_shake_is_removed_from_tiles_as_from_the_whole(size: tuple[int, int]) -> None:
+    """The network sees the deconvolved image."""
     pixels = shaken(*size, slanted())
     found = find_shake(pixels)
     assert found is not None
@@ -246,11 +247,11 @@ def test_a_shake_is_taken_out_of_tiles_as_of_the_whole(size: tuple[int, int]) ->
     apart = tiled[inside].astype(float) - whole[inside]
     assert 20 * np.log10(255 / apart.std()) > 45
     half, _ = Engine(network, tile=0, precision="fp32").restore(pixels, strength=0.5)  # type: ignore[arg-type]
-    # Rounded twice.
+    # Both are rounded.
     assert np.abs(half - (pixels / 2 + 255 * expected / 2)).max() < 0.76
 
 
-def test_a_sharp_image_has_no_shake_to_take_out() -> None:
+def test_a_sharp_image_is_not_deconvolved() -> None:
     network = Shift(0.0)
     network.config = replace(network.config, deconvolve=True)
     pixels = skimage.data.astronaut()[60:300, 90:420]
@@ -277,19 +278,19 @@ def test_strength_blends_with_the_input() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_the_change_is_told_in_steps_of_8_bits(dtype: type) -> None:
-    """Of an image of several strips, after the strength."""
+def test_the_change_is_reported_in_steps_of_8_bits(dtype: type) -> None:
+    """After the strength, and over an image of several strips."""
     top = 1 if dtype is np.float32 else np.iinfo(dtype).max
     pixels = np.full((150, 20, 3), 0.2 * top).astype(dtype)
     pixels[:75] = top
     engine = Engine(Shift(0.4), device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(pixels, strength=0.5)
-    # What is white already stays so.
+    # White pixels stay white.
     assert report.change == pytest.approx(0.2 * 255 / 2**0.5, abs=0.5)
     assert engine.restore(pixels, strength=0.0)[1].change == 0
 
 
-def test_result_is_clipped() -> None:
+def test_the_result_is_clipped() -> None:
     engine = Engine(Shift(3.0), device="cpu")  # type: ignore[arg-type]
     assert (engine.restore(photo(9, 9))[0] == 255).all()
 
@@ -302,14 +303,14 @@ class HalfFails(Shift):
         return answer
 
 
-def test_tile_that_half_precision_breaks_is_done_again_in_float32() -> None:
+def test_a_tile_that_half_precision_breaks_is_redone_in_float32() -> None:
     engine = Engine(HalfFails(0.25), device="cpu", precision="bf16", tile=32, overlap=0)  # type: ignore[arg-type]
     restored, report = engine.restore(np.zeros((32, 96, 3), np.float32))
     np.testing.assert_allclose(restored, 0.25)
     assert report.redone_in_fp32 == 3
 
 
-def test_not_finite_in_float32_fails() -> None:
+def test_nan_in_float32_fails() -> None:
     engine = Engine(Shift(float("nan")), device="cpu", precision="bf16")  # type: ignore[arg-type]
     with pytest.raises(NotFiniteError, match="NaN or infinity"):
         engine.restore(photo(16, 16))
@@ -344,7 +345,7 @@ def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
         engine.restore(photo(100, 100))
 
 
-def test_an_image_that_nothing_helps_leaves_the_others_their_tiles(
+def test_an_image_too_large_for_any_tile_leaves_the_others_theirs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def lack(*_arguments: object) -> object:
@@ -380,7 +381,7 @@ def test_memory_is_bounded_by_the_tile_not_the_image(height: int, width: int) ->
     root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", MEMORY_SCRIPT, str(height), str(width)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    # The result is as large as the image; one copy in float32 would be four times that.
+    # The result is as large as the image; a copy in float32 would be four times that.
     assert float(done.stdout) < 2
 
 
@@ -390,7 +391,7 @@ def test_wide_and_tall_images_are_restored_alike(network: BaryIR) -> None:
     for size in [(40, 120), (120, 40)]:
         pixels = photo(*size, np.float32)
         whole, parts = engine.restore(pixels)[0], tiled.restore(pixels)[0]
-        # Turned bands that were not turned back would differ by the image's own contrast.
+        # Bands left turned would differ by the image's own contrast.
         assert np.abs(whole - parts).mean() < 0.1 * np.abs(whole - pixels).mean() + 1e-3
 
 
@@ -422,7 +423,7 @@ def test_out_of_gpu_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
-def test_a_gpu_without_memory_for_its_own_context_is_left_for_the_cpu(
+def test_a_gpu_without_memory_for_its_context_is_replaced_by_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(device: torch.device) -> int:
@@ -485,7 +486,7 @@ def test_progress_reaches_the_end() -> None:
         ({"tile": 0, "overlap": 8}, "--overlap 8: --tile 0 makes one tile"),
     ],
 )
-def test_settings_out_of_range(network: BaryIR, settings: dict, message: str) -> None:
+def test_settings_out_of_range_are_refused(network: BaryIR, settings: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Engine(network, **{"device": "cpu"} | settings)
 
@@ -498,7 +499,7 @@ def test_bf16_is_close_to_fp32(network: BaryIR) -> None:
     assert np.abs(exact - half).mean() < 0.01
 
 
-def test_emulated_bf16_is_said(network: BaryIR, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulated_bf16_is_pointed_out(network: BaryIR, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     for multiplies in (True, False):
         monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: multiplies)  # noqa: B023

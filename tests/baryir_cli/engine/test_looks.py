@@ -1,4 +1,4 @@
-"""How often the network looks at a photograph."""
+"""How often the network goes over a photograph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Says = Callable[[float, float], bool]
 
 
 class Judge(nn.Module):
-    """Stands in for a scene judge: an offset where it says so, by mean red and blue."""
+    """A stand-in for a scene judge: an offset if ``says`` is true of mean red and blue."""
 
     def __init__(self, says: Says, offset: float) -> None:
         super().__init__()
@@ -34,8 +34,7 @@ class Judge(nn.Module):
 
 
 class Peels(nn.Module):
-    """Stands in for a network: without a tone it takes 0.2 from red above 0.55, and a tone's offset
-    is all that it does with one."""
+    """A stand-in for a network: takes 0.2 from red above 0.55 or, with a tone, adds its offset."""
 
     def __init__(self, says: Says = lambda _, blue: blue < 0.45, offset: float = 0.2) -> None:
         super().__init__()
@@ -62,15 +61,15 @@ def plain(size: tuple[int, int], colour: Colour) -> np.ndarray:
             (0.5, 0.5, 0.6),
             (0.5, 0.5, 0.6),
             1,
-        ),  # nothing is wrong: one look
+        ),  # nothing wrong: one look
         ((0.5, 0.5, 0.3), (0.7, 0.7, 0.5), 1),  # dark: the same
-        ((0.7, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # something is wrong: one without the judge
+        ((0.7, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # something wrong: one without the judge
         ((0.7, 0.5, 0.3), (0.7, 0.7, 0.5), 2),  # and dark as well: a second, with the judge
-        ((0.9, 0.5, 0.3), (0.7, 0.7, 0.5), 3),  # two things are wrong, and it is dark
-        ((1.0, 0.5, 0.6), (0.6, 0.5, 0.6), 2),  # no more than so many without the judge
+        ((0.9, 0.5, 0.3), (0.7, 0.7, 0.5), 3),  # two things wrong, and dark
+        ((1.0, 0.5, 0.6), (0.6, 0.5, 0.6), 2),  # at most two without the judge
     ],
 )
-def test_looks_until_little_is_wrong(
+def test_it_looks_until_little_is_wrong(
     size: tuple[int, int], colour: Colour, wanted: Colour, count: int
 ) -> None:
     shares: list[float] = []
@@ -85,8 +84,8 @@ def test_looks_until_little_is_wrong(
 
 
 @pytest.mark.parametrize("says", [lambda red, _: red > 0.55, lambda red, _: red < 0.55])
-def test_the_judge_must_say_so_before_and_after(says: Says) -> None:
-    """What it says only of a noisy photograph, or only of the restored one, is not heeded."""
+def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
+    """What it says only of the degraded or only of the restored photograph is ignored."""
     engine = Engine(Peels(says), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
     assert report.looks == 1
@@ -99,7 +98,7 @@ def test_the_judge_must_say_so_before_and_after(says: Says) -> None:
         (7, (0.5, 0.5, 0.3), (0.5, 0.5, 0.3)),  # slight: left out
         (10, (0.5, 0.5, 0.3), (0.5 + 10 / 255, 0.5 + 10 / 255, 0.3 + 10 / 255)),
         (13, (0.5, 0.5, 0.3), (0.5 + 13 / 255, 0.5 + 13 / 255, 0.3 + 13 / 255)),
-        (10, (0.7, 0.5, 0.3), (0.5, 0.5, 0.3)),  # not where something is wrong
+        (10, (0.7, 0.5, 0.3), (0.5, 0.5, 0.3)),  # ignored where something is wrong
         (11, (0.7, 0.5, 0.3), (0.5, 0.5, 0.3)),
         (13, (0.7, 0.5, 0.3), (0.7 + 13 / 255, 0.5 + 13 / 255, 0.3 + 13 / 255)),  # in doubt
     ],
@@ -112,47 +111,47 @@ def test_slight_tones_are_left_out(steps: int, colour: Colour, wanted: Colour) -
 
 
 def textured(colour: Colour, variety: Colour) -> np.ndarray:
-    """Noise of one colour over ``colour``, and of each channel by itself."""
+    """``colour`` with noise shared by all channels, and noise of each channel's own."""
     rng = np.random.default_rng(0)
     shared, own = rng.uniform(-0.1, 0.1, (40, 60, 1)), rng.uniform(-1, 1, (40, 60, 3))
     return np.float32(np.array(colour) * (1 + shared) + own * np.array(variety))
 
 
 @pytest.mark.parametrize(
-    ("colour", "variety", "heeded"),
+    ("colour", "variety", "applied"),
     [
-        ((0.3, 0.3, 0.3), (0, 0, 0), False),  # grey, and only there is something found
+        ((0.3, 0.3, 0.3), (0, 0, 0), False),  # grey
         ((0.31, 0.3, 0.28), (0, 0, 0), False),  # toned
-        ((0.3, 0.3, 0.3), (0.0003, 0, 0.0003), False),  # nearly so, as scans are
-        ((0.3, 0.3, 0.3), (0.02, 0.02, 0.02), True),  # colours, though pale: not asked twice
+        ((0.3, 0.3, 0.3), (0.0003, 0, 0.0003), False),  # nearly grey, as scans are
+        ((0.3, 0.3, 0.3), (0.02, 0.02, 0.02), True),  # pale colours: not judged twice
     ],
 )
-def test_what_is_found_in_grey_must_be_found_in_a_print(
-    colour: Colour, variety: Colour, heeded: bool
+def test_what_the_judge_finds_in_grey_it_must_find_in_a_print(
+    colour: Colour, variety: Colour, applied: bool
 ) -> None:
-    """A print is blue; of this one the judge says nothing."""
+    """A print is blue; in this one the judge finds nothing."""
     pixels = textured(colour, variety)
     engine = Engine(Peels(lambda _, blue: blue < 0.32), precision="fp32")  # type: ignore[arg-type]
     restored, _ = engine.restore(pixels)
-    np.testing.assert_allclose(restored, pixels + 0.2 * heeded, atol=1e-5)
+    np.testing.assert_allclose(restored, pixels + 0.2 * applied, atol=1e-5)
 
 
-def test_grey_that_is_dark_in_a_print_too() -> None:
+def test_grey_that_is_dark_in_a_print_too_is_brightened() -> None:
     pixels = textured((0.3, 0.3, 0.3), (0, 0, 0))
     engine = Engine(Peels(lambda _, blue: blue < 0.45), precision="fp32")  # type: ignore[arg-type]
     restored, _ = engine.restore(pixels)
     np.testing.assert_allclose(restored, pixels + 0.2, atol=1e-5)
 
 
-def test_haze_does_not_make_black_and_white() -> None:
-    """It takes away saturation, of colours and brightness alike."""
+def test_hazy_colours_do_not_count_as_black_and_white() -> None:
+    """Haze weakens colours and brightness alike."""
     colours = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert not looks.is_colourless(0.05 * colours + 0.8)
     assert looks.is_colourless(0.05 * colours.mean(1, keepdim=True).expand(-1, 3, -1, -1) + 0.8)
     assert not looks.is_colourless(torch.full((1, 3, 64, 64), 0.5))
 
 
-def test_strength_is_of_all_looks_together() -> None:
+def test_strength_applies_to_all_looks_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
     half, _ = engine.restore(plain((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
     np.testing.assert_allclose(half, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
@@ -171,7 +170,7 @@ def test_samples_lie_inside_and_are_alike(size: tuple[int, int]) -> None:
         assert 0 <= left < right <= size[1]
 
 
-def test_the_change_by_a_tone_is_its_rms() -> None:
+def test_the_change_by_a_tone_is_a_root_mean_square() -> None:
     picture = torch.full((1, 3, 16, 16), 0.5)
     tone = torch.zeros(1, FIELDS, SHADES, 1, 1)
     tone[:, 3:] = 0.3
@@ -179,7 +178,7 @@ def test_the_change_by_a_tone_is_its_rms() -> None:
     assert looks.change_by(tone, picture) == pytest.approx(((0.25**2 + 2 * 0.15**2) / 3) ** 0.5)
 
 
-def test_in_doubt_one_look_has_to_do() -> None:
+def test_in_doubt_there_is_one_look() -> None:
     engine = Engine(Peels(offset=0.1), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
     assert report.looks == 1

@@ -1,4 +1,4 @@
-"""Tiles are held to what the whole image says."""
+"""Tiles are corrected to agree with an overview of the whole image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.scene import Scene, SceneJudge
 
 
 def ramp(height: int, width: int) -> Tensor:
-    """From 0 to 1 to the right in red, downwards in green; 0.5 in blue."""
+    """From 0 to 1, rightwards in red and downwards in green; 0.5 in blue."""
     down = (torch.arange(height)[:, None] + 0.5) / height
     right = (torch.arange(width)[None] + 0.5) / width
     both = torch.broadcast_tensors(right, down, torch.tensor(0.5))
@@ -26,7 +26,7 @@ def ramp(height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_tile_takes_what_the_overview_says_of_its_place(turned: bool) -> None:
+def test_a_tile_takes_the_values_of_its_place_in_the_overview(turned: bool) -> None:
     overview, wanted = Overview(ramp(60, 100), (600, 1000)), ramp(600, 1000)
     if turned:
         overview, wanted = overview.turned(), wanted.transpose(1, 2)
@@ -36,7 +36,7 @@ def test_a_tile_takes_what_the_overview_says_of_its_place(turned: bool) -> None:
     assert difference.abs().max() < 0.01
 
 
-def test_small_differences_and_details_stay_the_tile_s_own() -> None:
+def test_tiles_keep_small_differences_and_details() -> None:
     overview = Overview(torch.zeros(3, 50, 50), (500, 500))
     noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     held = overview.hold(noise * 0.1, slice(0, 256), slice(128, 384))
@@ -56,7 +56,7 @@ def test_an_overview_is_no_larger_than_a_tile(size: tuple[int, int], kind: type)
 
 
 class Judge(torch.nn.Module):
-    """Stands in for a network: brightens by 0.2 whatever looks dark on the whole."""
+    """A stand-in for a network: brightens an image by 0.2 if it is dark on average."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_tiles_that_judge_differently_show_no_seam(
     restored, report = engine.restore(pixels)
     assert report.tiles > 4
     assert judge.calls == report.tiles + 1
-    # The whole is dark, so all of it is brightened, the bright end as well.
+    # The whole is dark, so all of it is brightened, even the bright end.
     np.testing.assert_allclose(restored - pixels, 0.2, atol=0.01)
 
 
@@ -97,11 +97,11 @@ def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.Monk
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(np.full((300, 900, 3), 0.1, np.float32))
     assert report.tiles > 1
-    # One look, and one pass for the samples that ask whether it was enough.
+    # One look, and one pass over the samples that show whether it was enough.
     assert (report.looks, judge.calls) == (1, report.tiles + 1)
 
 
-def test_a_look_that_changed_little_needs_no_samples() -> None:
+def test_a_look_that_changes_little_needs_no_samples() -> None:
     judge = Judge()
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_a_look_that_changed_little_needs_no_samples() -> None:
     assert (report.looks, report.tiles, judge.calls) == (1, 1, 1)
 
 
-def test_tiles_asked_for_are_left_to_themselves() -> None:
+def test_tiles_asked_for_need_no_overview() -> None:
     judge = Judge()
     engine = Engine(judge, device="cpu", precision="fp32", tile=192)  # type: ignore[arg-type]
     _, report = engine.restore(np.full((300, 900, 3), 0.1, np.float32))

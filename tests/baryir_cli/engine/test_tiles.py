@@ -49,7 +49,7 @@ def test_neighbours_share_exactly_the_overlap(length: int, tile: int, overlap: i
 
 @pytest.mark.parametrize("length", range(65, 600, 7))
 @pytest.mark.parametrize(("tile", "overlap"), [(32, 8), (64, 8), (64, 32), (288, 4)])
-def test_the_last_tile_is_not_thin_and_lies_on_the_grid(
+def test_the_last_tile_is_not_thin_and_starts_on_the_grid(
     length: int, tile: int, overlap: int
 ) -> None:
     axis = Axis(length, tile, overlap, grid=16)
@@ -67,7 +67,7 @@ def test_every_tile_starts_on_the_networks_grid(length: int, multiple: int) -> N
         assert not any(start % multiple for start in axis.starts)
 
 
-def test_weight_falls_towards_a_tiles_inner_border_only() -> None:
+def test_weights_fall_only_towards_inner_borders() -> None:
     first, second = Axis(100, 60, 20).weights()
     assert first[0] == 1
     assert (np.diff(first[-20:]) < 0).all()
@@ -84,7 +84,7 @@ def test_impossible_tilings_are_refused(length: int, tile: int, overlap: int) ->
 
 
 @pytest.mark.parametrize("length", [513, 1000, 1025, 5000])
-def test_even_tiles_are_no_more_but_smaller(length: int) -> None:
+def test_even_tiles_are_as_many_but_smaller(length: int) -> None:
     axis = even_axis(length, 512, 64, 16)
     assert axis.tile <= 512
     assert axis.tile % 16 == 0
@@ -92,7 +92,7 @@ def test_even_tiles_are_no_more_but_smaller(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 30, 512])
-def test_what_fits_is_one_tile(length: int) -> None:
+def test_a_length_that_fits_is_one_tile(length: int) -> None:
     assert even_axis(length, 512, 64, 16) == Axis(length, length, 0)
 
 
@@ -100,7 +100,7 @@ def test_even_tiles_waste_little() -> None:
     assert even_axis(520, 512, 64, 16).tile == 304
 
 
-def test_an_image_no_larger_than_a_tile_is_one() -> None:
+def test_an_image_with_no_more_pixels_than_a_tile_is_one() -> None:
     tiling, side = Tiling(None, None, multiple=8, margin=0), 256
 
     def most(height: int, width: int) -> int:
@@ -109,20 +109,20 @@ def test_an_image_no_larger_than_a_tile_is_one() -> None:
     longer = side * 5 // 4 // 8 * 8
     for size in [(side, side), (longer, side * side // longer // 8 * 8), (side // 2, 2 * side)]:
         assert most(*size) == 1
-    # Of a line of pixels the network sees more than there is.
+    # A line of pixels is padded, so the network sees more than there is.
     for size in [(side + 8, side + 8), (1, side * side)]:
         assert most(*size) > 1
 
 
-def test_margins_count_for_how_large_an_image_is() -> None:
-    """Of a longer image of as many pixels the network sees more of what is mirrored."""
+def test_margins_count_towards_the_size_of_an_image() -> None:
+    """With as many pixels, a longer image has a larger mirrored margin."""
     for margin, tiles in ((0, 1), (16, 3)):
         tiling = Tiling(None, None, multiple=8, margin=margin)
         assert len(tiling.axes(256, 256, lambda: 256)[1].starts) == 1
         assert len(tiling.axes(128, 512, lambda: 256)[1].starts) == tiles
 
 
-def test_no_overlap_makes_tiles_larger_than_what_fits() -> None:
+def test_a_large_overlap_does_not_make_tiles_too_large() -> None:
     for overlap in (100, 1000, 5000):
         for axis in Tiling(None, overlap, multiple=8, margin=0).axes(2000, 2000, lambda: 256):
             assert axis.tile <= 256

@@ -1,4 +1,4 @@
-"""A Hub of one's own for each test, and a cache that nobody else uses."""
+"""A Hub and a cache for each test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that were to be waited, and are not."""
+    """Replaces waiting: collects the seconds instead."""
     found: list[float] = []
     monkeypatch.setattr(time, "sleep", found.append)
     return found
@@ -28,9 +28,9 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def hub(cache: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]) -> Iterator[Hub]:
-    """A Hub that this process takes for the real one; xet, which is another protocol, is off."""
+    """A Hub that this process takes for the real one; xet, another protocol, is off."""
     server = Hub()
-    # What the library reads from the environment when it is imported.
+    # The library reads these from the environment when it is imported.
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
     template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

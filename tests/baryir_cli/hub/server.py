@@ -1,8 +1,8 @@
-"""A small Hub: what huggingface_hub asks of one, on loopback, and what can go wrong.
+"""A small Hub on loopback: what huggingface_hub asks of one, and what can go wrong.
 
-Large files are handed out as the Hub does it: ``/resolve/`` names commit, hash and size and
-redirects to another host (``localhost`` instead of ``127.0.0.1``), which takes ranges and must
-not be shown a token. Publishing goes through ``preupload``, the LFS batch and ``commit``.
+As on the Hub, ``/resolve/`` answers for large files with commit, hash and size, and redirects to
+another host (``localhost`` instead of ``127.0.0.1``), which takes ranges and must not see a token.
+Publishing goes through ``preupload``, the LFS batch and ``commit``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def is_large(name: str) -> bool:
 
 @dataclass
 class Repo:
-    """Commits are whole trees; branches name one."""
+    """Commits are whole trees; a branch names a commit."""
 
     private: bool = False
     gated: bool = False
@@ -47,7 +47,7 @@ class Repo:
     branches: dict[str, str] = field(default_factory=dict)
 
     def commit(self, files: Files, branch: str = "main") -> str:
-        """Adds files to a branch, and returns the new commit."""
+        """Adds files to a branch and returns the new commit."""
         tree = {**self.commits.get(self.branches.get(branch, ""), {}), **files}
         seed = repr((branch, len(self.commits), sorted((n, git_hash(d)) for n, d in tree.items())))
         commit = hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest()
@@ -62,7 +62,7 @@ class Repo:
 
 @dataclass
 class Fault:
-    """Something that goes wrong with the next requests whose line begins with ``request``."""
+    """What goes wrong with the next requests whose line begins with ``request``."""
 
     request: str
     act: Callable[[Handler], None]
@@ -83,40 +83,40 @@ class Hub:
         self.server.hub = self  # type: ignore[attr-defined]
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
-        # A short poll, for stopping to be quick.
+        # A short poll, so that stopping is quick.
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
     def stop(self) -> None:
-        """No more answers: connections are refused from now on, and open ones are gone."""
+        """Refuses connections from now on, and closes open ones."""
         huggingface_hub.close_session()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
 
     def add(self, name: str, files: Files, **settings: Any) -> Repo:
-        """A repository with one commit."""
+        """Adds a repository with one commit."""
         repo = self.repos[name] = Repo(**settings)
         self.blobs |= {sha256(d): d for n, d in files.items() if is_large(n)}
         repo.commit(files)
         return repo
 
     def update(self, name: str, files: Files) -> str:
-        """One more commit."""
+        """Adds a commit and returns it."""
         self.blobs |= {sha256(d): d for n, d in files.items() if is_large(n)}
         return self.repos[name].commit(files)
 
     def fail(self, request: str, act: Callable[[Handler], None], times: int = 1) -> None:
-        """``act`` answers instead, so many times."""
+        """Lets ``act`` answer instead, ``times`` times."""
         self.faults.append(Fault(request, act, times))
 
     def asked(self, request: str) -> list[dict[str, str]]:
-        """Headers of the requests so far whose line begins so, names in lower case."""
+        """Headers of the requests whose line begins with ``request``, names in lower case."""
         return [headers for line, headers in self.requests if line.startswith(request)]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers requests; one instance a connection."""
+    """Answers requests, one instance per connection."""
 
     protocol_version = "HTTP/1.1"
     server: Any
@@ -176,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, X_Error_Message=message, **headers)
 
     def cut(self, data: bytes, length: int) -> None:
-        """Promises all of ``data`` and sends ``length`` bytes of it."""
+        """Promises all of ``data`` but sends only ``length`` bytes."""
         self.answer(200, data[:length], Content_Length=str(len(data)))
         self.close_connection = True
 
@@ -186,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
 
     def repo(self, name: str) -> Repo | None:
-        """The repository if it may be seen; otherwise it has been refused."""
+        """The repository, or None after a refusal if it may not be seen."""
         token, repo = self.token(), self.hub.repos.get(name)
         if token and token not in {TOKEN, *self.hub.writers}:
             self.refuse(401, "", "Invalid credentials in Authorization header")

@@ -1,4 +1,4 @@
-"""``baryir weights list`` and ``cache``: what is there, and away with it."""
+"""``baryir weights list`` and ``cache``: what is there, and removing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def full(hub: Hub, tiny_weights: Path, tmp_path: Path, baryir: Run) -> dict[str,
 
 
 def foreign(cache: Path) -> Path:
-    """What another tool keeps in the same cache."""
+    """Weights that another tool keeps in the same cache."""
     from safetensors.numpy import save
 
     folder = cache / "models--other--thing"
@@ -41,7 +41,7 @@ def foreign(cache: Path) -> Path:
     return link
 
 
-def test_list(
+def test_list_shows_every_cached_commit(
     hub: Hub, cache: Path, full: dict[str, str], baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     foreign(cache)
@@ -64,21 +64,21 @@ def test_list(
 
 
 @pytest.mark.usefixtures("full")
-def test_list_of_the_hub(hub: Hub, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_list_shows_the_hub_if_asked(hub: Hub, baryir: Run, capsys: pytest.CaptureFixture) -> None:
     hub.add("they/more", {})
     capsys.readouterr()
     assert baryir("weights", "list", "--hub") == 0
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if line.startswith("hf:they/more ")]
     assert "on the Hub" in line
-    # What is cached is not shown a second time.
+    # Cached weights are not listed a second time.
     assert len([line for line in lines if line.startswith("hf:me/net ")]) == 1
     hub.stop()
     assert baryir("weights", "list", "--hub") == 1
     assert "does not answer" in error_of(capsys)
 
 
-def test_cache(
+def test_cache_shows_sizes_and_their_sum(
     cache: Path, full: dict[str, str], baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     capsys.readouterr()
@@ -112,7 +112,9 @@ def test_clean_leaves_what_other_tools_keep(
 
 
 @pytest.mark.usefixtures("hub")
-def test_no_cache_yet(cache: Path, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_a_cache_that_does_not_exist_is_empty(
+    cache: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "cache") == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["0.0", "MB", "in", "all"]
     assert not cache.exists()
@@ -120,7 +122,7 @@ def test_no_cache_yet(cache: Path, baryir: Run, capsys: pytest.CaptureFixture) -
 
 @pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize("command", ["list", "cache"])
-def test_damaged_cache(
+def test_a_damaged_cache_is_named(
     command: str, cache: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     foreign(cache)

@@ -1,4 +1,4 @@
-"""Weights from the Hub: fetched, cached, pinned, and every way in which that can fail."""
+"""Weights from the Hub: fetched, cached, pinned, and every way that can fail."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def data(tiny_weights: Path) -> bytes:
 
 
 def files(folder: Path) -> list[str]:
-    """What a cache holds, without its locks and the tag for backups."""
+    """The files of a cache, without its locks and the tag for backups."""
     found = [p for p in folder.rglob("*") if p.is_file() or p.is_symlink()]
     names = [p.relative_to(folder).as_posix() for p in found]
     return sorted(n for n in names if not n.startswith(".locks/") and n != "CACHEDIR.TAG")
 
 
 def error_of(capsys: pytest.CaptureFixture) -> str:
-    """The one line that says what failed; what stands before it are notes."""
+    """The one line that says what failed, after any notes."""
     *notes, line = capsys.readouterr().err.splitlines()
     assert all(note.startswith(("note ", "fetching ", "sending ")) for note in notes)
     assert line.startswith("baryir: ")
     return line
 
 
-def test_first_pull(
+def test_a_first_pull_fetches_and_pins(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     commit = hub.add("me/net", {NAME: data}).branches["main"]
@@ -51,7 +51,7 @@ def test_first_pull(
     assert pinned == f"hf:me/net@{commit} (hub)"
 
 
-def test_token_is_for_the_hub_alone(
+def test_the_token_goes_to_the_hub_alone(
     hub: Hub, data: bytes, baryir: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add("me/net", {NAME: data}, private=True)
@@ -64,7 +64,7 @@ def test_token_is_for_the_hub_alone(
 
 
 @pytest.mark.parametrize("reference", ["hf:me/net", "hf:me/net@v1", "hf:me/net@{commit}"])
-def test_second_pull_without_the_server(
+def test_a_second_pull_needs_no_server(
     hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture, reference: str
 ) -> None:
     repo = hub.add("me/net", {NAME: data})
@@ -80,14 +80,14 @@ def test_second_pull_without_the_server(
     assert "fetching" not in said.err
 
 
-def test_second_pull_fetches_nothing(hub: Hub, data: bytes, baryir: Run) -> None:
+def test_a_second_pull_fetches_nothing(hub: Hub, data: bytes, baryir: Run) -> None:
     hub.add("me/net", {NAME: data})
     assert baryir("weights", "pull", "hf:me/net") == 0
     assert baryir("weights", "pull", "hf:me/net") == 0
     assert len(hub.asked("GET /cdn/")) == 1
 
 
-def test_revision_moved(
+def test_a_branch_that_moved_is_fetched_and_the_old_commit_kept(
     hub: Hub, data: bytes, baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     old = hub.add("me/net", {NAME: data}).branches["main"]
@@ -115,13 +115,15 @@ def other_weights(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_other_file(hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_another_file_of_the_repository_is_fetched(
+    hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     commit = hub.add("me/net", {"sets/tiny.safetensors": data}).branches["main"]
     assert baryir("weights", "pull", "hf:me/net:sets/tiny.safetensors") == 0
     assert f"hf:me/net@{commit}:sets/tiny.safetensors" in capsys.readouterr().err
 
 
-def test_missing_file_names_those_that_are_there(
+def test_a_missing_file_names_those_that_are_there(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {"tiny.safetensors": data, "README.md": b"x"})
@@ -137,7 +139,7 @@ def broken(status: int, code: str = "", message: str = "") -> Callable[[Handler]
     return lambda handler: handler.refuse(status, code, message)
 
 
-def test_unknown_repository(
+def test_an_unknown_repository_is_named(
     hub: Hub, cache: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "pull", "hf:me/none") == 1
@@ -147,7 +149,7 @@ def test_unknown_repository(
     assert files(cache) == []
 
 
-def test_wrong_token(
+def test_a_wrong_token_is_named_but_not_shown(
     hub: Hub,
     cache: Path,
     data: bytes,
@@ -165,13 +167,15 @@ def test_wrong_token(
     assert files(cache) == []
 
 
-def test_gated(hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_a_gated_repository_says_how_to_get_access(
+    hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     hub.add("me/net", {NAME: data}, gated=True)
     assert baryir("weights", "pull", "hf:me/net") == 1
     assert "access is on request" in error_of(capsys)
 
 
-def test_unknown_revision(
+def test_an_unknown_revision_is_named(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -201,7 +205,7 @@ def test_too_many_requests_are_tried_again(
 @pytest.mark.parametrize(
     ("status", "says"), [(429, "too many requests: try again in"), (503, "the Hub answered 503")]
 )
-def test_hub_that_stays_busy(
+def test_a_hub_that_stays_busy_is_named(
     hub: Hub,
     cache: Path,
     data: bytes,
@@ -217,7 +221,7 @@ def test_hub_that_stays_busy(
     assert files(cache) == []
 
 
-def test_wrong_hash(
+def test_a_wrong_hash_is_refused_and_removed(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -243,7 +247,7 @@ def test_damage_in_the_cache_is_noticed(
     assert path.read_bytes() == data
 
 
-def test_broken_download_goes_on_where_it_stopped(
+def test_a_broken_download_resumes_where_it_stopped(
     hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -258,7 +262,7 @@ def test_broken_download_goes_on_where_it_stopped(
     assert "resume" in said.err
 
 
-def test_truncated_again_and_again(
+def test_a_download_that_breaks_again_and_again_is_given_up(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -269,7 +273,7 @@ def test_truncated_again_and_again(
     assert len(hub.asked("GET /cdn/")) < 10
 
 
-def test_short_body(
+def test_a_body_that_is_too_short_is_refused(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -280,7 +284,7 @@ def test_short_body(
 
 
 @pytest.mark.parametrize("command", ["pull hf:me/net", "list --hub", "push small me/net"])
-def test_no_network(
+def test_without_a_network_the_error_comes_soon(
     hub: Hub,
     cache: Path,
     baryir: Run,
@@ -290,14 +294,14 @@ def test_no_network(
 ) -> None:
     hub.stop()
     assert baryir("weights", *command.split()) == 1
-    assert sum(naps) <= 2, "a user without a network is not kept waiting"
+    assert sum(naps) <= 2, "a user without a network does not wait"
     line = error_of(capsys)
     assert f"{hub.url} does not answer" in line
     assert "check network" in line
     assert files(cache) == []
 
 
-def test_one_lost_connection_is_forgiven(
+def test_one_lost_connection_is_retried(
     hub: Hub, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {NAME: data})
@@ -307,13 +311,15 @@ def test_one_lost_connection_is_forgiven(
     assert "note" not in capsys.readouterr().err
 
 
-def test_no_hub_at_all(hub: Hub, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_a_server_that_is_not_a_hub_is_named(
+    hub: Hub, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     hub.fail("HEAD /", lambda handler: handler.answer(200, b"<html>"), 99)
     assert baryir("weights", "pull", "hf:me/net") == 1
     assert "does not answer as a Hub does: check HF_ENDPOINT" in error_of(capsys)
 
 
-def test_offline(
+def test_offline_asks_nobody(
     hub: Hub,
     cache: Path,
     data: bytes,
@@ -329,7 +335,9 @@ def test_offline(
     assert files(cache) == []
 
 
-def test_weights_of_another_program(hub: Hub, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_weights_of_another_program_are_refused(
+    hub: Hub, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     from safetensors.numpy import save
 
     hub.add("me/net", {NAME: save({})})
@@ -338,7 +346,7 @@ def test_weights_of_another_program(hub: Hub, baryir: Run, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("reference", ["hf:net", "hf:me/net@", "hf:a/b/c", "hf:me/net:../x", "hf:"])
-def test_malformed_reference(
+def test_a_malformed_reference_asks_nobody(
     hub: Hub, baryir: Run, capsys: pytest.CaptureFixture, reference: str
 ) -> None:
     assert baryir("weights", "pull", reference) == 2
@@ -346,7 +354,7 @@ def test_malformed_reference(
     assert hub.requests == []
 
 
-def test_full_disk(
+def test_a_full_disk_leaves_nothing(
     hub: Hub,
     cache: Path,
     data: bytes,
@@ -365,7 +373,7 @@ def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_restore_with_weights_of_the_hub(
+def test_restore_reports_pinned_weights_of_the_hub(
     hub: Hub, data: bytes, baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     commit = hub.add("me/net", {NAME: data}).branches["main"]
@@ -375,22 +383,20 @@ def test_restore_with_weights_of_the_hub(
     line = json.loads(capsys.readouterr().out)
     pinned = {"reference": f"hf:me/net@{commit}", "revision": commit, "sha256": sha256(data)}
     assert line["weights"] == pinned
-    # What a result says can be asked for again.
+    # The reported reference gives the same weights again.
     hub.update("me/net", {NAME: other_weights(tmp_path)})
     assert baryir(*asked[:-1], pinned["reference"], "--json", "--overwrite") == 0
     assert json.loads(capsys.readouterr().out)["weights"] == pinned
 
 
-def test_nothing_is_written_where_the_weights_are_missing(
-    hub: Hub, baryir: Run, tmp_path: Path
-) -> None:
+def test_nothing_is_written_without_the_weights(hub: Hub, baryir: Run, tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png")
     out = tmp_path / "out"
     assert baryir("restore", tmp_path / "a.png", out, "--weights", "hf:me/none") == 1
     assert not out.exists()
 
 
-def test_environment_is_heeded(hub: Hub, data: bytes, tmp_path: Path) -> None:
+def test_the_environment_of_huggingface_hub_is_used(hub: Hub, data: bytes, tmp_path: Path) -> None:
     """In a process of its own, where huggingface_hub reads its variables as usual."""
     commit = hub.add("me/net", {NAME: data}, private=True).branches["main"]
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
@@ -410,10 +416,10 @@ def test_environment_is_heeded(hub: Hub, data: bytes, tmp_path: Path) -> None:
     assert pull(HF_HUB_OFFLINE="1").stdout == done.stdout
 
 
-def test_hash_that_leads_out_of_the_cache(
+def test_a_hash_that_leads_out_of_the_cache_is_refused(
     hub: Hub, cache: Path, data: bytes, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
-    """A hostile HF_ENDPOINT: the library writes the file where the hash says."""
+    """The library writes the file where a hostile HF_ENDPOINT's hash says."""
 
     def mislead(handler: Handler) -> None:
         handler.answer(

@@ -1,4 +1,4 @@
-"""``baryir weights push``: repository, weights and card in one commit, and what stops it."""
+"""``baryir weights push``: repository, weights and card in one commit, and what can fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.baryir_cli.hub.server import TOKEN, Hub, sha256
 from tests.baryir_cli.hub.test_download import error_of
 from tests.conftest import Run
 
-# The library's way of sending large files without xet, which its HTTP client frowns on.
+# Without xet, the library sends large files in a way that its HTTP client warns about.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 PROVENANCE = {
@@ -57,7 +57,7 @@ def card_of(hub: Hub, branch: str = "main") -> str:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_push_makes_the_repository(
+def test_push_creates_the_repository(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
@@ -67,14 +67,14 @@ def test_push_makes_the_repository(
     commit = repo.branches["main"]
     assert said.out == f"hf:me/net@{commit}\n"
     assert f"published: {hub.url}/me/net/commit/{commit}" in said.err
-    assert "%" not in said.err  # no bars where nobody watches
+    assert "%" not in said.err  # no bars without a terminal
     tree = repo.commits[commit]
     assert sorted(tree) == [".gitattributes", "README.md", "model.safetensors"]
     assert tree["model.safetensors"] == weights.read_bytes()
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_card(hub: Hub, weights: Path, baryir: Run) -> None:
+def test_the_card_shows_use_figures_and_provenance(hub: Hub, weights: Path, baryir: Run) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
     card = card_of(hub)
     _, head, text = card.split("---\n", 2)
@@ -94,7 +94,7 @@ def test_card(hub: Hub, weights: Path, baryir: Run) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_what_was_pushed_can_be_pulled(
+def test_pushed_weights_can_be_pulled(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "hf:me/net", "--private") == 0
@@ -105,7 +105,7 @@ def test_what_was_pushed_can_be_pulled(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_branch_and_name(
+def test_branch_and_name_are_used(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     options = ("--revision", "v2", "--name", "tiny.safetensors")
@@ -118,7 +118,7 @@ def test_branch_and_name(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_update(hub: Hub, weights: Path, baryir: Run) -> None:
+def test_new_weights_replace_the_old(hub: Hub, weights: Path, baryir: Run) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
     first = hub.repos["me/net"].branches["main"]
     torch.manual_seed(5)
@@ -131,7 +131,7 @@ def test_update(hub: Hub, weights: Path, baryir: Run) -> None:
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_same_again_is_no_commit(
+def test_the_same_weights_make_no_new_commit(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
@@ -142,7 +142,7 @@ def test_same_again_is_no_commit(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_card_written_by_hand_stays(
+def test_a_card_written_by_hand_is_kept(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     hub.add("me/net", {"README.md": b"# Mine\n"})
@@ -152,7 +152,7 @@ def test_card_written_by_hand_stays(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_card_written_by_hand_stays_though_it_cannot_be_seen(
+def test_a_card_written_by_hand_is_kept_even_if_unreadable(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
@@ -165,7 +165,7 @@ def test_card_written_by_hand_stays_though_it_cannot_be_seen(
     assert card_of(hub) == "# Mine\n"
 
 
-def test_dry_run_asks_nobody(
+def test_a_dry_run_asks_nobody(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "me/net", "--dry-run") == 0
@@ -176,7 +176,7 @@ def test_dry_run_asks_nobody(
     assert "nothing was sent" in said.err
 
 
-def test_dry_run_says_what_push_sends(
+def test_a_dry_run_shows_the_card_that_push_sends(
     hub: Hub,
     weights: Path,
     baryir: Run,
@@ -190,7 +190,9 @@ def test_dry_run_says_what_push_sends(
     assert shown.strip() == card_of(hub).strip()
 
 
-def test_not_logged_in(hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_push_without_a_token_says_how_to_log_in(
+    hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "push", weights, "me/net") == 1
     line = error_of(capsys)
     assert "hf auth login" in line
@@ -199,7 +201,7 @@ def test_not_logged_in(hub: Hub, weights: Path, baryir: Run, capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_namespace_of_somebody_else(
+def test_a_namespace_of_somebody_else_is_refused(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "push", weights, "you/net") == 1
@@ -209,7 +211,7 @@ def test_namespace_of_somebody_else(
 
 @pytest.mark.usefixtures("logged_in")
 @pytest.mark.parametrize("where", ["PUT /lfs/", "POST /api/models/me/net/commit/"])
-def test_failure_on_the_way_commits_nothing(
+def test_a_failure_on_the_way_commits_nothing(
     hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture, where: str
 ) -> None:
     hub.fail(where, lambda handler: handler.refuse(500, "", "out of order"), 99)
@@ -219,7 +221,7 @@ def test_failure_on_the_way_commits_nothing(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_offline(
+def test_push_needs_a_network(
     hub: Hub,
     weights: Path,
     baryir: Run,
@@ -241,7 +243,9 @@ def test_damaged_weights_are_not_published(
     assert hub.requests == []
 
 
-def test_wrong_usage(hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture) -> None:
+def test_wrong_usage_is_refused(
+    hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
+) -> None:
     assert baryir("weights", "push", weights, "net") == 2
     assert "use OWNER/net" in error_of(capsys)
     assert baryir("weights", "push", weights, "me/net", "--name", "x.pt") == 2
@@ -249,7 +253,7 @@ def test_wrong_usage(hub: Hub, weights: Path, baryir: Run, capsys: pytest.Captur
     assert hub.requests == []
 
 
-def test_licence_of_the_card(
+def test_the_card_states_the_licence(
     hub: Hub, tmp_path: Path, baryir: Run, capsys: pytest.CaptureFixture
 ) -> None:
     path = tmp_path / "x.safetensors"

@@ -18,7 +18,9 @@ from baryir_cli.hub.reference import DEFAULT_FILE, HubReference
         ("hf:Me-1/n.e_t@main:a/b c.safetensors", ("Me-1/n.e_t", "main", "a/b c.safetensors")),
     ],
 )
-def test_form(text: str, parts: tuple[str, str | None, str]) -> None:
+def test_a_reference_has_repository_revision_and_file(
+    text: str, parts: tuple[str, str | None, str]
+) -> None:
     found = HubReference.parse(text)
     assert (found.repo, found.revision, found.file) == parts
     assert str(found) == text
@@ -34,7 +36,7 @@ def test_form(text: str, parts: tuple[str, str | None, str]) -> None:
         *("hf:me/net@../../x", "hf:me/net@/x", "hf:me/net@a/../../../x", "hf:me/net@."),
     ],
 )
-def test_not_of_the_form(text: str) -> None:
+def test_malformed_references_are_refused(text: str) -> None:
     with pytest.raises(
         UsageError, match="have the form|inside the repository|not a name of"
     ) as caught:
@@ -42,5 +44,5 @@ def test_not_of_the_form(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_default_file_needs_no_name() -> None:
+def test_the_default_file_is_not_shown() -> None:
     assert str(HubReference.parse(f"hf:me/net:{DEFAULT_FILE}")) == "hf:me/net"

@@ -1,4 +1,4 @@
-"""Images for the tests, and what is asked of them."""
+"""Images for the tests, and checks that several of them share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from baryir_cli.errors import UserError
-from baryir_cli.images import READABLE_SUFFIXES, ImageError, format_of, ifd, read_photo
+from baryir_cli.images import ImageError, ifd, read_photo
 
 LOSSLESS = ["png", "webp", "tiff", "bmp"]
 
@@ -50,13 +50,13 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_of(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of a header and further chunks, by the book and not by what is tested."""
+    """A PNG of a header and further chunks, made without the code under test."""
     parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
 
 
 def deep_png(array: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A 16-bit PNG of (H, W, 1 to 4)."""
+    """A 16-bit PNG of an array of (H, W, 1 to 4)."""
     height, width, channels = array.shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
@@ -125,14 +125,14 @@ def srgb_profile() -> bytes:
 
 
 def grey_profile() -> bytes:
-    """A profile whose header says grey; nothing here looks further."""
+    """A profile whose header says grey, which is all that is read here."""
     profile = bytearray(srgb_profile())
     profile[16:20] = b"GRAY"
     return bytes(profile)
 
 
 def cmyk_profile() -> bytes:
-    """A small but working CMYK printer profile: plain inks, tables of both directions in Lab."""
+    """A small but working CMYK printer profile: plain inks, with tables from and to Lab."""
 
     def lut(inputs: int, outputs: int, grid: int, table: np.ndarray) -> bytes:
         ramp_in = np.tile(np.arange(256, dtype=np.uint8), inputs).tobytes()
@@ -177,7 +177,7 @@ def cmyk_profile() -> bytes:
 
 
 def turned(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """What EXIF says, told by the corner that the first row and column belong to."""
+    """``stored`` upright, for an EXIF orientation."""
     return {
         1: stored,
         2: np.fliplr(stored),
@@ -190,23 +190,14 @@ def turned(stored: np.ndarray, orientation: int) -> np.ndarray:
     }[orientation]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.JPG", "jpeg"), ("b.tiff", "tiff"), ("c.dib", "bmp"), ("d.mpo", "jpeg"), ("e.gif", None)],
-)
-def test_format_is_read_off_the_suffix(name: str, expected: str | None) -> None:
-    assert format_of(Path(name)) == expected
-    assert (Path(name).suffix.lower() in READABLE_SUFFIXES) == (expected is not None)
-
-
 def with_tags(tiff: bytes, numbers: dict[int, int]) -> bytes:
-    """A TIFF with more tags, of one short number each."""
+    """A TIFF with more tags, each a short number."""
     shorts = {tag: ifd.Value(ifd.SHORT, 1, struct.pack("<H", n)) for tag, n in numbers.items()}
     return with_values(tiff, shorts)
 
 
 def with_values(tiff: bytes, values: dict[int, ifd.Value]) -> bytes:
-    """A TIFF with more tags, or others."""
+    """A TIFF with tags added or replaced."""
     tags = ifd.read_directories(io.BytesIO(tiff))[0] | values
     tiff += bytes(len(tiff) % 2)
     return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + ifd.serialise(tags, len(tiff))
@@ -218,7 +209,7 @@ def resource(kind: int, data: bytes) -> bytes:
 
 
 def iptc_in(data: bytes) -> dict[tuple[int, int], bytes] | None:
-    """IPTC of a TIFF or JPEG, as Pillow finds it."""
+    """The IPTC of a TIFF or JPEG, as Pillow reads it."""
     return IptcImagePlugin.getiptcinfo(opened(data))
 
 

@@ -1,4 +1,4 @@
-"""What came in is what goes out: grey, colour, transparency, palette, bits, CMYK."""
+"""The output is laid out like the input: grey, colour, transparency, palette, bits, CMYK."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from baryir_cli.images import (
     FORMATS,
+    READABLE_SUFFIXES,
     ImageError,
     Photo,
     encode_photo,
@@ -34,6 +35,15 @@ from tests.baryir_cli.images.samples import (
 )
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.JPG", "jpeg"), ("b.tiff", "tiff"), ("c.dib", "bmp"), ("d.mpo", "jpeg"), ("e.gif", None)],
+)
+def test_the_suffix_decides_the_format(name: str, expected: str | None) -> None:
+    assert format_of(Path(name)) == expected
+    assert (Path(name).suffix.lower() in READABLE_SUFFIXES) == (expected is not None)
+
+
 def test_every_format_has_a_suffix_that_means_it() -> None:
     for name, suffix in FORMATS.items():
         assert format_of(Path("x" + suffix)) == name
@@ -41,7 +51,7 @@ def test_every_format_has_a_suffix_that_means_it() -> None:
 
 @pytest.mark.parametrize("format_name", LOSSLESS)
 @pytest.mark.parametrize("size", [(33, 47), (7, 5), (1, 1)])
-def test_colour_comes_back_exactly(format_name: str, size: tuple[int, int]) -> None:
+def test_lossless_formats_keep_colour_exactly(format_name: str, size: tuple[int, int]) -> None:
     pixels = noise(*size)
     photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
     assert (photo.format, photo.layout, photo.alpha) == (format_name, "rgb", None)
@@ -52,7 +62,7 @@ def test_colour_comes_back_exactly(format_name: str, size: tuple[int, int]) -> N
 
 
 def test_more_than_one_band_of_rows_is_read_and_written() -> None:
-    # Three bands; a short last one.
+    # Three bands, the last one short.
     pixels = noise(2100, 1024)
     for format_name in ("png", "tiff"):
         photo = read_photo(pil_bytes(Image.fromarray(pixels), format_name))
@@ -83,7 +93,7 @@ def test_grey_is_the_mean_of_what_the_network_returns() -> None:
     ("format_name", "mode"),
     [("png", "LA"), ("png", "RGBA"), ("tiff", "LA"), ("tiff", "RGBA"), ("webp", "RGBA")],
 )
-def test_alpha_is_carried_over(format_name: str, mode: str) -> None:
+def test_alpha_is_kept(format_name: str, mode: str) -> None:
     data = noise(channels=len(mode))
     photo = read_photo(pil_bytes(Image.fromarray(data, mode), format_name))
     assert photo.alpha is not None
@@ -96,12 +106,12 @@ def test_alpha_is_carried_over(format_name: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_a_bmp_has_no_resolution_that_nobody_gave(channels: int) -> None:
+def test_a_bmp_gets_no_resolution_of_its_own(channels: int) -> None:
     photo = read_photo(pil_bytes(Image.fromarray(noise(channels=channels)), "png"))
     assert read_photo(encode_photo(photo, "bmp")).dpi is None
 
 
-def test_alpha_of_a_bmp_is_carried_over() -> None:
+def test_alpha_of_a_bmp_is_kept() -> None:
     data = noise(channels=4)
     png = read_photo(pil_bytes(Image.fromarray(data), "png"))
     photo = read_photo(encode_photo(png, "bmp"))
@@ -123,7 +133,7 @@ def test_palette_stays_a_palette() -> None:
         )
 
 
-def test_a_restored_palette_image_gets_the_colours_that_suit_it() -> None:
+def test_a_restored_palette_image_gets_a_new_palette() -> None:
     photo = read_photo(pil_bytes(Image.fromarray(smooth()).quantize(4), "png"))
     restored = smooth(200, 300)
     photo.pixels = restored
@@ -156,7 +166,7 @@ def test_one_bit_stays_one_bit(format_name: str) -> None:
     np.testing.assert_array_equal(np.asarray(again), np.asarray(image))
 
 
-def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
+def test_greys_that_one_bit_cannot_hold_are_reported_as_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pixels = np.full((32, 32, 3), 255, np.uint8)
@@ -174,10 +184,10 @@ def test_greys_that_one_bit_cannot_hold_are_lost_with_a_word(
 
 
 @pytest.mark.parametrize("grey", [45, 210], ids=["dark", "bright"])
-def test_tones_near_black_and_white_are_lost_with_a_word(
+def test_tones_near_black_and_white_are_reported_as_lost(
     grey: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As a screen of few dots comes back from the network."""
+    """The network returns such tones for a screen of few dots."""
     pixels = np.full((40, 50, 3), grey, np.uint8)
     encode_photo(Photo(pixels, None, "png", "bilevel"))
     assert caplog.messages == [
@@ -207,7 +217,7 @@ def test_cmyk_stays_cmyk_with_its_profile(format_name: str, managed: bool) -> No
     assert np.corrcoef(photo.pixels.ravel(), np.asarray(inks.convert("RGB")).ravel())[0, 1] > 0.9
 
 
-def test_a_cmyk_profile_is_used_and_not_just_carried() -> None:
+def test_a_cmyk_profile_is_used_and_not_only_kept() -> None:
     # This profile has much darker inks than plain arithmetic gives.
     inks = Image.new("CMYK", (8, 8), (0, 0, 0, 128))
     plain = read_photo(pil_bytes(inks, "tiff")).pixels
@@ -236,7 +246,7 @@ def test_quality_has_an_effect_and_a_good_default() -> None:
     assert opened(jpeg).layer[0][1:3] == (1, 1)
 
 
-def test_webp_is_lossless_only_if_it_was() -> None:
+def test_webp_stays_lossless_or_lossy() -> None:
     for lossless in (True, False):
         photo = read_photo(pil_bytes(Image.fromarray(noise()), "webp", lossless=lossless))
         assert photo.lossless == lossless
@@ -278,7 +288,7 @@ def test_each_layout_goes_into_each_format(source: str, format_name: str) -> Non
     assert np.abs(found - expected).mean() < (8 if source == "1 bit" else 3)
 
 
-def test_sixteen_bits_are_rounded_not_cut() -> None:
+def test_sixteen_bits_are_rounded_to_eight() -> None:
     data = np.array([[[0, 128, 129], [65535, 65407, 65406]]], np.uint16)
     photo = read_photo(encode_photo(read_photo(deep_png(data)), "bmp"))
     assert photo.pixels.tolist() == [[[0, 0, 1], [255, 255, 254]]]
@@ -292,7 +302,7 @@ def test_a_size_that_a_format_cannot_hold_is_an_error() -> None:
         encode_photo(photo, "gif")
 
 
-def test_other_pixels_must_be_alike() -> None:
+def test_new_pixels_must_have_the_shape_and_type_of_the_old() -> None:
     photo = read_photo(SOURCES["rgb"]())
     with pytest.raises(ValueError, match="expected uint8"):
         with_pixels(photo, photo.pixels[:5])
@@ -301,7 +311,7 @@ def test_other_pixels_must_be_alike() -> None:
 
 
 @pytest.mark.parametrize("name", ["Füße.png", "写真.png", "фото 1.png", "🦉.png"])
-def test_names_beyond_ascii(tmp_path: Path, name: str) -> None:
+def test_names_may_go_beyond_ascii(tmp_path: Path, name: str) -> None:
     for source, dtype in (("rgb", np.uint8), ("rgb16+alpha", np.uint16)):
         path = tmp_path / name
         path.write_bytes(SOURCES[source]())
@@ -317,7 +327,7 @@ def test_threads_do_not_disturb_each_other() -> None:
         assert all(expected[name] == data for name, data in found)
 
 
-def test_pillows_limit_comes_back_after_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_limit_is_restored_after_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     large = pil_bytes(Image.fromarray(noise(64, 64)), "tiff")
     small = pil_bytes(Image.fromarray(noise(8, 8)), "tiff")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
@@ -329,7 +339,7 @@ def test_pillows_limit_comes_back_after_threads(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
 def test_memory_stays_near_the_size_of_the_pixels() -> None:
-    """12 megapixels: decoding and encoding take a few times the pixels, never many."""
+    """For 12 megapixels, decoding and encoding take about three times the pixels' size."""
     pixels = smooth(3000, 4000)
     data = pil_bytes(Image.fromarray(pixels), "jpeg")
     peak = [0]

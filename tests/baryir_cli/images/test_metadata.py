@@ -1,4 +1,4 @@
-"""Orientation, resolution, profiles and metadata: kept, made to fit, or lost with a word."""
+"""Orientation, resolution, profiles and metadata: kept, adapted, or reported as lost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_orientation_is_applied_and_reset(format_name: str, orientation: int) ->
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
+def test_orientation_also_turns_alpha_and_sixteen_bits(orientation: int) -> None:
     data = noise(12, 17, channels=4, bits=16)
     expected = turned(data, orientation)
     png = read_photo(deep_png(data, (b"eXIf", exif_of(orientation))))
@@ -66,7 +66,7 @@ def test_orientation_turns_alpha_and_sixteen_bits(orientation: int) -> None:
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
 @pytest.mark.parametrize(("exif", "shape"), [(b"", (40, 24, 3)), (exif_of(1), (24, 40, 3))])
-def test_xmp_says_the_orientation_where_exif_is_silent(
+def test_xmp_gives_the_orientation_where_exif_does_not(
     format_name: str, exif: bytes, shape: tuple[int, int, int]
 ) -> None:
     photo = read_photo(with_exif(smooth(24, 40), format_name, exif, XMP))
@@ -89,7 +89,7 @@ def test_the_resolution_is_turned_with_the_pixels(format_name: str) -> None:
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png"])
-def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
+def test_the_files_own_resolution_comes_before_its_exif(format_name: str) -> None:
     exif = Image.Exif()
     exif[282], exif[283], exif[296] = 72.0, 72.0, 2
     out = io.BytesIO()
@@ -110,7 +110,7 @@ def test_a_file_says_its_resolution_and_not_its_exif(format_name: str) -> None:
     ],
     ids=["inches", "centimetres", "no unit", "none"],
 )
-def test_exif_says_the_resolution_where_the_file_is_silent(
+def test_exif_gives_the_resolution_where_the_file_does_not(
     format_name: str, tags: dict[int, object], dpi: tuple[float, float] | None
 ) -> None:
     exif = Image.Exif()
@@ -122,7 +122,7 @@ def test_exif_says_the_resolution_where_the_file_is_silent(
 
 
 @pytest.mark.parametrize("number", [0, 0xFFFFFFFF])
-def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
+def test_an_absurd_resolution_of_a_png_is_ignored(number: int) -> None:
     resolution = struct.pack(">IIB", number, number, 1)
     photo = read_photo(shallow_png(20, (b"pHYs", resolution)))
     assert photo.dpi is None
@@ -131,7 +131,7 @@ def test_an_absurd_resolution_of_a_png_is_none(number: int) -> None:
 
 
 def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
-    """As some phones write them, beside those of the EXIF directory."""
+    """Some phones write them in addition to those of the EXIF directory."""
     size = {tag: ifd.Value(ifd.LONG, 1, struct.pack("<I", n)) for tag, n in ((256, 64), (257, 48))}
     turn = ifd.Value(ifd.SHORT, 1, struct.pack("<H", 6))
     exif = ifd.exif_block({**size, ifd.ORIENTATION: turn})
@@ -144,7 +144,7 @@ def test_sizes_in_exif_are_those_of_the_upright_image() -> None:
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp"])
-def test_exif_stays_byte_for_byte_but_for_what_is_stale(format_name: str) -> None:
+def test_exif_stays_byte_for_byte_except_for_stale_entries(format_name: str) -> None:
     thumbnail = b"\xff\xd8" + b"STALE" * 20 + b"\xff\xd9"
     exif = exif_of(6, thumbnail)
     photo = read_photo(with_exif(smooth(24, 40), format_name, exif))
@@ -163,7 +163,7 @@ def test_exif_stays_byte_for_byte_but_for_what_is_stale(format_name: str) -> Non
     assert kept == bytes(expected)
 
 
-def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
+def test_exif_and_gps_survive_a_tiff() -> None:
     photo = read_photo(with_exif(smooth(24, 40), "jpeg", exif_of(1)))
     tiff = encode_photo(photo, "tiff")
     exif = opened(tiff).getexif()
@@ -180,8 +180,8 @@ def test_exif_and_gps_go_into_a_tiff_and_come_back() -> None:
     ("kind", "size", "count"),
     [(1, 1, 1), (3, 2, 2), (8, 2, 1), (9, 4, 1), (13, 4, 1), (16, 8, 1), (3, 2, 3), (16, 8, 2)],
 )
-def test_an_orientation_of_another_type_is_reset_as_well(kind: int, size: int, count: int) -> None:
-    """Other viewers would turn the picture a second time."""
+def test_orientation_is_reset_whatever_its_type(kind: int, size: int, count: int) -> None:
+    """Otherwise viewers would turn the picture a second time."""
     numbers = (6).to_bytes(size, "little") * count
     exif = ifd.exif_block({ifd.ORIENTATION: ifd.Value(kind, count, numbers)})
     assert exif is not None
@@ -189,8 +189,8 @@ def test_an_orientation_of_another_type_is_reset_as_well(kind: int, size: int, c
     assert read_photo(once).pixels.shape == (40, 24, 3)
 
 
-def test_exif_is_heeded_whatever_lies_behind_its_first_directory() -> None:
-    """Some writers leave nonsense where the place of the thumbnail's directory would be."""
+def test_exif_is_read_whatever_follows_its_first_directory() -> None:
+    """Some writers leave nonsense in the offset of the thumbnail's directory."""
     exif = bytearray(exif_of(6))
     struct.pack_into(">I", exif, 58, 0xFFFF)
     photo = read_photo(with_exif(smooth(24, 40), "jpeg", bytes(exif)))
@@ -208,18 +208,18 @@ def test_damaged_exif_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("shift", [4, 100_000], ids=["overlapping", "beyond the end"])
-def test_a_resolution_that_is_not_there_is_not_turned(shift: int) -> None:
+def test_a_resolution_with_a_wrong_offset_is_not_turned(shift: int) -> None:
     ratios = (ifd.Value(ifd.RATIONAL, 1, struct.pack("<II", number, 1)) for number in (204, 98))
     exif = ifd.exif_block(dict(zip((ifd.X_RESOLUTION, ifd.Y_RESOLUTION), ratios, strict=True)))
     assert exif is not None
     damaged = bytearray(exif)
-    # The second entry's offset, of which the first one's is 38.
+    # The second entry's offset; the first one's is 38.
     struct.pack_into("<I", damaged, 30, 38 + shift)
     assert ifd.upright_exif(bytes(damaged), 9, 9, on_its_side=True) == damaged
 
 
 @pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
-def test_the_profile_and_the_resolution_stay(format_name: str) -> None:
+def test_the_profile_and_the_resolution_are_kept(format_name: str) -> None:
     icc = srgb_profile()
     options: dict[str, object] = {} if format_name == "webp" else {"dpi": (200, 200)}
     image = Image.fromarray(smooth())
@@ -230,7 +230,7 @@ def test_the_profile_and_the_resolution_stay(format_name: str) -> None:
         assert [round(float(v)) for v in again.info["dpi"]] == [200, 200]
 
 
-def test_png_text_and_colour_space_stay() -> None:
+def test_png_text_and_colour_space_are_kept() -> None:
     text = PngInfo()
     text.add_text("Author", "Ansel")
     text.add_text("Title", "Ümlaut", zip=True)
@@ -261,7 +261,7 @@ def test_png_text_and_colour_space_stay() -> None:
         b"no resources",
     ],
 )
-def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
+def test_captions_survive_a_jpeg_a_tiff_and_a_png(
     kind: int, swapped: bool, resources: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caption = b"\x1c\x02\x78\0\x06An owl\0"
@@ -292,10 +292,10 @@ def test_captions_go_from_a_tiff_into_a_jpeg_and_back(
 @pytest.mark.parametrize("name", ["iptc", "8bim"])
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("bare", [False, True])
-def test_captions_of_a_png_are_those_that_other_programs_write(
+def test_captions_that_other_programs_write_into_a_png_are_read(
     name: str, packed: bool, bare: bool
 ) -> None:
-    """Of Photoshop's resources, or IPTC alone; in lines of 72 digits below name and length."""
+    """As Photoshop's resources or IPTC alone; in lines of 72 digits below name and length."""
     caption = b"\x1c\x02\x78\0\x06An owl"
     stored = caption if bare else resource(1028, caption) + resource(1036, b"STALETHUMB")
     digits = stored.hex()
@@ -311,7 +311,7 @@ def test_captions_of_a_png_are_those_that_other_programs_write(
     assert kept == {"Raw profile type iptc": wanted}
 
 
-def test_many_captions_do_not_close_a_png_to_other_programs() -> None:
+def test_a_png_with_many_captions_opens_in_other_programs() -> None:
     resources = resource(1028, b"\x1c\x02\x78" + bytes(600_000)) + resource(1005, b"odd")
     photo = Photo(smooth(), None, "png", "rgb", photoshop=resources)
     data = encode_photo(photo)
@@ -319,7 +319,7 @@ def test_many_captions_do_not_close_a_png_to_other_programs() -> None:
     assert read_photo(data).photoshop == resources
 
 
-def test_damaged_captions_of_a_png_are_left_out_with_a_word(
+def test_damaged_captions_of_a_png_are_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     text = b"Raw profile type iptc\0\niptc\n       4\n1c0z"
@@ -327,7 +327,7 @@ def test_damaged_captions_of_a_png_are_left_out_with_a_word(
     assert caplog.messages == ["the PNG's iptc text is damaged and left out"]
 
 
-def test_a_loss_is_told_once() -> None:
+def test_a_loss_is_reported_once() -> None:
     with losses() as lines:
         read_photo(shallow_png(20, (b"tEXt", b"Raw profile type APP1\0\nAPP1\n       4\n1c0z")))
     assert lines == ["the PNG's APP1 text is damaged and left out"]
@@ -342,7 +342,7 @@ def test_exif_in_the_text_of_a_png_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["xmp", "APP1"])
-@pytest.mark.parametrize("exif", [b"", exif_of(1)], ids=["alone", "behind EXIF"])
+@pytest.mark.parametrize("exif", [b"", exif_of(1)], ids=["alone", "after EXIF"])
 def test_xmp_in_the_text_of_a_png_is_read(name: str, exif: bytes) -> None:
     start = b"http://ns.adobe.com/xap/1.0/\0" if name == "APP1" else b""
     before = [raw_profile("APP1", b"Exif\0\0" + exif)] if exif else []
@@ -355,7 +355,7 @@ def test_xmp_in_the_text_of_a_png_is_read(name: str, exif: bytes) -> None:
 
 
 def raw_profile(name: str, data: bytes) -> tuple[bytes, bytes]:
-    """A PNG chunk with metadata as ImageMagick writes them."""
+    """A PNG chunk with metadata as ImageMagick writes it."""
     text = f"Raw profile type {name}\0\n{name}\n{len(data):8}\n{data.hex()}\n"
     return b"tEXt", text.encode()
 
@@ -381,7 +381,7 @@ def test_jpeg_keeps_subsampling_progression_comment_and_captions() -> None:
     assert b"STALETHUMB" not in data
 
 
-def test_metadata_too_long_for_a_jpeg_are_left_out_with_a_word(
+def test_metadata_too_long_for_a_jpeg_is_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png"))
@@ -391,7 +391,7 @@ def test_metadata_too_long_for_a_jpeg_are_left_out_with_a_word(
     assert "XMP of" in caplog.text
 
 
-def test_what_else_a_jpeg_holds_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_parts_of_a_jpeg_are_reported_as_left_out(caplog: pytest.LogCaptureFixture) -> None:
     def segment(kind: int, body: bytes) -> bytes:
         return b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
 
@@ -411,7 +411,7 @@ def test_what_else_a_jpeg_holds_is_left_out_with_a_word(caplog: pytest.LogCaptur
         assert word in caplog.text
 
 
-def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
+def test_metadata_that_a_format_cannot_hold_is_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     photo = read_photo(pil_bytes(Image.fromarray(smooth()), "png", icc_profile=srgb_profile()))
@@ -429,7 +429,7 @@ def test_metadata_that_a_format_cannot_hold_are_left_out_with_a_word(
 
 @pytest.mark.parametrize("header", [14, 0], ids=["bmp", "dib"])
 @pytest.mark.parametrize("name", ["grey", "rgb", "rgb+alpha", "palette", "1 bit"])
-def test_the_profile_of_a_bmp_stays(name: str, header: int) -> None:
+def test_the_profile_of_a_bmp_is_kept(name: str, header: int) -> None:
     photo = read_photo(SOURCES[name]())
     plain = encode_photo(photo, "bmp")
     photo.icc = srgb_profile()
@@ -447,9 +447,9 @@ def test_the_profile_of_a_bmp_stays(name: str, header: int) -> None:
 @pytest.mark.parametrize(
     ("place", "number"),
     [(126, 0), (126, 0xFFFFFFFF), (130, 0), (130, 0xFFFFFFFF)],
-    ids=["in the header", "behind the end", "empty", "too long"],
+    ids=["in the header", "after the end", "empty", "too long"],
 )
-def test_a_damaged_profile_of_a_bmp_is_left_out_with_a_word(
+def test_a_damaged_profile_of_a_bmp_is_reported_as_left_out(
     caplog: pytest.LogCaptureFixture, place: int, number: int
 ) -> None:
     data = bytearray(encode_photo(Photo(smooth(), None, "bmp", "rgb", icc=srgb_profile())))
@@ -460,14 +460,14 @@ def test_a_damaged_profile_of_a_bmp_is_left_out_with_a_word(
     assert caplog.messages == ["the BMP's profile is damaged or too long and left out"]
 
 
-def test_a_deep_geotiff_is_read_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deep_geotiff_reports_no_loss(caplog: pytest.LogCaptureFixture) -> None:
     absurd = ifd.Value(2, 6, b"-9999\0")
     photo = read_photo(with_values(deep_tiff(noise(bits=16)), {42113: absurd}))
     assert photo.geotiff is not None
     assert not caplog.messages
 
 
-def test_geotiff_tags_stay_in_a_tiff_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_geotiff_tags_are_kept_only_in_a_tiff(caplog: pytest.LogCaptureFixture) -> None:
     scale = ifd.Value(12, 3, struct.pack("<3d", 0.5, 0.5, 0))
     artist = ifd.Value(2, 6, b"Ansel\0")
     source = with_values(pil_bytes(Image.fromarray(smooth()), "tiff"), {33550: scale, 315: artist})

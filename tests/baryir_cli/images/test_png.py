@@ -37,7 +37,7 @@ def test_the_transparent_colour_of_a_png_becomes_alpha(mode: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bit_png(channels: int) -> None:
+def test_a_sixteen_bit_png_keeps_pixels_profile_and_resolution(channels: int) -> None:
     data = noise(channels=channels, bits=16)
     icc = grey_profile() if channels < 3 else srgb_profile()
     profile = (b"iCCP", b"any\0\0" + zlib.compress(icc))
@@ -81,23 +81,23 @@ def test_the_transparent_colour_of_a_sixteen_bit_png_becomes_alpha(channels: int
     assert photo.alpha.max() == 65535
 
 
-def test_sixteen_bit_png_of_many_rows() -> None:
+def test_a_sixteen_bit_png_of_many_rows_is_filtered() -> None:
     data = smooth(1100, 1024, top=65535)
     photo = read_photo(deep_png(data))
     written = encode_photo(photo)
     np.testing.assert_array_equal(read_photo(written).pixels, data)
-    # Filtered, that is: plain deflate makes more of it.
+    # Without filters, deflate alone gives more.
     assert len(written) < len(zlib.compress(data.astype(">u2").tobytes()))
 
 
-def test_rows_like_the_one_above_across_a_band() -> None:
-    # Lone bright pixels in columns: the filter that looks up wins on every row.
+def test_rows_equal_to_the_one_above_survive_the_edge_of_a_band() -> None:
+    # Lone bright pixels in columns, so that the filter "up" wins on every row.
     row = np.where(noise(1, 1024) > 250, 9, 0).astype(np.uint16)
     data = np.tile(row, (1100, 1, 1))
     np.testing.assert_array_equal(read_photo(encode_photo(read_photo(deep_png(data)))).pixels, data)
 
 
-def test_large_metadata_of_a_png_are_no_reason_to_refuse_it() -> None:
+def test_a_png_with_large_metadata_is_read() -> None:
     profile = bytearray(np.random.default_rng(5).bytes(2_000_000))
     profile[16:20] = b"RGB "
     text = b"Notes\0\0" + zlib.compress(bytes(2_000_000))
@@ -109,7 +109,7 @@ def test_large_metadata_of_a_png_are_no_reason_to_refuse_it() -> None:
     assert read_photo(encode_photo(photo)).icc == bytes(profile)
 
 
-def test_absurd_metadata_of_a_png_are_left_out_with_a_word(
+def test_absurd_metadata_of_a_png_is_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bomb = zlib.compress(bytes(70 << 20), 9)
@@ -120,7 +120,7 @@ def test_absurd_metadata_of_a_png_are_left_out_with_a_word(
     assert "a profile of more than 64 MB is left out" in caplog.text
 
 
-def test_damaged_metadata_of_a_png_are_left_out_with_a_word(
+def test_damaged_metadata_of_a_png_is_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     data = shallow_png(20, (b"tEXt", b"Author\0Ann")).replace(b"Ann", b"Bob")
@@ -130,7 +130,7 @@ def test_damaged_metadata_of_a_png_are_left_out_with_a_word(
     assert_refused(key, "tRNS chunk is damaged")
 
 
-def test_content_credentials_of_a_png_are_left_out_with_a_word(
+def test_content_credentials_of_a_png_are_reported_as_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     photo = read_photo(shallow_png(20, (b"caBX", b"jumb")))
@@ -146,7 +146,7 @@ def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str
     deep[24] = 16
     deep[29:33] = struct.pack(">I", zlib.crc32(deep[12:29]))
     assert_refused(bytes(deep), "its pixels stop early")
-    # More than enough, as some writers have it, does no harm, nor does a lost end.
+    # More than enough, which some writers leave, does no harm, nor does a lost end.
     lost_end = deep_png(noise(bits=16))[:-12]
     for data in (shallow_png(20, extra=bytes(100)), shallow_png()[:-12], lost_end):
         read_photo(data)
@@ -154,7 +154,7 @@ def test_png_pixels_that_stop_early_are_refused(capfd: pytest.CaptureFixture[str
 
 
 def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
-    """A grey (H, W) PNG in the seven passes of Adam7, its last ``short`` bytes missing."""
+    """A grey (H, W) PNG in the seven passes of Adam7, without its last ``short`` bytes."""
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
     raw = b""
     for left, top, across, down in [*passes, (0, 1, 1, 2)]:
@@ -169,7 +169,7 @@ def interlaced_png(array: np.ndarray, depth: int, short: int = 0) -> bytes:
 
 @pytest.mark.parametrize("depth", [1, 8, 16])
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (5, 2), (8, 9), (33, 47)])
-def test_interlaced_png(depth: int, size: tuple[int, int]) -> None:
+def test_an_interlaced_png_is_read(depth: int, size: tuple[int, int]) -> None:
     array = noise(*size, 1, bits=16)[..., 0] >> (16 - depth)
     photo = read_photo(interlaced_png(array, depth))
     expected = array * (255 if depth == 1 else 1)

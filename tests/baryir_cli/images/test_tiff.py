@@ -29,7 +29,7 @@ from tests.baryir_cli.images.samples import (
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_sixteen_bit_tiff(channels: int, order: str) -> None:
+def test_a_sixteen_bit_tiff_keeps_pixels_tags_and_profile(channels: int, order: str) -> None:
     data = noise(channels=channels, bits=16)
     extra = {"extrasamples": ["unassalpha"]} if channels in (2, 4) else {}
     icc = srgb_profile()
@@ -61,12 +61,14 @@ def test_sixteen_bit_tiff(channels: int, order: str) -> None:
 @pytest.mark.parametrize(
     "options", [{"tile": (16, 16)}, {"compression": "zlib"}, {"rowsperstrip": 5}]
 )
-def test_sixteen_bit_tiff_laid_out_otherwise(options: dict[str, object]) -> None:
+def test_sixteen_bit_tiffs_may_have_tiles_strips_and_compression(
+    options: dict[str, object],
+) -> None:
     data = noise(bits=16)
     np.testing.assert_array_equal(read_photo(deep_tiff(data, **options)).pixels, data)
 
 
-def test_sixteen_bit_tiff_in_planes() -> None:
+def test_sixteen_bit_tiffs_may_have_planes() -> None:
     data = noise(bits=16)
     source = deep_tiff(
         np.ascontiguousarray(data.transpose(2, 0, 1)), planarconfig="separate", photometric="rgb"
@@ -76,7 +78,9 @@ def test_sixteen_bit_tiff_in_planes() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("compression", [5, 32773], ids=["lzw", "packbits"])
-def test_sixteen_bit_tiff_with_a_compression_of_libtiff(channels: int, compression: int) -> None:
+def test_sixteen_bit_tiffs_may_have_a_compression_of_libtiff(
+    channels: int, compression: int
+) -> None:
     data = noise(channels=channels, bits=16)
     stored = data if channels == 1 else data[..., [2, 1, 0, 3][:channels]]
     _, source = cv2.imencode(
@@ -101,21 +105,21 @@ def test_a_tiff_that_opencv_reads_is_turned_once(orientation: int, size: tuple[i
 
 
 def test_compressed_planes_of_sixteen_bits_are_refused() -> None:
-    """OpenCV would make noise of them."""
+    """OpenCV would read noise."""
     _, lzw = cv2.imencode(".tif", noise(bits=16), [cv2.IMWRITE_TIFF_COMPRESSION, 5])
     assert_refused(with_tags(lzw.tobytes(), {284: 2}), "planar channels in an unsupported")
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_channel_that_is_no_transparency_is_refused(bits: int) -> None:
-    """At 8 bits it would be lost, at 16 it would become transparency."""
+def test_an_extra_channel_that_is_not_transparency_is_refused(bits: int) -> None:
+    """At 8 bits it would be lost; at 16 it would become transparency."""
     data = noise(channels=4, bits=bits)
     tiff = deep_tiff(data, photometric="rgb", extrasamples=["unspecified"])
     assert_refused(tiff, "has an extra channel")
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_resolution_of_a_tiff(bits: int) -> None:
+def test_the_resolution_of_a_tiff_needs_a_unit(bits: int) -> None:
     data = noise(bits=bits)
 
     def dpi(**options: object) -> tuple[float, float] | None:
@@ -123,7 +127,7 @@ def test_resolution_of_a_tiff(bits: int) -> None:
 
     assert dpi(resolution=(300, 150), resolutionunit="inch") == (300, 150)
     assert dpi(resolution=(100, 50), resolutionunit="centimeter") == pytest.approx((254, 127))
-    # Without a unit it is a shape of pixels; Pillow would call it 1 dpi where there is none.
+    # Without a unit it is the pixels' shape. Where there is none, Pillow would say 1 dpi.
     assert dpi(resolution=(2, 1), resolutionunit="none") is None
     bare = io.BytesIO()
     Image.fromarray(smooth()).save(bare, "TIFF")
@@ -143,7 +147,7 @@ def test_white_is_zero_and_premultiplied_alpha_are_undone() -> None:
     assert np.abs(photo.pixels.astype(int) - rgba[..., :3]).max() <= 12
 
 
-def test_a_tiff_beyond_its_offsets_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tiff_larger_than_its_offsets_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class Long(io.BytesIO):
         def tell(self) -> int:
             return super().tell() + (1 << 32)
@@ -154,7 +158,7 @@ def test_a_tiff_beyond_its_offsets_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
-    """A little-endian TIFF: ``body`` from byte 8 on, then a directory of (type, count, value)."""
+    """A little-endian TIFF: ``body`` from byte 8 on, then a directory of (type, count, value)s."""
     body += bytes(len(body) % 2)
     directory = b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
     head = struct.pack("<2sHI", b"II", 42, 8 + len(body))
@@ -162,20 +166,20 @@ def tiff_of(tags: dict[int, tuple[int, int, int]], body: bytes) -> bytes:
 
 
 def small_tiff(body: bytes, pixels_at: int, bits: int = 8, **more: tuple[int, int, int]) -> bytes:
-    """A grey TIFF of 8 x 8 in a strip at ``pixels_at``; ``more`` are further tags, as t34665=..."""
+    """A grey 8 x 8 TIFF with one strip at ``pixels_at``; ``more`` are further tags: t34665=..."""
     tags = {256: (3, 1, 8), 257: (3, 1, 8), 258: (3, 1, bits), 259: (3, 1, 1), 262: (3, 1, 1)}
     tags |= {273: (4, 1, pixels_at), 277: (3, 1, 1), 278: (3, 1, 8), 279: (4, 1, 64)}
     return tiff_of(tags | {int(name[1:]): value for name, value in more.items()}, body)
 
 
 def directory_of(tags: int, kind: int, count: int, value: int, tag: int | None = None) -> bytes:
-    """A directory of so many ``tags``, all alike: numbered from 1000, or all the same ``tag``."""
+    """A directory of ``tags`` equal entries, numbered from 1000 or all with the same ``tag``."""
     rows = (struct.pack("<HHII", tag or 1000 + k, kind, count, value) for k in range(tags))
     return struct.pack("<H", tags) + b"".join(rows) + bytes(4)
 
 
 def in_time(data: bytes) -> Photo | ImageError:
-    """What comes of a hostile file, within about a second and few megabytes."""
+    """What becomes of a hostile file, within seconds and a few megabytes."""
     tracemalloc.start()
     start = time.process_time()
     try:
@@ -212,8 +216,8 @@ def test_sub_directories_of_a_tiff_are_followed_once() -> None:
     assert found.pixels.shape == (8, 8, 3)
 
 
-def test_tiff_directories_that_lie_in_each_other_are_refused() -> None:
-    # Each 14 bytes further, and each of 4000 tags: the link of one lands on the next.
+def test_overlapping_tiff_directories_are_refused() -> None:
+    # Each lies 14 bytes further and has 4000 tags, and its link lands on the next.
     one = struct.pack("<HHHII", 4000, 254, 4, 1, 1)
     body = one * 8000
     data = struct.pack("<2sHI", b"II", 42, 8) + body
@@ -223,14 +227,14 @@ def test_tiff_directories_that_lie_in_each_other_are_refused() -> None:
     chain = bytearray(link + 4 + 14 * pages)
     for k in range(pages):
         struct.pack_into("<H", chain, 14 * k, tags)
-    # Tags that read as nothing, since their type is 0, but for where counts and links are.
+    # The tags have type 0 and so mean nothing, except where counts and links are.
     for k in range(pages - 1):
         struct.pack_into("<I", chain, link + 14 * k, 8 + 14 * (k + 1))
     assert "more than 100,000 tags" in str(in_time(struct.pack("<2sHI", b"II", 42, 8) + chain))
 
 
 @pytest.mark.parametrize("tiled", [False, True])
-def test_deflated_tiff_samples_that_are_no_end_are_refused(tiled: bool) -> None:
+def test_deflated_tiff_samples_without_end_are_refused(tiled: bool) -> None:
     bomb = zlib.compress(bytes(100_000_000), 9)
     strip = {"t259": (3, 1, 8), "t279": (4, 1, len(bomb))}
     if tiled:
@@ -241,14 +245,14 @@ def test_deflated_tiff_samples_that_are_no_end_are_refused(tiled: bool) -> None:
     assert "strips hold more" in str(found) or "not laid out" in str(found)
 
 
-def test_a_tiff_with_one_tag_too_long_loses_that_tag(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tiff_loses_a_tag_that_is_too_long(caplog: pytest.LogCaptureFixture) -> None:
     body = bytes(64) + bytes(65 << 20)
     photo = read_photo(small_tiff(body, 8, t34675=(7, 65 << 20, 72)))
     assert photo.icc is None
     assert "tag 34675 of 68157440 bytes is too long" in caplog.text
 
 
-def test_a_thumbnail_in_a_tiff_is_no_page() -> None:
+def test_a_thumbnail_in_a_tiff_is_not_a_page() -> None:
     out = io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         writer.write(noise(), photometric="rgb")
@@ -257,7 +261,7 @@ def test_a_thumbnail_in_a_tiff_is_no_page() -> None:
 
 
 def test_a_tiff_that_begins_with_a_thumbnail_is_refused() -> None:
-    """The photograph behind it would be lost."""
+    """The photograph after it would be lost."""
     pages, nested = io.BytesIO(), io.BytesIO()
     with tifffile.TiffWriter(pages) as writer:
         writer.write(noise(8, 8), photometric="rgb", subfiletype=1)
