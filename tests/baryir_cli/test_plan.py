@@ -66,7 +66,7 @@ def test_output_inside_the_input_is_not_read_again(tree: Path) -> None:
     assert len(jobs) == 4
 
 
-def test_several_files_and_folders(tree: Path) -> None:
+def test_several_files_and_folders_go_together(tree: Path) -> None:
     jobs = plan([tree / "in" / "sub", tree / "in" / "a.jpg"], tree / "out", Naming())
     assert names(jobs, tree) == [("in/sub/c.tif", "out/c.tif"), ("in/a.jpg", "out/a.jpg")]
 
@@ -76,13 +76,13 @@ def test_the_same_file_twice_is_one_job(tree: Path) -> None:
     assert len(jobs) == 2
 
 
-def test_single_file_to_a_file(tree: Path) -> None:
+def test_a_single_file_may_become_a_file(tree: Path) -> None:
     jobs = plan([tree / "in" / "a.jpg"], tree / "new" / "x.png", Naming())
     assert names(jobs, tree) == [("in/a.jpg", "new/x.png")]
 
 
 @pytest.mark.parametrize("name", ["new", "haze_0.5", ".new"])
-def test_single_file_to_a_folder(tree: Path, name: str) -> None:
+def test_a_single_file_may_go_into_a_folder(tree: Path, name: str) -> None:
     jobs = plan([tree / "in" / "a.jpg"], tree / name, Naming())
     assert names(jobs, tree) == [("in/a.jpg", f"{name}/a.jpg")]
 
@@ -100,7 +100,7 @@ def test_explicit_file_of_any_name_is_tried(tree: Path) -> None:
     assert names(jobs, tree) == [("in/notes.txt", "out/notes.png")]
 
 
-def test_suffix_and_format(tree: Path) -> None:
+def test_suffix_and_format_change_the_names(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "out", Naming(format="jpeg", suffix="_clean"))
     assert [t for _, t in names(jobs, tree)] == ["out/a_clean.jpg", "out/b_clean.jpg"]
 

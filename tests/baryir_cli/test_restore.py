@@ -281,7 +281,7 @@ def test_a_refused_run_leaves_no_folder(restore: Run, photos: Path) -> None:
     assert not (photos.parent / "out").exists()
 
 
-def test_in_place_with_comparisons(
+def test_in_place_goes_with_comparisons(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     before = (photos / "a.png").read_bytes()

@@ -105,8 +105,8 @@ def test_mlp_sees_single_pixels() -> None:
     assert torch.nonzero(difference > 1e-5).tolist() == [[2, 3]]
 
 
-def test_unet_of_two_blocks() -> None:
-    """The paper's UNet: one block at half resolution, one at full."""
+def test_a_unet_of_two_blocks_is_the_papers() -> None:
+    """One block at half resolution, one at full."""
     unet = UNet(4, 2).double()
     (contract, expand) = unet.down[0], unet.up[0]
     x = torch.randn(1, 4, 6, 4, dtype=torch.float64)

@@ -61,7 +61,7 @@ def test_sharp_noisy_and_small_photographs_are_left_alone(sharp: Image) -> None:
     assert find_shake(shaken(sharp, hook())[:100, :100]) is None
 
 
-def test_a_sharp_thing_before_a_blurred_background_is_not_shaken(sharp: Image) -> None:
+def test_a_sharp_thing_in_front_of_a_blurred_background_is_not_shaken(sharp: Image) -> None:
     whole = np.tile(sharp, (2, 3, 1))
     scene = shaken(whole, hook())
     assert find_shake(scene) is not None

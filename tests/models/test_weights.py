@@ -67,7 +67,9 @@ def test_weights_are_as_readable_as_other_files(tmp_path: Path, state: dict[str,
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_round_trip(tmp_path: Path, state: dict[str, Tensor], dtype: torch.dtype) -> None:
+def test_weights_survive_a_round_trip(
+    tmp_path: Path, state: dict[str, Tensor], dtype: torch.dtype
+) -> None:
     path = tmp_path / "w.safetensors"
     provenance = {"sources": ["denoise"], "licence": "MIT", "who": "Émile"}
     save_weights(path, CONFIG, state, provenance, dtype)

@@ -402,19 +402,19 @@ def drawn(recipe: Recipe, data: Path) -> Batch:
     return batch.ready(torch.device("cpu"))
 
 
-def test_fresh_latents_heed_the_tone_of_the_same_samples(data: Path) -> None:
+def test_fresh_latents_have_the_tone_of_the_same_samples(data: Path) -> None:
     half = {name: replace(source, toneless=0.5) for name, source in JUDGED.sources.items()}
     recipe = replace(JUDGED, sources=half, fresh_latents=True, accumulate=2)
     trainer = Trainer(recipe, gather(recipe, data))
-    genuine, heeded = trainer.forward, []
+    genuine, toned = trainer.forward, []
 
     def forward(*arguments: Any) -> Any:
-        heeded.append(arguments[-1])
+        toned.append(arguments[-1])
         return genuine(*arguments)
 
     trainer.forward = forward
     trainer.train_step([drawn(recipe, data)] * 2)
-    first, second, *again = heeded
+    first, second, *again = toned
     assert not torch.equal(first, second)
     assert_equal(again, [first, second])
 

@@ -67,7 +67,7 @@ def test_unknown_names_are_refused(names: list[str]) -> None:
         canonical(names)
 
 
-def test_official_folders_and_clean_photographs(data: Path) -> None:
+def test_official_folders_and_clean_photographs_are_found(data: Path) -> None:
     sources = {s.name: s for s in gather(recipe_of(*ALL), data)}
     assert list(sources) == ALL
     assert sources["derain"].count == 2
