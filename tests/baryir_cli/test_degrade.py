@@ -139,7 +139,7 @@ def test_an_image_too_wide_for_a_jpeg_is_one_line(
     grey(size=(65501, 2)).save(tmp_path / "wide.png")
     assert baryir("degrade", tmp_path / "wide.png", tmp_path / "out.png", "--type", kind) == 1
     (line, _) = capfd.readouterr().err.splitlines()
-    assert line.endswith("wide.png: 65501 x 2 is more than a JPEG holds, 65500 a side")
+    assert line.endswith("wide.png: 65501 x 2 is too large for a JPEG, at most 65500 a side")
 
 
 def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
