@@ -115,9 +115,7 @@ def test_converted_weights_restore_like_the_original(
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
-def test_safetensors_are_converted(
-    convert: Run, tiny_weights: Path, tmp_path: Path, capsys: Said
-) -> None:
+def test_safetensors_are_converted(convert: Run, tiny_weights: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "half.safetensors", tmp_path / "theirs.safetensors"
     assert convert(tiny_weights, first, "--dtype", "fp16") == 0
     assert read_weights(first).provenance["name"] == "tiny"

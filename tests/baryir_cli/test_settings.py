@@ -43,9 +43,7 @@ def test_any_text_can_be_stored(text: str, folder: Path) -> None:
     assert stored() == {}
 
 
-def test_config_sets_shows_and_unsets(
-    baryir: Run, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_config_sets_shows_and_unsets(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     assert baryir("config", "path") == 0
     assert capsys.readouterr().out.strip() == str(config_file())
     assert baryir("config", "set", "weights", "hf:me/net@v1") == 0
@@ -59,7 +57,7 @@ def test_config_sets_shows_and_unsets(
 
 
 def test_a_relative_path_is_stored_in_full(
-    baryir: Run, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    baryir: Run, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tiny_weights.parent)
     assert baryir("config", "set", "weights", tiny_weights.name) == 0

@@ -105,9 +105,7 @@ def test_pushed_weights_can_be_pulled(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_branch_and_name_are_used(
-    hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
-) -> None:
+def test_branch_and_name_are_used(hub: Hub, weights: Path, baryir: Run) -> None:
     options = ("--revision", "v2", "--name", "tiny.safetensors")
     assert baryir("weights", "push", weights, "me/net", *options) == 0
     repo = hub.repos["me/net"]
@@ -153,7 +151,7 @@ def test_a_card_written_by_hand_is_kept(
 
 @pytest.mark.usefixtures("logged_in")
 def test_a_card_written_by_hand_is_kept_even_if_unreadable(
-    hub: Hub, weights: Path, baryir: Run, capsys: pytest.CaptureFixture
+    hub: Hub, weights: Path, baryir: Run
 ) -> None:
     assert baryir("weights", "push", weights, "me/net") == 0
     commits = len(hub.repos["me/net"].commits)
