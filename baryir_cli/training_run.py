@@ -272,7 +272,7 @@ def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[s
         )
     if 2 * recipe.warm_up > recipe.steps:
         yield (
-            f"the warm-up takes {recipe.warm_up} of the run's {recipe.steps} steps; "
+            f"the warm-up takes {recipe.warm_up} steps and the whole run {recipe.steps}; "
             "shorten it with --warm-up"
         )
     if len(recipe.sources) == 1 and recipe.losses:

@@ -29,9 +29,10 @@ from train.initial import ancestry
 
 DATA = (
     "1,231 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22; "
-    "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs; noise (white and a "
-    "camera's), rain, haze, blur and darkness (of late half of it backlit) synthesised, a third "
-    "of them JPEGs since, and of late a fifth black and white, half of the haze noisy"
+    "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs. Synthesised: noise "
+    "(white and a camera's), rain, haze, blur and darkness. In the later runs a third of the "
+    "degraded patches are stored as JPEGs, a fifth are black and white, half of the haze is noisy, "
+    "and half of the judge's darkness is backlit"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")

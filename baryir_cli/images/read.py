@@ -114,7 +114,7 @@ def _check_frames(count: int, what: str) -> None:
     """Raises ImageError for several frames or pages, because all but one would be lost."""
     if count > 1:
         raise ImageError(
-            f"has {count} {what}; only single images are restored: split it into one file each"
+            f"has {count} {what}; only single images are supported: split it into one file each"
         )
 
 

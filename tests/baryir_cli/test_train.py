@@ -583,7 +583,7 @@ def test_doubtful_settings_are_pointed_out(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 2)
     assert baryir(*asked, "--out", tmp_path / "a") == 0
     said = capsys.readouterr().err
-    assert "the warm-up takes 200 of the run's 2 steps; shorten it with --warm-up\n" in said
+    assert "the warm-up takes 200 steps and the whole run 2; shorten it with --warm-up\n" in said
     assert "with one source there is no barycenter to find" in said
     assert "paper objective, network tiny, 0.3 M parameters, rmsprop, step schedule, cpu" in said
     assert baryir(*asked, "--warm-up", 1, "--losses", "none", "--out", tmp_path / "b") == 0
