@@ -14,7 +14,7 @@ from baryir_cli.images.metadata import INCHES_IN_METRE
 
 _log = logging.getLogger(__name__)
 
-_FILE_HEADER = 14
+FILE_HEADER = 14
 # Info headers with colour masks (V4), and with a profile too (V5); offsets count from their start.
 _V4, _V5 = 108, 124
 _COLOUR_SPACE_AT, _INTENT_AT = 56, 108
@@ -42,14 +42,14 @@ def profile(stream: BinaryIO, at: int) -> bytes | None:
 
 def with_profile(bmp: bytes, icc: bytes) -> bytes:
     """A BMP with an embedded profile; its info header is extended to a BITMAPV5HEADER."""
-    old = int.from_bytes(bmp[_FILE_HEADER : _FILE_HEADER + 4], "little")
-    header = bytearray(bmp[_FILE_HEADER : _FILE_HEADER + old].ljust(_V5, b"\0"))
-    rest = memoryview(bmp)[_FILE_HEADER + old :]
+    old = int.from_bytes(bmp[FILE_HEADER : FILE_HEADER + 4], "little")
+    header = bytearray(bmp[FILE_HEADER : FILE_HEADER + old].ljust(_V5, b"\0"))
+    rest = memoryview(bmp)[FILE_HEADER + old :]
     struct.pack_into("<I", header, 0, _V5)
     struct.pack_into("<4s", header, _COLOUR_SPACE_AT, _EMBEDDED)
     struct.pack_into("<III", header, _INTENT_AT, _PERCEPTUAL, _V5 + len(rest), len(icc))
-    start = int.from_bytes(bmp[10:_FILE_HEADER], "little") + _V5 - old
-    size = _FILE_HEADER + _V5 + len(rest) + len(icc)
+    start = int.from_bytes(bmp[10:FILE_HEADER], "little") + _V5 - old
+    size = FILE_HEADER + _V5 + len(rest) + len(icc)
     return b"".join([_file_header(size, start), header, rest, icc])
 
 
@@ -65,7 +65,7 @@ def with_alpha(pixels: np.ndarray, alpha: np.ndarray, dpi: tuple[float, float]) 
         "<IiiHHIIiiII", _V4, width, height, 1, 32, 3, rows.nbytes, across, down, 0, 0
     )
     masks = struct.pack("<4I4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs") + bytes(48)
-    start = _FILE_HEADER + len(header) + len(masks)
+    start = FILE_HEADER + len(header) + len(masks)
     return b"".join([_file_header(start + rows.nbytes, start), header, masks, rows.tobytes()])
 
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+EXIF_HEADER = b"Exif\0\0"
+"""The start of JPEG APP1 segments with EXIF; other formats may repeat it."""
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+"""The start of JPEG APP1 segments with XMP."""
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 """The start of JPEG APP13 segments with Photoshop resources."""
 IPTC_MARK = b"\x1c"

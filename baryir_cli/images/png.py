@@ -14,14 +14,19 @@ import numpy as np
 
 from baryir_cli.images.colour import bands
 from baryir_cli.images.inflate import Meter, inflated
-from baryir_cli.images.metadata import INCHES_IN_METRE, IPTC_MARK, with_iptc
+from baryir_cli.images.metadata import (
+    EXIF_HEADER,
+    INCHES_IN_METRE,
+    IPTC_MARK,
+    XMP_HEADER,
+    with_iptc,
+)
 
 _log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 # The start of EXIF and XMP in a JPEG's APP1 segments.
-_EXIF_SEGMENT, _XMP_SEGMENT = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # Metadata in hexadecimal, an ImageMagick convention; PNG has no other place for IPTC.
 _RAW_PROFILE = b"Raw profile type "
 # Read and rewritten, because they hold the old orientation and thumbnail.
@@ -110,7 +115,7 @@ class PngFile:
     @property
     def exif(self) -> bytes | None:
         found = self.single.get(b"eXIf") or self._raw_profile(b"exif")
-        return found or self._raw_profile(b"APP1", _EXIF_SEGMENT)
+        return found or self._raw_profile(b"APP1", EXIF_HEADER)
 
     @property
     def photoshop(self) -> bytes | None:
@@ -145,8 +150,8 @@ class PngFile:
             if kind == b"iTXt" and keyword == _XMP_KEYWORD and len(rest) >= 2:
                 text = rest[2:].split(b"\0", 2)[-1]
                 return inflated(text, "XMP") if rest[0] else text
-        found = self._raw_profile(b"xmp") or self._raw_profile(b"APP1", _XMP_SEGMENT)
-        return found.removeprefix(_XMP_SEGMENT) if found else None
+        found = self._raw_profile(b"xmp") or self._raw_profile(b"APP1", XMP_HEADER)
+        return found.removeprefix(XMP_HEADER) if found else None
 
     @property
     def kept(self) -> tuple[tuple[bytes, bytes], ...]:

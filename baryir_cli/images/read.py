@@ -24,6 +24,7 @@ from PIL import (
 
 from baryir_cli.images import bmp, ifd, opencv, png, tiff
 from baryir_cli.images.metadata import (
+    EXIF_HEADER,
     PHOTOSHOP_HEADER,
     upright_xmp,
     without_thumbnail,
@@ -153,7 +154,7 @@ def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
 
 def _bare_exif(exif: bytes | None) -> bytes | None:
     """EXIF as a TIFF stream, without the prefix that JPEG files and some writers add."""
-    return (exif or b"").removeprefix(b"Exif\0\0") or None
+    return (exif or b"").removeprefix(EXIF_HEADER) or None
 
 
 def _dpi(found: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -404,5 +405,5 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     image = opener(stream)
     _check_size(*image.size, limit)
     photo = decoded(image, "bmp", 1)
-    icc = bmp.profile(stream, 14 if with_header else 0)
+    icc = bmp.profile(stream, bmp.FILE_HEADER if with_header else 0)
     return _described(photo, 1, icc=icc, dpi=image.info.get("dpi"))

@@ -12,19 +12,23 @@ import numpy as np
 from PIL import Image
 
 from baryir_cli.images import bmp, colour, png, tiff
-from baryir_cli.images.metadata import PHOTOSHOP_HEADER, iptc_of, without_iptc
+from baryir_cli.images.metadata import (
+    EXIF_HEADER,
+    PHOTOSHOP_HEADER,
+    XMP_HEADER,
+    iptc_of,
+    without_iptc,
+)
 from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
 
 _log = logging.getLogger(__name__)
 
 _DEFAULT_QUALITY = 95
-# What fits into one JPEG segment after its length, and the length of XMP's signature.
+# What fits into one JPEG segment after its length.
 _JPEG_SEGMENT = 65533
-_XMP_SIGNATURE = 29
 # When a 1-bit image is cut, a block may change its brightness by _SHIFT, and this share of blocks
 # by more: letters have grey edges, while photographs shown as dots lose their tones.
 _BLOCK, _SHIFT, _MOST_SHIFTED = 8, 32, 0.05
-_EXIF_HEADER = b"Exif\0\0"
 # For a BMP without a resolution; Pillow would invent one.
 _NO_RESOLUTION = (0.0, 0.0)
 
@@ -209,11 +213,11 @@ def _interleaved(photo: Photo) -> tuple[int, int, int, Callable[[slice], np.ndar
 
 def _encode_jpeg(photo: Photo, quality: int | None) -> bytes:
     sampling = photo.subsampling if photo.layout == "rgb" else None
-    exif = _EXIF_HEADER + photo.exif if photo.exif else None
+    exif = EXIF_HEADER + photo.exif if photo.exif else None
     options = {
         "icc_profile": photo.icc,
         "exif": _if_it_fits(exif, "EXIF", _JPEG_SEGMENT),
-        "xmp": _if_it_fits(photo.xmp, "XMP", _JPEG_SEGMENT - _XMP_SIGNATURE),
+        "xmp": _if_it_fits(photo.xmp, "XMP", _JPEG_SEGMENT - len(XMP_HEADER)),
         "comment": _if_it_fits(photo.comment, "comment", _JPEG_SEGMENT),
         "dpi": photo.dpi,
         "extra": _photoshop_segments(photo.photoshop),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from PIL import Image
 
 from models.presets import preset
 from models.weights import load_network, read_weights
-from tests.baryir_cli.helpers import ROOT
+from tests.baryir_cli.helpers import ROOT, failing
 from tests.conftest import Run
 from tests.models.checkpoints import (
     SMALL,
@@ -234,10 +235,7 @@ def test_values_beyond_half_precision_are_refused(
 def test_a_full_disk_leaves_nothing(
     convert: Run, authors: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("os.fsync", failing(errno.ENOSPC))
     assert convert(authors, target := tmp_path / "x.safetensors") == 1
     assert lines(capsys)[-1] == f"baryir: {target}: No space left on device"
     assert list(tmp_path.iterdir()) == [authors]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -28,6 +29,7 @@ from baryir_cli.metrics import MetricUnavailable, scorer, store, weights
 from baryir_cli.metrics import __main__ as command
 from baryir_cli.metrics.store import PublicFile
 from baryir_cli.metrics.weights import Origin, State, Weights, digest_of
+from tests.baryir_cli.helpers import failing
 
 STATE: State = {"a": np.arange(600, dtype=np.float32).reshape(20, 30), "b": np.ones(3, np.float32)}
 
@@ -258,10 +260,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 def test_a_full_disk_leaves_nothing(
     wanted: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(MetricUnavailable, match="No space left on device; make room, or set"):
         wanted.load()
     assert names(cache) == []

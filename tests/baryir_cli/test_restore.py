@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
 from baryir_cli.plan import Job
-from tests.baryir_cli.helpers import ROOT, picture
+from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
 
@@ -313,12 +314,9 @@ def test_an_output_without_its_comparison_is_kept(
 def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
     restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(photo: Photo, changed: Photo) -> bytes:
-        raise OSError(28, "No space left on device")
-
     out = photos.parent / "out"
     with monkeypatch.context() as patched:
-        patched.setattr("baryir_cli.pipeline._side_by_side", full)
+        patched.setattr("baryir_cli.pipeline._side_by_side", failing(errno.ENOSPC))
         assert restore(photos / "a.png", out, "--compare") == 1
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]
@@ -775,10 +773,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     out = photos.parent / "out"
     assert restore(photos, out) == 1
     assert "No space left on device" in capsys.readouterr().err

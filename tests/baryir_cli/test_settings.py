@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from baryir_cli.settings import config_file, store, stored, value_of
-from tests.baryir_cli.helpers import ROOT, picture, python
+from tests.baryir_cli.helpers import ROOT, failing, picture, python
 from tests.conftest import Run
 
 
@@ -136,11 +137,8 @@ def test_a_home_that_is_not_a_folder_has_no_settings(folder: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(
     baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
     store("weights", "hf:me/net")
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     assert baryir("config", "set", "weights", "small") == 1
     said = capsys.readouterr().err
     assert said == f"baryir: {config_file()}: cannot be written: No space left on device\n"

@@ -26,6 +26,7 @@ from baryir_cli.patience import patience
 from baryir_cli.references import find_weights
 from baryir_cli.training import LOSSES, TrainingDisplay, roughly
 from models.weights import read_weights
+from tests.baryir_cli.helpers import failing
 from tests.conftest import Run
 from tests.train.conftest import write
 from train.folders import hold_out
@@ -384,13 +385,10 @@ def test_a_folder_that_cannot_be_written_is_found_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
     run = tmp_path / "run"
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
     assert baryir(*asked) == 0
-    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("tempfile.TemporaryFile", failing(errno.EACCES))
     monkeypatch.setattr("train.trainer.Trainer.train_step", out_of_memory)
     assert baryir(*asked, "--overwrite") == 1
     last = capsys.readouterr().err.splitlines()[-1]
@@ -435,11 +433,8 @@ def test_a_disk_that_is_full_from_the_start_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     run = tmp_path / "run"
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_text", failing(errno.ENOSPC))
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", run)
     assert baryir(*asked) == 1
     last = capsys.readouterr().err.splitlines()[-1]

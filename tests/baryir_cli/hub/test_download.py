@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from tests.baryir_cli.helpers import ROOT, picture, python
+from tests.baryir_cli.helpers import ROOT, failing, picture, python
 from tests.baryir_cli.hub.server import TOKEN, Handler, Hub, sha256
 from tests.conftest import Run
 
@@ -363,14 +364,10 @@ def test_a_full_disk_leaves_nothing(
     capsys: pytest.CaptureFixture,
 ) -> None:
     hub.add("me/net", {NAME: data})
-    monkeypatch.setattr("huggingface_hub.file_download._chmod_and_move", _full)
+    monkeypatch.setattr("huggingface_hub.file_download._chmod_and_move", failing(errno.ENOSPC))
     assert baryir("weights", "pull", "hf:me/net") == 1
     assert "No space left on device" in error_of(capsys)
     assert [n for n in files(cache) if "refs" not in n] == []
-
-
-def _full(*_: object) -> None:
-    raise OSError(28, "No space left on device")
 
 
 def test_restore_reports_pinned_weights_of_the_hub(
