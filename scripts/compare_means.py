@@ -78,6 +78,7 @@ PROBES = (
     Degraded("camera", 4, "camera"),
     Degraded("clean", 4),
     Paired("rain", 5, "derain/Rain100L"),
+    Degraded("drops", 4, "rain:cover=0"),
     Paired("dark", 1, "lowlight", ("low", "high")),
     Paired("haze", 1, "dehaze"),
     Paired("UIEB", 1, "underwater"),

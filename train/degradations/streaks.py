@@ -16,6 +16,12 @@ SATURATION = 4.0
 
 GUST = 6
 """Pixels between the nodes of a shower's gusts."""
+SHOWERS = 0.55
+"""Share of rainy photographs with showers; the others have layers of drops."""
+SHINING = 0.15
+"""Share of rainy photographs to which streaks are added, instead of screened."""
+LEAST_ASPECT = 4
+"""Least length of a drop's streak, in standard deviations of its width."""
 BRIGHTEST = 4.0
 """Limit on a shower's streaks, relative to the brightest hundredth of its pixels."""
 
@@ -106,7 +112,7 @@ def _streak(angle: float, length: float, width: float, fade: float = 0.25) -> Im
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     along, across = x * sine + y * cosine, x * cosine - y * sine
-    ends = np.clip((length / 2 + 0.5 - np.abs(along)) / max(length * fade, 1), 0, 1)
+    ends = np.clip((length / 2 + 0.5 - np.abs(along)) / max(length * fade, 2 * width, 1), 0, 1)
     return np.asarray(ends * np.exp(-0.5 * (across / width) ** 2), np.float32)
 
 
@@ -155,11 +161,12 @@ def random_rain(
     Args:
         depth: of the farthest layer, as in :func:`rain_layer`; the nearest is at 1.
         fog: share of the veil.
-        cover: of a :func:`shower_layer`; 0 means layers of drops instead. By default seven of ten
-            are showers, unless ``density``, ``layers`` or ``depth`` ask for drops.
+        cover: of a :func:`shower_layer`; 0 means layers of drops instead. By default
+            :data:`SHOWERS` of them are showers, unless ``density``, ``layers`` or ``depth`` ask for
+            drops.
     """
     wind = given_or(angle, rng.normal(0, 18))
-    showers, covered = rng.random() < 0.7, rng.uniform(0.1, 0.45)
+    showers, covered = rng.random() < SHOWERS, rng.uniform(0.1, 0.45)
     if density is not None or layers is not None or depth != 1:
         showers = False
     cover = given_or(cover, covered if showers else 0.0)
@@ -201,7 +208,7 @@ def _shower(
         contrast=rng.uniform(1, 1.5),
     )
     bright = given_or(strength, log_uniform(rng, 0.08, 0.5))
-    return rain(image, layer, bright, screen=given_or(screen, rng.random() >= 0.85))
+    return rain(image, layer, bright, screen=given_or(screen, rng.random() >= SHINING))
 
 
 def _drops(
@@ -219,18 +226,21 @@ def _drops(
 ) -> Image:
     """Layers of single drops over an image; arguments as in :func:`random_rain`."""
     result = image
-    heavy = rng.random() < 0.15
-    count = given_or(layers, int(rng.integers(2, 4) if heavy else rng.integers(1, 3)))
+    screened = given_or(screen, rng.random() >= SHINING)
+    count = given_or(layers, int(rng.integers(1, 4)))
     for distance in np.geomspace(1, depth, count) if count > 1 else [1.0]:
+        across = given_or(width, log_uniform(rng, 0.4, 2))
+        along = given_or(length, max(log_uniform(rng, 5, 60), LEAST_ASPECT * across))
+        # About 2.5 standard deviations of a streak's width are seen.
+        covering = log_uniform(rng, 0.01, 0.35) / (2.5 * across * along)
         layer = rain_layer(
             image.shape[:2],
             rng,
             angle=wind + rng.normal(0, 3),
-            length=given_or(length, log_uniform(rng, 8, 60)),
-            width=given_or(width, rng.uniform(0.4, 1.3)),
-            density=given_or(density, log_uniform(rng, 3e-4, 8e-3) * (2 if heavy else 1)),
+            length=along,
+            width=across,
+            density=given_or(density, covering),
             depth=distance,
         )
-        bright = given_or(strength, rng.uniform(0.15, 0.85))
-        result = rain(result, layer, bright, screen=given_or(screen, rng.random() >= 0.7))
+        result = rain(result, layer, given_or(strength, rng.uniform(0.1, 0.8)), screen=screened)
     return result
