@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from models.wording import choices, numbers, shown
+
 Block = Literal["transformer", "residual"]
 Conditioning = Literal["official", "paper"]
 Map = Literal["mdta", "vit", "unet", "mlp"]
@@ -92,27 +94,20 @@ class NetworkConfig:
         object.__setattr__(self, "heads", _integers("heads", self.heads))
         for name in (field.name for field in fields(self) if field.type == "int"):
             value = getattr(self, name)
-            if type(value) is not int or not 0 <= value <= 4096:
-                raise ConfigError(
-                    f"{name} must be a whole number from 0 to 4096, not {_shown(value)}"
-                )
-        if type(self.expansion) not in (int, float) or not 0 < self.expansion <= 64:
-            raise ConfigError(
-                f"expansion must be a number above 0, at most 64, not {_shown(self.expansion)}"
-            )
-        if type(self.deconvolve) is not bool:
-            raise ConfigError(f"deconvolve must be true or false, not {_shown(self.deconvolve)}")
-        for name, choices in CHOICES.items():
+            whole = type(value) is int and 0 <= value <= 4096
+            _require(whole, name, value, numbers(0, 4096, whole=True))
+        expansion = self.expansion
+        fits = type(expansion) in (int, float) and 0 < expansion <= 64
+        _require(fits, "expansion", expansion, numbers(above=0, high=64))
+        is_bool = type(self.deconvolve) is bool
+        _require(is_bool, "deconvolve", self.deconvolve, choices(["true", "false"]))
+        for name, known in CHOICES.items():
             value = getattr(self, name)
-            if value not in choices:
-                raise ConfigError(
-                    f"{name} must be one of {', '.join(choices)}, not {_shown(value)}"
-                )
+            _require(value in known, name, value, choices(known))
         self._check_shape()
 
     def _check_shape(self) -> None:
-        if not 2 <= self.levels <= 8:
-            raise ConfigError(f"blocks needs 2 to 8 levels, not {self.levels}")
+        _require(2 <= self.levels <= 8, "blocks", list(self.blocks), "2 to 8 levels")
         if len(self.heads) != self.levels:
             raise ConfigError(
                 f"heads needs {self.levels} entries, as many as blocks, not {len(self.heads)}"
@@ -120,21 +115,20 @@ class NetworkConfig:
         total = sum(self.blocks) + self.refinement_blocks + self.map_blocks
         if total > MAX_BLOCKS:
             raise ConfigError(f"{total} blocks in all, more than the limit of {MAX_BLOCKS}")
-        if self.width < 2 or self.width % 2:
-            raise ConfigError(f"width must be even and at least 2, not {self.width}")
-        if not 1 <= self.unshuffle <= 8:
-            raise ConfigError(f"unshuffle must be 1 to 8, not {self.unshuffle}")
-        if self.prompts > MAX_PROMPTS:
-            raise ConfigError(f"prompts must be 0 to {MAX_PROMPTS}, not {self.prompts}")
-        if not 1 <= self.prompt_size <= MAX_PROMPTS:
-            raise ConfigError(f"prompt_size must be 1 to {MAX_PROMPTS}, not {self.prompt_size}")
-        if self.scene % SCENE_MULTIPLE or self.scene > MAX_SCENE:
-            raise ConfigError(
-                f"scene must be 0 or a multiple of {SCENE_MULTIPLE} up to {MAX_SCENE},"
-                f" not {self.scene}"
-            )
-        if self.resample_kernel not in (1, 3):
-            raise ConfigError(f"resample_kernel must be 1 or 3, not {self.resample_kernel}")
+        even = self.width >= 2 and self.width % 2 == 0
+        _require(even, "width", self.width, "an even number from 2 to 4096")
+        for name, low, high in (
+            ("unshuffle", 1, 8),
+            ("prompts", 0, MAX_PROMPTS),
+            ("prompt_size", 1, MAX_PROMPTS),
+        ):
+            value = getattr(self, name)
+            _require(low <= value <= high, name, value, numbers(low, high, whole=True))
+        fits = self.scene % SCENE_MULTIPLE == 0 and self.scene <= MAX_SCENE
+        sides = f"0 or a multiple of {SCENE_MULTIPLE} up to {MAX_SCENE}"
+        _require(fits, "scene", self.scene, sides)
+        kernel = self.resample_kernel
+        _require(kernel in (1, 3), "resample_kernel", kernel, choices([1, 3]))
         for level, heads in enumerate(self.heads):
             if heads < 1 or self.channels(level) % heads:
                 raise ConfigError(
@@ -201,20 +195,19 @@ class NetworkConfig:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(
-                f"unknown config field {_shown(unknown[0])}; known are {', '.join(sorted(known))}"
+                f"unknown config field {shown(unknown[0])}; known are {', '.join(sorted(known))}"
             )
         return cls(**values)
 
 
 def _integers(name: str, values: Any) -> tuple[int, ...]:
-    if not isinstance(values, (list, tuple)) or not all(type(v) is int and v >= 0 for v in values):
-        raise ConfigError(
-            f"{name} must be a list of whole numbers, such as [2, 1], not {_shown(values)}"
-        )
+    is_list = isinstance(values, (list, tuple))
+    fits = is_list and all(type(v) is int and v >= 0 for v in values)
+    _require(fits, name, values, "a list of whole numbers, such as [2, 1]")
     return tuple(values)
 
 
-def _shown(value: Any) -> str:
-    """A value for a message, shortened: files may hold anything."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _require(fits: bool, name: str, value: Any, wanted: str) -> None:
+    """Raises ConfigError for a field whose value does not fit."""
+    if not fits:
+        raise ConfigError(f"{name} {shown(value)}: use {wanted}")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from models.config import ConfigError, NetworkConfig
+from models.wording import no_such
 
 FORMAT = 1
 """Version of the metadata; a reader refuses newer ones."""
@@ -88,6 +89,8 @@ def naming(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except (FileNotFoundError, IsADirectoryError):
+        raise WeightsError(no_such(path, "file")) from None
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     except (WeightsError, ConfigError) as error:

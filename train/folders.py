@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.wording import no_such
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 COMPARISON = ".compare.jpg"
 """What ``--compare`` adds to a name. Such a file is two pictures side by side."""
@@ -41,6 +43,8 @@ def image_files(folder: Path) -> list[Path]:
     """
     try:
         names = sorted(entry.name for entry in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(no_such(folder, "folder")) from None
     except OSError as error:
         raise SourceError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
     return [folder / name for name in names if _is_image(name)]

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from models.config import ConfigError, NetworkConfig
 from models.presets import PRESETS, preset
+from models.wording import choices, no_such, numbers, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,27 +59,31 @@ def _check(
     name: str,
     value: Any,
     low: float = 0,
-    high: float = math.inf,
+    high: float | None = None,
     *,
-    above: float = -math.inf,
+    above: float | None = None,
     whole: bool = False,
 ) -> None:
     """Requires ``low <= value <= high`` and ``value > above``; NaN never passes."""
     kinds = (int,) if whole else (int, float)
-    if type(value) in kinds and low <= value <= high and above < value < math.inf:
-        if not whole and value > LARGEST:
-            raise RecipeError("is out of range", name)
-        return
-    limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-    if above > -math.inf:
-        limits = f"above {above:g}"
-    raise RecipeError(f"must be a {'whole ' * whole}number {limits}, not {value!r}", name)
+    within = type(value) in kinds and low <= value < math.inf and (high is None or value <= high)
+    if not within or (above is not None and value <= above):
+        raise _wrong(name, value, numbers(low, high, above=above, whole=whole))
+    if not whole and value > LARGEST:
+        raise _too_large(name, value)
 
 
-def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    if value not in choices or type(value) is not type(choices[0]):
-        known = ", ".join(str(choice).lower() for choice in choices)
-        raise RecipeError(f"must be one of {known}, not {value!r}", name)
+def _check_choice(name: str, value: Any, known: Sequence[Any]) -> None:
+    if value not in known or type(value) is not type(known[0]):
+        raise _wrong(name, value, choices(str(choice).lower() for choice in known))
+
+
+def _wrong(name: str, value: Any, wanted: str) -> RecipeError:
+    return RecipeError(f"{shown(value)}: use {wanted}", name)
+
+
+def _too_large(name: str, value: Any) -> RecipeError:
+    return _wrong(name, value, "a smaller number")
 
 
 @dataclass(frozen=True)
@@ -260,9 +265,9 @@ class Recipe:
         self._check_choices()
         self._check_noise()
         if (self.steps + 1) * self.accumulate * SAMPLES_A_BATCH > 2**62:
-            raise RecipeError("is out of range", "steps")
+            raise _too_large("steps", self.steps)
         if self.seed >= 2**63:
-            raise RecipeError("is out of range", "seed")
+            raise _too_large("seed", self.seed)
         self._check_patches()
         self._check_noisy_sources()
 
@@ -284,12 +289,13 @@ class Recipe:
 
     def _check_noise(self) -> None:
         if not self.noise:
-            raise RecipeError("needs at least one level", "noise")
+            raise _wrong("noise", [], "one level or more")
         for level in self.noise:
             _check("noise", level, 0, 255)
         if self.noise_range is not None:
             if len(self.noise_range) != 2:
-                raise RecipeError("must be two levels, lowest and highest", "noise_range")
+                levels = list(self.noise_range)
+                raise _wrong("noise_range", levels, "two levels, lowest and highest")
             low, high = self.noise_range
             _check("noise_range", low, 0, 255)
             _check("noise_range", high, low, 255)
@@ -306,9 +312,8 @@ class Recipe:
         multiple = self.config().multiple
         for stage in self.stages:
             if stage.patch % multiple:
-                raise RecipeError(
-                    f"must be a multiple of {multiple} for this network, not {stage.patch}", "patch"
-                )
+                wanted = f"a multiple of {multiple} for this network"
+                raise _wrong("patch", stage.patch, wanted)
 
     def config(self) -> NetworkConfig:
         """The network's configuration.
@@ -317,7 +322,7 @@ class Recipe:
             RecipeError: ``network`` has an invalid entry.
         """
         if not isinstance(self.network, dict):
-            raise RecipeError("must be a table of configuration fields", "network")
+            raise _wrong("network", self.network, "a table of configuration fields")
         try:
             return NetworkConfig.from_dict(preset(self.preset).to_dict() | self.network)
         except ConfigError as error:
@@ -371,6 +376,8 @@ class Recipe:
         Raises:
             RecipeError: the file is missing, not TOML or not a recipe.
         """
+        if path.is_dir() or not path.exists():
+            raise RecipeError(no_such(path, "file"))
         try:
             return cls.from_dict(_read(path))
         except RecipeError as error:
@@ -386,7 +393,7 @@ class Recipe:
         batch = sum(stage.share / share * stage.batch for stage in self.stages)
         steps = epochs * images / (batch * self.accumulate)
         if not math.isfinite(steps):
-            raise RecipeError("is out of range", "steps")
+            raise _too_large("epochs", epochs)
         return max(1, round(steps))
 
     def stage_at(self, step: int) -> tuple[Stage, int]:
@@ -435,20 +442,20 @@ def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
 def _listed(name: str, value: Any) -> list[Any]:
     """A list; a string is refused, since ``tuple`` would split it into letters."""
     if not isinstance(value, (list, tuple)):
-        raise RecipeError(f"must be a list, not {value!r}", name)
+        raise _wrong(name, value, "a list")
     return list(value)
 
 
 def _number(name: str, value: Any) -> float:
     """A number of a list; true, which Python counts as one, is refused."""
     if type(value) not in (int, float):
-        raise RecipeError(f"must be a list of numbers, and {value!r} is not one", name)
+        raise _wrong(name, value, "a list of numbers")
     return float(value)
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RecipeError(f"must be a table, not {value!r}", name)
+        raise _wrong(name, value, "a table")
     return value
 
 
@@ -470,7 +477,7 @@ def _read(path: Path) -> dict[str, Any]:
     """The unchecked values of a recipe file: TOML, or JSON like a run's ``recipe.json``.
 
     Raises:
-        RecipeError: the file is missing or is neither.
+        RecipeError: the file cannot be read or is neither.
     """
     form, loads = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
     try:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.wording import choices, no_such, numbers
 from train import degradations
 from train.deblurred import random_deblurred
 from train.degradations import Image
@@ -153,11 +154,11 @@ def canonical(names: Sequence[str]) -> tuple[list[str], tuple[float, ...]]:
         key = plain(name)
         if level := re.fullmatch(r"denoise(\d+(?:\.\d+)?)", key):
             if (sigma := float(level[1])) > 255:
-                raise SourceError(f"{name}: noise levels are from 0 to 255")
+                raise SourceError(f"{name}: use {numbers(0, 255)} as noise level")
             levels[sigma] = None
             key = "denoise"
         elif key not in TASKS:
-            raise SourceError(f"no source {name!r}; there are {', '.join(TASKS)}, denoise_SIGMA")
+            raise SourceError(f"source {name!r}: use {choices([*TASKS, 'denoise_SIGMA'])}")
         else:
             bare |= key == "denoise"
         found[key] = None
@@ -186,7 +187,7 @@ def gather(
             looked for.
     """
     if data is not None and not data.is_dir():
-        raise SourceError(f"{data}: no such folder")
+        raise SourceError(no_such(data, "folder"))
     folders = list(clean)
     official = find_folder(data, "Denoise") if data is not None else None
     if official is not None and images_below(official):

@@ -63,7 +63,7 @@ def test_names_of_sources_and_noise_levels(
 
 @pytest.mark.parametrize("names", [["denoise", "denoise_15"], ["snow"], ["denoise_x"], ["derain5"]])
 def test_unknown_names_are_refused(names: list[str]) -> None:
-    with pytest.raises(SourceError, match="no source '|denoise is given with"):
+    with pytest.raises(SourceError, match="source '.*': use denoise, derain|denoise is given with"):
         canonical(names)
 
 
@@ -152,7 +152,9 @@ def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
         return str(caught.value)
 
     (tmp_path / "empty" / "Denoise").mkdir(parents=True)
-    assert said("dehaze", tmp_path / "none") == f"{tmp_path / 'none'}: no such folder"
+    assert (
+        said("dehaze", tmp_path / "none") == f"{tmp_path / 'none'}: no such folder; check the path"
+    )
     assert str(tmp_path / "empty" / "Dehaze") in said("dehaze", tmp_path / "empty")
     assert str(tmp_path / "empty" / "Denoise") in said("denoise", tmp_path / "empty")
     assert "--clean" in said("derain", None)
