@@ -15,9 +15,9 @@ from baryir_cli.commands.eval import evaluate
 from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
-from baryir_cli.errors import ExitCode, UserError, told_by_system
+from baryir_cli.errors import ArgumentError, ExitCode, UserError, told_by_system
 from baryir_cli.options import SpreadCommand
-from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_help
+from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_usage
 
 app = Tool(
     name="baryir",
@@ -63,11 +63,13 @@ def run() -> int:
     try:
         code = app(prog_name="baryir", standalone_mode=False)
     except USAGE_ERROR as error:
-        # The line comes last, where it is seen.
-        show_help(error)
+        show_usage(error)
         _say(explain(error))
         return ExitCode.USAGE
-    except UserError as error:  # its line says what to do, and the help would bury it
+    except ArgumentError as error:
+        _say(error.as_option)
+        return error.exit_code
+    except UserError as error:
         _say(str(error))
         return error.exit_code
     except OSError as error:

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 import psutil
 import torch
 
-from baryir_cli.errors import UsageError
+from baryir_cli.errors import ArgumentError
 from models.hardware import multiplies_bf16
+from models.wording import choices
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -20,7 +21,7 @@ def resolve_device(name: str) -> torch.device:
     """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
-        UsageError: unknown or missing device.
+        ArgumentError: unknown or missing device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -28,14 +29,14 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, colon, number = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and (kind != "cuda" or not _counts(number))):
-        raise UsageError(f"--device {name}: use auto, cpu, cuda, cuda:N or mps")
+        known = choices(["auto", "cpu", "cuda", "cuda:N", "mps"])
+        raise ArgumentError("device", name, f"use {known}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(
-            f"--device {name}: this PyTorch sees {count} CUDA devices; use cpu or auto"
-        )
+        problem = f"this PyTorch sees {count} CUDA devices; use cpu or auto"
+        raise ArgumentError("device", name, problem)
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("--device mps: not available here; use cpu or auto")
+        raise ArgumentError("device", name, "not available here; use cpu or auto")
     return torch.device(name)
 
 
@@ -47,10 +48,10 @@ def resolve_precision(name: str, device: torch.device) -> str:
     """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest that the hardware computes natively.
 
     Raises:
-        UsageError: unknown precision.
+        ArgumentError: unknown precision.
     """
     if name not in get_args(Precision):
-        raise UsageError(f"--precision {name}: use one of {', '.join(get_args(Precision))}")
+        raise ArgumentError("precision", name, f"use {choices(get_args(Precision))}")
     if name != "auto":
         return name
     if device.type == "cuda":

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from baryir_cli.errors import ArgumentError
+
 if TYPE_CHECKING:
     from baryir_cli.engine import Engine
     from models.weights import Weights
 
 PANEL = "Engine"
+SMALLEST_TILE = 32
+"""Side of the smallest tile that users can ask for."""
 
 
 class Precision(str, Enum):
@@ -35,7 +39,6 @@ PrecisionOption = Annotated[
 TileOption = Annotated[
     int | None,
     typer.Option(
-        min=0,
         help="Side of a tile in pixels; 0 is the whole image.  \\[default: by free memory]",
         show_default=False,
         rich_help_panel=PANEL,
@@ -44,12 +47,30 @@ TileOption = Annotated[
 OverlapOption = Annotated[
     int | None,
     typer.Option(
-        min=0,
         help="Pixels that neighbouring tiles share.  \\[default: 64, less for small tiles]",
         show_default=False,
         rich_help_panel=PANEL,
     ),
 ]
+
+
+def check_tiles(tile: int | None, overlap: int | None) -> None:
+    """Refuses tiles that are too small or overlap too much.
+
+    Raises:
+        ArgumentError: names the argument.
+    """
+    from models.wording import numbers
+
+    if tile is not None and tile != 0 and tile < SMALLEST_TILE:
+        sides = numbers(SMALLEST_TILE, whole=True)
+        raise ArgumentError("tile", tile, f"use 0 for the whole image, or {sides}")
+    if tile == 0 and overlap:
+        raise ArgumentError("overlap", overlap, "one tile, the whole image, has nothing to overlap")
+    most = tile // 2 if tile else None
+    if overlap is not None and (overlap < 0 or (most is not None and overlap > most)):
+        half = f", half of tile {tile}" if tile else ""
+        raise ArgumentError("overlap", overlap, f"use {numbers(0, most, whole=True)}{half}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +82,9 @@ class EngineOptions:
     precision: str = "auto"
     tile: int | None = None
     overlap: int | None = None
+
+    def __post_init__(self) -> None:
+        check_tiles(self.tile, self.overlap)
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
         """The engine for ``weights``, which :attr:`weights` refers to."""

@@ -27,6 +27,19 @@ class UsageError(UserError):
     exit_code = ExitCode.USAGE
 
 
+class ArgumentError(UsageError, ValueError):
+    """An argument has a value that it does not take: ``tile=7``, or ``--tile 7`` as an option.
+
+    Args:
+        name: of the argument, and of the option.
+        problem: what to do about it.
+    """
+
+    def __init__(self, name: str, value: object, problem: str) -> None:
+        super().__init__(f"{name}={value!r}: {problem}")
+        self.as_option = f"--{name} {value}: {problem}"
+
+
 class StoppedError(UserError):
     """Stopped by the user, in a command that says how to continue."""
 

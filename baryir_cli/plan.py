@@ -18,6 +18,7 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     format_of,
 )
+from models.wording import no_such
 from train.folders import COMPARISON, is_left_out
 
 STANDARD = Path("-")
@@ -232,7 +233,7 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         yield _Found(path, Path(), path.absolute().parent.name)
         return
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
+        raise UsageError(no_such(path, "file or folder"))
     if not path.is_dir():
         raise UsageError(f"{path}: neither a file nor a folder; to read from a pipe, use -")
     origin = path.absolute().name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.hub.reference import FORM, PREFIX, HubReference
 from baryir_cli.settings import value_of
+from models.wording import choices, no_such
 
 if TYPE_CHECKING:
     from models.header import Header
@@ -111,12 +112,9 @@ def _find(reference: str) -> WeightsFile:
         return WeightsFile(reference, path, "file")
     if reference and path.is_dir():
         inside = path / "weights.safetensors"
-        advice = f"use the run's {inside}" if inside.is_file() else "give a file of weights"
-        raise UsageError(f"{path} is a folder; {advice}")
-    names = ", ".join(known) or "none"
-    raise UsageError(
-        f"no weights {reference!r}: neither an embedded name ({names}) nor a file nor {FORM}"
-    )
+        way = f"use the run's {inside}" if inside.is_file() else "give a file of weights"
+        raise UsageError(no_such(path, "file", way))
+    raise UsageError(f"{reference}: no such weights; use {choices([*known, 'a file', FORM])}")
 
 
 def _from_hub(reference: HubReference) -> WeightsFile:

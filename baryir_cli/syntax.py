@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from itertools import takewhile
 from typing import Any, TypeVar, get_args
 
@@ -87,6 +85,12 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = ", ".join(self.list_commands(ctx))
+            ctx.fail(f"no such command {args[0]!r}; there are {known}")
+        return super().resolve_command(ctx, args)
+
 
 class Tool(typer.Typer):
     """A group of this tool."""
@@ -106,12 +110,11 @@ def explain(error: Any) -> str:
     return message[:1].lower() + message[1:].rstrip(".")
 
 
-def show_help(error: Any) -> None:
-    """Prints the help of the typed command on standard error."""
+def show_usage(error: Any) -> None:
+    """Prints on standard error how the typed command is used, and where its help is."""
     if error.ctx:
-        # Typer prints the help itself or returns it, depending on rich.
-        with redirect_stdout(sys.stderr):
-            typer.echo(error.ctx.get_help())
+        usage = " ".join(error.ctx.get_usage().split())
+        typer.echo(f"{usage} (see {error.ctx.command_path} --help)", err=True)
 
 
 def _wrong_value(error: Any) -> str | None:
@@ -120,14 +123,14 @@ def _wrong_value(error: Any) -> str | None:
     found: list[Any] = getattr(error.__cause__, "errors", list)()
     if described is None or not found:
         return None
+    from models.wording import choices, numbers
+
     kind = (*get_args(described.annotation), described.annotation)[0]
     if described.choices:
-        wanted = ", ".join(str(getattr(c, "value", c)) for c in described.choices)
+        wanted = choices(getattr(c, "value", c) for c in described.choices)
     elif kind in (int, float):
-        low, high = described.parameter_info.min, described.parameter_info.max
-        wanted = "a whole number" if kind is int else "a number"
-        wanted += f" from {low}" if low is not None else ""
-        wanted += f" to {high}" if high is not None else ""
+        limits = described.parameter_info
+        wanted = numbers(limits.min, limits.max, whole=kind is int)
     else:
         return None
     return f"{error.param.opts[0]} {found[0]['input']}: use {wanted}"

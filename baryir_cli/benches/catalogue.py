@@ -17,6 +17,7 @@ else:
 
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError
+from models.wording import choices
 from train.folders import RAIN
 
 
@@ -92,7 +93,7 @@ def bench(name: str) -> Bench:
     """
     known = benches()
     if name.lower() not in known:
-        raise UsageError(f"--bench {name}: use one of {', '.join(known)}")
+        raise UsageError(f"--bench {name}: use {choices(known)}")
     return known[name.lower()]
 
 
@@ -104,8 +105,8 @@ def chosen_sets(which: Bench, names: list[str]) -> list[BenchSet]:
     """
     for name in names:
         if not any(s.answers_to(name) for s in which.sets):
-            known = ", ".join(s.id for s in which.sets)
-            raise UsageError(f"--sets {name}: bench {which.id} has {known}")
+            known = choices(s.id for s in which.sets)
+            raise UsageError(f"--sets {name}: use {known} with --bench {which.id}")
     return [s for s in which.sets if not names or any(s.answers_to(n) for n in names)]
 
 

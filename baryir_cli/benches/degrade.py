@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.seeds import seed_of
+from models.wording import numbers
 
 Pixels = NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
@@ -26,10 +27,10 @@ class Degradation:
     def __post_init__(self) -> None:
         if (self.noise is None) == (self.jpeg is None):
             raise ValueError("a degradation is either noise or jpeg")
-        if self.noise is not None and not 0 < self.noise < 256:
-            raise ValueError(f"noise {self.noise}: must be above 0 and below 256")
+        if self.noise is not None and not 0 < self.noise <= 255:
+            raise ValueError(f"noise {self.noise}: use {numbers(above=0, high=255)}")
         if self.jpeg is not None and not 1 <= self.jpeg <= 100:
-            raise ValueError(f"jpeg {self.jpeg}: must be 1 to 100")
+            raise ValueError(f"jpeg {self.jpeg}: use {numbers(1, 100, whole=True)}")
 
     def __str__(self) -> str:
         if self.jpeg is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from baryir_cli.benches.catalogue import BenchSet, bench_sets
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError, UserError, told_by_system
+from models.wording import no_such, numbers
 from train.folders import Matches, SourceError, by_name, find_folder, image_files, match
 
 
@@ -84,7 +85,7 @@ def folder_set(
 
 def _check_images(option: str, folder: Path) -> None:
     if not folder.is_dir():
-        raise UsageError(f"{option} {folder}: no such folder")
+        raise UsageError(f"{option} {no_such(folder, 'folder')}")
     try:
         there = image_files(folder)
     except SourceError as error:
@@ -189,7 +190,8 @@ def _described(found: FoundSet) -> FoundSet:
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise UserError(f"{path}: name and stands_for must be non-empty text")
     if not (official is None or (type(official) is int and official > 0)):
-        raise UserError(f"{path}: official_count must be a whole number above 0")
+        count = f"official_count {official!r}: use {numbers(1, whole=True)}"
+        raise UserError(f"{path}: {count}")
     if found.degradation is not None:
         name = f"{name}, {found.degradation.short}"
     return replace(found, label=name, stands_for=stands_for, official=official or found.official)

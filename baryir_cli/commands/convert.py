@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baryir_cli.errors import UsageError, UserError
+from models.wording import no_such
 
 if TYPE_CHECKING:
     from models.convert import Conversion
@@ -91,7 +92,7 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: must end in .safetensors")
     if not source.is_file():
-        raise UsageError(f"{source}: no such file")
+        raise UsageError(no_such(source, "file"))
     if target.is_dir():
         raise UsageError(f"{target} is a folder")
     if target.exists():

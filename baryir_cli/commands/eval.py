@@ -342,9 +342,10 @@ def _names(text: str) -> list[str]:
 
 def _metrics(text: str) -> tuple[str, ...]:
     from baryir_cli.metrics import METRICS
+    from models.wording import choices
 
     names = [name.lower() for name in _names(text)]
     for name in names:
         if name not in METRICS:
-            raise UsageError(f"--metrics {name}: use {', '.join(METRICS)}")
+            raise UsageError(f"--metrics {name}: use {choices(METRICS)}")
     return tuple(m for m in METRICS if m in names)

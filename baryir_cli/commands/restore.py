@@ -76,6 +76,7 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
+    options = EngineOptions(weights, device, precision.value, tile, overlap)
     asked = batch.Batch(
         "restore",
         inputs,
@@ -99,7 +100,6 @@ def restore(
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.references import find_weights, load
 
-        options = EngineOptions(weights, device, precision.value, tile, overlap)
         file = find_weights(options.weights)
         loaded = load(file)
         facts = {"weights": file.to_dict(loaded.sha256)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from baryir_cli.errors import UsageError
+from models.wording import choices, numbers
 
 if TYPE_CHECKING:
     from train.recipe import Recipe
@@ -261,7 +262,7 @@ def train(
     if epochs is not None and steps is not None:
         raise UsageError("--epochs and --steps both set the length of the run; give only one")
     if epochs is not None and not 0 < epochs < float("inf"):
-        raise UsageError(f"--epochs must be a number above 0, not {epochs:g}")
+        raise UsageError(f"--epochs {epochs:g}: use {numbers(above=0)}")
     if resume and overwrite:
         raise UsageError("--resume continues a run, --overwrite replaces it; give only one")
     entries = {
@@ -353,7 +354,7 @@ def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> P
     known = shipped()
     path = file or known.get(name or "paper")
     if path is None:
-        raise UsageError(f"no recipe {name!r}; there are {', '.join(known)}, or use --config FILE")
+        raise UsageError(f"--recipe {name}: use {choices(known)}, or --config FILE")
     return path
 
 

@@ -20,7 +20,8 @@ from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
-from baryir_cli.errors import UsageError, UserError
+from baryir_cli.engine_options import check_tiles
+from baryir_cli.errors import UserError
 from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
 from models.light import Image, full_scale
@@ -28,8 +29,6 @@ from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
 
-SMALLEST_ASKED = 32
-"""Side of the smallest tile that users can ask for."""
 SEARCH = 1_000_000
 """Pixels that the embedded network restores on a CPU in the time of one search for a shake."""
 
@@ -53,7 +52,7 @@ class Engine:
         notify: told, in a sentence, of every step down to less memory, and of a slow precision.
 
     Raises:
-        UsageError: a setting is out of range, or there is no such device.
+        ArgumentError: an argument has a value that it does not take.
     """
 
     def __init__(
@@ -67,16 +66,7 @@ class Engine:
         notify: Callable[[str], None] = log.warning,
     ) -> None:
         resolved = resolve_device(device)
-        if tile and tile < SMALLEST_ASKED:
-            raise UsageError(
-                f"--tile {tile}: must be at least {SMALLEST_ASKED} pixels, or 0 for the whole image"
-            )
-        if tile == 0 and overlap:
-            raise UsageError(
-                f"--overlap {overlap}: --tile 0 makes one tile, which has nothing to overlap"
-            )
-        if overlap is not None and (overlap < 0 or (tile and overlap > tile // 2)):
-            raise UsageError(f"--overlap {overlap}: must be from 0 to half the tile's side")
+        check_tiles(tile, overlap)
         self.network = network
         self.asked = precision
         self.corrector = Corrector(network, resolved, resolve_precision(precision, resolved))
@@ -85,7 +75,7 @@ class Engine:
         self.with_overview = tile is None and network.judge is None
         self.notify = notify
         if self.precision == "bf16" and not multiplies_bf16(self.device):
-            notify(f"{self.device} only emulates bf16, which is slow; --precision auto is better")
+            notify(f"{self.device} only emulates bf16, which is slow; precision auto is better")
 
     @property
     def device(self) -> torch.device:

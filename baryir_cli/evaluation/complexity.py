@@ -110,7 +110,7 @@ def _weights(name: str) -> BaryIR:
     try:
         return network_of(name)
     except UsageError as error:
-        raise UsageError(f"{error}, nor a preset ({', '.join(PRESETS)})") from None
+        raise UsageError(f"{error}, or a preset ({', '.join(PRESETS)})") from None
 
 
 @torch.inference_mode()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from baryir_cli.errors import UserError
+from baryir_cli.errors import UsageError, UserError
 from baryir_cli.metrics import METRICS
 from baryir_cli.report import Report
+from models.wording import no_such
 
 FORMAT = 1
 """Version of the JSON; newer ones are refused."""
@@ -158,10 +159,13 @@ class Evaluation:
         """Reads the JSON of an evaluation.
 
         Raises:
-            UserError: the file is not an evaluation, or too new.
+            UsageError: no such file.
+            UserError: it is not an evaluation, or too new.
         """
         try:
             entry = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+        except (FileNotFoundError, IsADirectoryError):
+            raise UsageError(f"--compare {no_such(path, 'file')}") from None
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
         except (ValueError, RecursionError):

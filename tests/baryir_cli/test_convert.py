@@ -191,7 +191,7 @@ def test_wrong_usage_is_refused(convert: Run, authors: Path, tmp_path: Path, cap
         ((authors, tmp_path / "x.pt"), "must end in .safetensors"),
         ((authors, tmp_path / "folder.safetensors"), "is a folder"),
         ((tmp_path / "none.pt", tmp_path / "x.safetensors"), "no such file"),
-        ((tmp_path, tmp_path / "x.safetensors"), "no such file"),
+        ((tmp_path, tmp_path / "x.safetensors"), ": a folder, not a file"),
         ((authors, there), "exists already; --overwrite"),
         ((there, tmp_path / "same.safetensors", "--overwrite"), "would replace the input"),
         ((authors, tmp_path / "x.safetensors", "--dtype", "int8"), "--dtype"),

@@ -512,34 +512,41 @@ def refused(said: str) -> str:
         (["restore", "x"], "missing argument 'OUTPUT'"),
         (["restore", "x", "--in-place"], "folder again: baryir restore x x --in-place"),
         (["restore", "x", "out", "--strength", "2"], "--strength 2: use a number from 0 to 1"),
-        (["restore", "x", "out", "--tile", "-1"], "--tile -1: use a whole number from 0"),
-        (["restore", "x", "out", "--format", "gif"], "--format gif: use png, jpeg"),
+        (["restore", "x", "out", "--tile", "x"], "--tile x: use a whole number"),
+        (
+            ["restore", "x", "out", "--format", "gif"],
+            "--format gif: use png, jpeg, jpg, webp, tiff, tif or bmp",
+        ),
         (["restore", "x", "out", "--tile"], "'--tile' requires an argument"),
         (["restore", "x", "out", "--bogus"], "--bogus"),
         (["restore", "x", "out", "--\x1b[31m"], r"--\x1b[31m"),
-        (["bogus"], "no such command 'bogus'"),
+        (["bogus"], "no such command 'bogus'; there are restore, eval,"),
+        (["weights", "bogus"], "no such command 'bogus'; there are convert, list,"),
+        (["train", "--keep", "0"], "--keep 0: use a whole number from 1 up"),
     ],
 )
-def test_wrong_usage_shows_the_help_and_one_line_with_code_2(
+def test_wrong_usage_is_a_usage_line_and_one_line_with_code_2(
     baryir: Run, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     assert baryir(*arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert message in refused(said.err)
-    command = " ".join(["baryir", *arguments[:1]]) if arguments[0] == "restore" else "baryir"
-    assert f"Usage: {command} [OPTIONS]" in said.err
+    usage, _ = said.err.splitlines()
+    command = " ".join(["baryir", *arguments[: arguments[0] != "bogus"]])
+    assert usage.startswith(f"Usage: {command} [OPTIONS]")
+    assert usage.endswith(f"(see {command} --help)")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["restore", "nowhere", "out"], "nowhere: no such file"),
+        (["restore", "nowhere", "out"], "nowhere: no such file or folder; check the path"),
         (["restore", ".", "out", "--suffix", "/x"], "--suffix"),
         (["restore", str(ROOT / "examples"), "out.png"], "named like one"),
         (["restore", f"{ROOT}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
         (["restore", "-", "-", "--format", "tif", "--quality", "9"], "all outputs are TIFF"),
-        (["restore", str(ROOT / "examples"), "out", "--tile", "8"], "at least 32"),
+        (["restore", "x", "out", "--tile", "8"], "--tile 8: use 0 for the whole image, or a whole"),
     ],
 )
 def test_impossible_requests_are_one_line_with_code_2(
@@ -557,7 +564,7 @@ def test_unknown_weights_are_one_line(
 ) -> None:
     assert baryir("restore", photos, photos.parent / "out", "--weights", "nothing") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no weights 'nothing'" in line
+    assert "nothing: no such weights; use small, a file or hf:owner/repo" in line
 
 
 def test_broken_weights_are_one_line(

@@ -87,7 +87,7 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("set", "weights", "nothing"), "no weights 'nothing'"),
+        (("set", "weights", "nothing"), "nothing: no such weights"),
         (("set", "weights", "hf:net"), "'hf:net' does not have the form"),
         (("set", "colour", "blue"), "no setting 'colour'; use one of: weights"),
         (("get", "colour"), "no setting 'colour'"),
@@ -181,7 +181,7 @@ def test_a_wrong_setting_is_blamed_on_its_origin(
     picture().save(tmp_path / "a.png")
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
     line = capsys.readouterr().err
-    assert "no weights 'nothing'" in line
+    assert "nothing: no such weights" in line
     assert "(requested by BARYIR_WEIGHTS)" in line
 
 

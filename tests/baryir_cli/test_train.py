@@ -115,25 +115,25 @@ def test_the_default_folder_is_used_only_without_clean(
 
 
 WRONG = [
-    (("--recipe", "mine"), "no recipe 'mine'; there are paper"),
+    (("--recipe", "mine"), "--recipe mine: use paper"),
     (("--recipe", "paper", "--config", "x.toml"), "give only one"),
-    (("--config", "x.toml"), "x.toml: No such file"),
-    (("--sources", "snow"), "no source 'snow'"),
+    (("--config", "x.toml"), "x.toml: no such file"),
+    (("--sources", "snow"), "source 'snow': use denoise, "),
     (("--sources", "denoise_15", "--noise", "25"), "leave out --noise"),
     (("--sources", "derain", "--noise", "25"), "--noise is only for the source denoise; add"),
-    (("--losses", "l2"), "--losses must be one of mwb, irc, bro"),
-    (("--gamma", "-1"), "baryir: --gamma must be a number of at least 0, not -1.0"),
-    (("--lr", "nan"), "baryir: --lr must be a number above 0, not nan"),
-    (("--patch", "7"), "baryir: --patch must be a whole number from 8 to 4096, not 7"),
-    (("--patch", "20"), "baryir: --patch must be a multiple of 8 for this network, not 20"),
+    (("--losses", "l2"), "--losses 'l2': use mwb, irc or bro"),
+    (("--gamma", "-1"), "baryir: --gamma -1: use a number from 0 up"),
+    (("--lr", "nan"), "baryir: --lr nan: use a number above 0"),
+    (("--patch", "7"), "baryir: --patch 7: use a whole number from 8 to 4096"),
+    (("--patch", "20"), "baryir: --patch 20: use a multiple of 8 for this network"),
     (("--out", "photos/0.png"), "photos/0.png is not a folder"),
     (("--single", "photos"), "--single is only for the source single; add"),
     (("--epochs", "1"), "--epochs and --steps both set the length of the run; give only one"),
     (("--sources", "denoise,derain"), "separate --sources with spaces: --sources denoise derain"),
-    (("--preset", "huge"), "baryir: --preset must be one of official, small"),
+    (("--preset", "huge"), "baryir: --preset 'huge': use official, small"),
     (("--network", "width"), "--network takes name=value"),
-    (("--network", "blocks=2,1"), "blocks must be a list of whole numbers, such as [2, 1], not"),
-    (("--network", "width=3"), "baryir: --network cannot be built: width must be even"),
+    (("--network", "blocks=2,1"), "blocks '2,1': use a list of whole numbers, such as [2, 1]"),
+    (("--network", "width=3"), "baryir: --network cannot be built: width 3: use an even number"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
     (("--init", "small"), "--init small: weights of another network: width 48, not 8; choose a"),
@@ -158,17 +158,17 @@ def test_freezing_a_part_needs_init(
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ('stages = "x"', "stages must be a list, not 'x'"),
-        ("stages = [3]", "a stage must be a table, not 3"),
-        ("network = [1]", "network must be a table"),
-        ('noise = "25"', "noise must be a list, not '25'"),
-        ("noise = [true]", "noise must be a list of numbers, and True is not one"),
-        ('noise_range = "15"', "noise_range must be a list"),
-        ('drops = "01"', "drops must be a list"),
-        ("losses = { mwb = 1 }", "losses must be a list"),
+        ('stages = "x"', "stages 'x': use a list"),
+        ("stages = [3]", "a stage 3: use a table"),
+        ("network = [1]", "network [1]: use a table"),
+        ('noise = "25"', "noise '25': use a list"),
+        ("noise = [true]", "noise True: use a list of numbers"),
+        ('noise_range = "15"', "noise_range '15': use a list"),
+        ('drops = "01"', "drops '01': use a list"),
+        ("losses = { mwb = 1 }", "losses {'mwb': 1}: use a list"),
         ("[sources.denoise_15]", "sources must be named denoise; noise levels belong in noise"),
         ("[sources.Low_Light]", "sources must be named denoise, lowlight"),
-        ("[sources.snow]", "sources: no source 'snow'"),
+        ("[sources.snow]", "sources: source 'snow': use denoise, "),
     ],
 )
 def test_a_malformed_recipe_is_refused(
@@ -203,8 +203,8 @@ def test_a_wrong_noise_level_names_its_option(
     baryir: Run, clean: Path, capsys: pytest.CaptureFixture
 ) -> None:
     for option, blamed in {
-        ("--sources", "denoise_300"): "denoise_300: noise levels are from 0 to 255",
-        ("--sources", "denoise", "--noise", 300): "--noise must be a number from 0 to 255",
+        ("--sources", "denoise_300"): "denoise_300: use a number from 0 to 255 as noise level",
+        ("--sources", "denoise", "--noise", 300): "--noise 300: use a number from 0 to 255",
     }.items():
         assert baryir("train", *option, "--clean", clean) == 2
         (line,) = capsys.readouterr().err.splitlines()
@@ -248,7 +248,7 @@ def test_a_wrong_recipe_is_named(
     (tmp_path / "mine.toml").write_text("gamma = -1\n[sources]\ndenoise = {}")
     options = ("--config", tmp_path / "mine.toml", "--lr", 0.1, "--clean", clean)
     assert baryir("train", *options) == 2
-    assert "mine.toml: gamma must be" in capsys.readouterr().err
+    assert "mine.toml: gamma -1: use" in capsys.readouterr().err
 
 
 def test_missing_data_asks_for_a_folder(
@@ -650,7 +650,7 @@ def test_epochs_must_be_positive_and_finite(
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", epochs)
     assert baryir(*asked) == 2
-    assert "baryir: --epochs must be a number above 0" in capsys.readouterr().err
+    assert f"baryir: --epochs {epochs}: use a number above 0" in capsys.readouterr().err
 
 
 def test_too_many_epochs_are_refused(
@@ -658,7 +658,7 @@ def test_too_many_epochs_are_refused(
 ) -> None:
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", "1e308")
     assert baryir(*asked, "--out", tmp_path / "run") == 2
-    assert "steps is out of range" in capsys.readouterr().err
+    assert "epochs 1e+308: use a smaller number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", [None, '{"a": '])

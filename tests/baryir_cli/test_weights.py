@@ -228,14 +228,14 @@ def test_unknown_weights_are_one_line(
 ) -> None:
     assert baryir("weights", "info", reference) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "neither an embedded name (small) nor a file nor hf:owner/repo" in line
+    assert "no such weights; use small, a file or hf:owner/repo[@revision][:file]" in line
 
 
 def test_a_folder_is_refused_with_advice(
     baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert baryir("weights", "info", tmp_path) == 2
-    assert f"{tmp_path} is a folder; give a file of weights" in capsys.readouterr().err
+    assert f"{tmp_path}: a folder, not a file; give a file of weights" in capsys.readouterr().err
     (tmp_path / "weights.safetensors").touch()
     assert baryir("weights", "info", tmp_path) == 2
     assert f"use the run's {tmp_path}/weights.safetensors" in capsys.readouterr().err

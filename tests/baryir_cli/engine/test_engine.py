@@ -16,7 +16,7 @@ from torch import Tensor
 
 from baryir_cli.engine import Engine, NotFiniteError, capacity
 from baryir_cli.engine.corrector import Corrector
-from baryir_cli.errors import UsageError, UserError
+from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
 from models.deconvolution import deconvolved
@@ -473,21 +473,22 @@ def test_progress_reaches_the_end() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"device": "tpu"}, "--device tpu"),
-        ({"device": "cuda:99"}, "--device cuda:99"),
-        ({"device": "cpu:1"}, "--device"),
-        ({"device": "cuda:²"}, "--device"),
-        ({"device": "cpu:"}, "--device cpu:: use auto"),
-        ({"device": "cuda:"}, "--device cuda:: use auto"),
-        ({"precision": "fp8"}, "--precision fp8"),
-        ({"tile": -1}, "--tile"),
-        ({"tile": 32, "overlap": 17}, "--overlap"),
-        ({"overlap": -1}, "--overlap"),
-        ({"tile": 0, "overlap": 8}, "--overlap 8: --tile 0 makes one tile"),
+        ({"device": "tpu"}, "device='tpu': use auto, cpu, cuda, cuda:N or mps"),
+        ({"device": "cuda:99"}, "device='cuda:99': this PyTorch sees"),
+        ({"device": "cpu:1"}, "device="),
+        ({"device": "cuda:²"}, "device="),
+        ({"device": "cpu:"}, "device='cpu:': use auto"),
+        ({"device": "cuda:"}, "device='cuda:': use auto"),
+        ({"precision": "fp8"}, "precision='fp8': use auto, fp32, bf16 or fp16"),
+        ({"tile": -1}, "tile=-1: use 0 for the whole image, or a whole number from 32 up"),
+        ({"tile": 7}, "tile=7: use 0 for"),
+        ({"tile": 32, "overlap": 17}, "overlap=17: use a whole number from 0 to 16, half of"),
+        ({"overlap": -1}, "overlap=-1: use a whole number from 0 up"),
+        ({"tile": 0, "overlap": 8}, "overlap=8: one tile, the whole image, has"),
     ],
 )
 def test_settings_out_of_range_are_refused(network: BaryIR, settings: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         Engine(network, **{"device": "cpu"} | settings)
 
 
@@ -508,4 +509,4 @@ def test_emulated_bf16_is_pointed_out(network: BaryIR, monkeypatch: pytest.Monke
         usual = Engine(network, device="cpu", precision="auto", notify=said.append)
         assert (asked.precision, usual.precision) == ("bf16", "bf16" if multiplies else "fp32")
         assert len(said) == (not multiplies)
-    assert "--precision auto" in said[0]
+    assert "precision auto" in said[0]
