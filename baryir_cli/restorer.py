@@ -13,10 +13,12 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.engine import Engine
+from baryir_cli.errors import ArgumentError
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.references import network_of
+from models.wording import numbers
 
 Array = NDArray[Any]
 
@@ -51,10 +53,13 @@ class Restorer:
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             tile: side of a tile, 0 for the whole image, None to let free memory decide.
-            overlap: pixels that neighbouring tiles share.
+            overlap: pixels that neighbouring tiles share, at most half of ``tile``.
 
         Raises:
-            baryir_cli.errors.UserError: no such weights, or a setting is out of range.
+            ValueError: a bad ``device``, ``precision``, ``tile`` or ``overlap``; the message names
+                it, as in ``tile=7``.
+            baryir_cli.errors.UserError: the weights are not there, cannot be fetched, or are
+                damaged.
         """
         return cls(
             Engine(
@@ -95,7 +100,7 @@ class Restorer:
                 enough memory.
         """
         if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, not {strength}")
+            raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")
         if not isinstance(image, Image.Image | Tensor | np.ndarray):
             named = isinstance(image, str | os.PathLike)
             way = ", the name of a file; open it with PIL.Image.open first" if named else ""

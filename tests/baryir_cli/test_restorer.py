@@ -230,13 +230,29 @@ def test_unsuitable_images_are_refused(
         restorer.restore(image)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"tile": 7}, "tile=7: use 0 for the whole image, or a whole number from 32 up"),
+        ({"overlap": -1}, "overlap=-1: use"),
+        ({"device": "tpu"}, "device='tpu': use auto, cpu,"),
+        ({"precision": "fp8"}, "precision='fp8': use auto, fp32,"),
+    ],
+)
+def test_a_wrong_setting_is_a_value_error_that_names_it(
+    tiny_weights: Path, setting: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Restorer.from_weights(tiny_weights, **setting)
+
+
 def test_a_strength_out_of_range_is_refused(restorer: Restorer) -> None:
-    with pytest.raises(ValueError, match="strength"):
+    with pytest.raises(ValueError, match=r"^strength=1.5: use a number from 0 to 1$"):
         restorer.restore(values(4, 4, 3), strength=1.5)
 
 
 def test_unknown_weights_are_refused() -> None:
-    with pytest.raises(UserError, match="no weights 'nothing'"):
+    with pytest.raises(UserError, match="nothing: no such weights"):
         Restorer.from_weights("nothing")
 
 
