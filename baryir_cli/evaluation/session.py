@@ -33,6 +33,7 @@ from baryir_cli.evaluation.run import Evaluator
 from baryir_cli.evaluation.score import Scorers
 from baryir_cli.metrics import METRICS
 from baryir_cli.references import find_weights, load
+from models.wording import no_such
 
 NAMED = 10
 """How many bad files an error lists."""
@@ -195,13 +196,15 @@ def find_sets(
         The sets that are there, and the folders of the others, by label.
 
     Raises:
-        UsageError: ``data`` or ``restored`` is not a folder.
-        UserError: no set is there, or one that was requested by name is missing.
+        UsageError: ``data`` or ``restored`` is not a folder, no set is there, or one that was
+            requested by name is missing.
+        UserError: a ``set.json`` cannot be read.
     """
     if not data.is_dir():
-        raise UsageError(f"--data {data}: no such folder (baryir eval --list shows its layout)")
+        way = "baryir eval --list shows what belongs in it"
+        raise UsageError(f"--data {no_such(data, 'folder', way)}")
     if restored is not None and not restored.is_dir():
-        raise UsageError(f"--restored {restored}: no such folder")
+        raise UsageError(f"--restored {no_such(restored, 'folder')}")
     found, missing = [], {}
     for wanted in chosen_sets(which, list(names)):
         one = find_set(wanted, data)
@@ -215,7 +218,7 @@ def find_sets(
             missing[wanted.label] = str(restored / one.id)
     if missing and (names or not found):
         label, where = next(iter(missing.items()))
-        raise UserError(f"{label} is missing; put it in {where} (baryir eval --list shows all)")
+        raise UsageError(f"{label} is missing; put it in {where} (baryir eval --list shows all)")
     return found, missing
 
 

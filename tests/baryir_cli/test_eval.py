@@ -668,7 +668,7 @@ def test_missing_and_extra_images_of_another_program_are_named(
     run = read(report)
     assert [len(s["images"]) for s in run["sets"]] == [2]
     assert run["missing"]["BSD68 sigma 25"] == str(theirs / "bsd68-25")
-    assert evaluate(*bench, "--sets", "bsd68-25") == 1
+    assert evaluate(*bench, "--sets", "bsd68-25") == 2
     assert evaluate(*bench[:-1], tmp_path / "none") == 2
 
 
@@ -965,7 +965,7 @@ def test_complexity_reports_parameters_and_time(
     assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
     assert read(tmp_path / "r.json")["random"]
     assert evaluate("--complexity", "--weights", "huge") == 2
-    assert "nor a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
+    assert "or a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
     assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
 
 
@@ -974,14 +974,18 @@ def test_complexity_reports_parameters_and_time(
     [
         ([], "give one of"),
         (["--bench", "5d", "--list"], "--bench and --list do not go together: give one of"),
-        (["--bench", "7d"], "use one of 3d, 5d"),
+        (["--bench", "7d"], "use 3d, 5d, ood, levels, real or mixed"),
         (["--sets", "lol-v1", "--list"], "--sets does not go with --list"),
-        (["--input", "none"], "no such folder"),
+        (["--input", "none"], "--input none: no such folder; check the path"),
+        (["--compare", "none.json", "none.json"], "--compare none.json: no such file; check"),
         (["--input", ".", "--data", "test"], "--data does not go with --input"),
         (["--target", "."], "--input or --restored"),
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--target", "."], "--target does not go with --bench"),
-        (["--bench", "5d", "--metrics", "mse"], "--metrics mse"),
+        (
+            ["--bench", "5d", "--metrics", "mse"],
+            "--metrics mse: use psnr, ssim, lpips, fid, niqe or piqe",
+        ),
         (["--list", "--json", "r.json"], "--json does not apply here"),
         (["--list", "--save", "r"], "--save does not go with --list"),
         (["--bench", "5d", "--export", "x", "--metrics", "psnr"], "--metrics does not go with"),
@@ -1003,7 +1007,9 @@ def test_a_missing_data_folder_is_named(
     evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert evaluate("--bench", "5d", "--data", tmp_path / "none") == 2
-    assert f"--data {tmp_path / 'none'}: no such folder" in capsys.readouterr().err
+    assert (
+        f"--data {tmp_path / 'none'}: no such folder; baryir eval --list" in capsys.readouterr().err
+    )
 
 
 def test_a_report_that_cannot_be_written_is_named(
@@ -1076,5 +1082,5 @@ def test_sets_of_a_bench_without_targets_are_skipped(
 def test_a_missing_set_asked_for_by_name_is_an_error(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 1
+    assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 2
     assert f"SOTS is missing; put it in {data / 'dehaze'}" in capsys.readouterr().err
