@@ -154,18 +154,23 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("snow", "no degradation 'snow'; there are noise, camera"),
-        ("haze,", "no degradation ''"),
+        (
+            "snow",
+            "degradation 'snow': use noise, camera, rain, haze, blur, lowlight, jpeg or under",
+        ),
+        ("haze,", "nothing stands before or after a comma; write haze"),
+        ("haze,,noise", "nothing stands before or after a comma; write haze,noise"),
+        (",", "a comma; write a degradation"),
         ("rain:angle=20,length=40", "parameters follow after colons: rain:angle=20:length=40"),
-        ("noise:256", "noise: sigma must be 0 to 255, not '256'"),
-        ("noise:nan", "noise: sigma must be 0 to 255"),
-        ("noise:1:2", "noise has no parameter '2'; it has sigma"),
+        ("noise:256", "noise sigma '256': use a number from 0 to 255"),
+        ("noise:nan", "noise sigma 'nan': use a number from 0 to 255"),
+        ("noise:1:2", "noise has no parameter for '2', only sigma"),
         ("rain:angle=20:angle=30", "rain: angle is given twice"),
-        ("jpeg:10.5", "jpeg: quality must be whole, 1 to 100, not '10.5'"),
-        ("rain:speed=3", "rain has no parameter 'speed=3'; it has angle, length"),
-        ("rain:layers=1.5", "rain: layers must be whole, 1 to 16"),
-        ("jpeg:quality=", "jpeg: quality must be whole, 1 to 100"),
-        ("underwater:water=IV", "underwater: water must be I, IA"),
+        ("jpeg:10.5", "jpeg quality '10.5': use a whole number from 1 to 100"),
+        ("rain:speed=3", "rain parameter 'speed': use angle, length"),
+        ("rain:layers=1.5", "rain layers '1.5': use a whole number from 1 to 16"),
+        ("jpeg:quality=", "jpeg quality '': use a whole number from 1 to 100"),
+        ("underwater:water=IV", "underwater water 'IV': use I, IA"),
     ],
 )
 def test_wrong_types_are_one_line_and_code_2(

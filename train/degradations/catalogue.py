@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.light import Image
+from models.wording import choices, numbers
 from train.degradations.compression import random_jpeg
 from train.degradations.errors import DegradationError
 from train.degradations.exposure import random_low_light
@@ -42,10 +43,17 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The allowed values, in words."""
+        """The allowed values, in a few words."""
         if self.kind is bool:
-            return "0 or 1"
+            return self.wanted
         return ("whole, " if self.kind is int else "") + f"{self.low:g} to {self.high:g}"
+
+    @property
+    def wanted(self) -> str:
+        """The allowed values, for a message."""
+        if self.kind is bool:
+            return choices([0, 1])
+        return numbers(self.low, self.high, whole=self.kind is int)
 
     def parse(self, text: str) -> Any:
         """The value of a text; ValueError if it is not allowed."""
@@ -68,6 +76,10 @@ class Choice:
     @property
     def allowed(self) -> str:
         return ", ".join(self.choices)
+
+    @property
+    def wanted(self) -> str:
+        return choices(self.choices)
 
     def parse(self, text: str) -> str:
         """The choice of a text in any case; ValueError if there is none."""
@@ -210,7 +222,11 @@ def parse(text: str) -> list[Step]:
     Raises:
         DegradationError: a part of the text is invalid.
     """
-    return [_step(part.strip()) for part in text.split(",")]
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        way = ",".join(filter(None, parts)) or "a degradation"
+        raise DegradationError(f"nothing stands before or after a comma; write {way}")
+    return [_step(part) for part in parts]
 
 
 def _step(text: str) -> Step:
@@ -218,8 +234,8 @@ def _step(text: str) -> Step:
     kind = KINDS.get(name.lower())
     if kind is None:
         raise DegradationError(
-            f"no degradation {name!r}; there are {', '.join(KINDS)}; parameters follow after"
-            " colons: rain:angle=20:length=40"
+            f"degradation {name!r}: use {choices(KINDS)}; parameters follow after colons:"
+            " rain:angle=20:length=40"
         )
     parameters = {p.name: p for p in kind.parameters}
     given: dict[str, Any] = {}
@@ -227,17 +243,19 @@ def _step(text: str) -> Step:
         key, equals, value = argument.partition("=")
         if not equals:
             key, value = list(parameters)[min(place, len(parameters) - 1)], argument
-        if key not in parameters or (not equals and place >= len(parameters)):
+        if place >= len(parameters) and not equals:
             raise DegradationError(
-                f"{kind.name} has no parameter {argument!r}; it has {', '.join(parameters)}"
+                f"{kind.name} has no parameter for {argument!r}, only {', '.join(parameters)}"
             )
+        if key not in parameters:
+            raise DegradationError(f"{kind.name} parameter {key!r}: use {choices(parameters)}")
         if key in given:
             raise DegradationError(f"{kind.name}: {key} is given twice")
         try:
             given[key] = parameters[key].parse(value)
         except (ValueError, OverflowError):
             raise DegradationError(
-                f"{kind.name}: {key} must be {parameters[key].allowed}, not {value!r}"
+                f"{kind.name} {key} {value!r}: use {parameters[key].wanted}"
             ) from None
     usual = {p.name: p.default for p in kind.parameters if p.default is not None}
     return Step(kind, usual | given)
