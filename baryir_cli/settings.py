@@ -12,6 +12,7 @@ import typer
 
 from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UsageError, UserError
+from models.wording import choices
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,8 +101,13 @@ def stored() -> dict[str, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not TOML ({error}); correct or delete it") from None
     for name, value in values.items():
-        if name not in SETTINGS or not isinstance(value, str):
-            raise UsageError(f"{path}: {name} is not a setting, or not text; correct or delete it")
+        if name not in SETTINGS:
+            raise UsageError(f"{path}: {_unknown(name)}; correct or delete it")
+        if not isinstance(value, str):
+            example = f'{name} = "{SETTINGS[name].default}"'
+            raise UsageError(
+                f"{path}: {name} must be text in quotes, as in {example}; correct or delete it"
+            )
     return values
 
 
@@ -132,5 +138,9 @@ def store(name: str, text: str | None) -> None:
 
 def _known(name: str) -> Setting:
     if name not in SETTINGS:
-        raise UsageError(f"no setting {name!r}; use one of: {', '.join(SETTINGS)}")
+        raise UsageError(_unknown(name))
     return SETTINGS[name]
+
+
+def _unknown(name: str) -> str:
+    return f"setting {name!r}: use {choices(SETTINGS)}"

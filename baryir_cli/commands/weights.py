@@ -169,6 +169,9 @@ def cache(
         raise UsageError(f"{ref}: the cache keeps whole commits; use {PREFIX}owner/repo[@revision]")
     found = [w for w in hub_cache.cached_weights() if wanted is None or w.is_of(wanted)]
     typer.echo(hub_cache.folder())
+    if not found:
+        typer.echo(f"no weights of {ref} in it" if ref else "no weights in it")
+        return
     for entry in found:
         typer.echo(f"{entry.size / 1e6:9.1f} MB  {entry.reference}")
     size, what = (

@@ -89,9 +89,9 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
     [
         (("set", "weights", "nothing"), "nothing: no such weights"),
         (("set", "weights", "hf:net"), "'hf:net' does not have the form"),
-        (("set", "colour", "blue"), "no setting 'colour'; use one of: weights"),
-        (("get", "colour"), "no setting 'colour'"),
-        (("unset", "colour"), "no setting 'colour'"),
+        (("set", "colour", "blue"), "setting 'colour': use weights"),
+        (("get", "colour"), "setting 'colour': use weights"),
+        (("unset", "colour"), "setting 'colour': use weights"),
     ],
 )
 def test_wrong_usage_is_refused(
@@ -102,17 +102,26 @@ def test_wrong_usage_is_refused(
     assert not config_file().exists()
 
 
-@pytest.mark.parametrize("text", ["weights = ", "weights = 3", "colour = 'x'", "[weights]", "\xff"])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("weights = ", "not TOML"),
+        ("\xff", "not TOML"),
+        ("colour = 'x'", "setting 'colour': use weights"),
+        ("weights = 3", 'weights must be text in quotes, as in weights = "small"'),
+        ("[weights]", "weights must be text in quotes"),
+    ],
+)
 def test_a_damaged_file_is_named(
-    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture, text: str
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture, text: str, says: str
 ) -> None:
     config_file().parent.mkdir(parents=True)
     config_file().write_bytes(text.encode("latin-1"))
     picture().save(tmp_path / "a.png")
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"baryir: {config_file()}: ")
-    assert "correct or delete it" in line
+    assert line.startswith(f"baryir: {config_file()}: {says}")
+    assert line.endswith("; correct or delete it")
 
 
 def test_without_a_home_there_are_no_settings(
