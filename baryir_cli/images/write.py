@@ -20,6 +20,7 @@ from baryir_cli.images.metadata import (
     without_iptc,
 )
 from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
+from models.light import full_scale
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with alpha),
     and CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the profile
     and the resolution. A profile for another colour space than the output's is dropped. Lost
-    metadata are logged, and so are greys that 1 bit cannot hold.
+    depth, transparency, CMYK and metadata are logged, and so are greys that 1 bit cannot hold.
 
     ``quality``, 1 to 100, is for JPEG and WebP. The default is 95, or lossless for a WebP that was
     lossless. JPEG keeps the chroma subsampling it came with, and other formats get 4:4:4. PNG,
@@ -90,9 +91,25 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     with failures_as_image_errors(f"cannot be written as {target.upper()}"):
         capability = _CAPABILITIES[target]
         fitted = _fitted(photo, capability)
-        if lost := [what for what in _metadata(fitted) if what not in capability.metadata]:
+        lost = [what for what in _metadata(fitted) if what not in capability.metadata]
+        if lost := _picture_losses(photo, fitted) + lost:
             _log.warning("%s cannot be kept in %s", ", ".join(lost), target.upper())
         return _ENCODERS[target](fitted, quality)
+
+
+def _picture_losses(photo: Photo, fitted: Photo) -> list[str]:
+    """What a photo loses of its picture in the form that the format can hold."""
+    alpha, inks = photo.alpha, photo.layout == "cmyk"
+    there = {
+        "16-bit depth": photo.pixels.dtype != fitted.pixels.dtype,
+        "transparency": alpha is not None
+        and fitted.alpha is None
+        and alpha.min() < full_scale(alpha.dtype),
+        "CMYK": inks and fitted.layout != "cmyk",
+        # The profile of inks was applied; a grey one describes values that stay.
+        "the grey profile": not inks and photo.icc is not None and fitted.icc is None,
+    }
+    return [name for name, lost in there.items() if lost]
 
 
 def _metadata(photo: Photo) -> list[str]:

@@ -427,6 +427,38 @@ def test_metadata_that_a_format_cannot_hold_is_reported_as_left_out(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "format_name", "lost"),
+    [
+        ("rgb16+alpha", "jpeg", "16-bit depth, transparency"),
+        ("rgb16+alpha", "webp", "16-bit depth"),
+        ("grey16", "tiff", ""),
+        ("grey+alpha", "jpeg", "transparency"),
+        ("palette+alpha", "webp", ""),
+        ("cmyk", "png", "CMYK"),
+        ("cmyk", "jpeg", ""),
+        ("1 bit", "jpeg", ""),
+    ],
+)
+def test_what_another_format_takes_from_the_picture_is_reported(
+    name: str, format_name: str, lost: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode_photo(read_photo(SOURCES[name]()), format_name)
+    said = [f"{lost} cannot be kept in {format_name.upper()}"] if lost else []
+    assert caplog.messages == said
+
+
+def test_an_opaque_alpha_is_no_loss_and_the_profile_of_grey_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    opaque = np.full(smooth().shape[:2], 255, np.uint8)
+    encode_photo(Photo(smooth(), opaque, "png", "rgb"), "jpeg")
+    assert not caplog.messages, "nothing is lost"
+    grey = Photo(smooth(), None, "png", "grey", icc=grey_profile())
+    encode_photo(grey, "webp")
+    assert caplog.messages == ["the grey profile cannot be kept in WEBP"]
+
+
 @pytest.mark.parametrize("header", [14, 0], ids=["bmp", "dib"])
 @pytest.mark.parametrize("name", ["grey", "rgb", "rgb+alpha", "palette", "1 bit"])
 def test_the_profile_of_a_bmp_is_kept(name: str, header: int) -> None:
