@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from baryir_cli.units import megapixels
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -133,11 +135,6 @@ def note(console: Console, text: str) -> None:
     console.print(f"[yellow]note[/]    {escape(text)}")
 
 
-def pixels(number: float) -> str:
-    """Formats a number of pixels, in megapixels from 0.01 on."""
-    return f"{number:,.0f} pixels" if number < 1e4 else f"{number / 1e6:,.2f} MP"
-
-
 @dataclass
 class Tally:
     """The counts and times of a run."""
@@ -159,8 +156,8 @@ class Tally:
 
     @property
     def rate(self) -> str:
-        """Pixels per second of work; empty at first."""
-        return f"{pixels(self.pixels / self.seconds)}/s" if self.seconds else ""
+        """Megapixels per second of work; empty at first."""
+        return f"{megapixels(self.pixels / self.seconds)}/s" if self.seconds else ""
 
     def add(self, result: Result) -> None:
         """Adds an image."""
@@ -174,9 +171,8 @@ class Tally:
         text = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         if not self.counts["done"]:
             return text
-        return (
-            f"{text}; {pixels(self.pixels)} in {seconds:.2f} s, {pixels(self.pixels / seconds)}/s"
-        )
+        rate = megapixels(self.pixels / seconds)
+        return f"{text}; {megapixels(self.pixels)} in {seconds:.2f} s, {rate}/s"
 
 
 class Display(BarDisplay):

@@ -39,6 +39,7 @@ from baryir_cli.images.photo import (
 )
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.limits import MAX_MEGAPIXELS
+from baryir_cli.units import megapixels
 
 _log = logging.getLogger(__name__)
 
@@ -105,9 +106,9 @@ def _check_size(width: int, height: int, limit: float) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"announces an impossible size of {width} x {height} pixels")
     if width * height > limit:
+        size = f"{width} x {height} pixels, {megapixels(width * height)}"
         raise ImageError(
-            f"announces {width} x {height} pixels ({width * height / 1e6:,.1f} megapixels), above "
-            f"the limit of {limit / 1e6:g} megapixels; --max-megapixels raises it"
+            f"announces {size}, above the limit of {limit / 1e6:g} MP; --max-megapixels raises it"
         )
 
 

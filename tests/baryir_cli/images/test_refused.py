@@ -152,7 +152,7 @@ def huge_header(format_name: str) -> bytes:
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_a_header_that_announces_too_many_pixels_is_refused(format_name: str) -> None:
     limit = 100 if format_name == "webp" else 512
-    match = rf"above the limit of {limit} megapixels; --max-megapixels"
+    match = rf"above the limit of {limit} MP; --max-megapixels"
     assert_refused(huge_header(format_name), match, max_megapixels=limit)
 
 
@@ -165,7 +165,7 @@ def test_only_our_own_limit_applies(format_name: str, monkeypatch: pytest.Monkey
         assert read_photo(data).pixels.shape == (64, 64, 3)
     assert Image.MAX_IMAGE_PIXELS == 1000
     assert read_photo(data, max_megapixels=0.0041).pixels.shape == (64, 64, 3)
-    assert_refused(data, "limit of 0.004 megapixels", max_megapixels=0.004)
+    assert_refused(data, "limit of 0.004 MP", max_megapixels=0.004)
 
 
 def test_several_frames_are_refused() -> None:
