@@ -369,13 +369,15 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
                 "status": "skipped" if skipped else "planned",
                 "input": str(job.source),
                 "output": str(job.target),
+                "comparison": str(job.comparison) if job.comparison and not skipped else None,
                 "error": problem or None,
             }
             typer.echo(json.dumps(line))
         else:
             what = "skip" if skipped else verb
+            files = job.outputs if job.comparison and not skipped else [job.target]
             doubt = f" ({problem})" if problem else ""
-            way = f"{printable(job.source)} -> {printable(job.target)}"
+            way = f"{printable(job.source)} -> {', '.join(map(printable, files))}"
             typer.echo(f"{what:{len(verb)}} {way}{doubt}")
     counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"
     typer.echo(counts, err=batch.as_json)

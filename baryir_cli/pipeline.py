@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,10 +74,12 @@ class Result:
         Args:
             otherwise: facts for an image that was not worked on.
         """
+        comparison = self.job.comparison if self.status == "done" else None
         return {
             "status": self.status,
             "input": str(self.job.source),
             "output": str(self.job.target),
+            "comparison": str(comparison) if comparison else None,
             "error": self.error or None,
             "width": self.width or None,
             "height": self.height or None,
@@ -165,7 +167,7 @@ def _written(worked: _Worked, options: Options) -> Result:
     result = worked.result
     try:
         if worked.changed is not None:
-            result.lost += _write(result.job, worked.before, worked.changed, options)
+            _write(result, worked.before, worked.changed, options)
     except Exception as error:
         _failed(result, error)
     return result
@@ -183,22 +185,24 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _write(job: Job, photo: Photo | None, changed: Photo, options: Options) -> list[str]:
-    """Writes a job's files; returns what was lost."""
+def _write(result: Result, photo: Photo | None, changed: Photo, options: Options) -> None:
+    """Writes a job's files and notes what was lost."""
+    job = result.job
     with losses() as lost:
         data = encode_photo(changed, job.format(options.format), options.quality)
+    result.lost += lost
     if job.target == STANDARD:
         to_standard_output(data)
-        return lost
+        return
     if photo is not None and job.comparison is not None:
         try:
             write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
         except NameTooLongError as error:
             # The photograph's own name is shorter.
-            lost.append(f"the comparison {error}")
+            result.lost.append(f"the comparison {error}")
+            result.job = replace(job, comparison=None)
     # The output last, so that whatever --skip-existing finds is complete.
     write_atomically(job.target, data)
-    return lost
 
 
 def to_standard_output(data: bytes) -> None:

@@ -19,11 +19,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from baryir_cli.console import Display, Tally, pixels
+from baryir_cli.console import Display, Tally
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
 from baryir_cli.plan import Job
+from baryir_cli.units import megapixels
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
@@ -77,7 +78,7 @@ def test_a_folder_is_restored_into_a_folder(
     said = capsys.readouterr()
     assert said.out == ""
     assert "3 done, 0 skipped, 0 failed" in said.err
-    assert f"; {3 * 24 * 32:,} pixels in " in said.err
+    assert "; 0.0023 MP in " in said.err
     assert len(said.err.splitlines()) == 4
 
 
@@ -227,8 +228,10 @@ def test_a_comparison_whose_name_is_too_long_costs_no_photograph(
     picture().save(tmp_path / name)
     assert restore(tmp_path / name, tmp_path / "out", "--compare", "--json") == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
-    (lost,) = json.loads(capsys.readouterr().out)["lost"]
+    line = json.loads(capsys.readouterr().out)
+    (lost,) = line["lost"]
     assert lost.startswith("the comparison cannot be written: ")
+    assert line["comparison"] is None
 
 
 def test_a_wide_comparison_is_made_smaller(restore: Run, tmp_path: Path) -> None:
@@ -398,7 +401,7 @@ def test_json_is_one_line_per_image(
     assert restore(photos, photos.parent / "out", "--json", "--tile", "32", "--overlap", "4") == 3
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["input"]).name for line in lines if line["status"] == "failed"] == ["z.png"]
-    order = ["status", "input", "output", "error", "width", "height", "seconds"]
+    order = ["status", "input", "output", "comparison", "error", "width", "height", "seconds"]
     assert all(list(line) == list(lines[0]) for line in lines)
     assert list(lines[0])[: len(order)] == order
     done = next(line for line in lines if Path(line["input"]).name == "a.png")
@@ -426,10 +429,11 @@ def test_an_output_with_an_unknown_suffix_must_be_a_folder(
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(768, "768 pixels"), (9999, "9,999 pixels"), (393216, "0.39 MP")]
+    ("number", "text"),
+    [(7, "0.0000070 MP"), (768, "0.00077 MP"), (393216, "0.39 MP"), (1.2e10, "12,000.00 MP")],
 )
-def test_pixels_are_shown_in_a_suitable_unit(number: int, text: str) -> None:
-    assert pixels(number) == text
+def test_small_numbers_of_pixels_are_megapixels_too(number: int, text: str) -> None:
+    assert megapixels(number) == text
 
 
 def test_the_rate_counts_only_finished_images() -> None:
@@ -484,8 +488,29 @@ def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.Capture
     assert restore(photos, out, "--dry-run") == 0
     assert not out.exists()
     said = capsys.readouterr().out
-    assert f"{photos / 'a.png'} -> {out / 'a.png'}" in said
+    assert f"{photos / 'a.png'} -> {out / 'a.png'}\n" in said
     assert "3 to restore" in said
+
+
+def test_dry_run_lists_the_comparison_pictures(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "a.png").touch()
+    asked = (photos / "a.png", photos / "b.jpg", out, "--compare", "--skip-existing")
+    assert restore(*asked, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert f"skip    {photos / 'a.png'} -> {out / 'a.png'}\n" in said
+    assert f" -> {out / 'b.jpg'}, {out / 'b.jpg'}.compare.jpg\n" in said
+    for options in (["--dry-run"], []):
+        assert restore(*asked, "--json", *options) == 0
+        lines = map(json.loads, capsys.readouterr().out.splitlines())
+        pictures = {line["output"]: line["comparison"] for line in lines}
+        assert pictures == {
+            str(out / "a.png"): None,
+            str(out / "b.jpg"): f"{out / 'b.jpg'}.compare.jpg",
+        }
 
 
 def test_an_image_that_is_too_large_names_the_limit(
@@ -493,7 +518,8 @@ def test_an_image_that_is_too_large_names_the_limit(
 ) -> None:
     arguments = (photos / "a.png", photos.parent / "out")
     assert restore(*arguments, "--max-megapixels", "0.0005") == 1
-    assert "--max-megapixels" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "32 x 24 pixels, 0.00077 MP, above the limit of 0.0005 MP; --max-megapixels" in said
     assert restore(*arguments, "--max-megapixels", "0.01") == 0
 
 
