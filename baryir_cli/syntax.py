@@ -87,8 +87,9 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            known = ", ".join(self.list_commands(ctx))
-            ctx.fail(f"no such command {args[0]!r}; there are {known}")
+            from models.wording import choices
+
+            ctx.fail(f"no such command {args[0]!r}; use {choices(self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
 

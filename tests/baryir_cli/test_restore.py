@@ -546,8 +546,8 @@ def refused(said: str) -> str:
         (["restore", "x", "out", "--tile"], "'--tile' requires an argument"),
         (["restore", "x", "out", "--bogus"], "--bogus"),
         (["restore", "x", "out", "--\x1b[31m"], r"--\x1b[31m"),
-        (["bogus"], "no such command 'bogus'; there are restore, eval,"),
-        (["weights", "bogus"], "no such command 'bogus'; there are convert, list,"),
+        (["bogus"], "no such command 'bogus'; use restore, eval,"),
+        (["weights", "bogus"], "no such command 'bogus'; use convert, list,"),
         (["train", "--keep", "0"], "--keep 0: use a whole number from 1 up"),
     ],
 )
