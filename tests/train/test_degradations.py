@@ -414,7 +414,7 @@ def test_parse_reads_kinds_and_parameters() -> None:
     assert steps[1].given == {"sigma": 25.0}
     assert steps[2].given == {"layers": 2, "screen": True, "depth": 1.0}
     assert steps[3].given["water"] == "3C"
-    with pytest.raises(d.DegradationError, match="there are noise"):
+    with pytest.raises(d.DegradationError, match="use noise, camera"):
         d.parse("snow")
 
 
