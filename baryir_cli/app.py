@@ -17,7 +17,7 @@ from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ArgumentError, ExitCode, UserError, told_by_system
 from baryir_cli.options import SpreadCommand
-from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_usage
+from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_help
 
 app = Tool(
     name="baryir",
@@ -63,10 +63,11 @@ def run() -> int:
     try:
         code = app(prog_name="baryir", standalone_mode=False)
     except USAGE_ERROR as error:
-        show_usage(error)
+        # The line comes last, where it is seen.
+        show_help(error)
         _say(explain(error))
         return ExitCode.USAGE
-    except ArgumentError as error:
+    except ArgumentError as error:  # its line says what to do, and the help would bury it
         _say(error.as_option)
         return error.exit_code
     except UserError as error:

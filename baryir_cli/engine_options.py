@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.errors import ArgumentError
+from baryir_cli.limits import check_tiles
 
 if TYPE_CHECKING:
     from baryir_cli.engine import Engine
     from models.weights import Weights
 
 PANEL = "Engine"
-SMALLEST_TILE = 32
-"""Side of the smallest tile that users can ask for."""
 
 
 class Precision(str, Enum):
@@ -52,25 +50,6 @@ OverlapOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-
-
-def check_tiles(tile: int | None, overlap: int | None) -> None:
-    """Refuses tiles that are too small or overlap too much.
-
-    Raises:
-        ArgumentError: names the argument.
-    """
-    from models.wording import numbers
-
-    if tile is not None and tile != 0 and tile < SMALLEST_TILE:
-        sides = numbers(SMALLEST_TILE, whole=True)
-        raise ArgumentError("tile", tile, f"use 0 for the whole image, or {sides}")
-    if tile == 0 and overlap:
-        raise ArgumentError("overlap", overlap, "one tile, the whole image, has nothing to overlap")
-    most = tile // 2 if tile else None
-    if overlap is not None and (overlap < 0 or (most is not None and overlap > most)):
-        half = f", half of tile {tile}" if tile else ""
-        raise ArgumentError("overlap", overlap, f"use {numbers(0, most, whole=True)}{half}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,28 @@
-"""Limits that hold unless the user raises them."""
+"""Limits of what users can ask for, and limits that hold unless they raise them."""
 
 from __future__ import annotations
 
+from baryir_cli.errors import ArgumentError
+from models.wording import numbers
+
 MAX_MEGAPIXELS = 512
 """Larger images are not decoded."""
+MIN_TILE = 32
+"""Side of the smallest tile, in pixels."""
+
+
+def check_tiles(tile: int | None, overlap: int | None) -> None:
+    """Refuses tiles that are too small or overlap too much.
+
+    Raises:
+        ArgumentError: names the argument.
+    """
+    if tile is not None and tile != 0 and tile < MIN_TILE:
+        sides = numbers(MIN_TILE, whole=True)
+        raise ArgumentError("tile", tile, f"use 0 for the whole image, or {sides}")
+    if tile == 0 and overlap:
+        raise ArgumentError("overlap", overlap, "one tile, the whole image, has nothing to overlap")
+    most = tile // 2 if tile else None
+    if overlap is not None and (overlap < 0 or (most is not None and overlap > most)):
+        half = f", half of tile {tile}" if tile else ""
+        raise ArgumentError("overlap", overlap, f"use {numbers(0, most, whole=True)}{half}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from itertools import takewhile
 from typing import Any, TypeVar, get_args
 
@@ -111,11 +113,12 @@ def explain(error: Any) -> str:
     return message[:1].lower() + message[1:].rstrip(".")
 
 
-def show_usage(error: Any) -> None:
-    """Prints on standard error how the typed command is used, and where its help is."""
+def show_help(error: Any) -> None:
+    """Prints the help of the typed command on standard error."""
     if error.ctx:
-        usage = " ".join(error.ctx.get_usage().split())
-        typer.echo(f"{usage} (see {error.ctx.command_path} --help)", err=True)
+        # Typer prints the help itself or returns it, depending on rich.
+        with redirect_stdout(sys.stderr):
+            typer.echo(error.ctx.get_help())
 
 
 def _wrong_value(error: Any) -> str | None:

@@ -20,8 +20,8 @@ from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
-from baryir_cli.engine_options import check_tiles
 from baryir_cli.errors import UserError
+from baryir_cli.limits import check_tiles
 from baryir_cli.report import Report
 from models.hardware import multiplies_bf16
 from models.light import Image, full_scale

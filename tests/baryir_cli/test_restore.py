@@ -551,17 +551,15 @@ def refused(said: str) -> str:
         (["train", "--keep", "0"], "--keep 0: use a whole number from 1 up"),
     ],
 )
-def test_wrong_usage_is_a_usage_line_and_one_line_with_code_2(
+def test_wrong_usage_shows_the_help_and_one_line_with_code_2(
     baryir: Run, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     assert baryir(*arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert message in refused(said.err)
-    usage, _ = said.err.splitlines()
     command = " ".join(["baryir", *arguments[: arguments[0] != "bogus"]])
-    assert usage.startswith(f"Usage: {command} [OPTIONS]")
-    assert usage.endswith(f"(see {command} --help)")
+    assert f"Usage: {command} [OPTIONS]" in said.err
 
 
 @pytest.mark.parametrize(
