@@ -27,8 +27,9 @@ and tone at once."""
 COLOURLESS = 0.02
 """How far colours may vary, relative to brightness, in a photograph of one colour. Haze would lower
 their saturation, so that is not used."""
-FLAT = 1 / 255
-"""Standard deviation of a picture that shows too little to judge its colours."""
+FLAT = 2 / 255
+"""Standard deviation of a picture that shows too little to be judged. The darkest of LOL has 5
+steps."""
 PRINT = (0.93, 1.0, 1.1)
 """The tint in which a colourless picture is judged again. A judge that has seen few of them takes
 every fifth clean one for hazy or dark, but hardly any print in this tone, and still finds real
@@ -65,10 +66,15 @@ def is_doubtful(change: float) -> bool:
     return DOUBTFUL <= change < CERTAIN
 
 
+def is_flat(picture: Tensor) -> bool:
+    """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], shows nothing, as a blank frame."""
+    return bool(picture.std((2, 3)).max() < FLAT)
+
+
 def is_colourless(picture: Tensor) -> bool:
     """Whether a photograph, ``(1, 3, S, S)`` in [0, 1], is black and white or in one tint."""
     *others, main = torch.linalg.eigvalsh(torch.cov(picture[0].flatten(1).double()))
-    return bool(main > FLAT**2 and sum(others) < COLOURLESS**2 * main)
+    return bool(sum(others) < COLOURLESS**2 * main)
 
 
 def as_print(picture: Tensor) -> Tensor:
@@ -80,7 +86,8 @@ def as_print(picture: Tensor) -> Tensor:
 def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
     """The tone of a photograph's picture, and how much it changes it (:func:`change_by`).
 
-    In black and white, a tone counts as none if that of a print is below the doubtful.
+    Nothing is changed where there is nothing to see. In black and white, a tone counts as none if
+    that of a print is below the doubtful.
 
     Args:
         picture: ``(1, 3, S, S)`` in [0, 1].
@@ -89,7 +96,7 @@ def judged(judge: nn.Module, picture: Tensor) -> tuple[Tensor, float]:
         The tone as from :func:`models.scene.mean_tone`.
     """
     tone = mean_tone(judge, picture)
-    change = change_by(tone, picture)
+    change = 0.0 if is_flat(picture) else change_by(tone, picture)
     if not is_slight(change) and is_colourless(picture):
         toned = as_print(picture)
         if change_by(mean_tone(judge, toned), toned) < DOUBTFUL:

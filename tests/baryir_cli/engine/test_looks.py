@@ -49,8 +49,13 @@ class Peels(nn.Module):
         return Restoration(offset if tone.any() else peeled, None)  # type: ignore[arg-type]
 
 
-def plain(size: tuple[int, int], colour: Colour) -> np.ndarray:
-    return np.full((*size, 3), colour, np.float32)
+def quartered(size: tuple[int, int], colour: Colour) -> np.ndarray:
+    """A colour whose green differs from left to right, and whose blue from top to bottom."""
+    pixels = np.full((*size, 3), colour, np.float32)
+    rows, columns = np.indices(size)
+    pixels[..., 1] += np.where(columns < size[1] / 2, -0.03, 0.03)
+    pixels[..., 2] += np.where(rows < size[0] / 2, -0.03, 0.03)
+    return pixels
 
 
 @pytest.mark.parametrize("size", [(90, 170), (170, 90), (300, 40), (20, 20)])
@@ -73,12 +78,12 @@ def test_it_looks_until_little_is_wrong(
     size: tuple[int, int], colour: Colour, wanted: Colour, count: int
 ) -> None:
     shares: list[float] = []
-    pixels = plain(size, colour)
+    pixels = quartered(size, colour)
     engine = Engine(Peels(), precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels, progress=shares.append)
     assert report.looks == report.to_dict()["looks"] == count
-    np.testing.assert_allclose(restored, plain(size, wanted), atol=1e-5)
-    np.testing.assert_array_equal(pixels, plain(size, colour))
+    np.testing.assert_allclose(restored, quartered(size, wanted), atol=1e-5)
+    np.testing.assert_array_equal(pixels, quartered(size, colour))
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
@@ -87,9 +92,9 @@ def test_it_looks_until_little_is_wrong(
 def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
     """What it says only of the degraded or only of the restored photograph is ignored."""
     engine = Engine(Peels(says), precision="fp32")  # type: ignore[arg-type]
-    restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
+    restored, report = engine.restore(quartered((40, 60), (0.7, 0.5, 0.3)))
     assert report.looks == 1
-    np.testing.assert_allclose(restored, plain((40, 60), (0.5, 0.5, 0.3)), atol=1e-5)
+    np.testing.assert_allclose(restored, quartered((40, 60), (0.5, 0.5, 0.3)), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -105,15 +110,16 @@ def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
 )
 def test_slight_tones_are_left_out(steps: int, colour: Colour, wanted: Colour) -> None:
     engine = Engine(Peels(offset=steps / 255), precision="fp32")  # type: ignore[arg-type]
-    restored, report = engine.restore(plain((40, 60), colour))
+    restored, report = engine.restore(quartered((40, 60), colour))
     assert report.looks == 1
-    np.testing.assert_allclose(restored, plain((40, 60), wanted), atol=1e-5)
+    np.testing.assert_allclose(restored, quartered((40, 60), wanted), atol=1e-5)
 
 
 def textured(colour: Colour, variety: Colour) -> np.ndarray:
-    """``colour`` with noise shared by all channels, and noise of each channel's own."""
+    """``colour`` in shades, with noise of each channel's own."""
     rng = np.random.default_rng(0)
-    shared, own = rng.uniform(-0.1, 0.1, (40, 60, 1)), rng.uniform(-1, 1, (40, 60, 3))
+    shared = rng.uniform(-0.1, 0.1, (8, 12, 1)).repeat(5, 0).repeat(5, 1)
+    own = rng.uniform(-1, 1, (40, 60, 3))
     return np.float32(np.array(colour) * (1 + shared) + own * np.array(variety))
 
 
@@ -151,10 +157,19 @@ def test_hazy_colours_do_not_count_as_black_and_white() -> None:
     assert not looks.is_colourless(torch.full((1, 3, 64, 64), 0.5))
 
 
+@pytest.mark.parametrize(("contrast", "wanted"), [(0.004, 0.1), (0.03, 0.3)])
+def test_a_blank_frame_stays_as_it_is(contrast: float, wanted: float) -> None:
+    """A judge cannot tell darkness where there is nothing to see."""
+    halves = np.where(np.arange(60) < 30, -contrast, contrast)[None, :, None].repeat(40, 0)
+    pixels = (np.array((0.1, 0.1, 0.1)) + halves * (1, 0, -1)).astype(np.float32)
+    engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
+    assert engine.restore(pixels)[0].mean() == pytest.approx(wanted, abs=1e-5)
+
+
 def test_strength_applies_to_all_looks_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
-    half, _ = engine.restore(plain((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
-    np.testing.assert_allclose(half, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
+    half, _ = engine.restore(quartered((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
+    np.testing.assert_allclose(half, quartered((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (127, 900), (256, 255), (4000, 6000)])
@@ -180,6 +195,6 @@ def test_the_change_by_a_tone_is_a_root_mean_square() -> None:
 
 def test_in_doubt_there_is_one_look() -> None:
     engine = Engine(Peels(offset=0.1), precision="fp32")  # type: ignore[arg-type]
-    restored, report = engine.restore(plain((40, 60), (0.7, 0.5, 0.3)))
+    restored, report = engine.restore(quartered((40, 60), (0.7, 0.5, 0.3)))
     assert report.looks == 1
-    np.testing.assert_allclose(restored, plain((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
+    np.testing.assert_allclose(restored, quartered((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
