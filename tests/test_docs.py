@@ -1,4 +1,4 @@
-"""The Python code in the documents runs."""
+"""The Python code in the documents runs, and their figures are those of the embedded weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import skimage.data
 from PIL import Image
+
+from baryir_cli.catalogue import embedded_weights
+from baryir_cli.figures import cell, titled
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,3 +33,14 @@ def test_python_code_in_a_document_runs(
         names: dict[str, Any] = {"image": photo}
         exec(code, names)  # noqa: S102 (our own)
         assert "restored" in names
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+def test_a_document_has_the_figures_of_the_embedded_weights(page: str) -> None:
+    (weights,) = embedded_weights()
+    assert weights.figures
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    for name, figures in weights.figures.items():
+        row = next(line for line in lines if line.startswith(f"| {titled(name, figures)} |"))
+        psnr = {cell(metric, figures) for metric in ("input_psnr", "psnr")}
+        assert psnr <= set(row.strip("| ").split(" | ")), name
