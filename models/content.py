@@ -90,6 +90,9 @@ def _refuse_other_files(start: bytes) -> None:
             raise WeightsError(what)
     if start[257:262] == b"ustar":
         raise WeightsError("a tar archive: unpack it, or save it again with PyTorch")
+    # After the length of its header, a safetensors file has the header, a JSON object.
+    if start[8:9] != b"{":
+        raise WeightsError("neither a checkpoint of torch.save (.pt, .pth, .ckpt) nor safetensors")
 
 
 def _safetensors(file: BinaryIO) -> Content:

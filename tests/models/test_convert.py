@@ -411,7 +411,7 @@ def _script() -> bytes:
 
 
 STRANGERS: list[tuple[bytes, str]] = [
-    (b"", "not a safetensors file"),
+    (b"", "neither a checkpoint of torch.save .* nor safetensors"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
     (b"<!DOCTYPE html><title>Google Drive - Virus scan warning</title>", "a web page"),
     (b"\x1f\x8b\x08\0\0\0\0\0", "compressed with gzip"),
@@ -422,7 +422,9 @@ STRANGERS: list[tuple[bytes, str]] = [
     (b"\x80", "damaged pickle"),
     (b"\x80\x04K\x07.", "damaged pickle"),
     (b"\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.\x80\x02}.", "not one from torch.save"),
-    (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "the header has|not a safetensors file"),
+    (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "neither a checkpoint of torch.save"),
+    (b"\xff\xd8\xff\xe0\0\x10JFIF" + b"\0" * 30, "neither a checkpoint of torch.save"),
+    (b"\x09" + b"\0" * 7 + b'{"a":NaN}', "not a safetensors file: its header is not JSON"),
 ]
 
 
