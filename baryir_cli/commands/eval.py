@@ -73,7 +73,10 @@ def evaluate(
     ] = None,
     target: Annotated[
         Path | None,
-        typer.Option(help="Folder of their targets, matched by name.", rich_help_panel=WHAT),
+        typer.Option(
+            help="Folder of their targets, matched by name; only niqe and piqe need none.",
+            rich_help_panel=WHAT,
+        ),
     ] = None,
     restored: Annotated[
         Path | None,
@@ -101,7 +104,8 @@ def evaluate(
     metrics: Annotated[
         str,
         typer.Option(
-            help="Any of psnr,ssim,lpips,fid,niqe,piqe.  \\[default: the bench's]",
+            help="Any of psnr,ssim,lpips,fid,niqe,piqe.  \\[default: the bench's; of folders,"
+            " psnr,ssim with targets, else niqe,piqe]",
             show_default=False,
             rich_help_panel=WHAT,
         ),

@@ -37,6 +37,8 @@ from models.wording import no_such
 
 NAMED = 10
 """How many bad files an error lists."""
+NO_REFERENCE = tuple(name for name, metric in METRICS.items() if not metric.needs_target)
+"""Metrics of images without targets."""
 
 
 @dataclass
@@ -80,12 +82,18 @@ class Session:
         if not there:
             raise UserError("; ".join([f"nothing is left to {self.purpose}", *problems[:NAMED]]))
         for found in self.sets:
-            metrics = self._metrics_of(found)
-            left = set(self.metrics) - set(metrics) if self.bench is None else set()
-            if left or not metrics:
-                raise UsageError(
-                    f"{found.label} has no targets to compare with: use --metrics niqe,piqe"
-                )
+            self._check_metrics(found)
+
+    def _check_metrics(self, found: FoundSet) -> None:
+        """Refuses metrics that need targets which a set does not have."""
+        usable = self._metrics_of(found)
+        lacking = [METRICS[name].label for name in self.metrics if name not in usable]
+        if lacking if self.bench is None else not usable:
+            way = "give --target FOLDER, or use" if self.bench is None else "use"
+            raise UsageError(
+                f"{found.label} has no targets, which {', '.join(lacking)} "
+                f"need{'s' * (len(lacking) == 1)}: {way} --metrics {','.join(NO_REFERENCE)}"
+            )
 
     @property
     def files(self) -> list[Path]:
@@ -113,6 +121,8 @@ class Session:
             unavailable=scorers.unavailable,
         )
         with display:
+            if self.bench is None and not (self.metrics or self.sets[0].reference):
+                display.note("PSNR, SSIM, LPIPS and FID need targets: --target FOLDER gives them")
             for label in self.skipped:
                 display.note(f"{label} has no targets and is skipped")
             for found in self.sets:
@@ -146,7 +156,7 @@ class Session:
         """The requested metrics, else the bench's, else the field's usual ones, if computable."""
         asked = self.metrics or (self.bench.metrics if self.bench else ())
         if not found.reference:
-            return [m for m in asked or ("niqe", "piqe") if not METRICS[m].needs_target]
+            return [m for m in asked or NO_REFERENCE if m in NO_REFERENCE]
         if self.metrics:
             return list(self.metrics)
         return [m for m in asked or ("psnr", "ssim") if METRICS[m].needs_target]

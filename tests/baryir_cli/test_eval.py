@@ -190,13 +190,19 @@ def test_a_folder_without_targets_takes_only_metrics_that_need_none(
     evaluate: Run, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
     low = data / "lowlight" / "low"
-    assert evaluate("--input", low, "--metrics", "niqe,piqe") == 0
-    out = capsys.readouterr().out
-    assert "NIQE" in out
-    assert "PSNR" not in out
-    for metrics in ("psnr", "psnr,niqe"):
-        assert evaluate("--input", low, "--metrics", metrics) == 2
-        assert "--metrics niqe,piqe" in capsys.readouterr().err
+    for metrics in ([], ["--metrics", "niqe,piqe"]):
+        assert evaluate("--input", low, *metrics) == 0
+        said = capsys.readouterr()
+        assert "NIQE" in said.out
+        assert "PSNR" not in said.out
+        assert ("--target FOLDER" in said.err) == (not metrics)
+    for asked, lacking in (("psnr,fid", "PSNR, FID need"), ("psnr,niqe", "PSNR needs")):
+        assert evaluate("--input", low, "--metrics", asked) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == (
+            f"baryir: low has no targets, which {lacking}: "
+            "give --target FOLDER, or use --metrics niqe,piqe"
+        )
 
 
 @pytest.mark.usefixtures("some_metrics")
@@ -1077,6 +1083,7 @@ def test_sets_of_a_bench_without_targets_are_skipped(
     assert "real rain + haze has no targets and is skipped" in capsys.readouterr().err
     only = ("--bench", "mixed", "--data", data, "--metrics", "psnr", "--sets", "real-rain-haze")
     assert evaluate(*only) == 2
+    assert "which PSNR needs: use --metrics niqe,piqe" in capsys.readouterr().err
 
 
 def test_a_missing_set_asked_for_by_name_is_an_error(
