@@ -11,6 +11,10 @@ PAPER = NetworkConfig(map_blocks=2, conditioning="paper")
 PRESETS: dict[str, NetworkConfig] = {
     # The authors' released checkpoint: 53.5 M parameters in use.
     "official": NetworkConfig(),
+    # The paper's text: Restormer as backbone, T of two MDTA+GDFN blocks, MLPs on the residual.
+    "paper": PAPER,
+    # The same with PromptIR as backbone (Table III, last row).
+    "promptir": replace(PAPER, prompts=5),
     # The embedded weights: dense convolutions from half resolution down, made for CPUs.
     "small": NetworkConfig(
         width=48,
@@ -35,10 +39,6 @@ PRESETS: dict[str, NetworkConfig] = {
         map_blocks=2,
         conditioning="paper",
     ),
-    # The paper's text: Restormer as backbone, T of two MDTA+GDFN blocks, MLPs on the residual.
-    "paper": PAPER,
-    # The same with PromptIR as backbone (Table III, last row).
-    "promptir": replace(PAPER, prompts=5),
 }
 
 

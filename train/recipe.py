@@ -26,6 +26,9 @@ SAMPLES_A_BATCH = 4096
 LARGEST = 1e9
 """Largest number that is not a count: its sums and squares stay finite in float32."""
 
+SHIPPED = ("paper", "reference", "small", "small-judge", "small-rest", "small-gpu", "small-trial")
+"""The recipes that come with the package."""
+
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
 PixelLoss = Literal["l1", "psnr"]
@@ -498,4 +501,4 @@ def _read(path: Path) -> dict[str, Any]:
 def shipped() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
     folder = Path(str(files("train"))) / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {name: folder / f"{name}.toml" for name in SHIPPED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -61,7 +61,7 @@ def train(
         str | None,
         option(
             "A built-in recipe: paper (the default), reference (what the authors' code does),"
-            " small, small-judge, small-gpu, small-rest (parts of the embedded weights' training),"
+            " small, small-judge, small-rest, small-gpu (parts of the embedded weights' training),"
             " small-trial (short trials).",
             OBJECTIVE,
         ),
@@ -113,7 +113,7 @@ def train(
     preset: Annotated[
         str | None,
         option(
-            "Network by name: paper (the paper's Restormer), promptir, official, small, tiny.",
+            "Network by name: official, paper (the paper's Restormer), promptir, small, tiny.",
             NETWORK,
             default="paper",
         ),
@@ -389,8 +389,8 @@ def _recipe(
     values["network"] = ({} if "preset" in entries else values["network"]) | network
     if "noise" in given:
         values["noise_range"] = None
-    if entries.get("losses") == ["none"]:
-        entries["losses"] = []
+    if "losses" in entries:
+        entries["losses"] = _losses(entries["losses"])
     values["stages"] = [old | stage for old in values["stages"]]
     try:
         return Recipe.from_dict(values | entries)
@@ -398,6 +398,18 @@ def _recipe(
         if error.entry in given:
             raise UsageError(f"{given[error.entry]} {error.problem}") from None
         raise UsageError(f"{path}: {error}") from None
+
+
+def _losses(names: list[str]) -> list[str]:
+    """The terms of L_T; ``none`` stands for an empty list."""
+    from train.recipe import Loss
+
+    known = get_args(Loss)
+    if names == ["none"]:
+        return []
+    if not set(names) <= set(known):
+        raise UsageError(f"--losses {' '.join(names)}: use none, or any of {' '.join(known)}")
+    return names
 
 
 def _check_names(path: Path, names: list[str]) -> None:

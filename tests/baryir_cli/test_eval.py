@@ -971,7 +971,7 @@ def test_complexity_reports_parameters_and_time(
     assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
     assert read(tmp_path / "r.json")["random"]
     assert evaluate("--complexity", "--weights", "huge") == 2
-    assert "or a preset (official, small, tiny, paper, promptir)" in capsys.readouterr().err
+    assert "or a preset (official, paper, promptir, small, tiny)" in capsys.readouterr().err
     assert evaluate("--complexity", "--csv", tmp_path / "r.csv") == 2
 
 

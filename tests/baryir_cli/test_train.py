@@ -115,13 +115,15 @@ def test_the_default_folder_is_used_only_without_clean(
 
 
 WRONG = [
-    (("--recipe", "mine"), "--recipe mine: use paper"),
+    (("--recipe", "mine"), "--recipe mine: use paper, reference, small, small-judge"),
     (("--recipe", "paper", "--config", "x.toml"), "give only one"),
     (("--config", "x.toml"), "x.toml: no such file"),
     (("--sources", "snow"), "source 'snow': use denoise, "),
     (("--sources", "denoise_15", "--noise", "25"), "leave out --noise"),
     (("--sources", "derain", "--noise", "25"), "--noise is only for the source denoise; add"),
-    (("--losses", "l2"), "--losses 'l2': use mwb, irc or bro"),
+    (("--losses", "l2"), "--losses l2: use none, or any of mwb irc bro"),
+    (("--losses", "none", "irc"), "--losses none irc: use none, or any of mwb irc bro"),
+    (("--losses", "irc", "irc"), "--losses names an entry twice"),
     (("--gamma", "-1"), "baryir: --gamma -1: use a number from 0 up"),
     (("--lr", "nan"), "baryir: --lr nan: use a number above 0"),
     (("--patch", "7"), "baryir: --patch 7: use a whole number from 8 to 4096"),
@@ -130,7 +132,7 @@ WRONG = [
     (("--single", "photos"), "--single is only for the source single; add"),
     (("--epochs", "1"), "--epochs and --steps both set the length of the run; give only one"),
     (("--sources", "denoise,derain"), "separate --sources with spaces: --sources denoise derain"),
-    (("--preset", "huge"), "baryir: --preset 'huge': use official, small"),
+    (("--preset", "huge"), "baryir: --preset 'huge': use official, paper"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "blocks=2,1"), "blocks '2,1': use a list of whole numbers, such as [2, 1]"),
     (("--network", "width=3"), "baryir: --network cannot be built: width 3: use an even number"),

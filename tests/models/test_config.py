@@ -83,5 +83,5 @@ def test_presets_have_their_sizes(name: str) -> None:
 
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="official, small, tiny, paper, promptir"):
+    with pytest.raises(KeyError, match="official, paper, promptir, small, tiny"):
         preset("huge")

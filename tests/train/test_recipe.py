@@ -9,21 +9,24 @@ from typing import Any
 import pytest
 
 import train.recipe
-from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
+from train.recipe import Recipe, RecipeError, SourceRecipe, Stage, shipped
 
-SHIPPED = sorted((Path(train.recipe.__file__).parent / "recipes").glob("*.toml"))
 GOOD: dict[str, Any] = {"sources": {"denoise": {"probability": 1}}}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
-def test_shipped_recipes_survive_json(path: Path) -> None:
-    recipe = Recipe.load(path)
+def test_every_recipe_in_the_package_is_listed() -> None:
+    folder = Path(train.recipe.__file__).parent / "recipes"
+    assert set(shipped().values()) == set(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_recipes_survive_json(name: str) -> None:
+    recipe = Recipe.load(shipped()[name])
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 def test_missing_entries_are_those_of_the_paper_recipe() -> None:
-    paper = Recipe.load(next(path for path in SHIPPED if path.stem == "paper"))
-    assert Recipe() == Recipe.from_dict({}) == paper
+    assert Recipe() == Recipe.from_dict({}) == Recipe.load(shipped()["paper"])
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -84,7 +87,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"accumulate": 0}, "accumulate 0: use"),
     ({"network": {"wings": 2}}, "network cannot be built: unknown config field 'wings'"),
     ({"network": 3}, "network 3: use a table"),
-    ({"preset": "huge"}, "preset 'huge': use official, small, tiny, paper"),
+    ({"preset": "huge"}, "preset 'huge': use official, paper, promptir, small or tiny"),
     ({"steps": "many"}, "steps 'many': use a whole number from 1 up"),
     ({"steps": 0}, "steps 0: use a whole number from 1 up"),
     ({"steps": 1.5}, "steps"),
