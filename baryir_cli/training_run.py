@@ -234,10 +234,8 @@ def _sources(request: Request) -> tuple[list[Source], list[Source]]:
     Raises:
         UsageError: a source has no data.
     """
-    single = request.single
-    folders = (single / "degraded", single / "target") if single else None
     try:
-        sources = gather(request.recipe, request.data, request.clean, folders)
+        sources = gather(request.recipe, request.data, request.clean, request.single)
         return split(sources, request.holdout) if request.holdout else (sources, [])
     except SourceError as error:
         raise UsageError(str(error)) from None

@@ -23,8 +23,6 @@ DRAWN = ("samples", "curves.png")
 
 PairOfFiles = tuple[Path, Path]
 """A degraded image and its target."""
-PairOfFolders = tuple[Path, Path]
-"""The folders of degraded images and of their targets."""
 
 
 class SourceError(ValueError):

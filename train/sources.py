@@ -23,8 +23,8 @@ from models.wording import choices, no_such, numbers
 from train import degradations
 from train.deblurred import random_deblurred
 from train.degradations import Image
+from train.folders import SourceError as SourceError
 from train.folders import (
-    PairOfFolders,
     find_folder,
     hold_out,
     images_below,
@@ -33,7 +33,6 @@ from train.folders import (
     photographs,
     plain,
 )
-from train.folders import SourceError as SourceError
 from train.images import ImageCache, Pixels, Skipped, UnusableError
 from train.mixtures import (
     Degrade,
@@ -171,7 +170,7 @@ def gather(
     recipe: Recipe,
     data: Path | None = None,
     clean: Sequence[Path] = (),
-    single: PairOfFolders | None = None,
+    single: Path | None = None,
 ) -> list[Source]:
     """The sources of a recipe, from official folders and clean photographs.
 
@@ -180,14 +179,15 @@ def gather(
         data: a folder laid out like the reference README's ``data/Train``; pairs match by name
             (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
         clean: more folders of clean photographs, subfolders included.
-        single: folders of degraded images and of their targets, for the source ``single``.
+        single: folder of the source ``single``, with subfolders ``degraded`` and ``target``.
 
     Raises:
         SourceError: files do not pair, or a source has no data; the message says where it was
             looked for.
     """
-    if data is not None and not data.is_dir():
-        raise SourceError(no_such(data, "folder"))
+    for folder in (data, single):
+        if folder is not None and not folder.is_dir():
+            raise SourceError(no_such(folder, "folder"))
     folders = list(clean)
     official = find_folder(data, "Denoise") if data is not None else None
     if official is not None and images_below(official):
@@ -257,21 +257,23 @@ def _or_camera(usual: Degrade, noisy: Degrade, recipe: Recipe) -> Degrade:
 
 
 def _paired(
-    name: str, settings: SourceRecipe, data: Path | None, single: PairOfFolders | None
+    name: str, settings: SourceRecipe, data: Path | None, single: Path | None
 ) -> Paired | None:
-    """The pairs of the official folders, or of the two given for ``single``."""
+    """The pairs of the official folders, or of the one given for ``single``."""
     task = TASKS[name]
     if name == "single" and single is not None:
-        degraded, target = single
-        pairs, origin = match_pairs(degraded, target), f"pairs in {degraded} ~ {target}"
-        return Paired(tuple(pairs), origin, settings.variety)
-    folder = find_folder(data, task.folder) if data is not None and task.degraded else None
+        folder: Path | None = single
+    else:
+        folder = find_folder(data, task.folder) if data is not None and task.degraded else None
     if folder is None:
         return None
     first, second = find_folder(folder, task.degraded), find_folder(folder, task.target)
     if first is None or second is None:
         missing = task.degraded if first is None else task.target
-        raise SourceError(f"source {name}: {folder} has no folder {missing!r}")
+        raise SourceError(
+            f"source {name}: {folder} has no folder {missing}; "
+            f"it needs {task.degraded}/ and {task.target}/"
+        )
     origin = f"pairs in {folder} ({first.name} ~ {second.name})"
     return Paired(tuple(match_pairs(first, second)), origin, settings.variety)
 

@@ -135,13 +135,13 @@ def _inside(patch: np.ndarray, images: list[np.ndarray]) -> bool:
 
 
 def test_single_is_any_pair_of_folders(data: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
     for i in (1, 2):
-        write(tmp_path / "x" / f"{i}.png", i)
-        write(tmp_path / "y" / f"{i}.png", i)
+        write(mine / "Degraded" / f"{i}.png", i)
+        write(mine / "target" / f"{i}.png", i)
         write(data / "Single" / "degraded" / f"{i}.png", i)
         write(data / "Single" / "target" / f"{i}.png", i)
-    given = (tmp_path / "x", tmp_path / "y")
-    assert str(tmp_path / "x") in gather(recipe_of("single"), single=given)[0].origin
+    assert str(mine) in gather(recipe_of("single"), data, single=mine)[0].origin
     assert gather(recipe_of("single"), data)[0].count == 2
 
 
@@ -161,12 +161,18 @@ def test_missing_data_names_the_folder(data: Path, tmp_path: Path) -> None:
     assert said("derain", None, tmp_path / "empty") == f"no images in {tmp_path / 'empty'}"
     assert str(tmp_path / "nowhere") in said("derain", None, tmp_path / "nowhere")
     assert str(data / "single") in said("single", data)
+    with pytest.raises(SourceError, match=re.escape(f"{tmp_path / 'none'}: no such folder")):
+        gather(recipe_of("single"), single=tmp_path / "none")
 
 
-def test_a_missing_folder_of_targets_is_an_error(data: Path) -> None:
+def test_a_missing_folder_of_pairs_is_an_error(data: Path, tmp_path: Path) -> None:
     (data / "Derain" / "gt").rename(data / "Derain" / "target")
-    with pytest.raises(SourceError, match=re.escape(f"{data / 'Derain'} has no folder 'gt'")):
+    said = f"source derain: {data / 'Derain'} has no folder gt; it needs rainy/ and gt/"
+    with pytest.raises(SourceError, match=re.escape(said)):
         gather(recipe_of("derain"), data)
+    said = f"source single: {tmp_path} has no folder degraded; it needs degraded/ and target/"
+    with pytest.raises(SourceError, match=re.escape(said)):
+        gather(recipe_of("single"), single=tmp_path)
 
 
 def test_a_share_of_the_noise_is_camera_noise(data: Path) -> None:
