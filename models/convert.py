@@ -21,7 +21,7 @@ from models.architecture import STEM, read_config
 from models.config import NetworkConfig
 from models.content import Content, open_content
 from models.digest import hexdigest
-from models.header import naming, quoted
+from models.header import quoted, weights_errors
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
@@ -81,7 +81,7 @@ def convert(path: Path, *, entry: str | None = None, partial: bool = False) -> C
     Raises:
         WeightsError: the file cannot be converted; one line that begins with its name.
     """
-    with naming(path), open_content(path) as content:
+    with weights_errors(path), open_content(path) as content:
         return _convert(content, path, entry, partial)
 
 

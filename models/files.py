@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextmanager
-def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+def named_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
     """Makes the system's errors name ``path``: some, as for a full disk, name no file.
 
     Args:
@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
     # Not by the tempfile module: only their owner can read its files.
     temporary = path.parent / f".baryir-{secrets.token_hex(8)}.tmp"
     try:
-        with naming(path, temporary):
+        with named_errors(path, temporary):
             temporary.touch(exist_ok=False)
             mode = stat.S_IMODE((path if path.exists() else temporary).stat().st_mode)
             yield temporary

@@ -81,7 +81,7 @@ class Header:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def weights_errors(path: Path) -> Iterator[None]:
     """Puts a file's name in front of every error about it.
 
     Raises:
@@ -103,7 +103,7 @@ def header_of(path: Path) -> Header:
     Raises:
         WeightsError: the file is missing or damaged, or its weights are not ours or too new.
     """
-    with naming(path), open(path, "rb") as file:
+    with weights_errors(path), open(path, "rb") as file:
         return read_header(file)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.config import NetworkConfig
 from models.files import replacing
-from models.header import FORMAT, naming, quoted, read_header, read_metadata
+from models.header import FORMAT, quoted, read_header, read_metadata, weights_errors
 
 # The alias marks it as exported from here.
 from models.header import WeightsError as WeightsError
@@ -139,7 +139,7 @@ def read_weights(path: Path) -> Weights:
     Raises:
         WeightsError: the file is missing or damaged, or its weights are not ours or too new.
     """
-    with naming(path), open(path, "rb") as file:
+    with weights_errors(path), open(path, "rb") as file:
         header = read_header(file)
         shapes = {name: entry.shape for name, entry in header.tensors.items()}
         check_shapes(shapes, expected_shapes(header.config))

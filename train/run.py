@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.files import naming, replacing
+from models.files import named_errors, replacing
 from train import checkpoint
 from train.recipe import Recipe
 
@@ -121,7 +121,7 @@ class Run:
             self._held += entries
             return
         path = self.path / "log.jsonl"
-        with naming(path), open(path, "a", encoding="utf-8") as file:
+        with named_errors(path), open(path, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
         for entry in entries:
             for listener in self.listeners:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models import weights as module
-from models.header import MAX_HEADER, header_of, naming
+from models.header import MAX_HEADER, header_of, weights_errors
 from models.network import build
 from models.presets import preset
 from models.weights import (
@@ -327,7 +327,8 @@ def test_huge_header_is_not_read(tmp_path: Path) -> None:
 
 
 def test_errors_without_a_number_name_the_file() -> None:
-    with pytest.raises(WeightsError, match="^a file: of no number$"), naming(Path("a file")):
+    said = "^a file: of no number$"
+    with pytest.raises(WeightsError, match=said), weights_errors(Path("a file")):
         raise OSError("of no number")
 
 
