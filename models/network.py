@@ -110,14 +110,14 @@ class BaryIR(nn.Module):
         self.head = Head(config, self.decoder.channels)
 
     def forward(
-        self, image: Tensor, scene: Scene | None = None, heeded: Tensor | None = None
+        self, image: Tensor, scene: Scene | None = None, tone_mask: Tensor | None = None
     ) -> Restoration:
         """The restoration of a batch.
 
         Args:
             image: as described for the class.
             scene: as described for the class.
-            heeded: ``(N,)``, 0 for images to restore without a tone, 1 for the others. All are
+            tone_mask: ``(N,)``, 0 for images to restore without a tone, 1 for the others. All are
                 judged.
         """
         if self.judge is None:
@@ -125,7 +125,7 @@ class BaryIR(nn.Module):
             return Restoration(correction, latents)
         picture, place = scene or whole_scene(image, self.config.scene)
         tone = self.judge(picture)
-        shown = tone if heeded is None else tone * heeded.view(-1, 1, 1, 1, 1)
+        shown = tone if tone_mask is None else tone * tone_mask.view(-1, 1, 1, 1, 1)
         return self.with_tone(image, shown, place)._replace(tone=tone)
 
     def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:

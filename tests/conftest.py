@@ -18,7 +18,7 @@ Run = Callable[..., int]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _heed_interrupts() -> None:
+def _receive_interrupts() -> None:
     """A script's background jobs ignore interrupts, and processes that tests start would too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -78,7 +78,7 @@ class Trainer:
         self.probabilities = q / q.sum()
         self.loss_weights = torch.tensor([s.loss_weight for s in settings], device=self.device)
         self.toneless = torch.tensor([s.toneless for s in settings], device=self.device)
-        self.all_heeded = not self.toneless.any()
+        self.always_toned = not self.toneless.any()
 
     def _objective(self) -> Objective:
         recipe, config = self.recipe, self.network.config
@@ -101,9 +101,9 @@ class Trainer:
         self.optimiser.zero_grad()
         found: list[Terms] = []
         embedded: list[Tensor] = []
-        heeded = [self._heeded(batch.source) for batch in batches]
-        for batch, tones in zip(batches, heeded, strict=True):
-            terms, barycenter = self._loss(batch, tones)
+        masks = [self._tone_mask(batch.source) for batch in batches]
+        for batch, mask in zip(batches, masks, strict=True):
+            terms, barycenter = self._loss(batch, mask)
             torch.autograd.backward(self.scaler.scale(terms["total"]) / len(batches))
             found.append({name: value.detach() for name, value in terms.items()})
             embedded.append(barycenter.detach())
@@ -115,16 +115,16 @@ class Trainer:
         result = _joined(found)
         if "mwb" in self.recipe.losses:
             if self.recipe.fresh_latents:
-                embedded = list(map(self._embed, batches, heeded))
+                embedded = list(map(self._embed, batches, masks))
             source = torch.cat([batch.source for batch in batches])
             result |= self.objective.potentials_step(torch.cat(embedded), source, factor)
         average_into(self.average, self.network, self.recipe.ema, self.step)
         self.step += 1
         return result
 
-    def _loss(self, batch: Batch, heeded: Tensor | None) -> tuple[Terms, Tensor]:
+    def _loss(self, batch: Batch, tone_mask: Tensor | None) -> tuple[Terms, Tensor]:
         """The loss terms of one batch, and its barycenter embeddings."""
-        correction, latents, tone = self._forward(batch, heeded)
+        correction, latents, tone = self._forward(batch, tone_mask)
         difference = batch.degraded + correction - batch.target
         error = difference.abs().flatten(1).mean(1)
         weights = self.loss_weights[batch.source]
@@ -149,17 +149,17 @@ class Trainer:
         # Squared: for rare and uncertain changes, as of haze, L1 prefers no change at all.
         return difference.square().mean()
 
-    def _forward(self, batch: Batch, heeded: Tensor | None) -> Restoration:
+    def _forward(self, batch: Batch, tone_mask: Tensor | None) -> Restoration:
         """The network in the run's precision; its outputs for the losses in float32."""
         half = _HALF.get(self.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             scene = Scene(batch.scene, batch.place)
-            correction, latents, tone = self.forward(batch.degraded, scene, heeded)
+            correction, latents, tone = self.forward(batch.degraded, scene, tone_mask)
         return Restoration(correction.float(), Latents(*(x.float() for x in latents)), tone)
 
-    def _heeded(self, source: Tensor) -> Tensor | None:
+    def _tone_mask(self, source: Tensor) -> Tensor | None:
         """0 for samples that are restored without their scene's tone, else 1, ``(N,)``."""
-        if self.all_heeded:
+        if self.always_toned:
             return None
         # Drawn for the whole batch, as by one process, and on the CPU: checkpoints keep that state.
         drawn = torch.rand(len(source) * self.team.size)[self.team.rank :: self.team.size]
@@ -169,8 +169,8 @@ class Trainer:
         return (drawn >= self.toneless[source]).float()
 
     @torch.no_grad()
-    def _embed(self, batch: Batch, heeded: Tensor | None) -> Tensor:
-        return self._forward(batch, heeded).latents.barycenter
+    def _embed(self, batch: Batch, tone_mask: Tensor | None) -> Tensor:
+        return self._forward(batch, tone_mask).latents.barycenter
 
     def is_finite(self) -> bool:
         """Whether all parameters are finite; a NaN gradient shows here before it reaches a loss."""

@@ -230,7 +230,7 @@ class Engine:
         tone, change = self._judged(judge, course.upright)
         slight = looks.is_slight(change)
         # The rest of a shake takes one look.
-        if course.shake is not None or self._is_heeded(change, course.upright, neutral):
+        if course.shake is not None or self._is_applied(change, course.upright, neutral):
             self._look(replace(course, tone=neutral if slight else tone), result, report, progress)
             return
         course, done = replace(course, tone=neutral), 0.0
@@ -251,7 +251,7 @@ class Engine:
                 self._look(last, result, report, part(progress, done, 1))
         progress(1.0)
 
-    def _is_heeded(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
+    def _is_applied(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the first look uses the judge, whose tone changes the image by ``change``."""
         if looks.is_slight(change):
             return False

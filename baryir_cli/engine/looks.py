@@ -21,7 +21,7 @@ and JPEG photographs are mostly below, noise from sigma 3 and nearly all rain ab
 SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
 """RMS of a tone's change. A slight tone may be a false alarm and is dropped, as is one below the
 doubtful if there is much to correct without it. So is a tone in black and white, if that of a print
-is below the doubtful. In noise and rain the judge is heeded if it is certain both before the looks
+is below the doubtful. In noise and rain the tone is applied if it is certain both before the looks
 without it and after them. In doubt there is one look only, in which the network sees noise, rain
 and tone at once."""
 COLOURLESS = 0.02
