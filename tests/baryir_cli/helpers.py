@@ -41,3 +41,20 @@ def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
         timeout=60,
         check=False,
     )
+
+
+def run_without(modules: str, *arguments: str, cwd: Path, **environment: str) -> str:
+    """Runs ``baryir``, which must succeed and import none of the modules, and returns its output.
+
+    Args:
+        modules: separated by spaces.
+    """
+    refused = set(modules.split())
+    script = (
+        f"import sys; sys.argv = ['baryir', *{arguments}]\n"
+        "from baryir_cli.app import run; code = run()\n"
+        f"imported = {refused} & set(sys.modules); sys.exit(f'{{imported=}}' if imported else code)"
+    )
+    done = python("-c", script, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
