@@ -141,11 +141,13 @@ def solve(
     batch: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    samples: int = 200_000,
 ) -> Report:
     """Plays the game and measures where the map takes every source.
 
     Args:
         sampling: ``balanced`` or ``proportional`` to the weights.
+        samples: of each source, to measure with.
     """
     torch.manual_seed(seed)
     barycenter_weights = torch.tensor(weights)
@@ -158,12 +160,14 @@ def solve(
     found = play(
         objective, network, gaussians, steps=steps, batch=batch, learning_rate=learning_rate
     )
-    return measure(found, gaussians, weights)
+    return measure(found, gaussians, weights, samples)
 
 
 @torch.no_grad()
-def measure(network: nn.Module, gaussians: Gaussians, weights: Sequence[float]) -> Report:
-    """Compares with POT's barycenter, on 200,000 samples of each source."""
+def measure(
+    network: nn.Module, gaussians: Gaussians, weights: Sequence[float], samples: int
+) -> Report:
+    """Compares with POT's barycenter, on so many samples of each source."""
     from ot.gaussian import bures_wasserstein_barycenter, bures_wasserstein_distance
 
     mean, covariance = bures_wasserstein_barycenter(
@@ -171,7 +175,7 @@ def measure(network: nn.Module, gaussians: Gaussians, weights: Sequence[float]) 
     )
     report = Report([], [], [])
     for k in range(len(weights)):
-        moved = network(gaussians.draw(torch.full((200_000,), k))).double().numpy()
+        moved = network(gaussians.draw(torch.full((samples,), k))).double().numpy()
         m, c = moved.mean(0), np.cov(moved.T)
         distance = bures_wasserstein_distance(m, mean, c, covariance)
         report.uvp.append(float(100 * distance**2 / (np.trace(covariance) / 2)))
