@@ -62,3 +62,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs draw no curves."""
+    monkeypatch.setattr("train.curves.draw", lambda *_: None)

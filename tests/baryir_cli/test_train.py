@@ -39,6 +39,11 @@ from train.validation import Validation
 TOY = ("--preset", "tiny", "--patch", 16, "--batch", 2, "--workers", 0, "--log-every", 1)
 
 
+@pytest.fixture(autouse=True)
+def _only_training(one_thread: None, no_curves: None) -> None:
+    """One thread for such small networks, and no plots, which take longer than the training."""
+
+
 @pytest.fixture
 def clean(tmp_path: Path) -> Path:
     """Four clean photographs."""

@@ -17,8 +17,8 @@ def write(path: Path, seed: int, size: tuple[int, int] = (40, 36)) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(one_thread: None) -> None:
-    """The networks here are too small for a second thread."""
+def _only_training(one_thread: None, no_curves: None) -> None:
+    """One thread for such small networks, and no plots, which take longer than the training."""
 
 
 @pytest.fixture

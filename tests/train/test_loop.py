@@ -13,6 +13,7 @@ import torch
 
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
+from train.curves import draw
 from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.record import DivergedError, Rhythm
@@ -172,7 +173,10 @@ def test_the_log_of_a_resumed_run_has_every_step_once(data: Path, tmp_path: Path
     assert [e for e in entries if "rate" not in e] == [{"step": 4, "changes": ["steps 6 -> 10"]}]
 
 
-def test_validation_writes_samples_and_curves(data: Path, tmp_path: Path) -> None:
+def test_validation_writes_samples_and_curves(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.curves.draw", draw)
     run = tmp_path / "run"
     follow(data, run, validate=True, checkpoint=5)
     psnr = [e["psnr"] for e in Run(run).entries()]
