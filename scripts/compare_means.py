@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from export_weights import mean_of, share_of
-from photographs import degraded, grey
+from photographs import degraded_pairs
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
@@ -60,14 +60,8 @@ class Degraded:
 
     def pairs(self, data: Path) -> Iterator[tuple[Pixels, Pixels]]:
         """Degraded photographs and their targets."""
-        for number, path in enumerate(images_below(data / CLEAN)[:: self.every]):
-            photograph = IMAGES.read(path)
-            target = grey(photograph) if self.grey else photograph
-            image = target
-            if self.kinds:
-                image = degraded(target, self.kinds, np.random.default_rng(number))
-            repeats = 3 // target.shape[2]
-            yield np.repeat(image, repeats, 2), np.repeat(target, repeats, 2)
+        paths = images_below(data / CLEAN)[:: self.every]
+        return degraded_pairs(paths, self.kinds, IMAGES, in_grey=self.grey)
 
 
 PROBES = (

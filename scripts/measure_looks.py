@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from photographs import degraded
+from photographs import degraded_pairs
 
 from baryir_cli.engine import Engine, looks
 from baryir_cli.metrics.psnr import psnr
@@ -60,9 +60,7 @@ def main() -> None:
     print("| degraded by | input | one look | several | looks |\n|---|---|---|---|---|")
     for mixture in MIXTURES:
         rows = []
-        for number, path in enumerate(paths):
-            clean = images.read(path)
-            image = degraded(clean, mixture, np.random.default_rng([args.seed, number]))
+        for image, clean in degraded_pairs(paths, mixture, images, seed=args.seed):
             one = at_one_look(engine, image)
             several, report = engine.restore(image)
             found = (psnr(each, clean) for each in (image, one, several))

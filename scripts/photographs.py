@@ -8,6 +8,7 @@ writes the photographs of FOLDER to OUT in black and white, as PNG.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from train import degradations
 from train.folders import images_below
-from train.images import Pixels, decode
+from train.images import ImageCache, Pixels, decode
 
 
 def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:
@@ -26,6 +27,23 @@ def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:
     """
     image = degradations.degrade(degradations.floating(clean), degradations.parse(kinds), rng)
     return degradations.quantise(image)
+
+
+def degraded_pairs(
+    paths: Sequence[Path], kinds: str, images: ImageCache, *, seed: int = 0, in_grey: bool = False
+) -> Iterator[tuple[Pixels, Pixels]]:
+    """Degraded photographs and their targets, ``(H, W, 3)``; the n-th depends on n and the seed.
+
+    Args:
+        kinds: as for :func:`degraded`; empty to leave them clean.
+        in_grey: whether they are black and white, with the same noise in all channels.
+    """
+    for number, path in enumerate(paths):
+        target = grey(images.read(path)) if in_grey else images.read(path)
+        rng = np.random.default_rng([seed, number])
+        image = degraded(target, kinds, rng) if kinds else target
+        repeats = 3 // target.shape[2]
+        yield np.repeat(image, repeats, 2), np.repeat(target, repeats, 2)
 
 
 def grey(photograph: Pixels) -> Pixels:
