@@ -1,4 +1,9 @@
-"""Two decoders, which differ in how the residual embedding conditions them."""
+"""Two decoders, which differ in how the residual embedding conditions them.
+
+Both take an embedding and the residual embedding, ``(N, C, h, w)`` each, and the features of the
+encoder's levels above them, finest first. They return features at the finest level's resolution,
+``(N, channels, H, W)``.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,10 @@ class OfficialLevel(nn.Module):
         inputs: channels of the features from the level below.
         mixed: channels of the features before they are upsampled.
         residuals: channels of the residual from the level below.
+
+    Input: features ``(N, inputs, h, w)``, residual ``(N, residuals, h, w)`` and the skip
+    ``(N, C, 2h, 2w)`` with the C channels of the level. Output: features ``(N, C, 2h, 2w)``, at the
+    finest level ``(N, 2C, 2h, 2w)``, and the residual ``(N, residuals / 2, 2h, 2w)``.
     """
 
     def __init__(
@@ -90,6 +99,9 @@ class ResidualCondition(nn.Module):
 
     It runs at the latent's resolution. Its two outputs are resized bilinearly to the level's. It
     starts as the identity.
+
+    Input: features ``(N, channels, H, W)`` and the residual ``(N, residuals, h, w)``. Output: as
+    the features.
     """
 
     def __init__(self, residuals: int, channels: int) -> None:
@@ -110,7 +122,11 @@ class ResidualCondition(nn.Module):
 
 
 class PaperLevel(nn.Module):
-    """One level of the paper's decoder: prompt, upsample, join the skip, condition, blocks."""
+    """One level of the paper's decoder: prompt, upsample, join the skip, condition, blocks.
+
+    Input: features ``(N, 2C, h, w)``, the residual embedding at its own resolution and the skip
+    ``(N, C, 2h, 2w)``. Output: ``(N, C, 2h, 2w)``.
+    """
 
     def __init__(self, config: NetworkConfig, level: int) -> None:
         super().__init__()

@@ -30,7 +30,11 @@ class Restoration(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """The features of every level, finest first; the last is the latent."""
+    """The features of every level, finest first; the last is the latent.
+
+    Input: ``(N, 3, H, W)``, with a judge ``(N, 6, H, W)``. Output of level i:
+    ``config.channels(i)`` channels at ``1 / (config.unshuffle * 2**i)`` of the resolution.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -58,6 +62,8 @@ class Head(nn.Module):
 
     If the network works on blocks of pixels, one pixel of a block may lead the others over a whole
     neighbourhood. That is an error, visible as a grid in smooth skies, so the lead is subtracted.
+
+    Input: ``(N, channels, h, w)``. Output: ``(N, 3, s h, s w)``, s = ``config.unshuffle``.
     """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
