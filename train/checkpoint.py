@@ -31,7 +31,8 @@ class CheckpointError(ValueError):
 def checkpoints(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
     folder = run / "checkpoints"
-    return sorted(p for p in folder.glob("*") if p.name.isdigit() and p.is_dir())
+    complete = (p for p in folder.glob("*") if p.name.isdecimal() and p.is_dir())
+    return sorted(complete, key=lambda p: int(p.name))
 
 
 def save(

@@ -192,6 +192,13 @@ def test_only_the_last_checkpoints_are_kept(data: Path, tmp_path: Path) -> None:
     assert [p.name for p in kept] == ["00000008", "00000010"]
 
 
+def test_the_last_checkpoint_is_that_of_the_most_steps(tmp_path: Path) -> None:
+    for name in ("100000000", "00000500", "99999999", "100000500.part", "mine"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    found = [p.name for p in checkpoint.checkpoints(tmp_path)]
+    assert found == ["00000500", "99999999", "100000000"]
+
+
 def spoil(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Makes the L1 of one step NaN."""
     genuine = Trainer.train_step
