@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from mmap import mmap
 from pathlib import Path
 
 from baryir_cli.errors import UserError
@@ -45,7 +46,7 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"{folder} cannot be written to: {error.strerror or error}") from None
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | mmap) -> None:
     """Writes ``data`` to ``path``; after a crash the file is complete or as it was.
 
     Makes missing parent folders. Symbolic links are written through, and so are non-files such as

@@ -163,7 +163,7 @@ class Tally:
         """Adds an image."""
         self.counts[result.status] += 1
         if result.status == "done":
-            self.pixels += result.width * result.height
+            self.pixels += result.pixels
             self.seconds += result.seconds
 
     def summary(self, seconds: float) -> str:
@@ -213,7 +213,10 @@ class Display(BarDisplay):
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
         elif not self.live and not self.quiet and result.status == "done":
             target = escape(printable(result.job.target))
-            facts = f"{result.width} x {result.height}, {result.seconds:.2f} s"
+            size = f"{result.width} x {result.height}"
+            if result.pages > 1:
+                size = counted(result.pages, "page")
+            facts = f"{size}, {result.seconds:.2f} s"
             if result.facts.get("change", HARDLY) < HARDLY:
                 facts += ", hardly changed"
             self.console.print(f"done    {source} -> {target} ({facts})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -24,7 +24,7 @@ def overlap(
     work: Callable[[Item, Future[Prepared]], Worked],
     finish: Callable[[Worked], Done],
     ahead: Callable[[], int] = lambda: WORKERS,
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Yields what ``finish`` returns, in order.
 
     The caller's thread, which can be interrupted, draws items and does the work; other threads

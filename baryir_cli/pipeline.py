@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from baryir_cli.atomic import NameTooLongError, write_atomically
+from baryir_cli.comparison import side_by_side
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
+    Binder,
     Photo,
+    count_pages,
     encode_photo,
     losses,
+    naming_page,
     read_photo,
     with_pixels,
 )
-from baryir_cli.images.colour import eight_bits, on_white
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job
+from baryir_cli.report import over_pages
 
 PIXELS_AHEAD = 48_000_000
 """Pixels that may wait, decoded or not yet written, besides the current image's."""
@@ -57,7 +63,10 @@ class Result:
     status: Literal["done", "skipped", "failed"]
     width: int = 0
     height: int = 0
-    """Of the upright image; 0 until it is read."""
+    """Of the upright image, or the first page; 0 until it is read."""
+    pages: int = 0
+    pixels: int = 0
+    """Of all pages."""
     seconds: float = 0.0
     """Of the work alone; decoding and encoding run beside it."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -83,6 +92,7 @@ class Result:
             "error": self.error or None,
             "width": self.width or None,
             "height": self.height or None,
+            "pages": self.pages or None,
             "seconds": round(self.seconds, 4),
             "lost": self.lost,
             **otherwise,
@@ -91,13 +101,31 @@ class Result:
 
 
 @dataclass
+class _Pages:
+    """A file of several pages, which are decoded one by one."""
+
+    source: Path | bytes
+    count: int
+
+
+@dataclass
+class _Files:
+    """What a job writes."""
+
+    output: bytes | mmap
+    comparison: bytes | None
+
+
+_Encode = Callable[[], _Files]
+"""Encodes in another thread, and notes what is lost."""
+
+
+@dataclass
 class _Worked:
-    """A job after the work on it, with what is to be written."""
+    """A job after the work on it; ``encode`` is None after a failure."""
 
     result: Result
-    changed: Photo | None = None
-    before: Photo | None = None
-    """The original photograph, if both are to be shown."""
+    encode: _Encode | None = None
 
 
 def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -> Iterator[Result]:
@@ -108,19 +136,19 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
     """
     ahead = 1
 
-    def do(source: tuple[Job, list[Path | bytes]], future: Future[Read]) -> _Worked:
+    def do(source: tuple[Job, list[Path | bytes]], future: Future[Read | _Pages]) -> _Worked:
         nonlocal ahead
-        worked = _do(source[0], future, work, progress)
-        if worked.changed is not None:
+        worked = _do(source[0], future, work, options, progress)
+        if worked.encode is not None:
             ahead = _ahead(worked.result)
         return worked
 
     yield from overlap(
         ((job, [_data(job)]) for job in jobs),
         # Popped, so that bytes from standard input are freed once decoded.
-        lambda source: _read(source[1].pop(), options.max_megapixels),
+        lambda source: _opened(source[1].pop(), options.max_megapixels),
         do,
-        lambda worked: _written(worked, options),
+        _written,
         lambda: ahead,
     )
 
@@ -134,27 +162,117 @@ def _data(job: Job) -> Path | bytes:
     return sys.stdin.buffer.read() if job.source == STANDARD else job.source
 
 
-def _read(source: Path | bytes, max_megapixels: float) -> Read:
+def _opened(source: Path | bytes, max_megapixels: float) -> Read | _Pages:
+    count = count_pages(source, max_megapixels=max_megapixels)
+    return _Pages(source, count) if count > 1 else _read(source, 0, max_megapixels)
+
+
+def _read(source: Path | bytes, page: int, max_megapixels: float) -> Read:
     with losses() as lost:
-        return read_photo(source, max_megapixels=max_megapixels), lost
+        return read_photo(source, page=page, max_megapixels=max_megapixels), lost
 
 
-def _do(job: Job, future: Future[Read], work: Work, progress: Progress) -> _Worked:
+def _do(
+    job: Job, future: Future[Read | _Pages], work: Work, options: Options, progress: Progress
+) -> _Worked:
     result = Result(job, "done")
     try:
         if job.problem:
             raise UserError(job.problem)
-        photo, result.lost = future.result()
-        result.height, result.width = photo.pixels.shape[:2]
-        _give_back(photo)
-        started = time.perf_counter()
-        pixels, result.facts = work(job, photo, lambda share: progress(job, share))
-        result.seconds = time.perf_counter() - started
-        _give_back(photo)
-        changed = with_pixels(photo, pixels)
-        return _Worked(result, changed, photo if job.comparison is not None else None)
+        opened = future.result()
+        if isinstance(opened, _Pages):
+            files = _do_pages(result, opened, work, options, progress)
+            return _Worked(result, lambda: files)
+        encode = _do_photo(result, opened, work, options, lambda share: progress(job, share))
+        return _Worked(result, encode)
     except Exception as error:
         return _Worked(_failed(result, error))
+
+
+def _do_photo(
+    result: Result, read: Read, work: Work, options: Options, progress: Callable[[float], None]
+) -> _Encode:
+    job = result.job
+    photo, result.lost = read
+    result.height, result.width = photo.pixels.shape[:2]
+    result.pages, result.pixels = 1, result.width * result.height
+    _give_back(photo)
+    started = time.perf_counter()
+    pixels, result.facts = work(job, photo, progress)
+    result.seconds = time.perf_counter() - started
+    _give_back(photo)
+    changed = with_pixels(photo, pixels)
+    before = photo if job.comparison is not None and photo.page == 0 else None
+    return lambda: _encoded(changed, before, result, options)
+
+
+def _do_pages(
+    result: Result, file: _Pages, work: Work, options: Options, progress: Progress
+) -> _Files:
+    """Does every page by itself and joins them; raises at the first that fails."""
+    job = result.job
+    if (name := job.format(options.format)) not in ("tiff", None):
+        raise UserError(
+            f"has {file.count} pages, but a {str(name).upper()} holds one; use --format tiff, or "
+            "split it into one file each"
+        )
+    done: list[Result] = []
+
+    def do(number: int, future: Future[Read]) -> _Encode:
+        def so_far(share: float) -> None:
+            progress(job, (number + share) / file.count)
+
+        done.append(Result(job, "done"))
+        with naming_page(number):
+            return _do_photo(done[-1], future.result(), work, options, so_far)
+
+    pages = overlap(
+        range(file.count),
+        lambda number: _read(file.source, number, options.max_megapixels),
+        do,
+        lambda encode: encode(),
+        lambda: _ahead(done[-1]) if done else 1,
+    )
+    with closing(pages):
+        files = _joined(pages, None if job.target == STANDARD else job.target.parent)
+    _sum_up(result, done)
+    if files.comparison is not None:
+        result.lost.append(f"the comparison shows the first of {file.count} pages")
+    return files
+
+
+def _joined(pages: Iterator[_Files], folder: Path | None) -> _Files:
+    """The files of all pages as those of one job; collected in ``folder``, not in memory."""
+    comparison = None
+    with tempfile.TemporaryFile(dir=folder) as file:
+        binder = Binder(file)
+        for page in pages:
+            binder.add(page.output)
+            comparison = comparison or page.comparison
+        file.flush()
+        return _Files(mmap(file.fileno(), 0, access=ACCESS_READ), comparison)
+
+
+def _sum_up(result: Result, pages: list[Result]) -> None:
+    """Sets a file's result from its pages'."""
+    result.width, result.height = pages[0].width, pages[0].height
+    result.pages, result.pixels = len(pages), sum(page.pixels for page in pages)
+    result.seconds = sum(page.seconds for page in pages)
+    result.facts = over_pages([(page.facts, page.pixels) for page in pages])
+    where: dict[str, list[int]] = {}
+    for number, page in enumerate(pages, 1):
+        for line in page.lost:
+            where.setdefault(line, []).append(number)
+    for line, numbers in where.items():
+        some = f"page{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: "
+        result.lost.append(line if len(numbers) == len(pages) else some + line)
+
+
+def _encoded(changed: Photo, before: Photo | None, result: Result, options: Options) -> _Files:
+    with losses() as lost:
+        output = encode_photo(changed, result.job.format(options.format), options.quality)
+    result.lost += lost
+    return _Files(output, side_by_side(before, output) if before is not None else None)
 
 
 def _give_back(photo: Photo) -> None:
@@ -162,12 +280,12 @@ def _give_back(photo: Photo) -> None:
         return_freed_memory()
 
 
-def _written(worked: _Worked, options: Options) -> Result:
+def _written(worked: _Worked) -> Result:
     """The result, once the job's files are on the disk."""
     result = worked.result
     try:
-        if worked.changed is not None:
-            _write(result, worked.before, worked.changed, options)
+        if worked.encode is not None:
+            _write(result, worked.encode())
     except Exception as error:
         _failed(result, error)
     return result
@@ -185,58 +303,26 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _write(result: Result, photo: Photo | None, changed: Photo, options: Options) -> None:
+def _write(result: Result, files: _Files) -> None:
     """Writes a job's files and notes what was lost."""
     job = result.job
-    with losses() as lost:
-        data = encode_photo(changed, job.format(options.format), options.quality)
-    result.lost += lost
     if job.target == STANDARD:
-        to_standard_output(data)
+        to_standard_output(files.output)
         return
-    if photo is not None and job.comparison is not None:
+    if job.comparison is not None and files.comparison is not None:
         try:
-            write_atomically(job.comparison, _side_by_side(photo, _as_saved(data)))
+            write_atomically(job.comparison, files.comparison)
         except NameTooLongError as error:
             # The photograph's own name is shorter.
             result.lost.append(f"the comparison {error}")
             result.job = replace(job, comparison=None)
     # The output last, so that whatever --skip-existing finds is complete.
-    write_atomically(job.target, data)
+    write_atomically(job.target, files.output)
 
 
-def to_standard_output(data: bytes) -> None:
+def to_standard_output(data: bytes | mmap) -> None:
     """Writes all of it at once."""
     left = memoryview(data)
     while left:  # unbuffered (PYTHONUNBUFFERED), write takes what fits and says how much that was
         left = left[sys.stdout.buffer.write(left) :]
     sys.stdout.buffer.flush()
-
-
-def _as_saved(data: bytes) -> Photo:
-    """What an output shows after its format has changed the picture."""
-    return read_photo(data, max_megapixels=math.inf)
-
-
-def _side_by_side(photo: Photo, saved: Photo) -> bytes:
-    """Input left, output right, on white, as a JPEG; shrunk if a JPEG could not hold it."""
-    # Imported here because only --compare needs them.
-    import cv2
-
-    from train.degradations.compression import WIDEST
-
-    left, right = _on_paper(photo), _on_paper(saved)
-    gap = np.full((left.shape[0], 8, 3), 255, np.uint8)
-    both = np.concatenate([left, gap, right], 1)
-    if (share := WIDEST / max(both.shape[:2])) < 1:
-        size = [max(1, int(side * share)) for side in both.shape[1::-1]]
-        both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
-    # CMYK was converted to sRGB, which its profile does not describe.
-    layout, icc = ("rgb", None) if photo.layout == "cmyk" else (photo.layout, photo.icc)
-    return encode_photo(Photo(both, None, "jpeg", layout, icc=icc), "jpeg", 92)
-
-
-def _on_paper(photo: Photo) -> np.ndarray:
-    """``(H, W, 3)`` uint8 on white, as a JPEG holds it."""
-    pixels = photo.pixels if photo.alpha is None else on_white(photo.pixels, photo.alpha)
-    return pixels if pixels.dtype == np.uint8 else eight_bits(pixels)

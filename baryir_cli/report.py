@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,3 +29,27 @@ class Report:
         """The entries for a line of ``--json``."""
         rounded = {"shake": round(self.shake, 2), "change": round(self.change, 2)}
         return {**vars(self), "tile": list(self.tile), **rounded}
+
+
+_OVER_PAGES: dict[str, Callable[..., Any]] = {
+    "tiles": sum,
+    "tile": max,
+    "redone_in_fp32": sum,
+    "shake": max,
+    "looks": max,
+}
+
+
+def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
+    """The entries of ``--json`` for a file, from those of its pages with their pixels.
+
+    Tiles are added up, ``change`` is over all pixels, and of the others the largest or last counts.
+    """
+    facts = [of_page for of_page, _ in pages]
+    joined = dict(facts[-1])
+    for name in joined.keys() & _OVER_PAGES.keys():
+        joined[name] = _OVER_PAGES[name](entries[name] for entries in facts)
+    if "change" in joined:
+        squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
+        joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
+    return joined

@@ -97,7 +97,7 @@ def degrade(
 
     def begin(_display: Display) -> Work:
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
-            rng = _generator(seed, _name(job.source, asked.inputs))
+            rng = _generator(seed, _name(job.source, asked.inputs), photo.page)
             try:
                 return _degraded(photo, steps, rng), dict(asked.facts)
             except DegradationError as error:
@@ -119,11 +119,11 @@ def _name(source: Path, inputs: Sequence[Path]) -> str:
     )
 
 
-def _generator(seed: int, name: str) -> Generator:
+def _generator(seed: int, name: str, page: int) -> Generator:
     """An image's own random generator, independent of other images and their order."""
     import numpy as np
 
-    return np.random.default_rng([seed, seed_of(name)])
+    return np.random.default_rng([seed, seed_of(name), *[page] * (page > 0)])
 
 
 def _degraded(photo: Photo, steps: Sequence[Step], rng: Generator) -> Any:

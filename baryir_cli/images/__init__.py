@@ -11,9 +11,11 @@ from baryir_cli.images.photo import (
     ImageError,
     Photo,
     format_of,
+    naming_page,
     with_pixels,
 )
-from baryir_cli.images.read import read_photo
+from baryir_cli.images.read import count_pages, read_photo
+from baryir_cli.images.tiff import Binder
 from baryir_cli.images.write import encode_photo
 
 __all__ = [
@@ -21,11 +23,14 @@ __all__ = [
     "FOREIGN_SUFFIXES",
     "FORMATS",
     "READABLE_SUFFIXES",
+    "Binder",
     "ImageError",
     "Photo",
+    "count_pages",
     "encode_photo",
     "format_of",
     "losses",
+    "naming_page",
     "read_photo",
     "with_pixels",
 ]

@@ -107,7 +107,9 @@ class _Reader:
         if version not in (42, 43):
             raise ValueError("the TIFF header is damaged")
         self.big = version == 43
-        self.first = self.unpack("Q", 8)[0] if self.big else self.unpack("I", 4)[0]
+        # Where the pointer to the first directory is.
+        self.start = 8 if self.big else 4
+        self.first = self.pointer(self.start)
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         # Check before seeking: a stream may not accept a 64-bit offset.
@@ -200,16 +202,17 @@ class _Reader:
 def read_directories(
     stream: BinaryIO,
     wanted: Container[int] | None = None,
-    wanted_later: Container[int] = frozenset(),
     *,
+    place: int = 0,
+    elsewhere: Container[int] = frozenset(),
     overlap: bool = True,
 ) -> list[Directory]:
     """The chain of directories of a TIFF stream.
 
-    The first one has the ``wanted`` tags (None: all), the others those in ``wanted_later``. EXIF,
-    GPS and interoperability directories are nested. Raises ValueError if the stream is not TIFF,
-    is cut off, links its directories in a circle, or holds too much. Without ``overlap``, it also
-    raises if values share bytes, because some decoders read every tag.
+    The one at ``place`` has the ``wanted`` tags (None: all), the others those in ``elsewhere``.
+    EXIF, GPS and interoperability directories are nested. Raises ValueError if the stream is not
+    TIFF, is cut off, links its directories in a circle, or holds too much. Without ``overlap``, it
+    also raises if values share bytes, because some decoders read every tag.
     """
     reader = _Reader(stream, overlap=overlap)
     found: list[Directory] = []
@@ -219,7 +222,7 @@ def read_directories(
         if offset in seen or len(seen) == _MOST_DIRECTORIES:
             raise ValueError("the directories of tags run in a circle")
         seen.add(offset)
-        found.append(reader.directory(offset, wanted_later if found else wanted))
+        found.append(reader.directory(offset, wanted if len(found) == place else elsewhere))
         offset = reader.pointer(reader.link(offset))
     return found
 
@@ -314,11 +317,18 @@ def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = Fa
     return bytes(patched)
 
 
-def unturned(data: bytes) -> bytes:
-    """A TIFF stream with orientation 1, for decoders that would turn the image themselves."""
+def unturned(data: bytes, place: int) -> bytes:
+    """A TIFF stream that begins with the directory at ``place``, and has orientation 1 there.
+
+    For decoders that read the first image and would turn it themselves.
+    """
     patched = bytearray(data)
     reader = _Reader(io.BytesIO(data))
-    _patch(patched, reader, reader.entries(reader.first), {ORIENTATION: 1})
+    offset = reader.first
+    for _ in range(place):
+        offset = reader.pointer(reader.link(offset))
+    struct.pack_into(reader.order + ("Q" if reader.big else "I"), patched, reader.start, offset)
+    _patch(patched, reader, reader.entries(offset), {ORIENTATION: 1})
     return bytes(patched)
 
 

@@ -72,6 +72,15 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
         raise ImageError(f"{what}: {reason}") from error
 
 
+@contextmanager
+def naming_page(number: int) -> Iterator[None]:
+    """Begins the message of a UserError inside with the page's number, counted from 1."""
+    try:
+        yield
+    except UserError as error:
+        raise ImageError(f"page {number + 1}: {error}") from error
+
+
 def format_of(path: Path) -> str | None:
     """The output format for a path's suffix; None for other suffixes."""
     return FORMAT_OF_SUFFIX.get(path.suffix.lower())
@@ -89,6 +98,8 @@ class Photo:
     alpha: np.ndarray | None
     format: str
     layout: Layout
+    # Counted from 0, in a file of several pages.
+    page: int = 0
     icc: bytes | None = None
     # A self-contained TIFF stream, orientation 1, without JPEG's "Exif\0\0" prefix.
     exif: bytes | None = None

@@ -36,6 +36,7 @@ from baryir_cli.images.photo import (
     ImageError,
     Photo,
     failures_as_image_errors,
+    naming_page,
 )
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.limits import MAX_MEGAPIXELS
@@ -50,15 +51,18 @@ _VIDEO = re.compile(rb"\xff\xd9.{0,64}?\0\0\0[\x10-\x40]ftyp", re.DOTALL)
 _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
-def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Photo:
+def read_photo(
+    source: Path | bytes, *, page: int | None = None, max_megapixels: float = MAX_MEGAPIXELS
+) -> Photo:
     """Decodes a PNG, JPEG (of an MPO the primary image), WebP, TIFF or BMP file, or its bytes.
 
     The content decides the format, not the name. Pixels and alpha come out upright. Safe to call
-    from several threads. Raises ImageError, one line without the file's name, for a missing or
+    from several threads. ``page`` is the number, from 0, of a page of a TIFF; with None, a TIFF of
+    several pages is refused. Raises ImageError, one line without the file's name, for a missing or
     unreadable file, a folder, a pipe, an empty file, another format, damaged or truncated data,
-    more than ``max_megapixels`` (checked before decoding), several frames or pages, a TIFF that
-    begins with its thumbnail, an extra channel that is not transparency, 32-bit or floating-point
-    samples, and unsupported compression.
+    more than ``max_megapixels`` (checked before decoding), several frames, a TIFF that begins with
+    its thumbnail, an extra channel that is not transparency, 32-bit or floating-point samples, and
+    unsupported compression.
     """
     with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)
@@ -69,16 +73,39 @@ def read_photo(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
             return _read_jpeg(stream, limit)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return _read_webp(stream, limit)
-        foreign = isinstance(source, Path) and source.suffix.lower() in FOREIGN_SUFFIXES
-        # Camera raw files look like TIFF, with a preview first.
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and not foreign:
-            return _read_tiff(stream, limit)
+        if _is_tiff(head, source):
+            return _read_tiff(stream, limit, page)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
             return _read_bmp(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")
-        hint = f"; {EXPORT_FIRST}" if foreign or head[4:8] == b"ftyp" else ""
+        hint = f"; {EXPORT_FIRST}" if _is_foreign(source) or head[4:8] == b"ftyp" else ""
         raise ImageError(f"is not a PNG, JPEG, WebP, TIFF or BMP image{hint}")
+
+
+def count_pages(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> int:
+    """The number of pages of a TIFF; 1 for anything else, even if it cannot be read.
+
+    Raises ImageError if :func:`read_photo` would refuse one of several pages without decoding it.
+    """
+    with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
+        if not _is_tiff(stream.read(4), source):
+            return 1
+        pages = tiff.pages_of(stream)
+        for number, page in enumerate(pages):
+            if len(pages) > 1:
+                with naming_page(number):
+                    _check_page(page, max_megapixels * 1e6)
+        return len(pages)
+
+
+def _is_tiff(head: bytes, source: Path | bytes) -> bool:
+    """Whether a file begins like a TIFF; camera raw files do too, with a preview first."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and not _is_foreign(source)
+
+
+def _is_foreign(source: Path | bytes) -> bool:
+    return isinstance(source, Path) and source.suffix.lower() in FOREIGN_SUFFIXES
 
 
 @contextmanager
@@ -318,19 +345,13 @@ def _read_webp(stream: BinaryIO, limit: float) -> Photo:
     return replace(photo, lossless=lossless)
 
 
-def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
-    file = tiff.scan(stream)
-    _check_size(*file.size, limit)
-    _check_frames(file.pages, "pages")
-    if file.reduced:
-        raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
-    _check_samples(file)
-    if compression := file.unread_compression:
-        depth = " at 16 bits" if 16 in file.bits else ""
-        raise ImageError(
-            f"is compressed with {compression}, which is not supported{depth}; save it with LZW "
-            "or Deflate first"
-        )
+def _read_tiff(stream: BinaryIO, limit: float, number: int | None) -> Photo:
+    pages = tiff.pages_of(stream)
+    if number is None:
+        _check_frames(len(pages), "pages")
+    page = pages[number or 0]
+    _check_page(page, limit)
+    file = tiff.described(stream, page)
     orientation = file.orientation or xmp_orientation(file.xmp) or 1
     if 16 in file.bits:
         photo = _read_deep_tiff(stream, file, orientation)
@@ -344,7 +365,19 @@ def _read_tiff(stream: BinaryIO, limit: float) -> Photo:
         xmp=file.xmp,
         photoshop=file.photoshop,
     )
-    return replace(photo, geotiff=file.geotiff)
+    return replace(photo, geotiff=file.geotiff, page=number or 0)
+
+
+def _check_page(page: tiff.TiffFile, limit: float) -> None:
+    """Raises ImageError for a page that is too large or cannot be read, judging by its tags."""
+    _check_size(*page.size, limit)
+    _check_samples(page)
+    if compression := page.unread_compression:
+        depth = " at 16 bits" if 16 in page.bits else ""
+        raise ImageError(
+            f"is compressed with {compression}, which is not supported{depth}; save it with LZW "
+            "or Deflate first"
+        )
 
 
 def _check_samples(file: tiff.TiffFile) -> None:
@@ -387,7 +420,10 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     stream.seek(0)
     with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
+        image.seek(file.place)
         _check_size(*image.size, file.size[0] * file.size[1])
+        # Pillow would keep an earlier page's.
+        image.info["icc_profile"] = file.icc
         # Pillow turns TIFFs upright itself, and only TIFFs.
         return decoded(image, "tiff", 1)
 

@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from mmap import mmap
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -23,29 +24,44 @@ from baryir_cli.images.png import deflater
 if TYPE_CHECKING:
     import tifffile
 
-_KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
+_KIND, _OLD_KIND, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 258, 259, 262
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
 _COLOUR_MAP, _SUB_IMAGES = 320, 330
 _EXTRA, _SAMPLE_FORMAT = 338, 339
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 
-# Tags that describe the picture, not the file's layout: names, dates, rights, resolution, Windows'
-# titles and ratings. Others may hold offsets into the old file.
+# Tags that describe the picture, not the file's layout: names, dates, rights, resolution, number
+# and place of the page, Windows' titles and ratings. Others may hold offsets into the old file.
 _DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432, 18246, 18249}
+    {269, 270, 271, 272, 282, 283, 285, 286, 287, 296, 297, 305, 306, 315, 316, 33432, 18246, 18249}
     | {40091, 40092, 40093, 40094, 40095, ifd.EXIF_IFD, ifd.GPS_IFD}
 )
 # Where on Earth the pixels are (GeoTIFF, GDAL); they only mean something in a TIFF.
 _GEOTIFF = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 _LAYOUT = frozenset(
-    {_KIND, ifd.WIDTH, ifd.HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SUB_IMAGES}
+    {
+        _KIND,
+        _OLD_KIND,
+        ifd.WIDTH,
+        ifd.HEIGHT,
+        _BITS,
+        _COMPRESSION,
+        _PHOTOMETRIC,
+        _SAMPLES,
+        _SUB_IMAGES,
+    }
     | {_PLANAR, _EXTRA, _SAMPLE_FORMAT}
 )
 _WANTED = _DESCRIPTIVE | _GEOTIFF | _LAYOUT | {ifd.ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC}
 
+# What a directory's image is, in bits; the older tag has numbers.
+_REDUCED, _PAGE, _MASK = 1, 2, 4
+_OLD_KINDS = {2: _REDUCED, 3: _PAGE}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
 _DEFLATE = 8
+# Little-endian, with a pointer to the first directory that is yet to come.
+_HEADER = struct.pack("<2sHI", b"II", 42, 0)
 # Compressions that Pillow reads, and at 16 bits tifffile or OpenCV.
 _READ = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000})
 _READ_AT_SIXTEEN = frozenset({1, 5, 8, 32773, 32946})
@@ -60,14 +76,10 @@ _LARGEST_MARGIN = 64 << 20
 
 @dataclass
 class TiffFile:
-    """A TIFF's first directory and its number of pages, not decoded.
-
-    ``reduced`` means that the first directory is a small copy of a later image.
-    """
+    """One of a TIFF's images, not decoded: the directory at ``place`` among all of them."""
 
     tags: Directory
-    pages: int
-    reduced: bool = False
+    place: int = 0
 
     def numbers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
         return ifd.numbers_of(self.tags, tag, default)
@@ -80,6 +92,12 @@ class TiffFile:
     def size(self) -> tuple[int, int]:
         """Width and height as stored."""
         return self.numbers(ifd.WIDTH, (0,))[0], self.numbers(ifd.HEIGHT, (0,))[0]
+
+    @property
+    def kind(self) -> int:
+        """What its image is, in bits; 0 for the plain case."""
+        old = _OLD_KINDS.get(self.numbers(_OLD_KIND, (0,))[0], 0)
+        return self.numbers(_KIND, (old,))[0]
 
     @property
     def bits(self) -> tuple[int, ...]:
@@ -183,18 +201,43 @@ class TiffFile:
         return ifd.exif_block({tag: self.tags[tag] for tag in tags & set(self.tags)})
 
 
-def scan(stream: BinaryIO) -> TiffFile:
-    """The tags of a TIFF; raises ValueError if they cannot be read.
+def pages_of(stream: BinaryIO) -> list[TiffFile]:
+    """The pages of a TIFF, with the tags of their layout.
 
-    Reduced copies of the image (thumbnails, pyramids) do not count as pages.
+    Reduced copies of an image (thumbnails, pyramids) do not count. Raises ValueError if the tags
+    cannot be read, and ImageError for a file whose images are not a row of pages.
     """
-    directories = ifd.read_directories(stream, _WANTED, {_KIND}, overlap=False)
+    directories = ifd.read_directories(stream, _LAYOUT, elsewhere=_LAYOUT, overlap=False)
     if not directories:
         raise ValueError("the TIFF holds no image")
-    files = [TiffFile(tags, 1) for tags in directories]
-    reduced = [bool(file.numbers(_KIND, (0,))[0] & 1) for file in files]
-    later = len(files) > 1 or _SUB_IMAGES in files[0].tags
-    return TiffFile(directories[0], max(reduced.count(False), 1), reduced[0] and later)
+    files = [TiffFile(tags, place) for place, tags in enumerate(directories)]
+    pages = [file for file in files if not file.kind & _REDUCED]
+    hiding = [file for file in files if file.kind & _REDUCED and _SUB_IMAGES in file.tags]
+    if hiding or (files[0].kind & _REDUCED and len(files) > 1):
+        raise ImageError("begins with a thumbnail of its image; save it as a plain TIFF first")
+    if len(pages) > 1:
+        _check_kinds(pages)
+    return pages or files
+
+
+def _check_kinds(pages: list[TiffFile]) -> None:
+    """Raises ImageError if a page is something else than a picture of its own."""
+    if any(page.kind & _MASK for page in pages):
+        raise ImageError(
+            "has a transparency mask beside its pictures, which cannot be kept; save it with "
+            "the transparency in the picture, or without"
+        )
+    if strange := [page.kind for page in pages if page.kind & ~_PAGE]:
+        raise ImageError(
+            f"has an image that is not a page (TIFF's kind {strange[0]}); save it as a plain TIFF"
+        )
+
+
+def described(stream: BinaryIO, page: TiffFile) -> TiffFile:
+    """A page with all its tags."""
+    place = page.place
+    tags = ifd.read_directories(stream, _WANTED, place=place, overlap=False)[place]
+    return TiffFile(tags, place)
 
 
 def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarray | None]:
@@ -208,7 +251,7 @@ def read_sixteen(stream: BinaryIO, file: TiffFile) -> tuple[np.ndarray, np.ndarr
     if samples is None:
         stream.seek(0)
         # OpenCV turns a TIFF upright, but our caller does that for all of them.
-        colour, alpha = opencv.decode(io.BytesIO(ifd.unturned(stream.read())))
+        colour, alpha = opencv.decode(io.BytesIO(ifd.unturned(stream.read(), file.place)))
     else:
         samples = samples.reshape(height, width, -1)
         colour = samples[..., : file.colours]
@@ -233,7 +276,7 @@ def _by_tifffile(stream: BinaryIO, file: TiffFile) -> np.ndarray | None:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
-        page = tiff.pages[0]
+        page = tiff.pages[file.place]
         if page.compression not in (1, 8, 32946):
             apart = file.apart and file.samples > 1
             # OpenCV garbles the first and drops the transparency of the second.
@@ -336,7 +379,7 @@ def encode(
     """
     predict = samples.bits > 1 and samples.colours is None
     out = io.BytesIO()
-    out.write(struct.pack("<2sHI", b"II", 42, 0))
+    out.write(_HEADER)
     offsets, lengths = [], []
     strips = list(bands(samples.height, samples.width))
     for rows in strips:
@@ -363,10 +406,36 @@ def encode(
     return out.getvalue()
 
 
+class Binder:
+    """Joins TIFFs of one page, as :func:`encode` makes them, into one of several pages."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        # Where the pointer to the next directory is.
+        self.link = out.write(_HEADER) - 4
+
+    def add(self, tiff: bytes | mmap) -> None:
+        """Adds a page; raises ValueError beyond the 4 GiB of a classic TIFF."""
+        (end,) = struct.unpack_from("<I", tiff, 4)
+        (tags,) = ifd.read_directories(io.BytesIO(tiff))
+        at = self.out.seek(0, io.SEEK_END)
+        start = at + end - len(_HEADER)
+        strips = [strip + at - len(_HEADER) for strip in ifd.numbers_of(tags, _STRIPS, ())]
+        tags |= {_KIND: _longs(_PAGE), _STRIPS: _longs(*strips)}
+        directory = ifd.serialise(tags, start)
+        _check_length(start + len(directory))
+        # Offsets are even.
+        padding = bytes(len(directory) % 2)
+        self.out.write(tiff[len(_HEADER) : end] + directory + padding)
+        self.out.seek(self.link)
+        self.out.write(struct.pack("<I", start))
+        self.link = start + 2 + 12 * len(tags)
+
+
 def _check_length(length: int) -> None:
     """Raises ValueError beyond the reach of a classic TIFF's offsets."""
     if length > _LARGEST_OFFSET:
-        raise ValueError("a TIFF cannot be larger than 4 GiB")
+        raise ValueError("a TIFF cannot be larger than 4 GiB; split it")
 
 
 def _packed(rows: np.ndarray, predict: bool) -> bytes:
