@@ -213,8 +213,8 @@ def _do_pages(
     job = result.job
     if (name := job.format(options.format)) not in ("tiff", None):
         raise UserError(
-            f"has {file.count} pages, but a {str(name).upper()} holds one; use --format tiff, or "
-            "split it into one file each"
+            f"has {file.count} pages, but a {str(name).upper()} holds one; write a TIFF, or split "
+            "it into one file each"
         )
     done: list[Result] = []
 

@@ -319,7 +319,7 @@ def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
 ) -> None:
     out = photos.parent / "out"
     with monkeypatch.context() as patched:
-        patched.setattr("baryir_cli.pipeline._side_by_side", failing(errno.ENOSPC))
+        patched.setattr("baryir_cli.pipeline.side_by_side", failing(errno.ENOSPC))
         assert restore(photos / "a.png", out, "--compare") == 1
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]
