@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _BAND_PIXELS = 1 << 20
+_BLOCK = 8
 # Every orientation is its own inverse except the quarter turns.
 _INVERSE = {6: 8, 8: 6}
 
@@ -43,6 +44,16 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
     for rows in bands(*grey.shape):
         grey[rows] = (pixels[rows].sum(axis=2, dtype=np.uint32) + 1) // 3
     return grey
+
+
+def tones_of(grey: np.ndarray) -> np.ndarray:
+    """The means of a uint8 ``(H, W)``'s blocks of about 8 x 8 pixels, int16."""
+    # Imported here because few images need it.
+    import cv2
+
+    size = [-(-side // _BLOCK) for side in grey.shape[::-1]]
+    means = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
+    return means.astype(np.int16)
 
 
 def eight_bits(array: np.ndarray) -> np.ndarray:

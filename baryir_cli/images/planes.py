@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 from PIL import Image
 
-from baryir_cli.images.colour import as_stored, bands, cmyk_transforms
+from baryir_cli.images.colour import as_stored, bands, cmyk_transforms, tones_of
 from baryir_cli.images.photo import ImageError, Layout, Photo
 
 _LAYOUTS: dict[str, Layout] = {
@@ -129,4 +129,5 @@ def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
     layout = _LAYOUTS[image.mode]
     if layout == "bilevel" and alpha is not None:
         layout = "grey"
-    return Photo(pixels, alpha, format_name, layout)
+    tones = tones_of(pixels[..., 0]) if layout == "bilevel" else None
+    return Photo(pixels, alpha, format_name, layout, tones=tones)
