@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from baryir_cli import pipeline
+from baryir_cli.images import Photo
+from baryir_cli.plan import Job
 from tests.baryir_cli.helpers import ROOT, picture
 from tests.conftest import Run
 
@@ -115,6 +119,23 @@ def test_a_comparison_shows_the_first_page_and_says_so(
     assert "scan.tif: the comparison shows the first of 3 pages" in capsys.readouterr().err
     with Image.open(tmp_path / "out.tif.compare.jpg") as shown:
         assert shown.size == (32 + 8 + 32, 24)
+
+
+@pytest.mark.parametrize(("others", "where"), [(pages(), "page 2: "), ([], "")])
+def test_what_only_some_pages_lose_is_named_with_their_numbers(
+    tmp_path: Path, others: list[Image.Image], where: str
+) -> None:
+    dots = Image.fromarray(np.indices((40, 40)).sum(0) % 2 > 0)
+    images = [*others[:1], dots, *others[1:]] if others else [dots, dots]
+    source = scan(tmp_path / "scan.tif", images)
+
+    def blur(_job: Job, photo: Photo, _progress: object) -> tuple[np.ndarray, dict[str, object]]:
+        return cv2.GaussianBlur(photo.pixels, (0, 0), 3), {}
+
+    options = pipeline.Options(None, None, 512)
+    job = Job(source, tmp_path / "out.tif")
+    (result,) = pipeline.run([job], blur, options, lambda _job, _share: None)
+    assert result.lost == [f"{where}1 bit became 8-bit grey, because dots became greys"]
 
 
 def test_pages_are_degraded_each_with_their_own_noise(baryir: Run, tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ def test_json_is_one_line_per_image(
     assert restore(photos, photos.parent / "out", "--json", "--tile", "32", "--overlap", "4") == 3
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["input"]).name for line in lines if line["status"] == "failed"] == ["z.png"]
-    order = ["status", "input", "output", "comparison", "error", "width", "height", "seconds"]
+    order = ["status", "input", "output", "comparison", "error", "width", "height", "pages"]
     assert all(list(line) == list(lines[0]) for line in lines)
     assert list(lines[0])[: len(order)] == order
     done = next(line for line in lines if Path(line["input"]).name == "a.png")
