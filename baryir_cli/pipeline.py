@@ -64,11 +64,11 @@ class Result:
     width: int = 0
     height: int = 0
     """Of the upright image, or the first page; 0 until it is read."""
+    seconds: float = 0.0
+    """Of the work alone; decoding and encoding run beside it."""
     pages: int = 0
     pixels: int = 0
     """Of all pages."""
-    seconds: float = 0.0
-    """Of the work alone; decoding and encoding run beside it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the work reports."""
     lost: list[str] = field(default_factory=list)

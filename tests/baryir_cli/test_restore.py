@@ -439,8 +439,8 @@ def test_small_numbers_of_pixels_are_megapixels_too(number: int, text: str) -> N
 def test_the_rate_counts_only_finished_images() -> None:
     """An image that could not be written adds neither pixels nor seconds."""
     tally, job = Tally(), Job(Path("a.png"), Path("b.png"))
-    tally.add(Result(job, "done", 1000, 1000, 1.0))
-    tally.add(Result(job, "failed", 1000, 1000, 1.0))
+    tally.add(Result(job, "done", 1000, 1000, 1.0, pixels=1_000_000))
+    tally.add(Result(job, "failed", 1000, 1000, 1.0, pixels=1_000_000))
     assert tally.rate == "1.00 MP/s"
 
 
