@@ -138,6 +138,21 @@ def test_what_only_some_pages_lose_is_named_with_their_numbers(
     assert result.lost == [f"{where}1 bit became 8-bit grey, because dots became greys"]
 
 
+def test_an_interruption_between_pages_leaves_nothing(tmp_path: Path) -> None:
+    source = scan(tmp_path / "scan.tif")
+
+    def interrupted(_job: Job, photo: Photo, _progress: object) -> tuple[np.ndarray, dict]:
+        if photo.page == 2:
+            raise KeyboardInterrupt
+        return photo.pixels, {}
+
+    job = Job(source, tmp_path / "out.tif", tmp_path / "out.tif.compare.jpg")
+    options = pipeline.Options(None, None, 512)
+    with pytest.raises(KeyboardInterrupt):
+        list(pipeline.run([job], interrupted, options, lambda _job, _share: None))
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_pages_are_degraded_each_with_their_own_noise(baryir: Run, tmp_path: Path) -> None:
     same = [Image.new("RGB", (32, 24), "grey")] * 2
     scan(tmp_path / "scan.tif", same)

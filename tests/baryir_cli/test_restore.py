@@ -464,7 +464,7 @@ def test_the_time_left_counts_only_restored_images(seconds: int) -> None:
         display.add(Result(job, "skipped"))
     for _ in range(3):
         clock.now += seconds
-        display.add(Result(job, "done", 10, 10, 1.0))
+        display.add(Result(job, "done", 10, 10, 1.0, pixels=100))
     (task,) = display.bar.tasks
     assert task.time_remaining == 7 * seconds
 
