@@ -244,6 +244,8 @@ def _do_pages(
 def _joined(pages: Iterator[_Files], folder: Path | None) -> _Files:
     """The files of all pages as those of one job; collected in ``folder``, not in memory."""
     comparison = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         binder = Binder(file)
         for page in pages:

@@ -133,7 +133,7 @@ def test_what_only_some_pages_lose_is_named_with_their_numbers(
         return cv2.GaussianBlur(photo.pixels, (0, 0), 3), {}
 
     options = pipeline.Options(None, None, 512)
-    job = Job(source, tmp_path / "out.tif")
+    job = Job(source, tmp_path / "new" / "out.tif")
     (result,) = pipeline.run([job], blur, options, lambda _job, _share: None)
     assert result.lost == [f"{where}1 bit became 8-bit grey, because dots became greys"]
 
