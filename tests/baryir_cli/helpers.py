@@ -38,7 +38,7 @@ def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

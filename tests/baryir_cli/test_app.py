@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import baryir_cli
 from baryir_cli import __version__
 from tests.baryir_cli.helpers import python, run_without
 from tests.conftest import Run
@@ -220,3 +221,7 @@ def test_a_group_alone_shows_its_help(
     said = capsys.readouterr()
     assert " ".join(["Usage: baryir", *group]) in said.out
     assert said.err == ""
+
+
+def test_the_package_lists_its_public_names_only() -> None:
+    assert dir(baryir_cli) == ["Restorer", "__version__"]
