@@ -53,3 +53,14 @@ def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]
         squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
         joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
     return joined
+
+
+@dataclass(kw_only=True)
+class FileReport(Report):
+    """How a file was restored."""
+
+    width: int
+    height: int
+    """Of the upright image."""
+    lost: list[str]
+    """What could not be kept, one line each."""

@@ -1,8 +1,11 @@
-"""The Python interface: the engine of ``baryir restore``, for images in memory."""
+"""The Python interface: ``baryir restore`` for images in memory and for single files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -12,13 +15,25 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
+from baryir_cli.atomic import write_atomically
 from baryir_cli.engine import Engine
-from baryir_cli.errors import ArgumentError
+from baryir_cli.errors import ArgumentError, UserError
+from baryir_cli.images import (
+    FORMATS,
+    encode_photo,
+    format_of,
+    losses,
+    read_photo,
+    with_pixels,
+)
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
-from baryir_cli.references import network_of
-from models.wording import numbers
+from baryir_cli.limits import MAX_MEGAPIXELS
+from baryir_cli.references import find_weights, load
+from baryir_cli.report import FileReport
+from models.weights import load_network
+from models.wording import choices, numbers
 
 Array = NDArray[Any]
 
@@ -27,13 +42,19 @@ ONE_PICTURE = frozenset({"MPO", "PSD"})
 
 
 class Restorer:
-    """Restores images in memory.
+    """Restores images in memory, and files.
 
     >>> Restorer.from_weights("small").restore(Image.open("rain.png"))
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, weights: str) -> None:
         self.engine = engine
+        self.weights = weights
+        """A reference to them."""
+
+    def __repr__(self) -> str:
+        engine = self.engine
+        return f"<Restorer {self.weights}, device {engine.device}, precision {engine.precision}>"
 
     @classmethod
     def from_weights(
@@ -61,15 +82,15 @@ class Restorer:
             baryir_cli.errors.UserError: the weights are not there, cannot be fetched, or are
                 damaged.
         """
-        return cls(
-            Engine(
-                network_of(None if reference is None else os.fspath(reference)),
-                device=str(device),
-                precision=precision,
-                tile=tile,
-                overlap=overlap,
-            )
+        file = find_weights(None if reference is None else os.fspath(reference))
+        engine = Engine(
+            load_network(load(file)),
+            device=str(device),
+            precision=precision,
+            tile=tile,
+            overlap=overlap,
         )
+        return cls(engine, file.pinned)
 
     @overload
     def restore(self, image: Image.Image, strength: float = 1.0) -> Image.Image: ...
@@ -99,11 +120,10 @@ class Restorer:
             baryir_cli.errors.UserError: the network returned NaN or infinity, or there is not
                 enough memory.
         """
-        if not 0 <= strength <= 1:
-            raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")
+        _check_strength(strength)
         if not isinstance(image, Image.Image | Tensor | np.ndarray):
             named = isinstance(image, str | os.PathLike)
-            way = ", the name of a file; open it with PIL.Image.open first" if named else ""
+            way = ", the name of a file; restore_file takes it" if named else ""
             raise TypeError(f"cannot restore a {type(image).__name__}{way}")
         shape = image.size if isinstance(image, Image.Image) else tuple(image.shape)
         if 0 in shape[-3:]:
@@ -116,6 +136,53 @@ class Restorer:
             raise TypeError("cannot restore a masked array: its mask would be lost; fill it first")
         # No subclass such as numpy.matrix, whose shapes behave differently.
         return self._array(np.asarray(image), strength)
+
+    def restore_file(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        strength: float = 1.0,
+        quality: int | None = None,
+        overwrite: bool = False,
+        max_megapixels: float = MAX_MEGAPIXELS,
+    ) -> FileReport:
+        """Restores a file as ``baryir restore`` does: upright, with its profile and metadata.
+
+        Args:
+            source: a PNG, JPEG, WebP, TIFF or BMP file.
+            target: the file to write; its suffix decides the format. Missing folders are made. It
+                is complete or absent, whatever happens.
+            strength: share of the correction to apply, 0 to 1.
+            quality: 1 to 100, for JPEG and WebP; None for 95, or lossless WebP as it was.
+            overwrite: replace ``target`` if it exists; it may be ``source`` itself.
+            max_megapixels: refuse larger images before decoding them.
+
+        Returns:
+            What ``--json`` tells of an image.
+
+        Raises:
+            ValueError: ``strength`` or ``quality`` is out of range.
+            baryir_cli.errors.UserError: the file cannot be read, restored or written, or exists
+                already. Nothing is written.
+        """
+        source, target = Path(source), Path(target)
+        _check_strength(strength)
+        if quality is not None and not 1 <= quality <= 100:
+            raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
+        if format_of(target) is None:
+            raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
+        if os.path.exists(target) and not overwrite:
+            raise UserError(f"{target} exists already; overwrite=True replaces it")
+        with losses() as lost:
+            with _naming(source):
+                photo = read_photo(source, max_megapixels=max_megapixels)
+                pixels, report = self.engine.restore(photo.pixels, strength=strength)
+            with _naming(target):
+                data = encode_photo(with_pixels(photo, pixels), format_of(target), quality)
+                write_atomically(target, data)
+        height, width = pixels.shape[:2]
+        return FileReport(**vars(report), width=width, height=height, lost=lost)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         frames = _frames(image)
@@ -215,3 +282,17 @@ def _frames(image: Image.Image) -> int:
         return getattr(image, "n_frames", 1)
     except ValueError:
         return 1
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Puts a file's name before errors of the user."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.images import read_photo
 from baryir_cli.images.colour import cmyk_of
 from tests.baryir_cli.images.samples import cmyk_profile
+from tests.conftest import Run
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +221,8 @@ ARRAYS, TENSORS = "(H, W, C) with C of 1, 3 or 4, not (", "(N, C, H, W) with C o
         (torch.zeros(2, 20, 30), ValueError, f"{TENSORS}2, 20, 30)"),
         (torch.zeros(4, 2, 20, 30), ValueError, f"{TENSORS}4, 2, 20, 30)"),
         (torch.zeros(20, 30), ValueError, f"{TENSORS}20, 30)"),
-        ("photo.jpg", TypeError, "the name of a file; open it with PIL.Image.open"),
-        (Path("photo.jpg"), TypeError, "open it with PIL.Image.open"),
+        ("photo.jpg", TypeError, "the name of a file; restore_file takes it"),
+        (Path("photo.jpg"), TypeError, "restore_file takes it"),
         (None, TypeError, "cannot restore a NoneType"),
         (np.ma.masked_less(values(20, 30), 9), TypeError, "mask would be lost; fill it first"),
     ],
@@ -277,3 +281,77 @@ def test_transparency_of_deep_grey_is_not_dropped(restorer: Restorer) -> None:
     image.info["transparency"] = 500
     with pytest.raises(ValueError, match="transparency"):
         restorer.restore(image)
+
+
+def test_a_restorer_names_its_weights_device_and_precision(
+    restorer: Restorer, tiny_weights: Path
+) -> None:
+    assert repr(restorer) == f"<Restorer {tiny_weights}, device cpu, precision fp32>"
+
+
+def test_threads_and_copies_of_a_restorer_agree(restorer: Restorer) -> None:
+    images = [values(20, 30 + n, 3) for n in range(4)]
+    wanted = [restorer.restore(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        assert all(map(np.array_equal, pool.map(restorer.restore, images), wanted))
+    copy = pickle.loads(pickle.dumps(restorer))  # noqa: S301 (our own)
+    assert np.array_equal(copy.restore(images[0]), wanted[0])
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A photograph on its side, with a comment that other formats than JPEG cannot hold."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(values(20, 30, 3)).save(path, exif=exif, comment="by me", quality=95)
+    return path
+
+
+def test_a_file_is_restored_as_the_command_does(
+    restorer: Restorer,
+    photo: Path,
+    tiny_weights: Path,
+    baryir: Run,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    target, wanted = photo.with_name("new") / "a.png", photo.with_name("b.png")
+    report = restorer.restore_file(photo, target, strength=0.5)
+    options = ["--weights", tiny_weights, "--device", "cpu", "--precision", "fp32"]
+    assert baryir("restore", photo, wanted, *options, "--strength", "0.5", "--json") == 0
+    assert target.read_bytes() == wanted.read_bytes()
+    line = json.loads(capsys.readouterr().out)
+    told = report.to_dict()
+    assert told == {name: line[name] for name in told}
+    assert {"width", "height", "change", "lost"} < set(told)
+    assert (report.width, report.height) == (20, 30)
+    assert report.lost == ["comment cannot be kept in PNG"]
+
+
+def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None:
+    before = photo.read_bytes()
+    with pytest.raises(UserError, match=r"photo.jpg exists already; overwrite=True replaces it"):
+        restorer.restore_file(photo, photo)
+    assert photo.read_bytes() == before
+    restorer.restore_file(photo, photo, overwrite=True, quality=30)
+    assert len(photo.read_bytes()) < len(before)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "options", "message"),
+    [
+        ("photo.jpg", "a.xyz", {}, "a.xyz: use a name that ends in .png, .jpg"),
+        ("photo.jpg", "a", {}, "a: use a name that ends in .png"),
+        ("none.jpg", "a.png", {}, "none.jpg: cannot be opened: No such file"),
+        ("photo.jpg", "a.png", {"max_megapixels": 1e-6}, "photo.jpg: announces 30 x 20 pixels"),
+        ("photo.jpg", "photo.jpg/a.png", {}, "a.png: cannot be written: "),
+        ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
+        ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),
+    ],
+)
+def test_files_that_cannot_be_restored_are_named(
+    restorer: Restorer, photo: Path, source: str, target: str, options: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        restorer.restore_file(photo.parent / source, photo.parent / target, **options)
+    assert list(photo.parent.iterdir()) == [photo]
