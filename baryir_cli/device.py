@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from baryir_cli.errors import ArgumentError
-from models.hardware import multiplies_bf16
+from models.hardware import multiplies_bf16, multiplies_fp16
 from models.wording import choices
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -59,6 +59,12 @@ def resolve_precision(name: str, device: torch.device) -> str:
     if device.type == "cpu" and multiplies_bf16(device):
         return "bf16"
     return "fp32"
+
+
+def emulates(precision: str, device: torch.device) -> bool:
+    """Whether the device has no hardware for a precision, which is then far slower than fp32."""
+    native = {"bf16": multiplies_bf16, "fp16": multiplies_fp16}
+    return precision in native and not native[precision](device)
 
 
 def free_memory(device: torch.device) -> int:

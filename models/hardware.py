@@ -13,3 +13,12 @@ def multiplies_bf16(device: torch.device) -> bool:
         return True
     tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in tests)
+
+
+def multiplies_fp16(device: torch.device) -> bool:
+    """Whether the hardware multiplies float16, as few CPUs do."""
+    if device.type != "cpu":
+        return True
+    # Older versions of PyTorch do not tell.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("avx512_fp16", "amx_fp16"))

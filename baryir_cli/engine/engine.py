@@ -12,7 +12,7 @@ import scipy.fft
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.device import out_of_memory, resolve_device, resolve_precision
+from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine import looks
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
@@ -23,7 +23,6 @@ from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
 from baryir_cli.report import Report
-from models.hardware import multiplies_bf16
 from models.light import Image, full_scale
 from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
@@ -74,8 +73,11 @@ class Engine:
         # A network with a scene judge needs no overview.
         self.with_overview = tile is None and network.judge is None
         self.notify = notify
-        if self.precision == "bf16" and not multiplies_bf16(self.device):
-            notify(f"{self.device} only emulates bf16, which is slow; precision auto is better")
+        if emulates(self.precision, self.device):
+            notify(
+                f"{self.device} only emulates {self.precision}, which is slow; "
+                "precision auto is better"
+            )
 
     @property
     def device(self) -> torch.device:

@@ -510,3 +510,14 @@ def test_emulated_bf16_is_pointed_out(network: BaryIR, monkeypatch: pytest.Monke
         assert (asked.precision, usual.precision) == ("bf16", "bf16" if multiplies else "fp32")
         assert len(said) == (not multiplies)
     assert "precision auto" in said[0]
+
+
+@pytest.mark.parametrize("hardware", [{}, {"avx512_fp16": True}], ids=["none", "AVX-512"])
+def test_emulated_fp16_is_pointed_out(
+    network: BaryIR, monkeypatch: pytest.MonkeyPatch, hardware: dict[str, bool]
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: hardware, raising=False)
+    Engine(network, device="cpu", precision="fp16", notify=said.append)
+    wanted = "cpu only emulates fp16, which is slow; precision auto is better"
+    assert said == ([] if hardware else [wanted])
