@@ -17,6 +17,7 @@ import typer
 
 from baryir_cli.atomic import make_folder
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
+from baryir_cli.limits import check_megapixels
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
@@ -124,11 +125,7 @@ Compare = Annotated[
 ]
 MaxMegapixels = Annotated[
     float,
-    typer.Option(
-        min=0.000001,
-        help="Refuse larger images before decoding them.",
-        rich_help_panel=FILES,
-    ),
+    typer.Option(help="Refuse larger images before decoding them.", rich_help_panel=FILES),
 ]
 DryRun = Annotated[
     bool,
@@ -175,6 +172,7 @@ class Batch:
         if self.skip_existing and (self.overwrite or self.in_place):
             other = "--overwrite" if self.overwrite else "--in-place"
             raise UsageError(f"--skip-existing and {other} cannot be combined")
+        check_megapixels(self.max_megapixels)
 
     @property
     def naming(self) -> Naming:

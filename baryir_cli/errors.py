@@ -37,7 +37,7 @@ class ArgumentError(UsageError, ValueError):
 
     def __init__(self, name: str, value: object, problem: str) -> None:
         super().__init__(f"{name}={value!r}: {problem}")
-        self.as_option = f"--{name} {value}: {problem}"
+        self.as_option = f"--{name.replace('_', '-')} {value}: {problem}"
 
 
 class StoppedError(UserError):

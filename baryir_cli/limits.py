@@ -11,6 +11,16 @@ MIN_TILE = 32
 """Side of the smallest tile, in pixels."""
 
 
+def check_megapixels(most: float) -> None:
+    """Refuses a limit that no image could meet.
+
+    Raises:
+        ArgumentError: names the argument.
+    """
+    if not most > 0:  # nor is NaN
+        raise ArgumentError("max_megapixels", most, f"use {numbers(above=0)}")
+
+
 def check_tiles(tile: int | None, overlap: int | None) -> None:
     """Refuses tiles that are too small or overlap too much.
 

@@ -29,7 +29,7 @@ from baryir_cli.images import (
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
-from baryir_cli.limits import MAX_MEGAPIXELS
+from baryir_cli.limits import MAX_MEGAPIXELS, check_megapixels
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
 from models.weights import load_network
@@ -162,7 +162,7 @@ class Restorer:
             What ``--json`` tells of an image.
 
         Raises:
-            ValueError: ``strength`` or ``quality`` is out of range.
+            ValueError: ``strength``, ``quality`` or ``max_megapixels`` is out of range.
             baryir_cli.errors.UserError: the file cannot be read, restored or written, or exists
                 already. Nothing is written.
         """
@@ -170,6 +170,7 @@ class Restorer:
         _check_strength(strength)
         if quality is not None and not 1 <= quality <= 100:
             raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
+        check_megapixels(max_megapixels)
         if format_of(target) is None:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
         if os.path.exists(target) and not overwrite:

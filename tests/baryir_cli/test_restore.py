@@ -570,6 +570,10 @@ def test_wrong_usage_shows_the_help_and_one_line_with_code_2(
         (["restore", str(ROOT / "examples"), "out.png"], "named like one"),
         (["restore", f"{ROOT}/examples/noise-cat.png", "out", "--quality", "9"], "--quality is"),
         (["restore", "-", "-", "--format", "tif", "--quality", "9"], "all outputs are TIFF"),
+        (
+            ["restore", "x", "out", "--max-megapixels", "nan"],
+            "--max-megapixels nan: use a number above 0",
+        ),
         (["restore", "x", "out", "--tile", "8"], "--tile 8: use 0 for the whole image, or a whole"),
     ],
 )

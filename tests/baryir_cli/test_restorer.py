@@ -346,6 +346,7 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "a.png", {"max_megapixels": 1e-6}, "photo.jpg: announces 30 x 20 pixels"),
         ("photo.jpg", "photo.jpg/a.png", {}, "a.png: cannot be written: "),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
+        ("photo.jpg", "a.jpg", {"max_megapixels": 0}, "max_megapixels=0: use a number above 0"),
         ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),
     ],
 )
