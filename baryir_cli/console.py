@@ -135,11 +135,18 @@ def note(console: Console, text: str) -> None:
     console.print(f"[yellow]note[/]    {escape(text)}")
 
 
+def is_hardly_changed(result: Result) -> bool:
+    """Whether the work reports a change that nobody sees; not all work reports any."""
+    return result.facts.get("change", HARDLY) < HARDLY
+
+
 @dataclass
 class Tally:
     """The counts and times of a run."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0})
+    hardly_changed: int = 0
+    """Number of images done that were hardly changed."""
     pixels: int = 0
     """Pixels of the finished images."""
     seconds: float = 0.0
@@ -165,10 +172,14 @@ class Tally:
         if result.status == "done":
             self.pixels += result.pixels
             self.seconds += result.seconds
+            self.hardly_changed += is_hardly_changed(result)
 
     def summary(self, seconds: float) -> str:
-        """One line: done, skipped, failed, and the speed over all ``seconds``."""
-        text = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        """One line: done, hardly changed, skipped, failed, and the speed over all ``seconds``."""
+        counts = {name: f"{number} {name}" for name, number in self.counts.items()}
+        if self.hardly_changed:
+            counts["done"] += f" ({self.hardly_changed} hardly changed)"
+        text = ", ".join(counts.values())
         if not self.counts["done"]:
             return text
         rate = megapixels(self.pixels / seconds)
@@ -217,7 +228,7 @@ class Display(BarDisplay):
             if result.pages > 1:
                 size = counted(result.pages, "page")
             facts = f"{size}, {result.seconds:.2f} s"
-            if result.facts.get("change", HARDLY) < HARDLY:
+            if is_hardly_changed(result):
                 facts += ", hardly changed"
             self.console.print(f"done    {source} -> {target} ({facts})")
         for line in result.lost:

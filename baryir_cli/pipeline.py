@@ -65,7 +65,7 @@ class Result:
     height: int = 0
     """Of the upright image, or the first page; 0 until it is read."""
     seconds: float = 0.0
-    """Of the work alone; decoding and encoding run beside it."""
+    """Of the work alone, 0 until it is done; decoding and encoding run beside it."""
     pages: int = 0
     pixels: int = 0
     """Of all pages."""
@@ -93,7 +93,7 @@ class Result:
             "width": self.width or None,
             "height": self.height or None,
             "pages": self.pages or None,
-            "seconds": round(self.seconds, 4),
+            "seconds": round(self.seconds, 4) if self.seconds else None,
             "lost": self.lost,
             **otherwise,
             **self.facts,

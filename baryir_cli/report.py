@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class Report:
-    """How an image was restored; the defaults mean that it was not."""
+    """How an image was restored; without ``tiles``, it was not."""
 
     tiles: int = 0
     tile: tuple[int, int] = (0, 0)

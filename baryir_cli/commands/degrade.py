@@ -92,14 +92,14 @@ def degrade(
         max_megapixels=max_megapixels,
         dry_run=dry_run,
         as_json=as_json,
-        facts={"type": type, "seed": seed},
+        facts={"type": None, "seed": None},
     )
 
     def begin(_display: Display) -> Work:
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
             rng = _generator(seed, _name(job.source, asked.inputs), photo.page)
             try:
-                return _degraded(photo, steps, rng), dict(asked.facts)
+                return _degraded(photo, steps, rng), {"type": type, "seed": seed}
             except DegradationError as error:
                 raise UserError(str(error)) from None
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from baryir_cli.plan import Job
 
 
-NOT_RESTORED = Report().to_dict() | {"weights": None}
+NOT_RESTORED = dict.fromkeys([*Report().to_dict(), "weights"])
 """The ``--json`` entries of an image that the engine did not restore."""
 
 
@@ -106,6 +106,8 @@ def restore(
 
         def begin(display: Display) -> Work:
             keep_freed_memory()
+            if strength == 0:
+                display.note("--strength 0 applies no correction: no photograph will change")
             engine = options.build(loaded, display.note)
             if verbose:
                 display.note(f"weights {file.describe()}")

@@ -129,7 +129,18 @@ def test_one_bad_file_stops_no_other(
     assert lines["a.png"]["seed"] == 0
     (line,) = [line for line in said.err.splitlines() if "bad.png" in line]
     assert line.startswith("failed")
+    assert (lines["bad.png"]["type"], lines["bad.png"]["seed"]) == (None, None)
     assert baryir("degrade", photos / "bad.png", out, "--type", "noise") == 1
+
+
+def test_an_image_of_an_earlier_run_does_not_get_this_runs_seed(
+    baryir: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = ["degrade", photos / "a.png", tmp_path / "out", "--type", "noise", "--json"]
+    assert baryir(*run) == 0
+    assert baryir(*run, "--seed", "7", "--skip-existing") == 0
+    _, skipped = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (skipped["status"], skipped["type"], skipped["seed"]) == ("skipped", None, None)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "camera:quality=80"])
