@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.hub.reference import FORM, PREFIX, HubReference
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from models.header import Header
     from models.network import BaryIR
     from models.weights import Weights
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,12 @@ class WeightsFile:
         return str(self.hub or self.reference)
 
     def describe(self) -> str:
-        """Says which weights, where they are, and what chose them if not the command."""
-        place = f", {self.path}" if self.pinned != str(self.path) else ""
-        chosen = {"": "", "default": " (the default)"}
-        by = chosen.get(self.chosen_by, f" (chosen by {self.chosen_by})")
-        return f"{self.pinned}{place}{by}"
+        """Says which weights, where they are, and what chose them."""
+        path = os.path.abspath(self.path)
+        place = f", {path}" if self.pinned != path else ""
+        chosen = {"": "chosen by --weights", "default": "the default"}
+        by = chosen.get(self.chosen_by, f"chosen by {self.chosen_by}")
+        return f"{self.pinned}{place} ({by})"
 
     def to_dict(self, sha256: str) -> dict[str, Any]:
         """The weights' entry in JSON results."""
@@ -91,13 +95,35 @@ def find_weights(reference: str | None = None) -> WeightsFile:
         UsageError: it is neither an embedded name nor a file nor a Hub reference.
         UserError: the Hub does not have it or is unreachable.
     """
+    file, origin = _resolved(reference, _find)
+    return replace(file, chosen_by=origin)
+
+
+def check_reference(reference: str | None = None) -> None:
+    """Checks a reference as far as that needs no network.
+
+    Raises:
+        UserError: as :func:`find_weights` and :func:`load_header`.
+    """
+    _resolved(reference, _check)
+
+
+def _resolved(reference: str | None, resolve: Callable[[str], T]) -> tuple[T, str]:
+    """What ``resolve`` makes of the reference, or of the default, and the default's origin."""
     if reference is not None:
-        return _find(reference)
+        return resolve(reference), ""
     default = value_of("weights")
     try:
-        return replace(_find(default.text), chosen_by=default.origin)
+        return resolve(default.text), default.origin
     except UserError as error:
         raise type(error)(f"{error} (requested by {default.origin})") from None
+
+
+def _check(reference: str) -> None:
+    if reference.startswith(PREFIX):
+        HubReference.parse(reference)
+    else:
+        load_header(_find(reference))
 
 
 def _find(reference: str) -> WeightsFile:

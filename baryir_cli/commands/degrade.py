@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli import batch
+from baryir_cli import batch, completion
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
@@ -45,7 +45,8 @@ def degrade(
         str,
         typer.Option(
             help="noise, camera, rain, haze, blur, lowlight, jpeg or underwater, or several in "
-            "turn: haze,noise:25. --list explains them."
+            "turn: haze,noise:25. --list explains them.",
+            autocompletion=completion.degradations,
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of random parameters and noise.")] = 0,

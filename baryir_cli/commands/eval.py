@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from baryir_cli import completion
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -141,6 +142,7 @@ def evaluate(
             help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file; a preset for"
             " --complexity.  \\[default: small; see baryir config]",
             show_default=False,
+            autocompletion=completion.weights,
             rich_help_panel=PANEL,
         ),
     ] = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli import batch
+from baryir_cli import batch, completion
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -18,6 +18,7 @@ from baryir_cli.engine_options import (
     TileOption,
 )
 from baryir_cli.limits import MAX_MEGAPIXELS
+from baryir_cli.references import check_reference
 from baryir_cli.report import Report
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def restore(
             help="Embedded name, hf:owner/repo\\[@revision]\\[:file], or a file."
             "  \\[default: small; see baryir config]",
             show_default=False,
+            autocompletion=completion.weights,
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -121,4 +123,5 @@ def restore(
 
         return begin
 
+    check_reference(options.weights)
     batch.carry_out(asked, prepare)

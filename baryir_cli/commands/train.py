@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
+from baryir_cli import completion
 from baryir_cli.errors import UsageError
 from models.wording import choices, numbers
 
@@ -125,7 +126,12 @@ def train(
             NETWORK,
         ),
     ] = None,
-    init: Annotated[str | None, option("Weights to start from: a name or a file.", NETWORK)] = None,
+    init: Annotated[
+        str | None,
+        option(
+            "Weights to start from: a name or a file.", NETWORK, autocompletion=completion.weights
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         option("Optimiser steps. (paper: unknown)", OPTIMISATION, default="300000", min=1),

@@ -213,6 +213,31 @@ def test_completion_offers_commands(tmp_path: Path) -> None:
     assert "restore" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("restore --weights sm", ["small"]),
+        ("eval --weights sm", ["small"]),
+        ("train --init sm", ["small"]),
+        ("degrade --type no", ["noise"]),
+        ("degrade --type haze,no", ["haze,noise"]),
+    ],
+)
+def test_completion_offers_values_without_torch(
+    tmp_path: Path, typed: str, offered: list[str]
+) -> None:
+    script = (
+        "import sys; sys.argv = ['baryir']\n"
+        "from baryir_cli.app import run\n"
+        "try: run()\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    asked = {"_BARYIR_COMPLETE": "complete_bash", "COMP_WORDS": f"baryir {typed}"}
+    done = python("-c", script, cwd=tmp_path, COMP_CWORD="3", HF_HOME=str(tmp_path), **asked)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == offered
+
+
 @pytest.mark.parametrize("group", [[], ["weights"], ["config"]], ids=" ".join)
 def test_a_group_alone_shows_its_help(
     baryir: Run, capsys: pytest.CaptureFixture, group: list[str]

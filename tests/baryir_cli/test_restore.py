@@ -598,6 +598,30 @@ def test_unknown_weights_are_one_line(
     assert "nothing: no such weights; use small, a file or hf:owner/repo" in line
 
 
+@pytest.mark.parametrize("wrong", ["nothing", "hf:nothing", "{photos}/a.png"])
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_wrong_weights_are_found_before_the_outputs_are_looked_at(
+    baryir: Run, photos: Path, capsys: pytest.CaptureFixture, wrong: str, option: list[str]
+) -> None:
+    weights = wrong.format(photos=photos)
+    assert baryir("restore", photos, photos, "--weights", weights, *option) != 0
+    assert weights in refused(capsys.readouterr().err)
+
+
+def test_verbose_tells_where_weights_are_and_what_chose_them(
+    baryir: Run,
+    photos: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tiny_weights.parent)
+    options = ["--weights", tiny_weights.name, "--device", "cpu", "-v"]
+    assert baryir("restore", photos / "a.png", photos.parent / "out", *options) == 0
+    told = f"note    weights {tiny_weights.name}, {tiny_weights} (chosen by --weights)\n"
+    assert told in capsys.readouterr().err
+
+
 def test_broken_weights_are_one_line(
     baryir: Run, photos: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

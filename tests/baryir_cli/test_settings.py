@@ -175,7 +175,7 @@ def test_restore_uses_the_setting_and_says_whose_it_is(
     by_whom = {
         "variable": " (chosen by BARYIR_WEIGHTS)",
         "file": f" (chosen by {config_file()})",
-        "request": "",
+        "request": " (chosen by --weights)",
     }
     assert baryir("restore", tmp_path / "a.png", tmp_path / "out", *options) == 0
     said = capsys.readouterr().err
