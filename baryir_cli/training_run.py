@@ -243,7 +243,7 @@ def _sources(request: Request) -> tuple[list[Source], list[Source]]:
 
 def _opening(trainer: Trainer, resumed: Path | None) -> str:
     recipe = trainer.recipe
-    parts = [f"continuing from {resumed}"] if resumed else []
+    parts = [f"continuing from {resumed}"] if resumed and not _is_complete(trainer) else []
     parts += [
         f"{recipe.objective} objective" if recipe.losses else f"{recipe.pixel_loss.upper()} alone",
         f"network {recipe.preset}, {parameter_count(trainer.network) / 1e6:.1f} M parameters",
@@ -256,8 +256,14 @@ def _opening(trainer: Trainer, resumed: Path | None) -> str:
     return ", ".join(parts)
 
 
+def _is_complete(trainer: Trainer) -> bool:
+    return trainer.step == trainer.recipe.steps
+
+
 def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[str]:
     """Notes on what the user may not have intended."""
+    if _is_complete(trainer):
+        yield f"the run is complete, all {trainer.step} steps; a larger --steps continues it"
     if request.resume and request.init:
         yield "--init is ignored: it applies only when a run begins"
     if changes:

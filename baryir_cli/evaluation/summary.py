@@ -261,6 +261,11 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
         )
     if scores.degradation:
         yield f"{scores.label}: {scores.degradation}"
+    if _inputs_equal_targets(scores):
+        yield (
+            f"{scores.label}: every input equals its target, so the figures tell how well clean "
+            "images are kept"
+        )
     for metric, reason in scores.not_computed.items():
         yield f"{scores.label}: {METRICS[metric].label} is not computed: {reason}"
     if scores.problems:
@@ -268,6 +273,11 @@ def _set_notes(scores: SetScores) -> Iterator[str]:
         listed = "; ".join(scores.problems[:3])
         more = len(scores.problems) - 3
         yield f"{scores.label}: {listed}{f'; {more} more' if more > 0 else ''}: {what}"
+
+
+def _inputs_equal_targets(scores: SetScores) -> bool:
+    sums = [image.crc32 for image in scores.images]
+    return bool(sums) and all("input" in s and s["input"] == s.get("target") for s in sums)
 
 
 def _less(a: float | None, b: float | None) -> float | None:

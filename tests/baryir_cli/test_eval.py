@@ -1091,3 +1091,18 @@ def test_a_missing_set_asked_for_by_name_is_an_error(
 ) -> None:
     assert evaluate("--bench", "5d", "--data", data, "--sets", "sots,lol-v1") == 2
     assert f"SOTS is missing; put it in {data / 'dehaze'}" in capsys.readouterr().err
+
+
+def test_inputs_that_are_their_targets_are_pointed_out(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for number in range(2):
+        put(tmp_path / "a" / f"{number}.png", number)
+        put(tmp_path / "b" / f"{number}.png", number)
+    asked = ("--input", tmp_path / "a", "--target", tmp_path / "b")
+    note = "every input equals its target"
+    assert evaluate(*asked) == 0
+    assert capsys.readouterr().out.count(note) == 1
+    put(tmp_path / "b" / "1.png", 7)
+    assert evaluate(*asked) == 0
+    assert note not in capsys.readouterr().out

@@ -97,6 +97,10 @@ def test_a_run_resumes_and_its_weights_restore(
     assert provenance["steps"] == 3
     assert provenance["data"][1].startswith("3 photographs in photos, sigma 15, 50")
     assert str(tmp_path) not in json.dumps(provenance), "no private path is published"
+    assert baryir("train", *again) == 0
+    said = capsys.readouterr().err
+    assert "the run is complete, all 3 steps; a larger --steps continues it\n" in said
+    assert "continuing from" not in said
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is already at step 3, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
