@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from baryir_cli.pipeline import Result
 
 
 @dataclass(kw_only=True)
@@ -62,5 +65,18 @@ class FileReport(Report):
     width: int
     height: int
     """Of the upright image."""
+    seconds: float
+    """Of the restoration, without reading and writing."""
     lost: list[str]
     """What could not be kept, one line each."""
+
+    @classmethod
+    def of(cls, result: Result) -> FileReport:
+        """The report of a file that was restored."""
+        return cls(
+            **{**result.facts, "tile": tuple(result.facts["tile"])},
+            width=result.width,
+            height=result.height,
+            seconds=result.seconds,
+            lost=result.lost,
+        )

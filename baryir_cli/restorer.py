@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,21 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
-from baryir_cli.atomic import write_atomically
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
-from baryir_cli.images import (
-    FORMATS,
-    encode_photo,
-    format_of,
-    losses,
-    read_photo,
-    with_pixels,
-)
+from baryir_cli.images import FORMATS, Photo, format_of
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.limits import MAX_MEGAPIXELS, check_megapixels
+from baryir_cli.pipeline import Options, run
+from baryir_cli.plan import Job
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
 from models.weights import load_network
@@ -159,14 +152,15 @@ class Restorer:
             max_megapixels: refuse larger images before decoding them.
 
         Returns:
-            What ``--json`` tells of an image.
+            What ``--json`` tells of the image.
 
         Raises:
             ValueError: ``strength``, ``quality`` or ``max_megapixels`` is out of range.
             baryir_cli.errors.UserError: the file cannot be read, restored or written, or exists
                 already. Nothing is written.
         """
-        source, target = Path(source), Path(target)
+        # Absolute, so that a file called - is not standard input.
+        source, target = Path(source).absolute(), Path(target)
         _check_strength(strength)
         if quality is not None and not 1 <= quality <= 100:
             raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
@@ -175,15 +169,16 @@ class Restorer:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
         if os.path.exists(target) and not overwrite:
             raise UserError(f"{target} exists already; overwrite=True replaces it")
-        with losses() as lost:
-            with _naming(source):
-                photo = read_photo(source, max_megapixels=max_megapixels)
-                pixels, report = self.engine.restore(photo.pixels, strength=strength)
-            with _naming(target):
-                data = encode_photo(with_pixels(photo, pixels), format_of(target), quality)
-                write_atomically(target, data)
-        height, width = pixels.shape[:2]
-        return FileReport(**vars(report), width=width, height=height, lost=lost)
+
+        def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
+            pixels, report = self.engine.restore(photo.pixels, strength=strength, progress=progress)
+            return pixels, report.to_dict()
+
+        options = Options(None, quality, max_megapixels)
+        (result,) = run([Job(source, target)], work, options, lambda _job, _share: None)
+        if result.status == "failed":
+            raise UserError(f"{source}: {result.error}")
+        return FileReport.of(result)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:
         frames = _frames(image)
@@ -288,12 +283,3 @@ def _frames(image: Image.Image) -> int:
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= 1:
         raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Puts a file's name before errors of the user."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None

@@ -322,6 +322,7 @@ def test_a_file_is_restored_as_the_command_does(
     assert target.read_bytes() == wanted.read_bytes()
     line = json.loads(capsys.readouterr().out)
     told = report.to_dict()
+    assert told.pop("seconds") > 0
     assert told == {name: line[name] for name in told}
     assert {"width", "height", "change", "lost"} < set(told)
     assert (report.width, report.height) == (20, 30)
@@ -344,7 +345,7 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "a", {}, "a: use a name that ends in .png"),
         ("none.jpg", "a.png", {}, "none.jpg: cannot be opened: No such file"),
         ("photo.jpg", "a.png", {"max_megapixels": 1e-6}, "photo.jpg: announces 30 x 20 pixels"),
-        ("photo.jpg", "photo.jpg/a.png", {}, "a.png: cannot be written: "),
+        ("photo.jpg", "photo.jpg/a.png", {}, "photo.jpg: cannot be written: "),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
         ("photo.jpg", "a.jpg", {"max_megapixels": 0}, "max_megapixels=0: use a number above 0"),
         ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),
