@@ -377,5 +377,19 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
             doubt = f" ({problem})" if problem else ""
             way = f"{printable(job.source)} -> {', '.join(map(printable, files))}"
             typer.echo(f"{what:{len(verb)}} {way}{doubt}")
-    counts = f"{len(jobs) - len(present)} to {verb}, {len(present)} to skip; nothing was done"
+    todo = [job for job in jobs if job not in present]
+    counts = f"{len(todo)} to {verb}{_size_of(todo)}, {len(present)} to skip; nothing was done"
     typer.echo(counts, err=batch.as_json)
+
+
+def _size_of(jobs: list[Job]) -> str:
+    """The pixels of all images that say how many they have, in words."""
+    from baryir_cli.images.headers import pixels_of
+    from baryir_cli.plan import STANDARD
+    from baryir_cli.units import megapixels
+
+    sizes = [None if job.source == STANDARD else pixels_of(job.source) for job in jobs]
+    unknown, total = sizes.count(None), sum(filter(None, sizes))
+    parts = [megapixels(total)] if total else []
+    parts += [f"{unknown} of unknown size"] if unknown else []
+    return f" ({', '.join(parts)})" if parts else ""

@@ -18,6 +18,7 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     format_of,
 )
+from baryir_cli.images.headers import looks_like_an_image
 from models.wording import no_such
 from train.folders import COMPARISON, is_left_out
 
@@ -79,8 +80,9 @@ class _Found:
     origin: str
     """Name of the given folder, to tell apart files of the same name."""
     problem: str = ""
-    kind: Literal["image", "foreign", "link"] = "image"
-    """``foreign`` is a photograph that only other programs read, ``link`` leads to a folder."""
+    kind: Literal["image", "foreign", "unnamed", "link"] = "image"
+    """``foreign`` is a photograph that only other programs read, ``unnamed`` an image without a
+    suffix of its format, ``link`` leads to a folder."""
 
 
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
@@ -100,10 +102,12 @@ def plan(
 
     If there is a single input file and ``output`` is named like an image, the input becomes that
     file; another suffix is refused. Otherwise ``output`` is a folder. Clashing names are told apart
-    by their old extension (``a_jpg.png``, ``a_png.png``), then by their folder, then by a number.
+    by their old extensions (``a_jpg.png``, ``a_png.png``) if these differ, then by their folders
+    (``x_a.png``, ``y_a.png``), then by a number.
 
     Args:
-        note: told, one line each, what is left out of folders: other formats, links to folders.
+        note: told, one line each, what is left out of folders: other formats, images without a
+            suffix that says so, links to folders.
 
     Raises:
         UsageError: an input is missing, there are no images, an output is an input, or two
@@ -156,6 +160,10 @@ def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, 
     if foreign:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
         left.append((counts, EXPORT_FIRST))
+    if unnamed := [f.path.name for f in found if f.kind == "unnamed"]:
+        images = "1 image" if len(unnamed) == 1 else f"{len(unnamed)} images"
+        what = f"{images} without a known suffix, such as {unnamed[0]!r}"
+        left.append((what, "rename, or give as inputs"))
     if links == 1:
         left.append(("1 link to a folder", "give it as an input too"))
     elif links:
@@ -254,6 +262,8 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
                 yield _Found(here / name, here.relative_to(path), origin)
             elif suffix in FOREIGN_SUFFIXES:
                 yield _Found(here / name, here.relative_to(path), origin, kind="foreign")
+            elif looks_like_an_image(here / name):
+                yield _Found(here / name, here.relative_to(path), origin, kind="unnamed")
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
@@ -277,7 +287,10 @@ def _unique_sources(found: list[_Found]) -> list[_Found]:
     """Makes files that were given twice one job; links are images of their own."""
     seen: dict[str, _Found] = {}
     for one in found:
-        seen.setdefault(os.path.abspath(one.path), one)
+        place = os.path.abspath(one.path)
+        # What is left alone in a folder may also be given itself.
+        if place not in seen or seen[place].kind != "image":
+            seen[place] = one
     return list(seen.values())
 
 
@@ -299,25 +312,29 @@ def _extension(source: Path | None, naming: Naming) -> str:
 
 def _names(found: Sequence[_Found], naming: Naming) -> list[Path]:
     """Output names inside the output folder, all different on any file system."""
-    former: Callable[[_Found], str] = lambda f: f.path.suffix.lower().replace(".", "_")  # noqa: E731
-    ways: list[Callable[[_Found], Path]] = [
-        lambda f: f.folder / (f.path.stem + naming.suffix),
-        lambda f: f.folder / (f.path.stem + former(f) + naming.suffix),
-        lambda f: f.folder / (f"{f.origin}_" + f.path.stem + former(f) + naming.suffix),
-    ]
     extensions = [_extension(f.path, naming) for f in found]
-    level = [0] * len(found)
+    former = [f.path.suffix.lower().replace(".", "_") for f in found]
+    extended: set[int] = set()
+    placed: set[int] = set()
+
+    def name(i: int, one: _Found) -> Path:
+        place = f"{one.origin}_" if i in placed else ""
+        old = former[i] if i in extended else ""
+        return one.folder / f"{place}{one.path.stem}{old}{naming.suffix}{extensions[i]}"
+
     while True:
-        stems = [ways[n](f) for n, f in zip(level, found, strict=True)]
-        names = [s.with_name(s.name + e) for s, e in zip(stems, extensions, strict=True)]
-        meeting = Counter(str(n).casefold() for n in names)
-        clashes = [i for i, n in enumerate(names) if meeting[str(n).casefold()] > 1]
-        if not clashes:
-            return names
-        if all(level[i] == len(ways) - 1 for i in clashes):
+        names = [name(i, one) for i, one in enumerate(found)]
+        meeting: dict[str, list[int]] = {}
+        for i, path in enumerate(names):
+            meeting.setdefault(str(path).casefold(), []).append(i)
+        known = len(extended) + len(placed)
+        for clash in meeting.values():
+            if len(clash) > 1:
+                differ = len({former[i] for i in clash}) > 1
+                for i in clash:
+                    (extended if differ and i not in extended else placed).add(i)
+        if len(extended) + len(placed) == known:
             return _numbered(names)
-        for i in clashes:
-            level[i] = min(level[i] + 1, len(ways) - 1)
 
 
 def _numbered(names: list[Path]) -> list[Path]:

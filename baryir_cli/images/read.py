@@ -292,7 +292,7 @@ def _ends_with_a_video(stream: BinaryIO) -> bool:
     return _VIDEO.search(stream.read()) is not None
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
+def webp_size(head: bytes) -> tuple[int, int]:
     """Width and height from a WebP's first 30 bytes; raises ValueError if they are not there."""
     kind = head[12:16]
     if len(head) < 30 or kind not in (b"VP8X", b"VP8L", b"VP8 "):
@@ -328,7 +328,7 @@ def _webp_is_lossless(stream: BinaryIO) -> bool:
 
 def _read_webp(stream: BinaryIO, limit: float) -> Photo:
     stream.seek(0)
-    width, height = _webp_size(stream.read(30))
+    width, height = webp_size(stream.read(30))
     _check_size(width, height, limit)
     _check_webp_is_whole(stream)
     lossless = _webp_is_lossless(stream)

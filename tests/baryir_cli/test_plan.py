@@ -51,6 +51,23 @@ def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
         plan([tree / "in"], tree / "out", Naming())
 
 
+def test_images_without_a_known_suffix_are_counted(tree: Path) -> None:
+    folder = tree / "in"
+    (folder / "scan").write_bytes(b"MM\0*\0\0\0\x08")
+    (folder / "photo.jpg ").write_bytes(b"\xff\xd8\xff\xe0")
+    (folder / "readme").write_text("Made by me")
+    notes: list[str] = []
+    assert len(plan([folder], tree / "out", Naming(), notes.append)) == 2
+    (note,) = notes
+    assert note == (
+        "left alone: 2 images without a known suffix, such as 'photo.jpg '; "
+        "rename, or give as inputs"
+    )
+    jobs = plan([folder, folder / "scan"], tree / "out", Naming(), notes.append)
+    assert ("in/scan", "out/scan.png") in names(jobs, tree)
+    assert notes[1].startswith("left alone: 1 image without a known suffix, such as 'photo.jpg '")
+
+
 def test_recursive_mirrors_the_tree(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "out", Naming(recursive=True))
     assert names(jobs, tree)[2:] == [
@@ -118,7 +135,7 @@ def test_names_that_differ_in_case_only_are_kept_apart(tmp_path: Path) -> None:
     (tmp_path / "x" / "A.png").touch()
     (tmp_path / "y" / "a.png").touch()
     jobs = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Naming())
-    assert [j.target.name for j in jobs] == ["x_A_png.png", "y_a_png.png"]
+    assert [j.target.name for j in jobs] == ["x_A.png", "y_a.png"]
 
 
 def test_names_that_clash_everywhere_are_numbered(tmp_path: Path) -> None:
@@ -128,11 +145,15 @@ def test_names_that_clash_everywhere_are_numbered(tmp_path: Path) -> None:
         (tmp_path / place / "a.png").touch()
         inputs.append(tmp_path / place)
     jobs = plan(inputs, tmp_path / "out", Naming())
-    assert [j.target.name for j in jobs] == [
-        "same_a_png.png",
-        "same_a_png_2.png",
-        "same_a_png_3.png",
-    ]
+    assert [j.target.name for j in jobs] == ["same_a.png", "same_a_2.png", "same_a_3.png"]
+
+
+def test_old_extensions_and_folders_are_added_as_needed(tmp_path: Path) -> None:
+    for name in ["x/a.jpg", "x/a.png", "y/a.png", "y/b.png", "y/x_a_png.jpg"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    jobs = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Naming(format="webp"))
+    assert [j.target.stem for j in jobs] == ["a_jpg", "x_a_png", "y_a_png", "b", "x_a_png_jpg"]
 
 
 @pytest.mark.parametrize("output", ["in", "in/."])

@@ -492,7 +492,12 @@ def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.Capture
     assert not out.exists()
     said = capsys.readouterr().out
     assert f"{photos / 'a.png'} -> {out / 'a.png'}\n" in said
-    assert "3 to restore" in said
+    assert "3 to restore (0.0023 MP), 0 to skip; nothing was done\n" in said
+    (photos / "d.png").touch()
+    for fmt in ("tiff", "bmp"):
+        picture().save(photos / f"d.{fmt}")
+    assert restore(photos, out, "--dry-run") == 0
+    assert "6 to restore (0.0038 MP, 1 of unknown size), 0 to skip" in capsys.readouterr().out
 
 
 def test_dry_run_lists_the_comparison_pictures(
