@@ -20,5 +20,5 @@ def multiplies_fp16(device: torch.device) -> bool:
     if device.type != "cpu":
         return True
     # Older versions of PyTorch do not tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("avx512_fp16", "amx_fp16"))
