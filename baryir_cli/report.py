@@ -64,7 +64,8 @@ class FileReport(Report):
 
     width: int
     height: int
-    """Of the upright image."""
+    """Of the upright image, or the first page."""
+    pages: int
     seconds: float
     """Of the restoration, without reading and writing."""
     lost: list[str]
@@ -77,6 +78,7 @@ class FileReport(Report):
             **{**result.facts, "tile": tuple(result.facts["tile"])},
             width=result.width,
             height=result.height,
+            pages=result.pages,
             seconds=result.seconds,
             lost=result.lost,
         )
