@@ -19,6 +19,7 @@ from baryir_cli.images import (
     format_of,
 )
 from baryir_cli.images.headers import looks_like_an_image
+from baryir_cli.paths import settled
 from models.wording import no_such
 from train.folders import COMPARISON, is_left_out
 
@@ -113,6 +114,7 @@ def plan(
         UsageError: an input is missing, there are no images, an output is an input, or two
             outputs are one file.
     """
+    output = settled(output)
     _check_output(output, naming)
     if STANDARD in inputs:
         if len(inputs) > 1:

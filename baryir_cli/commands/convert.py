@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.paths import settled_option
 from models.wording import no_such
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def convert(
         Path, typer.Argument(metavar="IN", help="File written by torch.save, or safetensors.")
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="File with the suffix .safetensors.")
+        Path,
+        typer.Argument(
+            metavar="OUT", help="File with the suffix .safetensors.", callback=settled_option
+        ),
     ],
     dtype: Annotated[
         Dtype, typer.Option(case_sensitive=False, help="fp16 halves the file.")

@@ -18,6 +18,7 @@ from baryir_cli.engine_options import (
     TileOption,
 )
 from baryir_cli.errors import ExitCode, StoppedError, UsageError
+from baryir_cli.paths import settled_option
 
 if TYPE_CHECKING:
     from baryir_cli.evaluation.files import ReportFiles
@@ -90,6 +91,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Write the bench's degraded images as SET/NAME.png for other programs.",
+            callback=settled_option,
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -154,25 +156,35 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Keep restored images and scores here, and continue a stopped run.",
+            callback=settled_option,
             rich_help_panel=REPORT,
         ),
     ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
-            help="Write everything, image by image; - is standard output.", rich_help_panel=REPORT
+            help="Write everything, image by image; - is standard output.",
+            callback=settled_option,
+            rich_help_panel=REPORT,
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write a line per image.", rich_help_panel=REPORT)
+        Path | None,
+        typer.Option(
+            help="Write a line per image.", callback=settled_option, rich_help_panel=REPORT
+        ),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write the tables, for documents.", rich_help_panel=REPORT)
+        Path | None,
+        typer.Option(
+            help="Write the tables, for documents.", callback=settled_option, rich_help_panel=REPORT
+        ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
             help="Write a page with tables, plots and pictures, for any browser.",
+            callback=settled_option,
             rich_help_panel=REPORT,
         ),
     ] = None,

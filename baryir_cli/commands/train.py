@@ -9,6 +9,7 @@ import typer
 
 from baryir_cli import completion
 from baryir_cli.errors import UsageError
+from baryir_cli.paths import settled_option
 from models.wording import choices, numbers
 
 if TYPE_CHECKING:
@@ -200,9 +201,9 @@ def train(
     seed: Annotated[
         int | None, option("Seed of weights and samples.", OPTIMISATION, default="0")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=RUN)] = Path(
-        "runs/baryir"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run.", callback=settled_option, rich_help_panel=RUN)
+    ] = Path("runs/baryir"),
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue from OUT's last checkpoint.", rich_help_panel=RUN),

@@ -193,6 +193,7 @@ def test_wrong_usage_is_refused(convert: Run, authors: Path, tmp_path: Path, cap
         ((tmp_path / "none.pt", tmp_path / "x.safetensors"), "no such file"),
         ((tmp_path, tmp_path / "x.safetensors"), ": a folder, not a file"),
         ((authors, there), "exists already; --overwrite"),
+        ((authors, tmp_path / "new" / ".." / there.name), "exists already; --overwrite"),
         ((there, tmp_path / "same.safetensors", "--overwrite"), "would replace the input"),
         ((authors, tmp_path / "x.safetensors", "--dtype", "int8"), "--dtype"),
         ((authors,), "OUT"),

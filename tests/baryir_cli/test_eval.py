@@ -596,8 +596,9 @@ def test_a_folder_of_another_run_is_refused(
     identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
     assert evaluate(*arguments) == 2
     assert "holds a run with baryir 0.0.1, not" in capsys.readouterr().err
-    assert evaluate(*arguments[:-1], data) == 2
-    assert "not empty" in capsys.readouterr().err
+    for folder in (data, data.parent / "new" / ".." / data.name):
+        assert evaluate(*arguments[:-1], folder) == 2
+        assert "not empty" in capsys.readouterr().err
 
 
 def test_another_folder_of_the_same_name_is_refused(
@@ -714,8 +715,9 @@ def test_exported_images_replace_nothing(
 ) -> None:
     put(tmp_path / "out" / "lol-v1" / "0.png", 5)
     before = (tmp_path / "out" / "lol-v1" / "0.png").read_bytes()
-    assert evaluate("--bench", "5d", "--data", data, "--export", tmp_path / "out") == 2
-    assert f"{tmp_path / 'out' / 'lol-v1'} exists already" in capsys.readouterr().err
+    for out in (tmp_path / "out", tmp_path / "new" / ".." / "out"):
+        assert evaluate("--bench", "5d", "--data", data, "--export", out) == 2
+        assert f"{tmp_path / 'out' / 'lol-v1'} exists already" in capsys.readouterr().err
     assert (tmp_path / "out" / "lol-v1" / "0.png").read_bytes() == before
     assert not (tmp_path / "out" / "bsd68-25").exists()
 
@@ -1047,6 +1049,8 @@ def test_a_report_is_not_overwritten_unasked(
     report.write_text("mine")
     asked = ("--compare", two_equal, two_equal, "--markdown")
     assert evaluate(*asked, report) == 2
+    assert f"--markdown {report} exists already; --overwrite" in capsys.readouterr().err
+    assert evaluate(*asked, tmp_path / "new" / ".." / report.name) == 2
     assert f"--markdown {report} exists already; --overwrite" in capsys.readouterr().err
     assert report.read_text() == "mine"
     assert evaluate(*asked, report, "--overwrite") == 0

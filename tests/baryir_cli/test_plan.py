@@ -162,6 +162,35 @@ def test_output_that_is_an_input_is_refused(tree: Path, output: str) -> None:
         plan([tree / "in"], tree / output, Naming())
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("new/../in", "in/a.jpg is an input and would be overwritten"),
+        ("new/deep/../../in/", "in/a.jpg is an input and would be overwritten"),
+        ("new/../in/b.png/sub", "b.png is a file, not a folder"),
+        ("broken/../in", "broken is a link to nowhere, which does not exist"),
+    ],
+)
+def test_a_way_through_a_missing_folder_hides_nothing(
+    tree: Path, output: str, message: str
+) -> None:
+    (tree / "broken").symlink_to("nowhere")
+    with pytest.raises(UsageError, match=message):
+        plan([tree / "in"], tree / output, Naming())
+
+
+def test_a_way_through_a_missing_folder_needs_no_such_folder(tree: Path) -> None:
+    (job, _) = plan([tree / "in"], tree / "new" / ".." / "out", Naming())
+    assert job.target == tree / "out" / "a.jpg"
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_a_way_through_a_link_leads_where_the_link_does(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "in" / "sub")
+    with pytest.raises(UsageError, match=r"link/\.\./a.jpg is an input and would be overwritten"):
+        plan([tree / "in"], tree / "link" / "..", Naming())
+
+
 def test_another_input_is_not_overwritten_in_place(tree: Path) -> None:
     (tree / "other").mkdir()
     (tree / "other" / "a.jpg").touch()

@@ -349,6 +349,21 @@ def test_existing_outputs_need_a_choice(
     assert restore(photos, out, "--overwrite", "--skip-existing") == 2
 
 
+@pytest.mark.parametrize("command", ["restore", "degrade"])
+@pytest.mark.parametrize("output", ["new/../in", "new/..", "new/../", "new/../keep.png"])
+def test_a_way_through_a_missing_folder_overwrites_nothing(
+    baryir: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, command: str, output: str
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    picture(seed=8).save("a.png")
+    picture(seed=9).save("keep.png")
+    before = {path: path.read_bytes() for path in Path().glob("**/*.*")}
+    options = ["--type", "noise"] if command == "degrade" else []
+    assert baryir(command, "in" if output == "new/../in" else "a.png", output, *options) == 2
+    assert {path: path.read_bytes() for path in Path().glob("**/*.*")} == before
+    assert not Path("new").exists()
+
+
 def test_inputs_with_clashing_names_are_both_kept(restore: Run, tmp_path: Path) -> None:
     picture(seed=1).save(tmp_path / "a.jpg")
     picture(seed=2).save(tmp_path / "a.png")

@@ -461,8 +461,8 @@ def test_a_folder_that_is_not_a_runs_is_not_overwritten(
     if mark:
         (folder / "recipe.json").write_text(mark)
     before = sorted(folder.iterdir())
-    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out", folder)
-    for options in ((), ("--overwrite",)):
+    asked = ("--sources", "denoise", "--clean", clean, *TOY, "--steps", 1, "--out")
+    for options in ([folder], [folder, "--overwrite"], [tmp_path / "new" / ".." / folder.name]):
         assert baryir("train", *asked, *options) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert f"{folder} is not a run's folder" in line
