@@ -19,6 +19,10 @@ class NameTooLongError(UserError):
     """The file system cannot hold this name."""
 
 
+class ExistsError(UserError):
+    """The file has appeared, and may not be replaced."""
+
+
 def is_protected(path: Path) -> bool:
     """Whether ``path`` is a file that must not be written; its folder's permissions do not matter.
 
@@ -46,12 +50,13 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"{folder} cannot be written to: {error.strerror or error}") from None
 
 
-def write_atomically(path: Path, data: bytes | mmap) -> None:
+def write_atomically(path: Path, data: bytes | mmap, *, overwrite: bool = True) -> None:
     """Writes ``data`` to ``path``; after a crash the file is complete or as it was.
 
     Makes missing parent folders. Symbolic links are written through, and so are non-files such as
     /dev/null. Raises UserError for a write-protected file, or with the system's reason
-    (NameTooLongError for a long name). Nothing is left behind then, nor after Ctrl-C.
+    (NameTooLongError for a long name), and ExistsError for a file that exists without
+    ``overwrite``. Nothing is left behind then, nor after Ctrl-C.
     """
     if is_protected(path):
         raise UserError("cannot be written: it is write-protected")
@@ -62,8 +67,10 @@ def write_atomically(path: Path, data: bytes | mmap) -> None:
             path.write_bytes(data)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
+        with replacing(target, overwrite=overwrite) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
+        if isinstance(error, FileExistsError) and target.is_file():
+            raise ExistsError("exists now and was kept; ask to overwrite it, or move it") from None
         kind = NameTooLongError if error.errno == errno.ENAMETOOLONG else UserError
         raise kind(f"cannot be written: {error.strerror or error}") from error

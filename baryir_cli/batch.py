@@ -300,7 +300,14 @@ def _results(
     for job in jobs:
         if job in present:
             yield Result(job, "skipped")
-    options = Options(batch.naming.format, batch.quality, batch.max_megapixels)
+    options = Options(
+        batch.naming.format,
+        batch.quality,
+        batch.max_megapixels,
+        overwrite=batch.overwrite,
+        in_place=batch.in_place,
+        skip_existing=batch.skip_existing,
+    )
     yield from run([j for j in jobs if j not in present], work, options, display.working)
 
 

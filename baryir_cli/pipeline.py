@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baryir_cli.atomic import NameTooLongError, write_atomically
+from baryir_cli.atomic import ExistsError, NameTooLongError, write_atomically
 from baryir_cli.comparison import side_by_side
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
@@ -31,7 +31,7 @@ from baryir_cli.images import (
 )
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
-from baryir_cli.plan import STANDARD, Job
+from baryir_cli.plan import STANDARD, Job, same
 from baryir_cli.report import over_pages
 
 PIXELS_AHEAD = 48_000_000
@@ -53,6 +53,15 @@ class Options:
     format: str | None
     quality: int | None
     max_megapixels: float
+    overwrite: bool = False
+    in_place: bool = False
+    skip_existing: bool = False
+
+    def may_replace(self, path: Path, job: Job) -> bool:
+        """Whether a job may replace what is at ``path`` by the time that it is written."""
+        if self.overwrite or path != job.target:
+            return self.overwrite
+        return self.in_place and same(path, job.source)
 
 
 @dataclass
@@ -148,7 +157,7 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
         # Popped, so that bytes from standard input are freed once decoded.
         lambda source: _opened(source[1].pop(), options.max_megapixels),
         do,
-        _written,
+        lambda worked: _written(worked, options),
         lambda: ahead,
     )
 
@@ -282,12 +291,14 @@ def _give_back(photo: Photo) -> None:
         return_freed_memory()
 
 
-def _written(worked: _Worked) -> Result:
+def _written(worked: _Worked, options: Options) -> Result:
     """The result, once the job's files are on the disk."""
     result = worked.result
     try:
         if worked.encode is not None:
-            _write(result, worked.encode())
+            _write(result, worked.encode(), options)
+    except ExistsError as error:
+        return Result(result.job, "skipped") if options.skip_existing else _failed(result, error)
     except Exception as error:
         _failed(result, error)
     return result
@@ -305,7 +316,7 @@ def _failed(result: Result, error: Exception) -> Result:
     return result
 
 
-def _write(result: Result, files: _Files) -> None:
+def _write(result: Result, files: _Files, options: Options) -> None:
     """Writes a job's files and notes what was lost."""
     job = result.job
     if job.target == STANDARD:
@@ -313,13 +324,22 @@ def _write(result: Result, files: _Files) -> None:
         return
     if job.comparison is not None and files.comparison is not None:
         try:
-            write_atomically(job.comparison, files.comparison)
-        except NameTooLongError as error:
-            # The photograph's own name is shorter.
+            _put(job.comparison, files.comparison, job, options)
+        except (NameTooLongError, ExistsError) as error:
+            # It costs no photograph; that one's own name is shorter.
             result.lost.append(f"the comparison {error}")
             result.job = replace(job, comparison=None)
     # The output last, so that whatever --skip-existing finds is complete.
-    write_atomically(job.target, files.output)
+    _put(job.target, files.output, job, options)
+
+
+def _put(path: Path, data: bytes | mmap, job: Job, options: Options) -> None:
+    """Writes a file of a job; errors name it, unless the failed source's line does anyway."""
+    try:
+        write_atomically(path, data, overwrite=options.may_replace(path, job))
+    except UserError as error:
+        named = "" if path == job.source else f"{path} "
+        raise type(error)(f"{named}{error}") from error
 
 
 def to_standard_output(data: bytes | mmap) -> None:

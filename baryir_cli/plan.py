@@ -90,7 +90,7 @@ def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
     """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
     # Not Path.exists, which raises for a name that is too long: only one file should fail.
     there = (p for p in job.outputs if os.path.exists(p))
-    return [p for p in there if not (in_place and _same(p, job.source))]
+    return [p for p in there if not (in_place and same(p, job.source))]
 
 
 def plan(
@@ -194,7 +194,7 @@ def _into_folder(
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
     changed = any(f.path.suffix != t.suffix for f, t in zip(found, targets, strict=True))
-    if changed and not naming.suffix and any(_same(path, output) for path in inputs):
+    if changed and not naming.suffix and any(same(path, output) for path in inputs):
         raise UsageError(
             f"{output} holds the inputs, and in another format the results would be inputs of the "
             "next run; choose another output folder, or add --suffix"
@@ -252,7 +252,7 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         here = Path(parent)
         # The output folder holds earlier results, not inputs.
         keep = (d for d in folders if recursive and not d.startswith("."))
-        folders[:] = sorted(d for d in keep if not _same(here / d, output))
+        folders[:] = sorted(d for d in keep if not same(here / d, output))
         for name in folders:
             if os.path.islink(here / name):
                 yield _Found(here / name, here.relative_to(path), origin, kind="link")
@@ -271,7 +271,8 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
 
 
-def _same(first: Path, second: Path) -> bool:
+def same(first: Path, second: Path) -> bool:
+    """Whether two names are one file's."""
     return identity(first) == identity(second)
 
 
@@ -376,7 +377,7 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
-    if naming.in_place and not any(j.outputs and _same(j.target, j.source) for j in jobs):
+    if naming.in_place and not any(j.outputs and same(j.target, j.source) for j in jobs):
         raise UsageError(
             "--in-place: no output would replace its input; give the inputs' folder as OUTPUT, "
             "without --suffix, or leave out --in-place"
@@ -385,7 +386,7 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
     outputs: dict[str, Path] = {}
     for job in jobs:
         for path in job.outputs:
-            own = path == job.target and _same(path, job.source)
+            own = path == job.target and same(path, job.source)
             if identity(path) in sources and not (own and naming.in_place):
                 raise UsageError(
                     f"{path} is an input and would be overwritten; choose another output folder, "

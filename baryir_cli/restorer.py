@@ -21,6 +21,7 @@ from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.limits import MAX_MEGAPIXELS, check_megapixels
+from baryir_cli.paths import settled
 from baryir_cli.pipeline import Options, run
 from baryir_cli.plan import Job
 from baryir_cli.references import find_weights, load
@@ -160,7 +161,7 @@ class Restorer:
                 already. Nothing is written.
         """
         # Absolute, so that a file called - is not standard input.
-        source, target = Path(source).absolute(), Path(target)
+        source, target = Path(source).absolute(), settled(Path(target))
         _check_strength(strength)
         if quality is not None and not 1 <= quality <= 100:
             raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
@@ -174,7 +175,7 @@ class Restorer:
             pixels, report = self.engine.restore(photo.pixels, strength=strength, progress=progress)
             return pixels, report.to_dict()
 
-        options = Options(None, quality, max_megapixels)
+        options = Options(None, quality, max_megapixels, overwrite=overwrite)
         (result,) = run([Job(source, target)], work, options, lambda _job, _share: None)
         if result.status == "failed":
             raise UserError(f"{source}: {result.error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -26,8 +27,10 @@ def named_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary file beside ``path``, which replaces it at the end of the block.
+
+    Without ``overwrite``, FileExistsError is raised if ``path`` exists by then.
 
     A crash leaves ``path`` as it was, or complete. An exception, including Ctrl-C, leaves nothing
     behind. The file gets the permissions that ``open`` would give it: those of the file that it
@@ -44,7 +47,22 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             # The writer may have replaced the temporary file, as safetensors does.
             os.chmod(temporary, mode)
-            os.replace(temporary, path)
+            (os.replace if overwrite else _rename_to_new)(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Renames a file, or raises FileExistsError if the new name is taken."""
+    try:
+        # Unlike a rename, this never replaces a file that appears at the last moment.
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as vfat
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(temporary, path)
+    else:
+        temporary.unlink()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image
 from rich.console import Console
 
 from baryir_cli.console import Display, Tally
+from baryir_cli.engine import Engine
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.pipeline import Result
@@ -230,7 +232,7 @@ def test_a_comparison_whose_name_is_too_long_costs_no_photograph(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
     line = json.loads(capsys.readouterr().out)
     (lost,) = line["lost"]
-    assert lost.startswith("the comparison cannot be written: ")
+    assert f"the comparison {tmp_path / 'out' / name}.compare.jpg cannot be written: " in lost
     assert line["comparison"] is None
 
 
@@ -362,6 +364,58 @@ def test_a_way_through_a_missing_folder_overwrites_nothing(
     assert baryir(command, "in" if output == "new/../in" else "a.png", output, *options) == 2
     assert {path: path.read_bytes() for path in Path().glob("**/*.*")} == before
     assert not Path("new").exists()
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Lets something happen while the first image is restored, after all checks in advance."""
+    usual, acts = Engine.restore, [act]
+
+    def restored(*arguments: Any, **settings: Any) -> Any:
+        while acts:
+            acts.pop()()
+        return usual(*arguments, **settings)
+
+    monkeypatch.setattr(Engine, "restore", restored)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "counts"),
+    [
+        ([], 3, "2 done, 0 skipped, 1 failed"),
+        (["--skip-existing"], 0, "2 done, 1 skipped, 0 failed"),
+        (["--overwrite"], 0, "3 done, 0 skipped, 0 failed"),
+    ],
+)
+def test_an_output_that_appears_during_the_run_is_kept(
+    restore: Run,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    options: list[str],
+    code: int,
+    counts: str,
+) -> None:
+    theirs = photos.parent / "out" / "a.png"
+    meanwhile(monkeypatch, lambda: theirs.write_bytes(b"theirs"))
+    assert restore(photos, theirs.parent, *options) == code
+    said = capsys.readouterr().err
+    assert counts in said
+    assert (theirs.read_bytes() == b"theirs") == ("--overwrite" not in options)
+    if code:
+        line = f"failed  {photos / 'a.png'}: {theirs} exists now and was kept; ask to overwrite"
+        assert line in said
+    assert len(list(theirs.parent.iterdir())) == 3
+
+
+def test_a_comparison_that_appears_during_the_run_is_kept(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    theirs = photos.parent / "out" / "a.png.compare.jpg"
+    meanwhile(monkeypatch, lambda: theirs.write_bytes(b"theirs"))
+    assert restore(photos / "a.png", theirs.parent, "--compare") == 0
+    assert f"the comparison {theirs} exists now and was kept" in capsys.readouterr().err
+    assert theirs.read_bytes() == b"theirs"
+    assert (theirs.parent / "a.png").exists()
 
 
 def test_inputs_with_clashing_names_are_both_kept(restore: Run, tmp_path: Path) -> None:
