@@ -203,9 +203,11 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some or all files failed.
     """
-    from baryir_cli.plan import identity, plan
+    from baryir_cli.plan import identity, plan, without_existing_comparison
 
     jobs = plan(batch.inputs, path_of(batch.output), batch.naming, _note)
+    if batch.skip_existing:
+        jobs = [without_existing_comparison(job) for job in jobs]
     _check_standard_streams(jobs, batch.as_json)
     if batch.quality is not None:
         _check_quality(jobs, batch.naming.format)
@@ -253,7 +255,7 @@ def _work_through(
     from baryir_cli.console import Display, messages
 
     console = messages()
-    with Display(console, len(jobs) - len(present), quiet=batch.as_json) as display:
+    with Display(console, len(jobs), quiet=batch.as_json) as display:
         work = begin(display)
         # Before anything is computed, to see whether this is allowed.
         for folder in {path.parent for job in jobs for path in job.outputs}:
@@ -342,11 +344,11 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
     Raises:
         UsageError: outputs exist, and no option says what to do with them.
     """
-    from baryir_cli.plan import exists_already
+    from baryir_cli.plan import exists_already, is_finished
 
-    found = {job: exists_already(job, in_place=batch.in_place) for job in jobs}
     if batch.skip_existing:
-        return {job for job, paths in found.items() if job.target in paths}
+        return {job for job in jobs if is_finished(job)}
+    found = {job: exists_already(job, in_place=batch.in_place) for job in jobs}
     there = [path for paths in found.values() for path in paths]
     if there and not batch.overwrite:
         outputs = sum(len(job.outputs) for job in jobs)

@@ -190,11 +190,12 @@ class Display(BarDisplay):
     """Shows a run: a progress bar on a terminal, one line per image elsewhere.
 
     Args:
-        images: number of images to process, without skipped ones.
+        images: number of images, with those that will be skipped; the bar leaves these out.
     """
 
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
         self.console = console
+        self.images = images
         self.quiet = quiet
         self.live = draws_bars(console) and not quiet
         self.tally = Tally()
@@ -218,7 +219,12 @@ class Display(BarDisplay):
     def add(self, result: Result) -> None:
         """Adds an image that was written, skipped or failed."""
         self.tally.add(result)
-        self.bar.update(self.task, completed=self.tally.worked, rate=self.tally.rate)
+        self.bar.update(
+            self.task,
+            total=self.images - self.tally.counts["skipped"],
+            completed=self.tally.worked,
+            rate=self.tally.rate,
+        )
         source = escape(printable(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ from baryir_cli.images import (
 )
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
-from baryir_cli.plan import STANDARD, Job, same
+from baryir_cli.plan import STANDARD, Job, is_empty, is_finished, same
 from baryir_cli.report import over_pages
 
 PIXELS_AHEAD = 48_000_000
@@ -61,7 +62,11 @@ class Options:
         """Whether a job may replace what is at ``path`` by the time that it is written."""
         if self.overwrite or path != job.target:
             return self.overwrite
-        return self.in_place and same(path, job.source)
+        return (self.in_place and same(path, job.source)) or (self.skip_existing and is_empty(path))
+
+    def may_skip(self, job: Job) -> bool:
+        """Whether the job has become needless: another process has done it."""
+        return self.skip_existing and is_finished(job)
 
 
 @dataclass
@@ -142,24 +147,40 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
 
     The work runs in the caller's thread. Other threads decode the next images and write the last
     ones, as many as :data:`PIXELS_AHEAD` allows, judged by the last image's size.
+
+    With ``skip_existing``, several processes can share the jobs. Where one meets another's output,
+    it goes on in random order, or both would do the same images side by side to the end.
     """
     ahead = 1
+    waiting = [*reversed(jobs)]
+    alone = True
 
     def do(source: tuple[Job, list[Path | bytes]], future: Future[Read | _Pages]) -> _Worked:
         nonlocal ahead
+        if options.may_skip(source[0]):
+            return _Worked(Result(source[0], "skipped"))
         worked = _do(source[0], future, work, options, progress)
         if worked.encode is not None:
             ahead = _ahead(worked.result)
         return worked
 
-    yield from overlap(
-        ((job, [_data(job)]) for job in jobs),
+    def drawn() -> Iterator[tuple[Job, list[Path | bytes]]]:
+        while waiting:
+            job = waiting.pop()
+            yield job, [_data(job)]
+
+    for result in overlap(
+        drawn(),
         # Popped, so that bytes from standard input are freed once decoded.
         lambda source: _opened(source[1].pop(), options.max_megapixels),
         do,
         lambda worked: _written(worked, options),
         lambda: ahead,
-    )
+    ):
+        if alone and result.status == "skipped":
+            alone = False
+            random.shuffle(waiting)
+        yield result
 
 
 def _ahead(last: Result) -> int:

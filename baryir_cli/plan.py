@@ -89,8 +89,26 @@ class _Found:
 def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
     """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
     # Not Path.exists, which raises for a name that is too long: only one file should fail.
-    there = (p for p in job.outputs if os.path.exists(p))
+    there = (p for p in job.outputs if os.path.exists(p) and not os.path.isdir(p))
     return [p for p in there if not (in_place and same(p, job.source))]
+
+
+def is_finished(job: Job) -> bool:
+    """Whether the job's output is there, from this run or another."""
+    if job.target == STANDARD or os.path.isdir(job.target):
+        return False
+    return os.path.exists(job.target) and not is_empty(job.target)
+
+
+def is_empty(path: Path) -> bool:
+    """Whether this is a file of 0 bytes: no output, for these are complete or absent."""
+    return os.path.isfile(path) and not os.path.getsize(path)
+
+
+def without_existing_comparison(job: Job) -> Job:
+    """The job, if need be without the comparison picture that is there already."""
+    there = job.comparison is not None and os.path.exists(job.comparison)
+    return replace(job, comparison=None) if there else job
 
 
 def plan(
@@ -397,18 +415,23 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             if place in outputs:
                 raise _meeting(outputs[place], path)
             outputs[place] = path
-    return [_unless_protected(job) for job in jobs]
+    return [_unless_blocked(job) for job in jobs]
 
 
-def _unless_protected(job: Job) -> Job:
-    """The job, with a problem if a file that it would replace is write-protected."""
-    protected = next(filter(is_protected, job.outputs), None)
-    if job.problem or protected is None:
+def _unless_blocked(job: Job) -> Job:
+    """The job, with a problem if an output is a folder, or a file that is write-protected."""
+    if job.problem:
         return job
-    # A failure names the source anyway.
-    name = "" if protected == job.source else f"{protected} "
-    way = "make it writable, or choose another output folder"
-    return replace(job, problem=f"{name}is write-protected; {way}")
+    for path in job.outputs:
+        # A failure names the source anyway.
+        name = "" if path == job.source else f"{path} "
+        if os.path.isdir(path):
+            way = "is a folder; move it, or choose another output folder"
+            return replace(job, problem=name + way)
+        if is_protected(path):
+            way = "is write-protected; make it writable, or choose another output folder"
+            return replace(job, problem=name + way)
+    return job
 
 
 def _meeting(first: Path, second: Path) -> UsageError:

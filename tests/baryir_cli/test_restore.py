@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from baryir_cli import pipeline
 from baryir_cli.console import Display, Tally
 from baryir_cli.engine import Engine
 from baryir_cli.images import Photo, encode_photo
@@ -308,12 +310,22 @@ def test_an_output_without_its_comparison_is_kept(
     (out / "a.png").write_bytes(b"mine")
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert (out / "a.png").read_bytes() == b"mine"
-    (out / "a.png").unlink()
-    (out / "a.png.compare.jpg").touch()
+
+
+def test_a_comparison_without_its_output_is_kept(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "a.png.compare.jpg").write_bytes(b"mine")
     assert restore(photos / "a.png", out, "--compare") == 2
     assert "a.png.compare.jpg exists already (1 of 2 outputs do)" in capsys.readouterr().err
-    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
+    for options in (["--dry-run"], []):
+        asked = ("--compare", "--skip-existing", "--json", *options)
+        assert restore(photos / "a.png", out, *asked) == 0
+        assert json.loads(capsys.readouterr().out)["comparison"] is None
     assert (out / "a.png").exists()
+    assert (out / "a.png.compare.jpg").read_bytes() == b"mine"
 
 
 def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
@@ -416,6 +428,60 @@ def test_a_comparison_that_appears_during_the_run_is_kept(
     assert f"the comparison {theirs} exists now and was kept" in capsys.readouterr().err
     assert theirs.read_bytes() == b"theirs"
     assert (theirs.parent / "a.png").exists()
+
+
+def test_an_output_that_another_process_has_finished_is_not_computed(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    meanwhile(monkeypatch, lambda: [(out / name).write_bytes(b"theirs") for name in names])
+    names = [path.name for path in photos.iterdir() if path.name != "a.png"]
+    assert restore(photos, out, "--skip-existing", "--json") == 0
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert {Path(line["output"]).name for line in lines if line["status"] == "skipped"} == {*names}
+    assert all((line["width"] is None) == (line["status"] == "skipped") for line in lines)
+    assert "1 done, 2 skipped, 0 failed" in said.err
+
+
+def test_two_processes_share_a_folder(tmp_path: Path) -> None:
+    """Each in its own order: one after the other, both would do every image."""
+    jobs = [Job(tmp_path / f"{n}.png", tmp_path / "out" / f"{n}.png") for n in range(60)]
+    for job in jobs:
+        picture().save(job.source)
+    done: list[Path] = []
+
+    def work(job: Job, photo: Photo, _: object) -> Any:
+        done.append(job.source)
+        time.sleep(0.02)
+        return photo.pixels, {}
+
+    def process(delay: float) -> list[str]:
+        time.sleep(delay)
+        options = pipeline.Options(None, None, 1, skip_existing=True)
+        return [r.status for r in pipeline.run(jobs, work, options, lambda *_: None)]
+
+    with ThreadPoolExecutor(2) as pool:
+        results = [status for found in pool.map(process, [0, 0.01]) for status in found]
+    assert {*done} == {job.source for job in jobs}
+    assert len(done) < 90
+    assert results.count("done") == results.count("skipped") == 60
+
+
+def test_folders_and_empty_files_are_not_finished_outputs(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = photos.parent / "out"
+    (out / "a.png").mkdir(parents=True)
+    (out / "b.jpg").touch()
+    assert restore(photos, out) == 2
+    assert "b.jpg exists already (1 of 3 outputs do); use" in capsys.readouterr().err
+    for options in (["--skip-existing"], ["--overwrite"]):
+        assert restore(photos, out, *options) == 3
+        said = capsys.readouterr().err
+        assert f"{photos / 'a.png'}: {out / 'a.png'} is a folder; move it, or choose" in said
+        assert "2 done, 0 skipped, 1 failed" in said
+        assert opened(out / "b.jpg").size == (32, 24)
 
 
 def test_inputs_with_clashing_names_are_both_kept(restore: Run, tmp_path: Path) -> None:
@@ -531,7 +597,7 @@ def test_the_time_left_counts_only_restored_images(seconds: int) -> None:
     """Slow images do not make it vanish, and skipped ones do not shorten it."""
     clock, job = Clock(), Job(Path("a.png"), Path("b.png"))
     console = Console(file=io.StringIO(), force_terminal=True, get_time=clock)
-    display = Display(console, 10)
+    display = Display(console, 1010)
     for _ in range(1000):
         display.add(Result(job, "skipped"))
     for _ in range(3):
@@ -574,7 +640,7 @@ def test_dry_run_lists_the_comparison_pictures(
 ) -> None:
     out = photos.parent / "out"
     out.mkdir()
-    (out / "a.png").touch()
+    (out / "a.png").write_bytes(b"mine")
     asked = (photos / "a.png", photos / "b.jpg", out, "--compare", "--skip-existing")
     assert restore(*asked, "--dry-run") == 0
     said = capsys.readouterr().out
@@ -939,8 +1005,6 @@ def test_a_dry_run_as_json_is_json(
 
 def test_standard_output_may_take_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unbuffered, it does."""
-    from baryir_cli import pipeline
-
     got = bytearray()
 
     class Narrow(io.RawIOBase):
