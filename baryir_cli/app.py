@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from baryir_cli import stdout
 from baryir_cli.commands.config import config
 from baryir_cli.commands.degrade import degrade
 from baryir_cli.commands.eval import evaluate
@@ -61,7 +62,8 @@ def run() -> int:
             # File names that the terminal's encoding lacks must not end the run.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(prog_name="baryir", standalone_mode=False)
+        with stdout.named():
+            code = app(prog_name="baryir", standalone_mode=False)
     except USAGE_ERROR as error:
         # The line comes last, where it is seen.
         show_help(error)

@@ -18,6 +18,7 @@ import typer
 from baryir_cli.atomic import make_folder
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 from baryir_cli.limits import check_megapixels
+from baryir_cli.stdout import StandardOutputError, failed
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
@@ -221,8 +222,8 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; {_left_behind(batch, inputs)}") from None
-    except _NobodyReadsError:
-        raise UserError(f"standard output was closed; {_left_behind(batch, inputs)}") from None
+    except StandardOutputError as error:
+        raise UserError(f"{error}; {_left_behind(batch, inputs)}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
 
@@ -273,19 +274,13 @@ def _work_through(
     return display.tally
 
 
-class _NobodyReadsError(Exception):
-    """The reader of standard output is gone."""
-
-
 def _print_line(facts: dict[str, Any]) -> None:
     """Writes a line of ``--json`` at once."""
     try:
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Or Python would write what is still buffered when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise _NobodyReadsError from None
+    except BrokenPipeError as error:
+        raise failed(error) from None
 
 
 def _note(text: str) -> None:

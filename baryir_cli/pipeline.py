@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from baryir_cli import stdout
 from baryir_cli.atomic import ExistsError, NameTooLongError, write_atomically
 from baryir_cli.comparison import side_by_side
 from baryir_cli.errors import UserError
@@ -341,7 +342,7 @@ def _write(result: Result, files: _Files, options: Options) -> None:
     """Writes a job's files and notes what was lost."""
     job = result.job
     if job.target == STANDARD:
-        to_standard_output(files.output)
+        stdout.write_bytes(files.output)
         return
     if job.comparison is not None and files.comparison is not None:
         try:
@@ -361,11 +362,3 @@ def _put(path: Path, data: bytes | mmap, job: Job, options: Options) -> None:
     except UserError as error:
         named = "" if path == job.source else f"{path} "
         raise type(error)(f"{named}{error}") from error
-
-
-def to_standard_output(data: bytes | mmap) -> None:
-    """Writes all of it at once."""
-    left = memoryview(data)
-    while left:  # unbuffered (PYTHONUNBUFFERED), write takes what fits and says how much that was
-        left = left[sys.stdout.buffer.write(left) :]
-    sys.stdout.buffer.flush()

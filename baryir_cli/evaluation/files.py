@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from baryir_cli import stdout
 from baryir_cli.atomic import is_protected, make_folder, write_atomically
 from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.sheet import Sheet, markdown
 from baryir_cli.evaluation.terminal import show
-from baryir_cli.pipeline import to_standard_output
 from baryir_cli.plan import STANDARD
 
 KINDS = ("json", "csv", "markdown", "html")
@@ -88,7 +88,7 @@ class ReportFiles:
             # File names need not be Unicode.
             data = contents[kind]().encode(errors="backslashreplace")
             if path == STANDARD:
-                to_standard_output(data)
+                stdout.write_bytes(data)
             else:
                 _write(f"--{kind} {path}", path, data)
 

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from baryir_cli import pipeline
+from baryir_cli import pipeline, stdout
 from baryir_cli.console import Display, Tally
 from baryir_cli.engine import Engine
 from baryir_cli.images import Photo, encode_photo
@@ -886,11 +886,60 @@ def test_a_run_whose_lines_nobody_reads_ends(tiny_weights: Path, tmp_path: Path)
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == (
-            b"baryir: standard output was closed; every output is complete or absent, "
+            b"baryir: standard output: Broken pipe; every output is complete or absent, "
             b"--skip-existing continues the run\n"
         )
     assert process.returncode == 1
     assert 1 <= len(list(out.iterdir())) < 40
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "lead"),
+    [
+        ("weights list", "baryir: "),
+        ("--version", "baryir: "),
+        ("eval --list", "baryir: "),
+        ("restore examples/noise-cat.png out --dry-run", "baryir: "),
+        ("degrade examples/noise-cat.png {}/out --type noise --json", "baryir: "),
+        (
+            "degrade examples/noise-cat.png - --type noise",
+            "failed  examples/noise-cat.png: ",
+        ),
+    ],
+)
+def test_a_full_standard_output_is_named(
+    tmp_path: Path, arguments: str, lead: str, unbuffered: str
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "baryir_cli", *arguments.format(tmp_path).split()],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    line, *others = done.stderr.splitlines()
+    assert line.startswith(f"{lead}standard output: No space left on device")
+    assert others == (["0 done, 0 skipped, 1 failed"] if lead.startswith("failed") else [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_photograph_whose_reader_stops_early_is_named(tmp_path: Path) -> None:
+    picture(600, 600).save(tmp_path / "a.png")  # larger than a pipe holds
+    with tool("degrade", tmp_path / "a.png", "-", "--type", "noise") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert process.returncode == 1
+    assert f"failed  {tmp_path / 'a.png'}: standard output: Broken pipe\n" in said
+    assert "Exception" not in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -1013,5 +1062,5 @@ def test_standard_output_may_take_a_little_at_a_time(monkeypatch: pytest.MonkeyP
             return min(len(data), 7)
 
     monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Narrow()))
-    pipeline.to_standard_output(bytes(range(100)))
+    stdout.write_bytes(bytes(range(100)))
     assert got == bytes(range(100))
