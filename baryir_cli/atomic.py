@@ -19,8 +19,20 @@ class NameTooLongError(UserError):
     """The file system cannot hold this name."""
 
 
+class DiskFullError(UserError):
+    """No space, or no quota, is left for the file."""
+
+
 class ExistsError(UserError):
     """The file has appeared, and may not be replaced."""
+
+
+_PROBLEMS: dict[int, tuple[type[UserError], str]] = {
+    errno.ENAMETOOLONG: (NameTooLongError, ""),
+    errno.ENOSPC: (DiskFullError, ""),
+    errno.EDQUOT: (DiskFullError, ""),
+    errno.EFBIG: (UserError, "; the file system, or ulimit -f, allows no larger file"),
+}
 
 
 def is_protected(path: Path) -> bool:
@@ -42,12 +54,16 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot create {folder}: {error.strerror or error}") from None
+        raise UserError(f"cannot create {folder}: {_unusable(error)}") from None
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to: {error.strerror or error}") from None
+        raise UserError(f"{folder} cannot be written to: {_unusable(error)}") from None
+
+
+def _unusable(error: OSError) -> str:
+    return f"{error.strerror or error}; choose another folder"
 
 
 def write_atomically(path: Path, data: bytes | mmap, *, overwrite: bool = True) -> None:
@@ -72,5 +88,10 @@ def write_atomically(path: Path, data: bytes | mmap, *, overwrite: bool = True) 
     except OSError as error:
         if isinstance(error, FileExistsError) and target.is_file():
             raise ExistsError("exists now and was kept; ask to overwrite it, or move it") from None
-        kind = NameTooLongError if error.errno == errno.ENAMETOOLONG else UserError
-        raise kind(f"cannot be written: {error.strerror or error}") from error
+        raise not_written(error) from error
+
+
+def not_written(error: OSError) -> UserError:
+    """What the system says about writing a file, of the fitting kind."""
+    kind, way = _PROBLEMS.get(error.errno or 0, (UserError, ""))
+    return kind(f"cannot be written: {error.strerror or error}{way}")

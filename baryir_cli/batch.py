@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli.atomic import make_folder
+from baryir_cli.atomic import DiskFullError, make_folder
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError
 from baryir_cli.limits import check_megapixels
 from baryir_cli.stdout import StandardOutputError, failed
@@ -222,7 +222,7 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         tally = _work_through(jobs, present, batch, prepare())
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; {_left_behind(batch, inputs)}") from None
-    except StandardOutputError as error:
+    except (DiskFullError, StandardOutputError) as error:
         raise UserError(f"{error}; {_left_behind(batch, inputs)}") from None
     if failed := tally.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED if failed == tally.images else ExitCode.SOME_FAILED)
@@ -245,8 +245,12 @@ def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
             f"{whole}; {len(replaced)} of {len(inputs)} inputs were replaced, the last "
             f"{replaced[-1]}; another run would {batch.verb} them again, so give it only the others"
         )
-    way = "" if batch.overwrite or batch.in_place else ", --skip-existing continues the run"
-    return whole + way
+    return f"{whole}, --skip-existing continues the run" if _continuing(batch) else whole
+
+
+def _continuing(batch: Batch) -> str:
+    """How another run continues this one, if it can."""
+    return "" if batch.overwrite or batch.in_place else " with --skip-existing"
 
 
 def _work_through(
@@ -265,6 +269,8 @@ def _work_through(
         # Closed, so that images being written are finished before any message.
         with closing(_results(jobs, present, work, batch, display)) as results:
             for result in results:
+                if result.disk_full:
+                    result.error += f"; free some space, and repeat{_continuing(batch)}"
                 display.add(result)
                 if batch.as_json:
                     _print_line(result.to_dict(batch.facts))

@@ -29,7 +29,7 @@ def overlap(
 
     The caller's thread, which can be interrupted, draws items and does the work; other threads
     prepare and finish. Exceptions from ``work`` and ``finish`` end the run; those from ``prepare``
-    come out of the future. If the work is interrupted, what is being finished still comes out.
+    come out of the future. If the work ends in one, what is being finished still comes out.
 
     Args:
         ahead: how many may wait prepared besides the current one, and how many unfinished.
@@ -49,7 +49,7 @@ def overlap(
                 del item, future  # frees the images before the caller goes on
                 yield from _finished(finishing, ahead())
             yield from _finished(finishing, 0)
-        except KeyboardInterrupt:
+        except (Exception, KeyboardInterrupt):
             yield from (future.result() for future in finishing if not future.cancel())
             raise
         finally:

@@ -18,7 +18,13 @@ from typing import Any, Literal
 import numpy as np
 
 from baryir_cli import stdout
-from baryir_cli.atomic import ExistsError, NameTooLongError, write_atomically
+from baryir_cli.atomic import (
+    DiskFullError,
+    ExistsError,
+    NameTooLongError,
+    not_written,
+    write_atomically,
+)
 from baryir_cli.comparison import side_by_side
 from baryir_cli.errors import UserError
 from baryir_cli.images import (
@@ -91,6 +97,8 @@ class Result:
     error: str = ""
     details: str = ""
     """The traceback of an unforeseen failure."""
+    disk_full: bool = False
+    """Whether this is why it failed."""
 
     def to_dict(self, otherwise: Mapping[str, Any]) -> dict[str, Any]:
         """One line of ``--json``.
@@ -151,19 +159,31 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
 
     With ``skip_existing``, several processes can share the jobs. Where one meets another's output,
     it goes on in random order, or both would do the same images side by side to the end.
+
+    Raises:
+        DiskFullError: an image could not be written for that, and others would follow.
     """
     ahead = 1
     waiting = [*reversed(jobs)]
     alone = True
+    full = False
 
     def do(source: tuple[Job, list[Path | bytes]], future: Future[Read | _Pages]) -> _Worked:
         nonlocal ahead
+        if full:
+            raise DiskFullError("stopped because the disk is full")
         if options.may_skip(source[0]):
             return _Worked(Result(source[0], "skipped"))
         worked = _do(source[0], future, work, options, progress)
         if worked.encode is not None:
             ahead = _ahead(worked.result)
         return worked
+
+    def written(worked: _Worked) -> Result:
+        nonlocal full
+        result = _written(worked, options)
+        full = full or result.disk_full
+        return result
 
     def drawn() -> Iterator[tuple[Job, list[Path | bytes]]]:
         while waiting:
@@ -175,7 +195,7 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
         # Popped, so that bytes from standard input are freed once decoded.
         lambda source: _opened(source[1].pop(), options.max_megapixels),
         do,
-        lambda worked: _written(worked, options),
+        written,
         lambda: ahead,
     ):
         if alone and result.status == "skipped":
@@ -265,7 +285,10 @@ def _do_pages(
         lambda: _ahead(done[-1]) if done else 1,
     )
     with closing(pages):
-        files = _joined(pages, None if job.target == STANDARD else job.target.parent)
+        try:
+            files = _joined(pages, None if job.target == STANDARD else job.target.parent)
+        except OSError as error:
+            raise _naming(job.target, job, not_written(error)) from error
     _sum_up(result, done)
     if files.comparison is not None:
         result.lost.append(f"the comparison shows the first of {file.count} pages")
@@ -328,6 +351,7 @@ def _written(worked: _Worked, options: Options) -> Result:
 
 def _failed(result: Result, error: Exception) -> Result:
     result.status = "failed"
+    result.disk_full = isinstance(error, DiskFullError)
     if isinstance(error, UserError):
         result.error = str(error)
     elif isinstance(error, OSError):
@@ -356,9 +380,13 @@ def _write(result: Result, files: _Files, options: Options) -> None:
 
 
 def _put(path: Path, data: bytes | mmap, job: Job, options: Options) -> None:
-    """Writes a file of a job; errors name it, unless the failed source's line does anyway."""
+    """Writes a file of a job; errors name it."""
     try:
         write_atomically(path, data, overwrite=options.may_replace(path, job))
     except UserError as error:
-        named = "" if path == job.source else f"{path} "
-        raise type(error)(f"{named}{error}") from error
+        raise _naming(path, job, error) from error
+
+
+def _naming(path: Path, job: Job, error: UserError) -> UserError:
+    """The error with the file's name, unless the line of the failed source names it anyway."""
+    return error if path == job.source else type(error)(f"{path} {error}")

@@ -1015,20 +1015,68 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_the_reason(
     monkeypatch.setattr(os, "open", read_only)
     assert restore(photos, out) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"baryir: {out} cannot be written to: Read-only file system"
+    assert (
+        line == f"baryir: {out} cannot be written to: Read-only file system; choose another folder"
+    )
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(
+@pytest.mark.parametrize(
+    ("code", "options", "way"),
+    [
+        (errno.ENOSPC, [], "device; free some space, and repeat with --skip-existing"),
+        (errno.EDQUOT, ["--overwrite"], "exceeded; free some space, and repeat"),
+        (errno.EFBIG, [], "large; the file system, or ulimit -f, allows no larger file"),
+    ],
+)
+def test_an_output_for_which_there_is_no_room_is_named_and_leaves_nothing(
     restore: Run,
     photos: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
+    code: int,
+    options: list[str],
+    way: str,
 ) -> None:
-    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    monkeypatch.setattr(os, "fsync", failing(code))
     out = photos.parent / "out"
-    assert restore(photos, out) == 1
-    assert "No space left on device" in capsys.readouterr().err
+    assert restore(photos / "a.png", out, *options) == 1
+    line, _ = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"failed  {photos / 'a.png'}: {out / 'a.png'} cannot be written: ")
+    assert line.endswith(way)
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_full_disk_ends_the_run(
+    restore: Run,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    in_place: bool,
+) -> None:
+    for number in range(20):
+        picture(seed=number).save(photos / f"{number}.png")
+    usual, computed, fsync, written = Engine.restore, [], os.fsync, []
+
+    def restored(*arguments: Any, **settings: Any) -> Any:
+        computed.append(1)
+        time.sleep(0.05)
+        return usual(*arguments, **settings)
+
+    def room_for_one(file: int) -> None:
+        written.append(file)
+        (fsync if len(written) == 1 else failing(errno.ENOSPC))(file)
+
+    monkeypatch.setattr(Engine, "restore", restored)
+    monkeypatch.setattr(os, "fsync", room_for_one)
+    options = ["--in-place"] if in_place else []
+    assert restore(photos, photos if in_place else photos.parent / "out", *options) == 1
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines][:2] == ["done", "failed"]
+    assert len(lines) <= len(computed) < 6
+    left = "; 1 of 23 inputs were" if in_place else ", --skip-existing continues the run"
+    start = "baryir: stopped because the disk is full; every output is complete or absent"
+    assert last.startswith(start + left) or last == start + left
 
 
 def test_a_dry_run_as_json_is_json(

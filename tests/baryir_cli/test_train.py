@@ -403,7 +403,7 @@ def test_a_folder_that_cannot_be_written_is_found_at_once(
     monkeypatch.setattr("train.trainer.Trainer.train_step", out_of_memory)
     assert baryir(*asked, "--overwrite") == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"baryir: {run} cannot be written to: Permission denied"
+    assert last == f"baryir: {run} cannot be written to: Permission denied; choose another folder"
 
 
 def test_an_interrupted_validation_leaves_its_checkpoint(
