@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from baryir_cli.patience import SIGNALS, leave_lost_terminal
+
 INTERRUPTED = b"baryir: interrupted\n"
 
 
@@ -24,6 +26,7 @@ def leave_current_folder() -> None:
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
     """Raises KeyboardInterrupt; ends at once while PyTorch, which may swallow it, is imported."""
+    leave_lost_terminal()
     torch = sys.modules.get("torch")
     if getattr(getattr(torch, "__spec__", None), "_initializing", False):
         os.write(2, INTERRUPTED)
@@ -33,8 +36,8 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Runs the tool and leaves with its exit code."""
-    # SIGTERM as Ctrl-C: temporary files are removed, and the command says how to go on.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # All as Ctrl-C: temporary files are removed, and the command says how to go on.
+    for number in SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, interrupt)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -9,14 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),  # not under Windows
+)
+"""The signals that end a run in order."""
 ECHO = 0.5
 """Seconds in which a repeated signal counts as the same one: timeout and uv run pass it on too."""
 
 
+def leave_lost_terminal() -> None:
+    """Lets messages to a terminal that is gone lead nowhere: they would fail in the clean-up."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+
+
 @contextmanager
 def patience(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Records the first Ctrl-C or SIGTERM and lets the second interrupt as usual.
+    """Records the first of :data:`SIGNALS` and lets the second interrupt as usual.
 
     Yields a function that tells whether to stop. Outside of the main thread, which alone receives
     signals, nothing is changed.
@@ -26,17 +41,21 @@ def patience(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[],
     """
     asked: float | None = None
 
-    def note(_number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
+        leave_lost_terminal()
         now = time.monotonic()
         if asked is None:
             asked = now
             notify()
-        elif now > asked + ECHO:
+        # A terminal hangs up more than once; only people are impatient.
+        elif now > asked + ECHO and signal.Signals(number).name != "SIGHUP":
             raise KeyboardInterrupt
 
     interruptible = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, note) for number in SIGNALS if interruptible}
+    # nohup, for one, ignores SIGHUP.
+    heeded = [n for n in SIGNALS if interruptible and signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield lambda: asked is not None
     finally:

@@ -65,8 +65,7 @@ def tool(*arguments: object, **settings: object) -> subprocess.Popen:
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **settings,  # type: ignore[call-overload]
+        **{"stderr": subprocess.PIPE, **settings},  # type: ignore[call-overload]
     )
 
 
@@ -818,9 +817,9 @@ def test_json_and_standard_output_exclude_each_other(restore: Run, photos: Path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_interrupted_outputs_are_complete_or_absent(
-    tiny_weights: Path, tmp_path: Path, signal_number: signal.Signals
+    tiny_weights: Path, tmp_path: Path, name: str
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -833,13 +832,13 @@ def test_interrupted_outputs_are_complete_or_absent(
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    process.send_signal(signal_number)
+    process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=60)
     finished = sorted(out.glob("*.png"))
     assert 3 <= len(finished) < 40
     for path in finished:
         opened(path)
-    if signal_number != signal.SIGKILL:
+    if name != "SIGKILL":
         assert process.returncode == 130
         assert b"baryir: interrupted" in err
         assert b"Traceback" not in err
@@ -848,6 +847,31 @@ def test_interrupted_outputs_are_complete_or_absent(
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0
     assert f"{40 - len(finished)} done, {len(finished)} skipped".encode() in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+def test_a_terminal_that_closes_ends_the_run_in_order(tiny_weights: Path, tmp_path: Path) -> None:
+    """Nothing can be shown there any more, which must not disturb the end."""
+    out = tmp_path / "out"
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        picture(160, 160, number).save(tmp_path / "in" / f"{number:02}.png")
+    ours, theirs = os.openpty()
+    arguments = ("restore", tmp_path / "in", out, "--weights", tiny_weights, "--device", "cpu")
+    with tool(*arguments, stderr=theirs) as process:
+        os.close(theirs)
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(os.read, ours, 100)
+            deadline = time.monotonic() + 60
+            while len(list(out.glob("*.png")) if out.exists() else []) < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            reading.result()
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+    assert process.returncode == 130
+    assert all(opened(path) for path in out.iterdir())
+    assert 3 <= len(list(out.glob("*.png"))) == len(list(out.iterdir())) < 40
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -22,7 +22,7 @@ from rich.console import Console
 from baryir_cli import training_run
 from baryir_cli.commands.train import train as command
 from baryir_cli.options import spread
-from baryir_cli.patience import patience
+from baryir_cli.patience import SIGNALS, patience
 from baryir_cli.references import find_weights
 from baryir_cli.training import LOSSES, TrainingDisplay, roughly
 from models.weights import read_weights
@@ -527,7 +527,7 @@ def test_a_full_disk_leaves_a_checkpoint(
     assert f"; --resume continues from {first}" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interruption_between_checkpoints_loses_nothing(
     baryir: Run,
     clean: Path,
@@ -547,9 +547,9 @@ def test_an_interruption_between_checkpoints_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", interrupted)
-        handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+        handlers = [signal.getsignal(each) for each in SIGNALS]
         assert baryir(*asked, "--out", tmp_path / "run") == 130
-        assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+        assert [signal.getsignal(each) for each in SIGNALS] == handlers
     said = capsys.readouterr().err
     assert "stopping after this step; Ctrl-C again stops at once" in said
     assert "--resume continues from" in said
@@ -581,6 +581,27 @@ def test_an_interruption_that_arrives_twice_counts_once() -> None:
         signal.raise_signal(signal.SIGINT)
         assert asked()
     assert heard == [1]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+def test_a_terminal_that_hangs_up_twice_is_not_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    with patience() as asked:
+        signal.raise_signal(signal.SIGHUP)
+        assert asked()
+        later = time.monotonic() + 1
+        monkeypatch.setattr("time.monotonic", lambda: later)
+        signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with patience() as asked:
+            signal.raise_signal(signal.SIGHUP)
+            assert not asked()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_doubtful_settings_are_pointed_out(
