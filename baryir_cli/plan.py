@@ -400,16 +400,14 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             "--in-place: no output would replace its input; give the inputs' folder as OUTPUT, "
             "without --suffix, or leave out --in-place"
         )
-    sources = {identity(j.source) for j in jobs if j.source != STANDARD}
+    sources = {identity(j.source): j.source for j in jobs if j.source != STANDARD}
     outputs: dict[str, Path] = {}
     for job in jobs:
         for path in job.outputs:
             own = path == job.target and same(path, job.source)
-            if identity(path) in sources and not (own and naming.in_place):
-                raise UsageError(
-                    f"{path} is an input and would be overwritten; choose another output folder, "
-                    "add --suffix, or use --in-place"
-                )
+            source = sources.get(identity(path))
+            if source is not None and not (own and naming.in_place):
+                raise _overwriting(path, source)
             # The same file may be reached through links.
             place = os.path.realpath(path).casefold()
             if place in outputs:
@@ -432,6 +430,20 @@ def _unless_blocked(job: Job) -> Job:
             way = "is write-protected; make it writable, or choose another output folder"
             return replace(job, problem=name + way)
     return job
+
+
+def _overwriting(path: Path, source: Path) -> UsageError:
+    """The error for an output that is an input."""
+    beside = same(path.parent, source.parent) and path.name.casefold() == source.name.casefold()
+    if not (beside or source.is_symlink()):
+        return UsageError(
+            f"{path} is a link to the input {source}, which would be overwritten; remove the link, "
+            "or choose another output folder"
+        )
+    return UsageError(
+        f"{path} is an input and would be overwritten; choose another output folder, add --suffix, "
+        "or use --in-place"
+    )
 
 
 def _meeting(first: Path, second: Path) -> UsageError:

@@ -66,8 +66,8 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
     # Decoders raise almost anything on damaged data, and one file must not end a whole folder.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # Pillow counts bytes instead of saying what happened to the file.
-        if "truncated" in reason.lower():
+        # Pillow and tifffile count bytes instead of saying what happened to the file.
+        if "truncated" in reason.lower() or reason.startswith("failed to read "):
             reason = "the file is cut off, or its picture stops early"
         raise ImageError(f"{what}: {reason}") from error
 

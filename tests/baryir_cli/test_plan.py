@@ -206,12 +206,21 @@ def test_input_behind_a_link_is_refused(tree: Path) -> None:
         plan([tree / "in"], tree / "link", Naming())
 
 
-@pytest.mark.skipif(not hasattr(os, "link"), reason="no links here")
-def test_input_under_another_name_is_refused(tree: Path) -> None:
-    """As with mounts and case-insensitive file systems, where realpath sees two files."""
+@pytest.mark.parametrize("way", ["symlink_to", "hardlink_to"])
+def test_an_output_that_is_a_link_to_its_input_is_refused(tree: Path, way: str) -> None:
     (tree / "out").mkdir()
-    (tree / "out" / "a.jpg").hardlink_to(tree / "in" / "a.jpg")
-    with pytest.raises(UsageError, match=r"a\.jpg is an input and would be overwritten"):
+    getattr(tree / "out" / "a.jpg", way)(tree / "in" / "a.jpg")
+    message = r"out/a\.jpg is a link to the input .*in/a\.jpg, which .*; remove the link, or choose"
+    with pytest.raises(UsageError, match=message):
+        plan([tree / "in"], tree / "out", Naming())
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_an_output_to_which_an_input_links_is_an_input(tree: Path) -> None:
+    (tree / "out").mkdir()
+    (tree / "in" / "a.jpg").rename(tree / "out" / "a.jpg")
+    (tree / "in" / "a.jpg").symlink_to(tree / "out" / "a.jpg")
+    with pytest.raises(UsageError, match=r"out/a\.jpg is an input and would be overwritten"):
         plan([tree / "in"], tree / "out", Naming())
 
 
