@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from PIL import Image, ImageSequence
 from baryir_cli import pipeline
 from baryir_cli.images import Photo
 from baryir_cli.plan import Job
-from tests.baryir_cli.helpers import ROOT, picture
+from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.conftest import Run
 
 
@@ -66,6 +67,17 @@ def test_every_page_is_restored_like_a_file_of_its_own(
     assert min(changes) < whole["change"] < max(changes)
     weighted = np.average(np.square(changes), weights=[32 * 24, 30 * 20, 20 * 44]) ** 0.5
     assert whole["change"] == pytest.approx(weighted, abs=0.011)
+
+
+def test_a_disk_that_is_full_while_pages_are_collected_is_named(
+    restore: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    source, target = scan(tmp_path / "scan.tif"), tmp_path / "out.tif"
+    monkeypatch.setattr(pipeline.Binder, "add", failing(errno.ENOSPC))
+    assert restore(source, target) == 1
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(f"failed  {source}: {target} cannot be written: No space left on device")
+    assert line.endswith("; free some space, and repeat with --skip-existing")
 
 
 def test_the_line_of_a_file_tells_its_pages(
