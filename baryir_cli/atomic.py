@@ -31,6 +31,7 @@ _PROBLEMS: dict[int, tuple[type[UserError], str]] = {
     errno.ENAMETOOLONG: (NameTooLongError, ""),
     errno.ENOSPC: (DiskFullError, ""),
     errno.EDQUOT: (DiskFullError, ""),
+    errno.EISDIR: (UserError, "; move that folder, or choose another name"),
     errno.EFBIG: (UserError, "; the file system, or ulimit -f, allows no larger file"),
 }
 

@@ -288,7 +288,11 @@ def _do_pages(
         try:
             files = _joined(pages, None if job.target == STANDARD else job.target.parent)
         except OSError as error:
-            raise _naming(job.target, job, not_written(error)) from error
+            problem = not_written(error)
+            if job.target == STANDARD:
+                full = f"{tempfile.gettempdir()} {problem}; TMPDIR names another folder"
+                raise UserError(full) from error
+            raise _naming(job.target, job, problem) from error
     _sum_up(result, done)
     if files.comparison is not None:
         result.lost.append(f"the comparison shows the first of {file.count} pages")

@@ -296,11 +296,13 @@ def same(first: Path, second: Path) -> bool:
 
 def identity(path: Path) -> tuple[int, int] | str:
     """Equal for two names of one file: through links, mounts, or letter case if it is ignored."""
+    # Unlike Path.resolve, this accepts links that point to themselves. It also follows a link over
+    # a folder that does not exist yet, as writing would.
+    real = os.path.realpath(path)
     try:
-        status = path.stat()
+        status = os.stat(real)
     except OSError:
-        # Unlike Path.resolve, this accepts links that point to themselves.
-        return os.path.realpath(path)
+        return real
     return status.st_dev, status.st_ino
 
 

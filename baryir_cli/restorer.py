@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
+from baryir_cli.atomic import make_folder
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.images import FORMATS, Photo, format_of
@@ -163,13 +164,16 @@ class Restorer:
         # Absolute, so that a file called - is not standard input.
         source, target = Path(source).absolute(), settled(Path(target))
         _check_strength(strength)
-        if quality is not None and not 1 <= quality <= 100:
+        if quality is not None and quality not in range(1, 101):
             raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
         check_megapixels(max_megapixels)
         if format_of(target) is None:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
+        if target.is_dir():
+            raise UserError(f"{target} is a folder; name a file in it")
         if os.path.exists(target) and not overwrite:
             raise UserError(f"{target} exists already; overwrite=True replaces it")
+        make_folder(target.parent)
 
         def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
             pixels, report = self.engine.restore(photo.pixels, strength=strength, progress=progress)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import re
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
+from baryir_cli.images import tiff
 from baryir_cli.images.planes import unlimited
 from baryir_cli.images.read import webp_size
 
 _SIGNATURE = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|BM", re.DOTALL
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|BM.{4}\0{4}", re.DOTALL
 )
-_SIZED_BY_PILLOW = ("PNG", "JPEG", "TIFF", "BMP", "DIB")
+_TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB")
 _HEADER = 30
 """Bytes that tell the format of a file, and the size of a WebP."""
 
@@ -22,25 +27,30 @@ _HEADER = 30
 def looks_like_an_image(path: Path) -> bool:
     """Whether a file begins like a PNG, JPEG, WebP, TIFF or BMP."""
     try:
-        if not path.is_file():  # a pipe would wait for a writer
-            return False
-        with path.open("rb") as stream:
+        with _file(path) as stream:
             return _SIGNATURE.match(stream.read(_HEADER)) is not None
     except OSError:
         return False
 
 
 def pixels_of(path: Path) -> int | None:
-    """The number of pixels that an image file announces; None if it does not say."""
+    """The pixels that an image file announces, on all pages; None if it does not say."""
     try:
-        with path.open("rb") as stream:
+        with _file(path) as stream:
             head = stream.read(_HEADER)
+            if _TIFF.match(head):
+                return sum(math.prod(page.size) for page in tiff.pages_of(stream))
             if head[8:12] == b"WEBP":  # Pillow would read all of it
-                width, height = webp_size(head)
-            else:
-                with unlimited(sys.maxsize):
-                    width, height = Image.open(stream, formats=_SIZED_BY_PILLOW).size
+                return math.prod(webp_size(head))
+            with unlimited(sys.maxsize):
+                return math.prod(Image.open(stream, formats=_SIZED_BY_PILLOW).size)
     # Pillow raises almost anything on damaged data.
     except Exception:
         return None
-    return width * height
+
+
+def _file(path: Path) -> BinaryIO:
+    """Opens a regular file; a pipe would wait for a writer."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "is not a regular file", path)
+    return path.open("rb")

@@ -62,7 +62,7 @@ def test_pipes_and_devices_are_written_into_and_not_replaced(tmp_path: Path) -> 
         write_atomically(tmp_path / "pipe", b"report")
         assert read.result() == b"report"
     assert not (tmp_path / "pipe").is_file()
-    with pytest.raises(UserError, match="cannot be written: Is a directory"):
+    with pytest.raises(UserError, match="cannot be written: Is a directory; move that folder"):
         write_atomically(tmp_path, b"x")
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -78,6 +79,16 @@ def test_a_disk_that_is_full_while_pages_are_collected_is_named(
     line = capsys.readouterr().err.splitlines()[0]
     assert line.startswith(f"failed  {source}: {target} cannot be written: No space left on device")
     assert line.endswith("; free some space, and repeat with --skip-existing")
+
+
+def test_a_full_temporary_folder_is_named_when_pages_go_to_standard_output(
+    restore: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(pipeline.Binder, "add", failing(errno.ENOSPC))
+    assert restore(scan(tmp_path / "scan.tif"), "-") == 1
+    line = capsys.readouterr().err.splitlines()[0]
+    assert f"{tempfile.gettempdir()} cannot be written: No space left on device; TMPDIR" in line
+    assert "--skip-existing" not in line
 
 
 def test_the_line_of_a_file_tells_its_pages(
@@ -196,6 +207,7 @@ def test_pages_go_through_a_pipe(tiny_weights: Path, tmp_path: Path) -> None:
 
 MANY_PAGES = """
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np

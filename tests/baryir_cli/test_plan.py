@@ -216,6 +216,14 @@ def test_an_output_that_is_a_link_to_its_input_is_refused(tree: Path, way: str) 
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_an_output_may_not_link_to_its_input_over_a_missing_folder(tree: Path) -> None:
+    (tree / "out").mkdir()
+    (tree / "out" / "a.jpg").symlink_to("../missing/../in/a.jpg")
+    with pytest.raises(UsageError, match="is a link to the input"):
+        plan([tree / "in"], tree / "out", Naming())
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
 def test_an_output_to_which_an_input_links_is_an_input(tree: Path) -> None:
     (tree / "out").mkdir()
     (tree / "in" / "a.jpg").rename(tree / "out" / "a.jpg")

@@ -345,9 +345,10 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "a", {}, "a: use a name that ends in .png"),
         ("none.jpg", "a.png", {}, "none.jpg: cannot be opened: No such file"),
         ("photo.jpg", "a.png", {"max_megapixels": 1e-6}, "photo.jpg: announces 30 x 20 pixels"),
-        ("photo.jpg", "photo.jpg/a.png", {}, "photo.jpg/a.png cannot be written: "),
+        ("photo.jpg", "photo.jpg/a.png", {}, "photo.jpg: File exists; choose another folder"),
         ("photo.jpg", "new/../photo.jpg", {}, "photo.jpg exists already"),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
+        ("photo.jpg", "a.jpg", {"quality": 50.5}, "quality=50.5: use a whole number"),
         ("photo.jpg", "a.jpg", {"max_megapixels": 0}, "max_megapixels=0: use a number above 0"),
         ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),
     ],
@@ -358,3 +359,9 @@ def test_files_that_cannot_be_restored_are_named(
     with pytest.raises(UserError, match=re.escape(message)):
         restorer.restore_file(photo.parent / source, photo.parent / target, **options)
     assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_a_folder_is_not_replaced_by_a_file(restorer: Restorer, photo: Path) -> None:
+    (photo.parent / "a.png").mkdir()
+    with pytest.raises(UserError, match="is a folder; name a file in it"):
+        restorer.restore_file(photo, photo.parent / "a.png", overwrite=True)
