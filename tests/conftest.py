@@ -19,9 +19,11 @@ Run = Callable[..., int]
 
 @pytest.fixture(autouse=True, scope="session")
 def _receive_interrupts() -> None:
-    """A script's background jobs ignore interrupts, and processes that tests start would too."""
+    """Background jobs and nohup ignore signals, and processes that tests start would too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
