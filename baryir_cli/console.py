@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from baryir_cli.units import megapixels
+from baryir_cli.units import counted, megapixels
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,11 +55,6 @@ def answers(*, wide: bool = False) -> Console:
 def printable(text: object) -> str:
     """Makes outside text safe to print: it cannot break the line or control the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural if needed."""
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def draws_bars(console: Console) -> bool:

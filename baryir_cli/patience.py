@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from baryir_cli.stdout import discard
+
 SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -26,7 +28,7 @@ def leave_lost_terminal() -> None:
         try:
             os.write(stream, b"")
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            discard(stream)
 
 
 @contextmanager

@@ -292,7 +292,7 @@ def _do_pages(
             if job.target == STANDARD:
                 full = f"{tempfile.gettempdir()} {problem}; TMPDIR names another folder"
                 raise UserError(full) from error
-            raise _naming(job.target, job, problem) from error
+            raise type(problem)(f"{job.prefix_for(job.target)}{problem}") from error
     _sum_up(result, done)
     if files.comparison is not None:
         result.lost.append(f"the comparison shows the first of {file.count} pages")
@@ -388,9 +388,4 @@ def _put(path: Path, data: bytes | mmap, job: Job, options: Options) -> None:
     try:
         write_atomically(path, data, overwrite=options.may_replace(path, job))
     except UserError as error:
-        raise _naming(path, job, error) from error
-
-
-def _naming(path: Path, job: Job, error: UserError) -> UserError:
-    """The error with the file's name, unless the line of the failed source names it anyway."""
-    return error if path == job.source else type(error)(f"{path} {error}")
+        raise type(error)(f"{job.prefix_for(path)}{error}") from error

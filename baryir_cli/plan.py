@@ -20,6 +20,7 @@ from baryir_cli.images import (
 )
 from baryir_cli.images.headers import looks_like_an_image
 from baryir_cli.paths import settled
+from baryir_cli.units import counted
 from models.wording import no_such
 from train.folders import COMPARISON, is_left_out
 
@@ -50,6 +51,10 @@ class Job:
         is the format asked for, or None, the input's own.
         """
         return asked if self.target == STANDARD else format_of(self.target)
+
+    def prefix_for(self, path: Path) -> str:
+        """Begins a message about a file; empty for the source, which a failure names anyway."""
+        return "" if path == self.source else f"{path} "
 
 
 @dataclass(frozen=True)
@@ -181,8 +186,7 @@ def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, 
         counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
         left.append((counts, EXPORT_FIRST))
     if unnamed := [f.path.name for f in found if f.kind == "unnamed"]:
-        images = "1 image" if len(unnamed) == 1 else f"{len(unnamed)} images"
-        what = f"{images} without a known suffix, such as {unnamed[0]!r}"
+        what = f"{counted(len(unnamed), 'image')} without a known suffix, such as {unnamed[0]!r}"
         left.append((what, "rename, or give as inputs"))
     if links == 1:
         left.append(("1 link to a folder", "give it as an input too"))
@@ -423,14 +427,12 @@ def _unless_blocked(job: Job) -> Job:
     if job.problem:
         return job
     for path in job.outputs:
-        # A failure names the source anyway.
-        name = "" if path == job.source else f"{path} "
         if os.path.isdir(path):
             way = "is a folder; move it, or choose another output folder"
-            return replace(job, problem=name + way)
+            return replace(job, problem=job.prefix_for(path) + way)
         if is_protected(path):
             way = "is write-protected; make it writable, or choose another output folder"
-            return replace(job, problem=name + way)
+            return replace(job, problem=job.prefix_for(path) + way)
     return job
 
 

@@ -34,7 +34,7 @@ def named() -> Iterator[None]:
             stream.flush()
         except OSError:
             # Python would complain of what is still buffered when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            discard(stream.fileno())
 
 
 def write_bytes(data: bytes | mmap) -> None:
@@ -46,6 +46,11 @@ def write_bytes(data: bytes | mmap) -> None:
         sys.stdout.buffer.flush()
     except OSError as error:
         raise failed(error) from None
+
+
+def discard(descriptor: int) -> None:
+    """Lets whatever is still written to a file descriptor lead nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def failed(error: OSError) -> StandardOutputError:

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from baryir_cli.console import WHOLE_RUN, columns, counted, draws_bars, printable
+from baryir_cli.console import WHOLE_RUN, columns, draws_bars, printable
+from baryir_cli.units import counted
 
 if TYPE_CHECKING:
     from train.run import Entry

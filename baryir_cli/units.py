@@ -1,8 +1,13 @@
-"""Numbers with their unit, for people."""
+"""Numbers with their unit or noun, for people."""
 
 from __future__ import annotations
 
 import math
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural if needed."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def megapixels(pixels: float) -> str:

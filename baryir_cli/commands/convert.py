@@ -108,7 +108,7 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
 
 def _report(found: Conversion) -> list[str]:
     """Lines on what was kept, dropped and missing."""
-    from baryir_cli.console import counted
+    from baryir_cli.units import counted
     from models.architecture import describe
 
     report = found.report

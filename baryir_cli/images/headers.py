@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import re
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 from PIL import Image
 
 from baryir_cli.images import tiff
+from baryir_cli.images.photo import ImageError
 from baryir_cli.images.planes import unlimited
-from baryir_cli.images.read import webp_size
+from baryir_cli.images.read import opened, webp_size
 
-_SIGNATURE = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|BM.{4}\0{4}", re.DOTALL
-)
-_TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}", re.DOTALL)
 _SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB")
 _HEADER = 30
 """Bytes that tell the format of a file, and the size of a WebP."""
@@ -27,18 +23,19 @@ _HEADER = 30
 def looks_like_an_image(path: Path) -> bool:
     """Whether a file begins like a PNG, JPEG, WebP, TIFF or BMP."""
     try:
-        with _file(path) as stream:
-            return _SIGNATURE.match(stream.read(_HEADER)) is not None
-    except OSError:
+        with opened(path) as stream:
+            head = stream.read(_HEADER)
+            return head[:4] in tiff.STARTS or _SIGNATURE.match(head) is not None
+    except (ImageError, OSError):
         return False
 
 
 def pixels_of(path: Path) -> int | None:
     """The pixels that an image file announces, on all pages; None if it does not say."""
     try:
-        with _file(path) as stream:
+        with opened(path) as stream:
             head = stream.read(_HEADER)
-            if _TIFF.match(head):
+            if head[:4] in tiff.STARTS:
                 return sum(math.prod(page.size) for page in tiff.pages_of(stream))
             if head[8:12] == b"WEBP":  # Pillow would read all of it
                 return math.prod(webp_size(head))
@@ -47,10 +44,3 @@ def pixels_of(path: Path) -> int | None:
     # Pillow raises almost anything on damaged data.
     except Exception:
         return None
-
-
-def _file(path: Path) -> BinaryIO:
-    """Opens a regular file; a pipe would wait for a writer."""
-    if not path.is_file():
-        raise FileNotFoundError(errno.ENOENT, "is not a regular file", path)
-    return path.open("rb")

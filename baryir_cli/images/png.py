@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
-# The start of EXIF and XMP in a JPEG's APP1 segments.
 # Metadata in hexadecimal, an ImageMagick convention; PNG has no other place for IPTC.
 _RAW_PROFILE = b"Raw profile type "
 # Read and rewritten, because they hold the old orientation and thumbnail.

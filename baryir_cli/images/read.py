@@ -64,7 +64,7 @@ def read_photo(
     its thumbnail, an extra channel that is not transparency, 32-bit or floating-point samples, and
     unsupported compression.
     """
-    with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
+    with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(16)
         limit = max_megapixels * 1e6
         if head.startswith(png.SIGNATURE):
@@ -88,7 +88,7 @@ def count_pages(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS)
 
     Raises ImageError if :func:`read_photo` would refuse one of several pages without decoding it.
     """
-    with _opened(source) as stream, failures_as_image_errors("cannot be decoded"):
+    with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         if not _is_tiff(stream.read(4), source):
             return 1
         pages = tiff.pages_of(stream)
@@ -101,7 +101,7 @@ def count_pages(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS)
 
 def _is_tiff(head: bytes, source: Path | bytes) -> bool:
     """Whether a file begins like a TIFF; camera raw files do too, with a preview first."""
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and not _is_foreign(source)
+    return head[:4] in tiff.STARTS and not _is_foreign(source)
 
 
 def _is_foreign(source: Path | bytes) -> bool:
@@ -109,7 +109,7 @@ def _is_foreign(source: Path | bytes) -> bool:
 
 
 @contextmanager
-def _opened(source: Path | bytes) -> Iterator[BinaryIO]:
+def opened(source: Path | bytes) -> Iterator[BinaryIO]:
     """A stream of the source's bytes; raises ImageError if the system refuses it."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)

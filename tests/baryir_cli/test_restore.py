@@ -301,22 +301,24 @@ def test_in_place_goes_with_comparisons(
     assert restore(photos, photos, "--in-place", "--compare", "--overwrite") == 0
 
 
-def test_an_output_without_its_comparison_is_kept(
-    restore: Run, photos: Path, capsys: pytest.CaptureFixture
-) -> None:
-    out = photos.parent / "out"
-    out.mkdir()
-    (out / "a.png").write_bytes(b"mine")
-    assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
-    assert (out / "a.png").read_bytes() == b"mine"
+def mine(path: Path) -> Path:
+    """A file that no run has written, in a new folder."""
+    path.parent.mkdir()
+    path.write_bytes(b"mine")
+    return path
+
+
+def test_an_output_without_its_comparison_is_kept(restore: Run, photos: Path) -> None:
+    kept = mine(photos.parent / "out" / "a.png")
+    assert restore(photos / "a.png", kept.parent, "--compare", "--skip-existing") == 0
+    assert kept.read_bytes() == b"mine"
 
 
 def test_a_comparison_without_its_output_is_kept(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = photos.parent / "out"
-    out.mkdir()
-    (out / "a.png.compare.jpg").write_bytes(b"mine")
+    kept = mine(out / "a.png.compare.jpg")
     assert restore(photos / "a.png", out, "--compare") == 2
     assert "a.png.compare.jpg exists already (1 of 2 outputs do)" in capsys.readouterr().err
     for options in (["--dry-run"], []):
@@ -324,7 +326,7 @@ def test_a_comparison_without_its_output_is_kept(
         assert restore(photos / "a.png", out, *asked) == 0
         assert json.loads(capsys.readouterr().out)["comparison"] is None
     assert (out / "a.png").exists()
-    assert (out / "a.png.compare.jpg").read_bytes() == b"mine"
+    assert kept.read_bytes() == b"mine"
 
 
 def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
