@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from baryir_cli.images import tiff
+from baryir_cli.images import tiff, webp
 from baryir_cli.images.photo import ImageError
 from baryir_cli.images.planes import unlimited
-from baryir_cli.images.read import opened, webp_size
+from baryir_cli.images.read import opened
 
 _SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}", re.DOTALL)
 _SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB")
@@ -38,7 +38,7 @@ def pixels_of(path: Path) -> int | None:
             if head[:4] in tiff.STARTS:
                 return sum(math.prod(page.size) for page in tiff.pages_of(stream))
             if head[8:12] == b"WEBP":  # Pillow would read all of it
-                return math.prod(webp_size(head))
+                return math.prod(webp.size_of(head))
             with unlimited(sys.maxsize):
                 return math.prod(Image.open(stream, formats=_SIZED_BY_PILLOW).size)
     # Pillow raises almost anything on damaged data.

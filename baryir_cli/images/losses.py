@@ -1,12 +1,15 @@
-"""Collects from the log what is lost of each file, mainly metadata."""
+"""Tells what is lost of each file, mainly metadata, and collects it from the log."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+OTHER_PICTURES = "the other pictures (a gain map, a depth map, a preview)"
+
+_log = logging.getLogger(__name__)
 _heard = threading.local()
 
 
@@ -29,3 +32,10 @@ def losses() -> Iterator[list[str]]:
         yield lines
     finally:
         del _heard.lines
+
+
+def tell_what_is_left_out(kind: str, left_out: Mapping[str, bool]) -> None:
+    """Logs what a file of this ``kind`` will lose: the keys whose values are true."""
+    for what, there in left_out.items():
+        if there:
+            _log.warning("%s in the %s cannot be kept", what, kind)

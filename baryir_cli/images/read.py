@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 import stat
 import struct
@@ -14,22 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from baryir_cli.images import bmp, ifd, opencv, png, tiff
-from baryir_cli.images.metadata import (
-    EXIF_HEADER,
-    PHOTOSHOP_HEADER,
-    upright_xmp,
-    without_thumbnail,
-    xmp_orientation,
-)
+from baryir_cli.images import bmp, opencv, png, tiff, webp
+from baryir_cli.images.checks import check_frames, check_size
+from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
+from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
     FOREIGN_SUFFIXES,
@@ -39,10 +28,8 @@ from baryir_cli.images.photo import (
     naming_page,
 )
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
+from baryir_cli.images.upright import bare_exif, described, orientation_of
 from baryir_cli.limits import MAX_MEGAPIXELS
-from baryir_cli.units import megapixels
-
-_log = logging.getLogger(__name__)
 
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 # The end mark, perhaps some padding, and the box that starts an MP4.
@@ -72,7 +59,7 @@ def read_photo(
         if head.startswith(b"\xff\xd8\xff"):
             return _read_jpeg(stream, limit)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-            return _read_webp(stream, limit)
+            return webp.read(stream, limit)
         if _is_tiff(head, source):
             return _read_tiff(stream, limit, page)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
@@ -128,77 +115,12 @@ def opened(source: Path | bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def _check_size(width: int, height: int, limit: float) -> None:
-    """Raises ImageError for an image without pixels or with more than ``limit``."""
-    if width < 1 or height < 1:
-        raise ImageError(f"announces an impossible size of {width} x {height} pixels")
-    if width * height > limit:
-        size = f"{width} x {height} pixels, {megapixels(width * height)}"
-        raise ImageError(
-            f"announces {size}, above the limit of {limit / 1e6:g} MP; --max-megapixels raises it"
-        )
-
-
-def _check_frames(count: int, what: str) -> None:
-    """Raises ImageError for several frames or pages, because all but one would be lost."""
-    if count > 1:
-        raise ImageError(
-            f"has {count} {what}; only single images are supported: split it into one file each"
-        )
-
-
-def _described(
-    photo: Photo,
-    orientation: int,
-    *,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    photoshop: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
-) -> Photo:
-    """The photo with its metadata, adapted to the upright image.
-
-    ``dpi`` is the file's own resolution; without one, EXIF's is used.
-    """
-    height, width = photo.pixels.shape[:2]
-    on_its_side = orientation >= 5
-    dpi = _dpi(dpi) or _dpi(ifd.dpi_of(ifd.first_directory(exif, ifd.RESOLUTION)))
-    return replace(
-        photo,
-        icc=icc or None,
-        exif=ifd.upright_exif(exif, width, height, on_its_side=on_its_side) if exif else None,
-        xmp=upright_xmp(xmp) if xmp else None,
-        photoshop=without_thumbnail(photoshop or b"") or None,
-        dpi=dpi[::-1] if dpi and on_its_side else dpi,
-    )
-
-
-def _orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    """The orientation of the pixels; XMP decides if EXIF has none, as in Pillow."""
-    directory = ifd.first_directory(exif, {ifd.ORIENTATION})
-    return ifd.orientation_of(directory) or xmp_orientation(xmp) or 1
-
-
-def _bare_exif(exif: bytes | None) -> bytes | None:
-    """EXIF as a TIFF stream, without the prefix that JPEG files and some writers add."""
-    return (exif or b"").removeprefix(EXIF_HEADER) or None
-
-
-def _dpi(found: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The file's resolution, if it is plausible."""
-    if not found:
-        return None
-    across, down = float(found[0]), float(found[1])
-    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
-
-
 def _read_png(stream: BinaryIO, limit: float) -> Photo:
     file = png.scan(stream)
-    _check_size(file.width, file.height, limit)
-    _check_frames(file.frames, "frames")
-    exif, xmp = _bare_exif(file.exif), file.xmp
-    orientation = _orientation(exif, xmp)
+    check_size(file.width, file.height, limit)
+    check_frames(file.frames, "frames")
+    exif, xmp = bare_exif(file.exif), file.xmp
+    orientation = orientation_of(exif, xmp)
     if file.depth == 16:
         photo = _read_deep_png(stream, file, orientation)
     else:
@@ -207,7 +129,7 @@ def _read_png(stream: BinaryIO, limit: float) -> Photo:
         photo = decoded(PngImagePlugin.PngImageFile(bare), "png", orientation)
         if clear is not None:
             photo.alpha = np.where(photo.pixels[..., 0] == clear, np.uint8(0), np.uint8(255))
-    photo = _described(
+    photo = described(
         photo,
         orientation,
         icc=file.icc,
@@ -237,16 +159,16 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     stream.seek(0)
     # Not Image.open: this class gives the primary image of an MPO.
     image = JpegImagePlugin.JpegImageFile(stream)
-    _check_size(*image.size, limit)
-    exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-    orientation = _orientation(exif, xmp)
+    check_size(*image.size, limit)
+    exif, xmp = bare_exif(image.info.get("exif")), image.info.get("xmp")
+    orientation = orientation_of(exif, xmp)
     photo = decoded(image, "jpeg", orientation)
     resources = b"".join(
         data.removeprefix(PHOTOSHOP_HEADER)
         for name, data in image.applist
         if name == "APP13" and data.startswith(PHOTOSHOP_HEADER)
     )
-    photo = _described(
+    photo = described(
         photo,
         orientation,
         icc=image.info.get("icc_profile"),
@@ -257,7 +179,21 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
         # invents 72.
         dpi=image.info.get("dpi") if image.info.get("jfif_unit") else None,
     )
-    _tell_what_is_left_out(image, stream)
+    segments = image.applist
+    tell_what_is_left_out(
+        "JPEG",
+        {
+            "further comments": sum(name == "COM" for name, _ in segments) > 1,
+            OTHER_PICTURES: any(
+                name == "APP2" and data.startswith(b"MPF\0") for name, data in segments
+            ),
+            "the part of XMP that is too long for one segment": any(
+                name == "APP1" and data.startswith(_EXTENDED_XMP) for name, data in segments
+            ),
+            "the content credentials (JUMBF)": any(name == "APP11" for name, _ in segments),
+            "the video of a motion photo": _ends_with_a_video(stream),
+        },
+    )
     sampling = JpegImagePlugin.get_sampling(image)
     return replace(
         photo,
@@ -267,88 +203,16 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
     )
 
 
-def _tell_what_is_left_out(image: JpegImagePlugin.JpegImageFile, stream: BinaryIO) -> None:
-    """Logs what a JPEG file holds besides its picture and will lose."""
-    segments = image.applist
-    left_out = {
-        "further comments": sum(name == "COM" for name, _ in segments) > 1,
-        "the other pictures (a gain map, a depth map, a preview)": any(
-            name == "APP2" and data.startswith(b"MPF\0") for name, data in segments
-        ),
-        "the part of XMP that is too long for one segment": any(
-            name == "APP1" and data.startswith(_EXTENDED_XMP) for name, data in segments
-        ),
-        "the content credentials (JUMBF)": any(name == "APP11" for name, _ in segments),
-        "the video of a motion photo": _ends_with_a_video(stream),
-    }
-    for what, there in left_out.items():
-        if there:
-            _log.warning("%s in the JPEG cannot be kept", what)
-
-
 def _ends_with_a_video(stream: BinaryIO) -> bool:
     """Whether an MP4 follows the picture's end mark, as phones put it there."""
     stream.seek(0)
     return _VIDEO.search(stream.read()) is not None
 
 
-def webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height from a WebP's first 30 bytes; raises ValueError if they are not there."""
-    kind = head[12:16]
-    if len(head) < 30 or kind not in (b"VP8X", b"VP8L", b"VP8 "):
-        raise ValueError("the WebP header is damaged")
-    if kind == b"VP8X":
-        width, height = head[24:27], head[27:30]
-        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
-    if kind == b"VP8L":
-        sizes = int.from_bytes(head[21:25], "little")
-        return (sizes & 0x3FFF) + 1, (sizes >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack("<HH", head[26:30])
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _check_webp_is_whole(stream: BinaryIO) -> None:
-    """Raises ValueError for a file shorter than it says; Pillow's message gives no reason."""
-    stream.seek(4)
-    announced = 8 + int.from_bytes(stream.read(4), "little")
-    if stream.seek(0, io.SEEK_END) < announced:
-        raise ValueError("the file is cut off")
-
-
-def _webp_is_lossless(stream: BinaryIO) -> bool:
-    """Whether the (first) picture in a WebP is lossless."""
-    stream.seek(12)
-    while len(head := stream.read(8)) == 8:
-        kind, length = struct.unpack("<4sI", head)
-        if kind in (b"VP8L", b"VP8 "):
-            return kind == b"VP8L"
-        stream.seek(length + length % 2, 1)
-    return False
-
-
-def _read_webp(stream: BinaryIO, limit: float) -> Photo:
-    stream.seek(0)
-    width, height = webp_size(stream.read(30))
-    _check_size(width, height, limit)
-    _check_webp_is_whole(stream)
-    lossless = _webp_is_lossless(stream)
-    stream.seek(0)
-    # Pillow allocates the picture and checks its size on opening.
-    with unlimited(width * height):
-        image = WebPImagePlugin.WebPImageFile(stream)
-        _check_size(*image.size, limit)
-        _check_frames(getattr(image, "n_frames", 1), "frames")
-        exif, xmp = _bare_exif(image.info.get("exif")), image.info.get("xmp")
-        orientation = _orientation(exif, xmp)
-        photo = decoded(image, "webp", orientation)
-    photo = _described(photo, orientation, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
-    return replace(photo, lossless=lossless)
-
-
 def _read_tiff(stream: BinaryIO, limit: float, number: int | None) -> Photo:
     pages = tiff.pages_of(stream)
     if number is None:
-        _check_frames(len(pages), "pages")
+        check_frames(len(pages), "pages")
     page = pages[number or 0]
     _check_page(page, limit)
     file = tiff.described(stream, page)
@@ -357,7 +221,7 @@ def _read_tiff(stream: BinaryIO, limit: float, number: int | None) -> Photo:
         photo = _read_deep_tiff(stream, file, orientation)
     else:
         photo = _read_plain_tiff(stream, file)
-    photo = _described(
+    photo = described(
         photo,
         orientation,
         icc=file.icc,
@@ -370,7 +234,7 @@ def _read_tiff(stream: BinaryIO, limit: float, number: int | None) -> Photo:
 
 def _check_page(page: tiff.TiffFile, limit: float) -> None:
     """Raises ImageError for a page that is too large or cannot be read, judging by its tags."""
-    _check_size(*page.size, limit)
+    check_size(*page.size, limit)
     _check_samples(page)
     if compression := page.unread_compression:
         depth = " at 16 bits" if 16 in page.bits else ""
@@ -421,7 +285,7 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
     with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
         image.seek(file.place)
-        _check_size(*image.size, file.size[0] * file.size[1])
+        check_size(*image.size, file.size[0] * file.size[1])
         # Pillow would keep an earlier page's.
         image.info["icc_profile"] = file.icc
         # Pillow turns TIFFs upright itself, and only TIFFs.
@@ -440,7 +304,7 @@ def _read_bmp(stream: BinaryIO, limit: float) -> Photo:
     stream.seek(0)
     opener = BmpImagePlugin.BmpImageFile if with_header else BmpImagePlugin.DibImageFile
     image = opener(stream)
-    _check_size(*image.size, limit)
+    check_size(*image.size, limit)
     photo = decoded(image, "bmp", 1)
     icc = bmp.profile(stream, bmp.FILE_HEADER if with_header else 0)
-    return _described(photo, 1, icc=icc, dpi=image.info.get("dpi"))
+    return described(photo, 1, icc=icc, dpi=image.info.get("dpi"))
