@@ -36,6 +36,9 @@ class Format(str, Enum):
     tiff = "tiff"
     tif = "tif"
     bmp = "bmp"
+    avif = "avif"
+    heic = "heic"
+    heif = "heif"
 
 
 FILES, SHOW = "Files", "Display"
@@ -83,7 +86,7 @@ Quality = Annotated[
     typer.Option(
         min=1,
         max=100,
-        help="JPEG and WebP quality.  \\[default: 95]",
+        help="JPEG, WebP, AVIF and HEIC quality.  \\[default: 95; HEIC 75]",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -333,10 +336,14 @@ def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
 
 def _check_quality(jobs: list[Job], asked: str | None) -> None:
     """Refuses a quality if no output's format has one."""
+    from baryir_cli.images.photo import DEFAULT_QUALITY
+
     formats = {job.format(asked) for job in jobs}
-    if not formats & {"jpeg", "webp", None}:
+    if not formats & {*DEFAULT_QUALITY, None}:
         others = ", ".join(sorted(str(name).upper() for name in formats))
-        raise UsageError(f"--quality is for JPEG and WebP, but all outputs are {others}")
+        raise UsageError(
+            f"--quality is for JPEG, WebP, AVIF and HEIC, but all outputs are {others}"
+        )
 
 
 def _present(jobs: list[Job], batch: Batch) -> set[Job]:

@@ -17,6 +17,7 @@ from baryir_cli.images import (
     FORMATS,
     READABLE_SUFFIXES,
     format_of,
+    heic,
 )
 from baryir_cli.images.headers import looks_like_an_image
 from baryir_cli.paths import settled
@@ -176,15 +177,17 @@ def _gathered(
 
 def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, str]]:
     """What was left out, counted, and how to include it."""
-    foreign = Counter(f.path.suffix.lower() for f in found if f.kind == "foreign")
+    foreign = [f.path for f in found if f.kind == "foreign"]
     there = [Path(os.path.realpath(path)) for path in inputs]
     aims = [Path(os.path.realpath(f.path)) for f in found if f.kind == "link"]
     # Links into the inputs lead to images that are found anyway.
     links = sum(not any(aim.is_relative_to(path) for path in there) for aim in aims)
     left = []
-    if foreign:
-        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()))
-        left.append((counts, EXPORT_FIRST))
+    for way, of_it in ((heic.INSTALL, True), (EXPORT_FIRST, False)):
+        suffixes = Counter(p.suffix.lower() for p in foreign if (format_of(p) == "heic") == of_it)
+        if suffixes:
+            counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+            left.append((counts, way))
     if unnamed := [f.path.name for f in found if f.kind == "unnamed"]:
         what = f"{counted(len(unnamed), 'image')} without a known suffix, such as {unnamed[0]!r}"
         left.append((what, "rename, or give as inputs"))
@@ -282,9 +285,9 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
             if is_left_out(name):
                 continue
             suffix = Path(name).suffix.lower()
-            if suffix in READABLE_SUFFIXES:
+            if suffix in READABLE_SUFFIXES and not heic.is_missing_for(format_of(Path(name))):
                 yield _Found(here / name, here.relative_to(path), origin)
-            elif suffix in FOREIGN_SUFFIXES:
+            elif suffix in FOREIGN_SUFFIXES | READABLE_SUFFIXES:
                 yield _Found(here / name, here.relative_to(path), origin, kind="foreign")
             elif looks_like_an_image(here / name):
                 yield _Found(here / name, here.relative_to(path), origin, kind="unnamed")
@@ -392,6 +395,9 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
     Raises:
         UsageError: names the first of them.
     """
+    for job in jobs:
+        if heic.is_missing_for(job.format(naming.format)):
+            raise UsageError(f"{job.target}: {heic.INSTALL}")
     for folder in {path.parent for job in jobs for path in job.outputs}:
         for above in (folder, *folder.parents):
             if os.path.islink(above) and not os.path.exists(above):

@@ -17,7 +17,7 @@ from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.atomic import make_folder
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
-from baryir_cli.images import FORMATS, Photo, format_of
+from baryir_cli.images import FORMATS, Photo, format_of, heic
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
@@ -145,11 +145,12 @@ class Restorer:
         """Restores a file as ``baryir restore`` does: upright, with its profile and metadata.
 
         Args:
-            source: a PNG, JPEG, WebP, TIFF or BMP file.
+            source: an image file of one of the formats.
             target: the file to write; its suffix decides the format. Missing folders are made. It
                 is complete or absent, whatever happens.
             strength: share of the correction to apply, 0 to 1.
-            quality: 1 to 100, for JPEG and WebP; None for 95, or lossless WebP as it was.
+            quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; None for 95 (HEIC 75), or lossless
+                WebP as it was.
             overwrite: replace ``target`` if it exists; it may be ``source`` itself.
             max_megapixels: refuse larger images before decoding them.
 
@@ -169,6 +170,8 @@ class Restorer:
         check_megapixels(max_megapixels)
         if format_of(target) is None:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
+        if heic.is_missing_for(format_of(target)):
+            raise UserError(f"{target}: {heic.INSTALL}")
         if target.is_dir():
             raise UserError(f"{target} is a folder; name a file in it")
         if os.path.exists(target) and not overwrite:

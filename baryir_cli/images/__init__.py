@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from baryir_cli.images import heic
 from baryir_cli.images.losses import losses
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
@@ -29,6 +30,7 @@ __all__ = [
     "count_pages",
     "encode_photo",
     "format_of",
+    "heic",
     "losses",
     "naming_page",
     "read_photo",

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from baryir_cli.errors import UserError
+from baryir_cli.images.boxes import Cicp
 
 Layout = Literal["grey", "rgb", "palette", "bilevel", "cmyk"]
 
@@ -20,7 +21,12 @@ FORMATS: dict[str, str] = {
     "webp": ".webp",
     "tiff": ".tif",
     "bmp": ".bmp",
+    "avif": ".avif",
+    "heic": ".heic",
 }
+
+DEFAULT_QUALITY = {"jpeg": 95, "webp": 95, "avif": 95, "heic": 75}
+"""By format; the scale of HEIC is another. Formats that are not here are lossless."""
 
 FORMAT_OF_SUFFIX: dict[str, str] = {
     ".png": "png",
@@ -34,13 +40,15 @@ FORMAT_OF_SUFFIX: dict[str, str] = {
     ".tiff": "tiff",
     ".bmp": "bmp",
     ".dib": "bmp",
+    ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
+    ".hif": "heic",
 }
 
 READABLE_SUFFIXES: frozenset[str] = frozenset(FORMAT_OF_SUFFIX)
 
-_PHONES_AND_STUDIOS = (
-    ".heic .heics .heif .hif .avif .jxl .jp2 .j2k .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
-)
+_PHONES_AND_STUDIOS = ".heics .avifs .jxl .jp2 .j2k .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
 _RAW = (
     ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .orf .raf .rw2 .pef .srw .3fr .fff .iiq .x3f .rwl"
     " .gpr .erf .kdc .dcr .mrw .mef .mos"
@@ -114,11 +122,20 @@ class Photo:
     comment: bytes | None = None
     # PNG only: text and colour space chunks, as (type, data).
     chunks: tuple[tuple[bytes, bytes], ...] = ()
-    # JPEG only: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
+    # JPEG, AVIF and HEIC only: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
     subsampling: int | None = None
     progressive: bool = False
     # WebP only.
     lossless: bool = False
+    # AVIF and HEIC only: the colours, of use where there is no profile.
+    cicp: Cicp | None = None
+    # HEIC only: 10 or 12 if the pixels have more than 8 bits.
+    bits: int | None = None
+
+    @property
+    def colours_by_number(self) -> Cicp | None:
+        """The numbers that alone say that the colours are not sRGB, if there are any."""
+        return None if self.cicp is None or self.icc or self.cicp.is_srgb else self.cicp
 
 
 def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:

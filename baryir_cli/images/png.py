@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from baryir_cli.images.boxes import Cicp
 from baryir_cli.images.colour import bands
 from baryir_cli.images.inflate import Meter, inflated
 from baryir_cli.images.metadata import (
@@ -296,6 +297,11 @@ def metadata_chunks(
         text = f"\niptc\n{len(photoshop):8}\n{photoshop.hex(chr(10), -36)}\n".encode()
         chunks.append((b"tEXt", _RAW_PROFILE + b"iptc\0" + text))
     return chunks
+
+
+def cicp_chunk(cicp: Cicp) -> tuple[bytes, bytes]:
+    """The chunk that names colours by number; a PNG's samples are RGB (matrix 0), full range."""
+    return b"cICP", bytes((cicp.primaries, cicp.transfer, 0, 1))
 
 
 def deflater(dtype: np.dtype) -> zlib._Compress:

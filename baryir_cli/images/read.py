@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from baryir_cli.images import bmp, opencv, png, tiff, webp
+from baryir_cli.images import avif, bmp, boxes, heic, opencv, png, tiff, webp
 from baryir_cli.images.checks import check_frames, check_size
 from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
 from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
@@ -41,7 +41,7 @@ _DIB_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64
 def read_photo(
     source: Path | bytes, *, page: int | None = None, max_megapixels: float = MAX_MEGAPIXELS
 ) -> Photo:
-    """Decodes a PNG, JPEG (of an MPO the primary image), WebP, TIFF or BMP file, or its bytes.
+    """Decodes a photograph of one of FORMATS: a file or its bytes; of an MPO the primary image.
 
     The content decides the format, not the name. Pixels and alpha come out upright. Safe to call
     from several threads. ``page`` is the number, from 0, of a page of a TIFF; with None, a TIFF of
@@ -49,10 +49,11 @@ def read_photo(
     unreadable file, a folder, a pipe, an empty file, another format, damaged or truncated data,
     more than ``max_megapixels`` (checked before decoding), several frames, a TIFF that begins with
     its thumbnail, an extra channel that is not transparency, 32-bit or floating-point samples, and
-    unsupported compression.
+    unsupported compression,
+    or a HEIC if pillow-heif is not installed.
     """
     with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
-        head = stream.read(16)
+        head = stream.read(boxes.HEAD)
         limit = max_megapixels * 1e6
         if head.startswith(png.SIGNATURE):
             return _read_png(stream, limit)
@@ -64,10 +65,12 @@ def read_photo(
             return _read_tiff(stream, limit, page)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
             return _read_bmp(stream, limit)
+        if content := boxes.content_of(head):
+            return (avif.read if content == "avif" else heic.read)(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")
         hint = f"; {EXPORT_FIRST}" if _is_foreign(source) or head[4:8] == b"ftyp" else ""
-        raise ImageError(f"is not a PNG, JPEG, WebP, TIFF or BMP image{hint}")
+        raise ImageError(f"is not a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC image{hint}")
 
 
 def count_pages(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.images import bmp, colour, png, tiff
+from baryir_cli.images import avif, bmp, colour, heic, png, tiff
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     PHOTOSHOP_HEADER,
@@ -19,18 +19,25 @@ from baryir_cli.images.metadata import (
     iptc_of,
     without_iptc,
 )
-from baryir_cli.images.photo import FORMATS, Layout, Photo, failures_as_image_errors
+from baryir_cli.images.photo import (
+    DEFAULT_QUALITY,
+    FORMATS,
+    Layout,
+    Photo,
+    failures_as_image_errors,
+)
 from models.light import full_scale
 
 _log = logging.getLogger(__name__)
 
-_DEFAULT_QUALITY = 95
 # What fits into one JPEG segment after its length.
 _JPEG_SEGMENT = 65533
 # In a 1-bit image, this share of blocks may be brighter or darker than before by more than _SHIFT.
 # With the embedded network it is at most 0.5 % for text, even in rough scans, and for line art, but
 # from 30 % for photographs shown as dots.
 _SHIFT, _MOST_SHIFTED = 24, 0.01
+# How EXIF begins.
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
 # For a BMP without a resolution; Pillow would invent one.
 _NO_RESOLUTION = (0.0, 0.0)
 
@@ -52,7 +59,7 @@ _CAPABILITIES = {
     "png": _Capability(
         _GREY_AND_RGB | {"palette", "bilevel"},
         _GREY_AND_RGB | {"palette"},
-        _USUAL | _PHOTOSHOP | {"PNG text", "PNG colour space"},
+        _USUAL | _PHOTOSHOP | {"PNG text", "PNG colour space", "CICP colour space"},
         deep=True,
     ),
     "jpeg": _Capability(_GREY_AND_RGB | {"cmyk"}, frozenset(), _USUAL | _PHOTOSHOP | {"comment"}),
@@ -66,6 +73,10 @@ _CAPABILITIES = {
     "bmp": _Capability(
         _GREY_AND_RGB | {"palette", "bilevel"}, frozenset({"rgb"}), frozenset({"profile"})
     ),
+    "avif": _Capability(_GREY_AND_RGB, frozenset({"rgb"}), _USUAL | {"CICP colour space"}),
+    "heic": _Capability(
+        _GREY_AND_RGB, frozenset({"rgb"}), _USUAL | {"CICP colour space"}, deep=True
+    ),
 }
 
 
@@ -75,17 +86,19 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (cut in the middle), CMYK,
     profile, EXIF, XMP and resolution are kept if the format can hold them; but 1 bit becomes grey
     if the cut would lose tones that dots showed, which is logged. If not, alpha is put
-    on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP), palettes become RGB (JPEG, WebP;
-    TIFF and BMP with alpha), 1 bit becomes grey (JPEG), grey becomes RGB (WebP; BMP with alpha),
-    and CMYK becomes sRGB without its profile (PNG, WebP, BMP). Of metadata, BMP holds the profile
+    on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP, AVIF) or 10 (HEIC), palettes become
+    RGB (JPEG, WebP, AVIF, HEIC; TIFF and BMP with alpha), 1 bit becomes grey (JPEG, AVIF, HEIC),
+    grey becomes RGB (WebP; BMP, AVIF and HEIC with alpha), and CMYK becomes sRGB without its
+    profile (PNG, WebP, BMP, AVIF, HEIC). Of metadata, BMP holds the profile
     and the resolution. A profile for another colour space than the output's is dropped. Lost
     depth, transparency, CMYK and metadata are logged.
 
-    ``quality``, 1 to 100, is for JPEG and WebP. The default is 95, or lossless for a WebP that was
-    lossless. JPEG keeps the chroma subsampling it came with, and other formats get 4:4:4. PNG,
-    TIFF and BMP are lossless. Safe to call from several threads. Raises ImageError for what the
-    format cannot hold at all, such as a WebP of 20,000 pixels a side, and ValueError for an
-    unknown ``format``.
+    ``quality``, 1 to 100, is for JPEG, WebP, AVIF and HEIC, with DEFAULT_QUALITY if None, or
+    lossless for a WebP that was lossless. JPEG, AVIF and HEIC keep the chroma subsampling that a
+    photo came with; without one, it is 4:4:4, in HEIC 4:2:0. PNG, TIFF and BMP are lossless.
+
+    Safe to call from several threads. Raises ImageError for what the format cannot hold at all,
+    such as a WebP of 20,000 pixels a side, and ValueError for an unknown ``format``.
     """
     target = photo.format if format is None else format
     if target not in FORMATS:
@@ -96,14 +109,16 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
         lost = [what for what in _metadata(fitted) if what not in capability.metadata]
         if lost := _picture_losses(photo, fitted) + lost:
             _log.warning("%s cannot be kept in %s", ", ".join(lost), target.upper())
-        return _ENCODERS[target](fitted, quality)
+        if quality is None:
+            return _ENCODERS[target](fitted, DEFAULT_QUALITY.get(target, 100))
+        return _ENCODERS[target](replace(fitted, lossless=False), quality)
 
 
 def _picture_losses(photo: Photo, fitted: Photo) -> list[str]:
     """What a photo loses of its picture in the form that the format can hold."""
     alpha, inks = photo.alpha, photo.layout == "cmyk"
     there = {
-        "16-bit depth": photo.pixels.dtype != fitted.pixels.dtype,
+        f"{photo.bits or 16}-bit depth": photo.pixels.dtype != fitted.pixels.dtype,
         "transparency": alpha is not None
         and fitted.alpha is None
         and alpha.min() < full_scale(alpha.dtype),
@@ -125,6 +140,7 @@ def _metadata(photo: Photo) -> list[str]:
         "GeoTIFF": photo.geotiff,
         "comment": photo.comment,
         "PNG text": png.has_text(photo.chunks),
+        "CICP colour space": photo.colours_by_number,
         "PNG colour space": png.has_other_colours(photo.chunks),
     }
     return [name for name, data in there.items() if data]
@@ -208,6 +224,8 @@ def _encode_png(photo: Photo) -> bytes:
         _pillow_image(photo).save(out, "PNG", compress_level=png.COMPRESSION_LEVEL)
         data = out.getvalue()
     metadata = png.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.photoshop, photo.dpi)
+    if photo.colours_by_number:
+        metadata.append(png.cicp_chunk(photo.colours_by_number))
     return png.with_chunks(data, [*photo.chunks, *metadata])
 
 
@@ -226,7 +244,7 @@ def _interleaved(photo: Photo) -> tuple[int, int, int, Callable[[slice], np.ndar
     return height, width, colours + (alpha is not None), samples
 
 
-def _encode_jpeg(photo: Photo, quality: int | None) -> bytes:
+def _encode_jpeg(photo: Photo, quality: int) -> bytes:
     sampling = photo.subsampling if photo.layout == "rgb" else None
     exif = EXIF_HEADER + photo.exif if photo.exif else None
     options = {
@@ -241,7 +259,7 @@ def _encode_jpeg(photo: Photo, quality: int | None) -> bytes:
     _pillow_image(photo).save(
         out,
         "JPEG",
-        quality=_DEFAULT_QUALITY if quality is None else quality,
+        quality=quality,
         subsampling=0 if sampling is None else sampling,
         progressive=photo.progressive,
         **{name: value for name, value in options.items() if value},
@@ -267,15 +285,14 @@ def _photoshop_segments(resources: bytes | None) -> bytes:
     return segments
 
 
-def _encode_webp(photo: Photo, quality: int | None) -> bytes:
-    lossless = photo.lossless and quality is None
+def _encode_webp(photo: Photo, quality: int) -> bytes:
     out = io.BytesIO()
     _pillow_image(photo).save(
         out,
         "WEBP",
-        lossless=lossless,
+        lossless=photo.lossless,
         # For lossless files this is the effort.
-        quality=50 if lossless else _DEFAULT_QUALITY if quality is None else quality,
+        quality=50 if photo.lossless else quality,
         # Keep colours under transparent pixels.
         exact=True,
         icc_profile=photo.icc or b"",
@@ -283,6 +300,23 @@ def _encode_webp(photo: Photo, quality: int | None) -> bytes:
         xmp=photo.xmp or b"",
     )
     return out.getvalue()
+
+
+def _encode_avif(photo: Photo, quality: int) -> bytes:
+    return avif.encode(_pillow_image(photo), _without_damaged_exif(photo), quality)
+
+
+def _encode_heic(photo: Photo, quality: int) -> bytes:
+    *_, samples = _interleaved(photo)
+    return heic.encode(samples(slice(None)), _without_damaged_exif(photo), quality)
+
+
+def _without_damaged_exif(photo: Photo) -> Photo:
+    """The photo without EXIF that both encoders would refuse, which is logged."""
+    if not photo.exif or photo.exif.startswith(_TIFF_STARTS):
+        return photo
+    _log.warning("EXIF is damaged and left out")
+    return replace(photo, exif=None)
 
 
 def _encode_tiff(photo: Photo) -> bytes:
@@ -324,10 +358,12 @@ def _encode_bmp(photo: Photo) -> bytes:
     return bmp.with_profile(data, photo.icc) if photo.icc else data
 
 
-_ENCODERS: dict[str, Callable[[Photo, int | None], bytes]] = {
+_ENCODERS: dict[str, Callable[[Photo, int], bytes]] = {
     "png": lambda photo, _quality: _encode_png(photo),
     "jpeg": _encode_jpeg,
     "webp": _encode_webp,
     "tiff": lambda photo, _quality: _encode_tiff(photo),
     "bmp": lambda photo, _quality: _encode_bmp(photo),
+    "avif": _encode_avif,
+    "heic": _encode_heic,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baryir_cli.errors import UsageError
+from baryir_cli.images import heic
 from baryir_cli.plan import STANDARD, Job, Naming, plan
 
 
@@ -40,15 +41,34 @@ def test_a_pipe_is_not_a_file(tmp_path: Path) -> None:
 
 
 def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
-    for name in ["x.HEIC", "y.heic", "a.NEF", "sub/z.nef"]:
+    for name in ["x.JXL", "y.jxl", "a.NEF", "sub/z.nef"]:
         (tree / "in" / name).touch()
     notes: list[str] = []
     assert len(plan([tree / "in", tree / "in"], tree / "out", Naming(), notes.append)) == 2
-    assert notes == ["left alone: 2 .heic, 1 .nef; export as TIFF, PNG or JPEG first"]
+    assert notes == ["left alone: 2 .jxl, 1 .nef; export as TIFF, PNG or JPEG first"]
     for image in ("a.jpg", "b.png"):
         (tree / "in" / image).unlink()
-    with pytest.raises(UsageError, match="no images in .*in; 2 .heic, 1 .nef: export as TIFF"):
+    with pytest.raises(UsageError, match="no images in .*in; 2 .jxl, 1 .nef: export as TIFF"):
         plan([tree / "in"], tree / "out", Naming())
+
+
+def test_heic_is_left_alone_without_the_package_for_it(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ["x.HEIC", "y.heif", "z.nef"]:
+        (tree / "in" / name).touch()
+    assert len(plan([tree / "in"], tree / "out", Naming())) == 4
+    monkeypatch.setattr(heic, "is_installed", lambda: False)
+    notes: list[str] = []
+    assert len(plan([tree / "in"], tree / "out", Naming(), notes.append)) == 2
+    install = "to read and write HEIC, pip install pillow-heif"
+    assert notes == [
+        f"left alone: 1 .heic, 1 .heif; {install}",
+        "left alone: 1 .nef; export as TIFF, PNG or JPEG first",
+    ]
+    for output, naming in (("x.heic", Naming()), ("out", Naming(format="heic"))):
+        with pytest.raises(UsageError, match=f"heic: {install}"):
+            plan([tree / "in" / "a.jpg"], tree / output, naming)
 
 
 def test_images_without_a_known_suffix_are_counted(tree: Path) -> None:
@@ -337,7 +357,7 @@ def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.M
     ("output", "naming", "message"),
     [
         ("x.gif", Naming(), "cannot write .gif"),
-        ("x.HEIC", Naming(), "cannot write .HEIC"),
+        ("x.JXL", Naming(), "cannot write .JXL"),
         ("x.xyz", Naming(), r"cannot write .xyz, only .png, .*x.xyz/"),
         ("x.jpg", Naming(format="png"), "--format is png"),
         ("x.jpg", Naming(suffix="_new"), r"--suffix is for outputs in a folder, but .*x.jpg is a"),

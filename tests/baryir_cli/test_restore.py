@@ -685,7 +685,7 @@ def refused(said: str) -> str:
         (["restore", "x", "out", "--tile", "x"], "--tile x: use a whole number"),
         (
             ["restore", "x", "out", "--format", "gif"],
-            "--format gif: use png, jpeg, jpg, webp, tiff, tif or bmp",
+            "--format gif: use png, jpeg, jpg, webp, tiff, tif, bmp, avif, heic or heif",
         ),
         (["restore", "x", "out", "--tile"], "'--tile' requires an argument"),
         (["restore", "x", "out", "--bogus"], "--bogus"),

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import Image, ImageCms, IptcImagePlugin, TiffImagePlugin
@@ -16,6 +17,9 @@ from PIL.PngImagePlugin import PngInfo
 from baryir_cli.errors import UserError
 from baryir_cli.images import ImageError, ifd, read_photo
 
+pillow_heif.register_heif_opener()
+
+PILLOW_NAMES = {"heic": "HEIF"}
 LOSSLESS = ["png", "webp", "tiff", "bmp"]
 
 
@@ -41,7 +45,7 @@ def pil_bytes(image: Image.Image, format_name: str, **options: object) -> bytes:
         options.setdefault("lossless", True)
         options.setdefault("exact", True)
     out = io.BytesIO()
-    image.save(out, format_name.upper(), **options)
+    image.save(out, PILLOW_NAMES.get(format_name, format_name.upper()), **options)
     return out.getvalue()
 
 

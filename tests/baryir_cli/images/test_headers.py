@@ -11,12 +11,12 @@ from baryir_cli.images.headers import looks_like_an_image, pixels_of
 from tests.baryir_cli.helpers import picture
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "bmp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "bmp", "avif", "heic"])
 def test_an_image_tells_its_size(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
-    picture(30, 20).save(path)
+    picture(96, 64).save(path)
     assert looks_like_an_image(path)
-    assert pixels_of(path) == 600
+    assert pixels_of(path) == 6144
 
 
 def test_all_pages_count(tmp_path: Path) -> None:

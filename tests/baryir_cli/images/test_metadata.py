@@ -31,16 +31,18 @@ from tests.baryir_cli.images.samples import (
     with_values,
 )
 
+LOSSY = ("jpeg", "avif", "heic")
+
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff", "avif", "heic"])
 def test_orientation_is_applied_and_reset(format_name: str, orientation: int) -> None:
     stored = smooth(24, 40)
     xmp = XMP.replace(b"6", str(orientation).encode())
     photo = read_photo(with_exif(stored, format_name, exif_of(orientation), xmp))
     expected = turned(stored, orientation)
     assert photo.pixels.shape == expected.shape
-    assert np.abs(photo.pixels.astype(int) - expected).max() <= (25 if format_name == "jpeg" else 0)
+    assert np.abs(photo.pixels.astype(int) - expected).max() <= (25 if format_name in LOSSY else 0)
     data = encode_photo(photo)
     again = opened(data)
     assert again.size == expected.shape[1::-1]
@@ -218,10 +220,12 @@ def test_a_resolution_with_a_wrong_offset_is_not_turned(shift: int) -> None:
     assert ifd.upright_exif(bytes(damaged), 9, 9, on_its_side=True) == damaged
 
 
-@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "webp", "tiff", "avif", "heic"])
 def test_the_profile_and_the_resolution_are_kept(format_name: str) -> None:
     icc = srgb_profile()
-    options: dict[str, object] = {} if format_name == "webp" else {"dpi": (200, 200)}
+    options: dict[str, object] = (
+        {} if format_name in ("webp", "avif", "heic") else {"dpi": (200, 200)}
+    )
     image = Image.fromarray(smooth())
     photo = read_photo(pil_bytes(image, format_name, icc_profile=icc, **options))
     again = opened(encode_photo(photo))

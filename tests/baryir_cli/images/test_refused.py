@@ -37,7 +37,9 @@ from tests.baryir_cli.images.samples import (
         (b"hello, world, this is text", "is not a PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is not a PNG"),
         (b"GIF89a" + bytes(100), "is not a PNG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "export as TIFF"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "export as TIFF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "cannot be decoded: the file is cut off"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "cannot be decoded: the file is cut off"),
         (b"\x89PNG\r\n\x1a\n", "cannot be decoded"),
         (b"\xff\xd8\xff\xe0", "cannot be decoded"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "cannot be decoded"),
@@ -139,6 +141,8 @@ def huge_header(format_name: str) -> bytes:
         data[at : at + 4] = b"\xff\xff\xff\xff"
     elif format_name == "webp":
         return b"RIFF\x30\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(40)
+    elif format_name in ("avif", "heic"):
+        struct.pack_into(">II", data, data.index(b"ispe") + 8, side, side)
     elif format_name == "bmp":
         struct.pack_into("<ii", data, 18, side, side)
     else:

@@ -1,0 +1,258 @@
+"""AVIF and HEIC: what phones store is kept, turned upright, or reported as lost."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from baryir_cli.images import Photo, boxes, encode_photo, heic, read_photo
+from tests.baryir_cli.images.samples import (
+    XMP,
+    assert_refused,
+    exif_of,
+    noise,
+    opened,
+    pil_bytes,
+    smooth,
+    srgb_profile,
+    with_exif,
+)
+
+FORMATS = ["avif", "heic"]
+DISPLAY_P3 = boxes.Cicp(12, 13, 6, 1)
+
+
+def lossless_heic(pixels: np.ndarray, bits: int, **options: object) -> bytes:
+    out = io.BytesIO()
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[pixels.shape[2]] + (f";{bits}" if bits > 8 else "")
+    pillow_heif.encode(
+        mode,
+        pixels.shape[1::-1],
+        pixels.tobytes(),
+        out,
+        quality=-1,
+        chroma=444,
+        matrix_coefficients=0,
+        bit_depth=bits,
+        **options,
+    )
+    return out.getvalue()
+
+
+def named_colours(data: bytes) -> tuple[int, int]:
+    at = data.index(b"colrnclx") + 8
+    return struct.unpack(">HH", data[at : at + 4])
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("size", [(33, 47), (7, 5), (1, 1)])
+def test_a_photograph_stays_close_to_itself(format_name: str, size: tuple[int, int]) -> None:
+    photo = Photo(smooth(*size), None, "png", "rgb")
+    again = read_photo(encode_photo(photo, format_name))
+    assert (again.format, again.layout, again.alpha) == (format_name, "rgb", None)
+    assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < 8
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_lower_quality_makes_a_smaller_file(format_name: str) -> None:
+    photo = Photo(noise(64, 64), None, "png", "rgb")
+    sizes = [len(encode_photo(photo, format_name, quality)) for quality in (1, 50, None)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[1] / 2
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_every_depth_of_a_heic_is_read_over_the_full_range(bits: int, channels: int) -> None:
+    top = (1 << bits) - 1
+    stored = noise(channels=channels, bits=bits)
+    stored[0, :2] = [[0], [top]]
+    photo = read_photo(lossless_heic(stored, bits))
+    full = 255 if bits == 8 else 65535
+    expected = np.rint(stored / top * full).astype(int)
+    colours = min(channels, 3)
+    assert photo.layout == ("grey" if channels == 1 else "rgb")
+    np.testing.assert_array_equal(photo.pixels[..., :colours], expected[..., :colours])
+    if channels == 4:
+        np.testing.assert_array_equal(photo.alpha, expected[..., 3])
+    assert photo.pixels[0, 1].tolist() == [full] * 3
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_deep_heic_keeps_its_depth(bits: int, caplog: pytest.LogCaptureFixture) -> None:
+    photo = read_photo(lossless_heic(smooth(top=(1 << bits) - 1), bits))
+    again = read_photo(encode_photo(photo))
+    assert again.bits == bits
+    assert np.abs(again.pixels.astype(int) - photo.pixels).max() < 1500
+    assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < 200
+    assert not caplog.messages
+    encode_photo(photo, "jpeg")
+    assert caplog.messages == [f"{bits}-bit depth cannot be kept in JPEG"]
+
+
+def test_sixteen_bits_become_ten_in_a_heic(caplog: pytest.LogCaptureFixture) -> None:
+    photo = Photo(smooth(top=65535), None, "png", "rgb")
+    assert read_photo(encode_photo(photo, "heic")).bits == 10
+    assert caplog.messages == ["of 16 bits, HEIC keeps 10"]
+
+
+def test_a_deep_avif_is_read_in_eight_bits_and_that_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = bytearray(pil_bytes(Image.fromarray(smooth()), "avif"))
+    assert not read_photo(bytes(data)).bits
+    assert not caplog.messages
+    for flags, bits in ((0x40, 10), (0x60, 12)):
+        at = data.index(b"av1C") + 6
+        data[at] = data[at] & 0x1F | flags
+        assert boxes.properties_of(io.BytesIO(data)).bits == bits
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_metadata_survives_byte_for_byte(
+    format_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo = read_photo(with_exif(smooth(24, 40), "jpeg", exif_of(6), XMP))
+    photo.icc = srgb_profile()
+    once = read_photo(encode_photo(photo, format_name))
+    again = read_photo(encode_photo(once))
+    for kept in (once, again):
+        assert (kept.exif, kept.xmp, kept.icc) == (photo.exif, photo.xmp, photo.icc)
+        assert b"MAKERNOTE!" in (kept.exif or b"")
+        assert kept.pixels.shape == (40, 24, 3)
+    assert not caplog.messages
+
+
+def test_xmp_has_no_say_in_the_orientation() -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth(24, 40)), "avif", xmp=XMP))
+    assert photo.pixels.shape == (24, 40, 3)
+    assert photo.xmp == XMP.replace(b"6", b"1")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_subsampling_is_kept(format_name: str, number: int) -> None:
+    options: dict[str, object] = {"subsampling": ("4:4:4", "4:2:2", "4:2:0")[number]}
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), format_name, **options))
+    assert photo.subsampling == number
+    assert read_photo(encode_photo(photo)).subsampling == number
+
+
+def test_other_pictures_get_the_subsampling_that_viewers_know() -> None:
+    photo = Photo(smooth(), None, "png", "rgb")
+    assert read_photo(encode_photo(photo, "avif")).subsampling == 0
+    assert read_photo(encode_photo(photo, "heic")).subsampling == 2
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_colours_by_number_are_kept_where_there_is_no_profile(
+    format_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo = Photo(smooth(), None, format_name, "rgb", cicp=DISPLAY_P3)
+    data = encode_photo(photo)
+    assert named_colours(data) == (12, 13)
+    again = read_photo(data)
+    assert again.cicp == DISPLAY_P3
+    assert np.abs(again.pixels.astype(int) - photo.pixels).max() <= 12
+    assert b"cICP\x0c\x0d\0\1" in encode_photo(again, "png")
+    for other in FORMATS:
+        assert named_colours(encode_photo(again, other)) == (12, 13)
+    assert not caplog.messages
+    encode_photo(again, "jpeg")
+    assert caplog.messages == ["CICP colour space cannot be kept in JPEG"]
+    photo.icc = srgb_profile()
+    assert read_photo(encode_photo(photo)).cicp in (None, (2, 2, 6, 1)), "the profile decides"
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_ordinary_colours_by_number_are_no_loss(
+    format_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), format_name))
+    assert photo.cicp is not None
+    assert b"cICP" not in encode_photo(photo, "png")
+    encode_photo(photo, "jpeg")
+    assert not caplog.messages
+
+
+def test_the_primary_picture_of_a_heic_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    file = pillow_heif.from_pillow(Image.fromarray(255 - smooth()))
+    file.add_from_pillow(Image.fromarray(smooth()))
+    out = io.BytesIO()
+    file.save(out, primary_index=1, quality=95)
+    photo = read_photo(out.getvalue())
+    assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 5
+    (line,) = caplog.messages
+    assert (
+        line == "the other pictures (a gain map, a depth map, a preview) in the HEIC cannot be kept"
+    )
+
+
+def test_the_brands_tell_of_a_gain_map() -> None:
+    data = pil_bytes(Image.fromarray(smooth()), "avif")
+    assert not boxes.properties_of(io.BytesIO(data)).has_gain_map
+    # In place of the last brand.
+    assert boxes.properties_of(io.BytesIO(data[:28] + b"tmap" + data[32:])).has_gain_map
+
+
+def test_an_animation_is_refused() -> None:
+    frames = [Image.fromarray(noise() // k) for k in (1, 2, 3)]
+    data = pil_bytes(frames[0], "avif", save_all=True, append_images=frames[1:])
+    assert_refused(data, "has 3 frames")
+
+
+def test_a_heic_of_many_tiles_is_read() -> None:
+    """As phones write it: a grid of tiles of 512 pixels."""
+    pixels = smooth(200, 300)
+    out = io.BytesIO()
+    file = pillow_heif.from_pillow(Image.fromarray(pixels))
+    file.save(out, quality=95, tile_size=64)
+    assert boxes.properties_of(out).size == (300, 200)
+    photo = read_photo(out.getvalue())
+    assert np.abs(photo.pixels.astype(int) - pixels).mean() < 3
+
+
+def test_data_behind_the_picture_do_not_matter() -> None:
+    """Samsung's phones put their own there."""
+    for format_name in FORMATS:
+        data = pil_bytes(Image.fromarray(smooth()), format_name)
+        assert read_photo(data + b"\0\0\1\0sefd, too short").pixels.shape == (33, 47, 3)
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
+def test_the_further_brands_tell_what_a_general_one_does_not(brand: bytes) -> None:
+    for format_name in FORMATS:
+        data = bytearray(pil_bytes(Image.fromarray(smooth()), format_name))
+        own = bytes(data[8:12])
+        data[8:12], at = brand, data.index(b"mif1", 12)
+        data[at : at + 4] = own
+        assert boxes.content_of(bytes(data[: boxes.HEAD])) == format_name
+
+
+def test_without_pillow_heif_a_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(pil_bytes(Image.fromarray(smooth()), "heic"))
+    assert read_photo(path).format == "heic"
+    monkeypatch.setattr(heic, "is_installed", lambda: False)
+    assert_refused(path, "is a HEIC image; to read and write HEIC, pip install pillow-heif")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_damaged_exif_is_left_out(format_name: str, caplog: pytest.LogCaptureFixture) -> None:
+    photo = Photo(smooth(), None, "png", "rgb", exif=b"junk")
+    assert read_photo(encode_photo(photo, format_name)).exif is None
+    assert caplog.messages == ["EXIF is damaged and left out"]
+
+
+def test_what_we_write_is_what_others_read() -> None:
+    for format_name in FORMATS:
+        image = opened(encode_photo(Photo(smooth(), None, "png", "rgb"), format_name))
+        assert np.abs(np.asarray(image).astype(int) - smooth()).max() <= 12
