@@ -27,6 +27,8 @@ from train.folders import COMPARISON, is_left_out
 
 STANDARD = Path("-")
 """Standard input or standard output."""
+Identity = tuple[int, int] | str
+"""What :func:`identity` returns."""
 
 
 @dataclass(frozen=True)
@@ -218,16 +220,48 @@ def _into_folder(
     """
     found = _without_results(found, output, naming)
     targets = [output / name for name in _names(found, naming)]
-    changed = any(f.path.suffix != t.suffix for f, t in zip(found, targets, strict=True))
-    if changed and not naming.suffix and any(same(path, output) for path in inputs):
-        raise UsageError(
-            f"{output} holds the inputs, and in another format the results would be inputs of the "
-            "next run; choose another output folder, or add --suffix"
-        )
-    return [
+    jobs = [
         Job(f.path, t, _comparison(t, naming), f.problem)
         for f, t in zip(found, targets, strict=True)
     ]
+    if not naming.suffix:  # with one, the next run knows the results
+        _check_next_run(jobs, inputs, output, naming)
+    return jobs
+
+
+def _check_next_run(jobs: list[Job], inputs: Sequence[Path], output: Path, naming: Naming) -> None:
+    """Refuses results that the same command would find among its inputs when it is run again.
+
+    Raises:
+        UsageError: names the first of them.
+    """
+    targets = [job.target for job in jobs if not job.problem and not is_left_out(job.target.name)]
+    roots = {identity(path) for path in inputs if path.is_dir()}
+    searched = {p: _is_searched(p, roots, output) for p in {t.parent for t in targets}}
+    there = [t for t in targets if searched[t.parent]]
+    known = {identity(job.source) for job in jobs if there}
+    new = [t for t in there if identity(t) not in known]
+    if not new:
+        return
+    way = "choose another output folder, or add --suffix"
+    if naming.in_place:
+        way = (
+            "leave out --in-place and choose another output folder, or give each folder as its "
+            "own output, without --format"
+        )
+    raise UsageError(f"{new[0]} would be an input of the next run; {way}")
+
+
+def _is_searched(folder: Path, roots: set[Identity], output: Path) -> bool:
+    """Whether a folder of results, which need not exist yet, is searched for inputs."""
+    real = Path(os.path.realpath(folder))
+    for above in (real, *real.parents):
+        if identity(above) in roots:
+            return True
+        # As in _find, which looks no further below these.
+        if above.name.startswith(".") or same(above, output):
+            return False
+    return False
 
 
 def _hint(inputs: Sequence[Path], naming: Naming) -> str:
@@ -301,7 +335,7 @@ def same(first: Path, second: Path) -> bool:
     return identity(first) == identity(second)
 
 
-def identity(path: Path) -> tuple[int, int] | str:
+def identity(path: Path) -> Identity:
     """Equal for two names of one file: through links, mounts, or letter case if it is ignored."""
     # Unlike Path.resolve, this accepts links that point to themselves. It also follows a link over
     # a folder that does not exist yet, as writing would.

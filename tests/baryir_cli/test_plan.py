@@ -211,14 +211,6 @@ def test_a_way_through_a_link_leads_where_the_link_does(tree: Path) -> None:
         plan([tree / "in"], tree / "link" / "..", Naming())
 
 
-def test_another_input_is_not_overwritten_in_place(tree: Path) -> None:
-    (tree / "other").mkdir()
-    (tree / "other" / "a.jpg").touch()
-    jobs = plan([tree / "other", tree / "in"], tree / "in", Naming(in_place=True))
-    inputs = {j.source for j in jobs}
-    assert all(j.target not in inputs or j.target == j.source for j in jobs)
-
-
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
 def test_input_behind_a_link_is_refused(tree: Path) -> None:
     (tree / "link").symlink_to(tree / "in", target_is_directory=True)
@@ -351,6 +343,7 @@ def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch: pytest.M
     jobs = plan([tree / "in"], tree / "out", Naming(recursive=True))
     assert [(j.source.name, j.problem) for j in jobs if j.problem] == [("sub", "Permission denied")]
     assert len(jobs) == 3
+    assert len(plan([tree / "in"], tree / "in", Naming(recursive=True, in_place=True))) == 3
 
 
 @pytest.mark.parametrize(
@@ -396,12 +389,15 @@ def test_unsuitable_inputs_and_outputs_are_refused(
         plan(paths, STANDARD if output == "-" else tree / output, Naming())
 
 
+NEXT_RUN = "would be an input of the next run"
+
+
 def test_another_format_into_the_inputs_folder_needs_a_suffix(tree: Path) -> None:
     """Without one, the next run would take the results for inputs."""
     folder = tree / "in"
-    with pytest.raises(UsageError, match="would be inputs of the next run"):
+    with pytest.raises(UsageError, match=rf"in/a.tif {NEXT_RUN}; choose .*add --suffix"):
         plan([folder], folder, Naming(format="tiff"))
-    with pytest.raises(UsageError, match="would be inputs of the next run"):
+    with pytest.raises(UsageError, match=rf"in/a.png {NEXT_RUN}; leave out --in-place and"):
         plan([folder], folder, Naming(format="png", in_place=True))
     (folder / "a.jpg").rename(tree / "a.jpg")
     (job,) = plan([folder], folder, Naming(format="png", in_place=True))
@@ -415,6 +411,68 @@ def test_another_format_into_the_inputs_folder_needs_a_suffix(tree: Path) -> Non
             job.target.touch()
     (job,) = plan([folder / "a.jpg"], folder, Naming(format="tiff"))
     assert job.target == folder / "a.tif"
+
+
+@pytest.mark.parametrize("naming", [Naming(), Naming(in_place=True)])
+@pytest.mark.parametrize(
+    ("others", "result"), [(["a.jpg", "b.png"], "in_a.jpg"), (["new.png"], "new.png")]
+)
+def test_several_inputs_into_one_of_them_need_a_suffix(
+    tree: Path, others: list[str], result: str, naming: Naming
+) -> None:
+    """Names that clash are changed, and images of the other folder are new there."""
+    folder, other = tree / "in", tree / "other"
+    other.mkdir()
+    for name in others:
+        (other / name).touch()
+    for inputs in ([folder, other], [folder, *other.iterdir()], [folder / ".." / "in", other]):
+        with pytest.raises(UsageError, match=rf"in/{result} {NEXT_RUN}"):
+            plan(inputs, folder, naming)
+    jobs = plan([folder, other], folder, Naming(suffix="_r"))
+    assert len(jobs) == 2 + len(others)
+    for job in jobs:
+        job.target.touch()
+    assert plan([folder, other], folder, Naming(suffix="_r")) == jobs
+
+
+def test_files_into_the_folder_of_one_of_them_are_no_inputs_of_the_next_run(tree: Path) -> None:
+    (tree / "new.png").touch()
+    jobs = plan([tree / "in" / "a.jpg", tree / "new.png"], tree / "in", Naming(in_place=True))
+    assert names(jobs, tree) == [("in/a.jpg", "in/a.jpg"), ("new.png", "in/new.png")]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_results_that_the_next_run_would_find_are_refused_wherever_they_lie(tree: Path) -> None:
+    folder = tree / "in"
+    (folder / "sub" / "sub").mkdir()
+    (folder / "sub" / "sub" / "x.png").touch()
+    (tree / "link").symlink_to(folder)
+    for name, aim in (("out", "sub/deep"), ("hidden", ".new")):
+        (folder / aim).mkdir(exist_ok=True)
+        (tree / name).mkdir()
+        (tree / name / "there").symlink_to(folder / aim)
+    (tree / "other" / "there").mkdir(parents=True)
+    (tree / "other" / "there" / "y.png").touch()
+    deep = Naming(recursive=True)
+    for inputs, output, naming, result in [
+        ([folder / "sub"], folder, deep, "in/sub/x.png"),
+        ([folder], tree / "link", Naming(format="bmp"), "link/a.bmp"),
+        ([tree / "other", folder], tree / "out", deep, "out/there/y.png"),
+        ([folder, folder / "sub"], folder, Naming(), "in/c.tif"),
+    ]:
+        with pytest.raises(UsageError, match=rf"{result} {NEXT_RUN}"):
+            plan(inputs, output, naming)
+    for inputs, output, naming in [
+        # Without --recursive, results lie in the output folder itself.
+        ([folder / "sub"], folder, Naming()),
+        # The search leaves out the output folder and hidden folders.
+        ([folder], folder / "sub" / "out", deep),
+        ([tree / "other", folder], tree / "hidden", deep),
+        ([tree / "other"], tree / "out", deep),
+        # A hidden name is read only if given.
+        ([folder / ".hidden.png", folder / "sub"], folder / "sub", Naming(in_place=True)),
+    ]:
+        assert plan(inputs, output, naming)
 
 
 def test_standard_input_and_output() -> None:
