@@ -361,9 +361,16 @@ def _unique_sources(found: list[_Found]) -> list[_Found]:
 def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[_Found]:
     """Leaves out what an earlier run of the same command wrote beside its inputs."""
     targets = [output / name for name in _names(found, naming)]
-    written = {os.path.abspath(t) for t in targets if naming.suffix}
-    written |= {os.path.abspath(c) for t in targets if (c := _comparison(t, naming))}
-    return [f for f in found if os.path.abspath(f.path) not in written]
+    pictures = [c for t in targets if (c := _comparison(t, naming))]
+    written = {*_places([*pictures, *(targets if naming.suffix else [])])}
+    places = _places([f.path for f in found])
+    return [f for f, place in zip(found, places, strict=True) if place not in written]
+
+
+def _places(paths: Sequence[Path]) -> list[str]:
+    """Where names are, whatever links lead to their folders; a file that is a link has its own."""
+    real = {folder: os.path.realpath(folder) for folder in {path.parent for path in paths}}
+    return [os.path.join(real[path.parent], path.name) for path in paths]
 
 
 def _extension(source: Path | None, naming: Naming) -> str:

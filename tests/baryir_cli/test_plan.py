@@ -276,6 +276,17 @@ def test_results_among_the_given_files_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_results_behind_a_link_are_left_out(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "in", target_is_directory=True)
+    for inputs, output in [("in", "link"), ("link", "in")]:
+        jobs = plan([tree / inputs], tree / output, Naming(suffix="_r"))
+        assert names(jobs, tree)[0] == (f"{inputs}/a.jpg", f"{output}/a_r.jpg")
+        for job in jobs:
+            job.target.touch()
+    assert len(jobs) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
 def test_outputs_that_are_one_file_through_links_are_refused(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / "in" / folder).mkdir(parents=True)
