@@ -272,8 +272,7 @@ def _work_through(
         # Closed, so that images being written are finished before any message.
         with closing(_results(jobs, present, work, batch, display)) as results:
             for result in results:
-                if result.disk_full:
-                    result.error += f"; free some space, and repeat{_continuing(batch)}"
+                result.error += _remedy(result, batch)
                 display.add(result)
                 if batch.as_json:
                     _print_line(result.to_dict(batch.facts))
@@ -281,6 +280,13 @@ def _work_through(
                     console.print(result.details, markup=False)
     console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
+
+
+def _remedy(result: Result, batch: Batch) -> str:
+    """Ends the message of a failure for which a command has a remedy."""
+    if result.disk_full:
+        return f"; free some space, and repeat{_continuing(batch)}"
+    return "; --max-megapixels raises it" if result.too_large else ""
 
 
 def _print_line(facts: dict[str, Any]) -> None:

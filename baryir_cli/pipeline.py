@@ -30,6 +30,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.images import (
     Binder,
     Photo,
+    TooLargeError,
     count_pages,
     encode_photo,
     losses,
@@ -99,6 +100,8 @@ class Result:
     """The traceback of an unforeseen failure."""
     disk_full: bool = False
     """Whether this is why it failed."""
+    too_large: bool = False
+    """Whether it failed because it has more pixels than ``max_megapixels`` allows."""
 
     def to_dict(self, otherwise: Mapping[str, Any]) -> dict[str, Any]:
         """One line of ``--json``.
@@ -356,6 +359,7 @@ def _written(worked: _Worked, options: Options) -> Result:
 def _failed(result: Result, error: Exception) -> Result:
     result.status = "failed"
     result.disk_full = isinstance(error, DiskFullError)
+    result.too_large = isinstance(error, TooLargeError)
     if isinstance(error, UserError):
         result.error = str(error)
     elif isinstance(error, OSError):

@@ -185,7 +185,8 @@ class Restorer:
         options = Options(None, quality, max_megapixels, overwrite=overwrite)
         (result,) = run([Job(source, target)], work, options, lambda _job, _share: None)
         if result.status == "failed":
-            raise UserError(f"{source}: {result.error}")
+            remedy = "; max_megapixels raises it" if result.too_large else ""
+            raise UserError(f"{source}: {result.error}{remedy}")
         return FileReport.of(result)
 
     def _pillow(self, image: Image.Image, strength: float) -> Image.Image:

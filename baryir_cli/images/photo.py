@@ -62,6 +62,10 @@ class ImageError(UserError):
     """An image cannot be read or written; one line says why, without the file's name."""
 
 
+class TooLargeError(ImageError):
+    """An image has more pixels than the limit, which can be raised."""
+
+
 @contextmanager
 def failures_as_image_errors(what: str) -> Iterator[None]:
     """Turns any failure inside into an ImageError of one line that begins with ``what``."""
@@ -86,7 +90,8 @@ def naming_page(number: int) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise ImageError(f"page {number + 1}: {error}") from error
+        kind = TooLargeError if isinstance(error, TooLargeError) else ImageError
+        raise kind(f"page {number + 1}: {error}") from error
 
 
 def format_of(path: Path) -> str | None:

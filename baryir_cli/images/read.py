@@ -47,10 +47,9 @@ def read_photo(
     from several threads. ``page`` is the number, from 0, of a page of a TIFF; with None, a TIFF of
     several pages is refused. Raises ImageError, one line without the file's name, for a missing or
     unreadable file, a folder, a pipe, an empty file, another format, damaged or truncated data,
-    more than ``max_megapixels`` (checked before decoding), several frames, a TIFF that begins with
-    its thumbnail, an extra channel that is not transparency, 32-bit or floating-point samples, and
-    unsupported compression,
-    or a HEIC if pillow-heif is not installed.
+    more than ``max_megapixels`` (TooLargeError, before decoding), several frames, a TIFF that
+    begins with its thumbnail, an extra channel that is not transparency, 32-bit or floating-point
+    samples, unsupported compression, and a HEIC if pillow-heif is not installed.
     """
     with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(boxes.HEAD)

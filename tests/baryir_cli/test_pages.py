@@ -120,7 +120,9 @@ def test_the_limit_of_megapixels_is_for_a_page(
     source = scan(tmp_path / "scan.tif", [picture(), picture(25, 32)])
     options = [source, tmp_path / "out.tif", "--max-megapixels"]
     assert restore(*options, "0.00079") == 1
-    assert "page 2: announces 32 x 25 pixels" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "page 2: announces 32 x 25 pixels" in said
+    assert "above the limit of 0.00079 MP; --max-megapixels raises it\n" in said
     assert restore(*options, "0.0008") == 0
 
 

@@ -344,7 +344,13 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "a.xyz", {}, "a.xyz: use a name that ends in .png, .jpg"),
         ("photo.jpg", "a", {}, "a: use a name that ends in .png"),
         ("none.jpg", "a.png", {}, "none.jpg: cannot be opened: No such file"),
-        ("photo.jpg", "a.png", {"max_megapixels": 1e-6}, "photo.jpg: announces 30 x 20 pixels"),
+        (
+            "photo.jpg",
+            "a.png",
+            {"max_megapixels": 1e-6},
+            "photo.jpg: announces 30 x 20 pixels, 0.00060 MP, above the limit of 1e-06 MP; "
+            "max_megapixels raises it",
+        ),
         ("photo.jpg", "photo.jpg/a.png", {}, "photo.jpg: File exists; choose another folder"),
         ("photo.jpg", "new/../photo.jpg", {}, "photo.jpg exists already"),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
