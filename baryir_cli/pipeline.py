@@ -38,6 +38,7 @@ from baryir_cli.images import (
     read_photo,
     with_pixels,
 )
+from baryir_cli.libtiff import silence_libtiff
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
 from baryir_cli.plan import STANDARD, Job, is_empty, is_finished, same
@@ -222,6 +223,7 @@ def _opened(source: Path | bytes, max_megapixels: float) -> Read | _Pages:
 
 
 def _read(source: Path | bytes, page: int, max_megapixels: float) -> Read:
+    silence_libtiff()
     with losses() as lost:
         return read_photo(source, page=page, max_megapixels=max_megapixels), lost
 
