@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,8 @@ from PIL import Image
 
 from baryir_cli.images.colour import as_stored, bands, cmyk_transforms, tones_of
 from baryir_cli.images.photo import ImageError, Layout, Photo
+
+_log = logging.getLogger(__name__)
 
 _LAYOUTS: dict[str, Layout] = {
     "1": "bilevel",
@@ -128,6 +131,7 @@ def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
         pixels, alpha = _image_planes(image, orientation)
     layout = _LAYOUTS[image.mode]
     if layout == "bilevel" and alpha is not None:
+        _log.warning("1 bit became 8 bits, because of the transparency")
         layout = "grey"
     tones = tones_of(pixels[..., 0]) if layout == "bilevel" else None
     return Photo(pixels, alpha, format_name, layout, tones=tones)

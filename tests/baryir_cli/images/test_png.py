@@ -25,7 +25,9 @@ from tests.baryir_cli.images.samples import (
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1"])
-def test_the_transparent_colour_of_a_png_becomes_alpha(mode: str) -> None:
+def test_the_transparent_colour_of_a_png_becomes_alpha(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
     image = Image.fromarray(smooth()).convert(mode)
     key = image.getpixel((3, 4))
     photo = read_photo(pil_bytes(image, "png", transparency=1 if mode == "1" else key))
@@ -34,6 +36,8 @@ def test_the_transparent_colour_of_a_png_becomes_alpha(mode: str) -> None:
         expected = np.asarray(image)[..., None].repeat(3, 2)
     assert photo.alpha is not None
     np.testing.assert_array_equal(photo.alpha == 0, expected.all(axis=2))
+    deeper = "1 bit became 8 bits, because of the transparency"
+    assert caplog.messages == ([deeper] if mode == "1" else [])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
