@@ -285,7 +285,9 @@ def _work_through(
 def _remedy(result: Result, batch: Batch) -> str:
     """Ends the message of a failure for which a command has a remedy."""
     if result.disk_full:
-        return f"; free some space, and repeat{_continuing(batch)}"
+        # Repeated in place, the run would do the others twice.
+        way = f"{batch.verb} it again" if batch.in_place else f"repeat{_continuing(batch)}"
+        return f"; free some space, and {way}"
     return "; --max-megapixels raises it" if result.too_large else ""
 
 

@@ -1100,6 +1100,8 @@ def test_a_full_disk_ends_the_run(
     *lines, last = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines][:2] == ["done", "failed"]
     assert len(lines) <= len(computed) < 6
+    way = "restore it again" if in_place else "repeat with --skip-existing"
+    assert all(line.endswith(f"; free some space, and {way}") for line in lines[1:])
     left = "; 1 of 23 inputs were" if in_place else ", --skip-existing continues the run"
     start = "baryir: stopped because the disk is full; every output is complete or absent"
     assert last.startswith(start + left) or last == start + left
