@@ -22,8 +22,9 @@ from baryir_cli.stdout import StandardOutputError, failed
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
+    from baryir_cli.jobs import Job
     from baryir_cli.pipeline import Result, Work
-    from baryir_cli.plan import Job, Naming
+    from baryir_cli.plan import Naming
 
 
 class Format(str, Enum):
@@ -207,7 +208,9 @@ def carry_out(batch: Batch, prepare: Callable[[], Callable[[Display], Work]]) ->
         StoppedError: in place of KeyboardInterrupt.
         typer.Exit: some or all files failed.
     """
-    from baryir_cli.plan import identity, plan, without_existing_comparison
+    from baryir_cli.jobs import without_existing_comparison
+    from baryir_cli.paths import identity
+    from baryir_cli.plan import plan
 
     jobs = plan(batch.inputs, path_of(batch.output), batch.naming, _note)
     if batch.skip_existing:
@@ -235,9 +238,9 @@ def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
     """The state in which a stopped run has left the files, and how to continue.
 
     Args:
-        inputs: those that may be replaced, with their :func:`plan.identity` before the run.
+        inputs: those that may be replaced, with their :func:`paths.identity` before the run.
     """
-    from baryir_cli.plan import identity
+    from baryir_cli.paths import identity
 
     whole = "every output is complete or absent"
     replaced = [path for path, before in inputs.items() if identity(path) != before]
@@ -309,7 +312,8 @@ def _note(text: str) -> None:
 def _results(
     jobs: list[Job], present: set[Job], work: Work, batch: Batch, display: Display
 ) -> Generator[Result, None, None]:
-    from baryir_cli.pipeline import Options, Result, run
+    from baryir_cli.jobs import Options
+    from baryir_cli.pipeline import Result, run
 
     for job in jobs:
         if job in present:
@@ -326,7 +330,7 @@ def _results(
 
 
 def _check_standard_streams(jobs: list[Job], as_json: bool) -> None:
-    from baryir_cli.plan import STANDARD
+    from baryir_cli.jobs import STANDARD
 
     if as_json and sys.stdout is None:
         raise UsageError("--json: standard output is closed")
@@ -360,7 +364,7 @@ def _present(jobs: list[Job], batch: Batch) -> set[Job]:
     Raises:
         UsageError: outputs exist, and no option says what to do with them.
     """
-    from baryir_cli.plan import exists_already, is_finished
+    from baryir_cli.jobs import exists_already, is_finished
 
     if batch.skip_existing:
         return {job for job in jobs if is_finished(job)}
@@ -410,7 +414,7 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
 def _size_of(jobs: list[Job]) -> str:
     """The pixels of all images that say how many they have, in words."""
     from baryir_cli.images.headers import pixels_of
-    from baryir_cli.plan import STANDARD
+    from baryir_cli.jobs import STANDARD
     from baryir_cli.units import megapixels
 
     sizes = [None if job.source == STANDARD else pixels_of(job.source) for job in jobs]

@@ -28,8 +28,8 @@ from baryir_cli.units import counted, megapixels
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from baryir_cli.jobs import Job
     from baryir_cli.pipeline import Result
-    from baryir_cli.plan import Job
 
 ROOMY = 66
 """Columns that a terminal needs for a bar with details."""

@@ -1,9 +1,12 @@
-"""Paths of outputs, as the system will read them once missing folders exist."""
+"""Paths: where outputs lead once missing folders exist, and which names are one file's."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+Identity = tuple[int, int] | str
+"""What :func:`identity` returns."""
 
 
 def settled(path: Path) -> Path:
@@ -22,3 +25,20 @@ def settled(path: Path) -> Path:
 def settled_option(path: Path | None) -> Path | None:
     """The callback of options and arguments that say where to write."""
     return None if path is None else settled(path)
+
+
+def same(first: Path, second: Path) -> bool:
+    """Whether two names are one file's."""
+    return identity(first) == identity(second)
+
+
+def identity(path: Path) -> Identity:
+    """Equal for two names of one file: through links, mounts, or letter case if it is ignored."""
+    # Unlike Path.resolve, this accepts links that point to themselves. It also follows a link over
+    # a folder that does not exist yet, as writing would.
+    real = os.path.realpath(path)
+    try:
+        status = os.stat(real)
+    except OSError:
+        return real
+    return status.st_dev, status.st_ino

@@ -38,10 +38,10 @@ from baryir_cli.images import (
     read_photo,
     with_pixels,
 )
+from baryir_cli.jobs import STANDARD, Job, Options
 from baryir_cli.libtiff import silence_libtiff
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS, overlap
-from baryir_cli.plan import STANDARD, Job, is_empty, is_finished, same
 from baryir_cli.report import over_pages
 
 PIXELS_AHEAD = 48_000_000
@@ -54,28 +54,6 @@ Read = tuple[Photo, list[str]]
 Progress = Callable[[Job, float], None]
 Work = Callable[[Job, Photo, Callable[[float], None]], tuple[np.ndarray, dict[str, Any]]]
 """Makes a photograph's new pixels and the entries for its line of ``--json``; reports progress."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options for every image of a run."""
-
-    format: str | None
-    quality: int | None
-    max_megapixels: float
-    overwrite: bool = False
-    in_place: bool = False
-    skip_existing: bool = False
-
-    def may_replace(self, path: Path, job: Job) -> bool:
-        """Whether a job may replace what is at ``path`` by the time that it is written."""
-        if self.overwrite or path != job.target:
-            return self.overwrite
-        return (self.in_place and same(path, job.source)) or (self.skip_existing and is_empty(path))
-
-    def may_skip(self, job: Job) -> bool:
-        """Whether the job has become needless: another process has done it."""
-        return self.skip_existing and is_finished(job)
 
 
 @dataclass

@@ -20,44 +20,11 @@ from baryir_cli.images import (
     heic,
 )
 from baryir_cli.images.headers import looks_like_an_image
-from baryir_cli.paths import settled
+from baryir_cli.jobs import STANDARD, Job
+from baryir_cli.paths import Identity, identity, same, settled
 from baryir_cli.units import counted
 from models.wording import no_such
 from train.folders import COMPARISON, is_left_out
-
-STANDARD = Path("-")
-"""Standard input or standard output."""
-Identity = tuple[int, int] | str
-"""What :func:`identity` returns."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to work on."""
-
-    source: Path
-    target: Path
-    comparison: Path | None = None
-    """Where to write the picture of input and output side by side."""
-    problem: str = ""
-    """Why the work cannot begin."""
-
-    @property
-    def outputs(self) -> list[Path]:
-        """The files that this job writes."""
-        return [p for p in (self.target, self.comparison) if p is not None and p != STANDARD]
-
-    def format(self, asked: str | None) -> str | None:
-        """The output's format.
-
-        The file's name decides: a JPEG that is called .png becomes a PNG. For standard output it
-        is the format asked for, or None, the input's own.
-        """
-        return asked if self.target == STANDARD else format_of(self.target)
-
-    def prefix_for(self, path: Path) -> str:
-        """Begins a message about a file; empty for the source, which a failure names anyway."""
-        return "" if path == self.source else f"{path} "
 
 
 @dataclass(frozen=True)
@@ -92,31 +59,6 @@ class _Found:
     kind: Literal["image", "foreign", "unnamed", "link"] = "image"
     """``foreign`` is a photograph that only other programs read, ``unnamed`` an image without a
     suffix of its format, ``link`` leads to a folder."""
-
-
-def exists_already(job: Job, *, in_place: bool = False) -> list[Path]:
-    """Files that the job would replace, its target first; ``in_place`` leaves out its source."""
-    # Not Path.exists, which raises for a name that is too long: only one file should fail.
-    there = (p for p in job.outputs if os.path.exists(p) and not os.path.isdir(p))
-    return [p for p in there if not (in_place and same(p, job.source))]
-
-
-def is_finished(job: Job) -> bool:
-    """Whether the job's output is there, from this run or another."""
-    if job.target == STANDARD or os.path.isdir(job.target):
-        return False
-    return os.path.exists(job.target) and not is_empty(job.target)
-
-
-def is_empty(path: Path) -> bool:
-    """Whether this is a file of 0 bytes: no output, for these are complete or absent."""
-    return os.path.isfile(path) and not os.path.getsize(path)
-
-
-def without_existing_comparison(job: Job) -> Job:
-    """The job, if need be without the comparison picture that is there already."""
-    there = job.comparison is not None and os.path.exists(job.comparison)
-    return replace(job, comparison=None) if there else job
 
 
 def plan(
@@ -328,23 +270,6 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
     for error in unreadable:
         folder = Path(error.filename)
         yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
-
-
-def same(first: Path, second: Path) -> bool:
-    """Whether two names are one file's."""
-    return identity(first) == identity(second)
-
-
-def identity(path: Path) -> Identity:
-    """Equal for two names of one file: through links, mounts, or letter case if it is ignored."""
-    # Unlike Path.resolve, this accepts links that point to themselves. It also follows a link over
-    # a folder that does not exist yet, as writing would.
-    real = os.path.realpath(path)
-    try:
-        status = os.stat(real)
-    except OSError:
-        return real
-    return status.st_dev, status.st_ino
 
 
 def _unique_sources(found: list[_Found]) -> list[_Found]:

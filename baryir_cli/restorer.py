@@ -21,10 +21,10 @@ from baryir_cli.images import FORMATS, Photo, format_of, heic
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
+from baryir_cli.jobs import Job, Options
 from baryir_cli.limits import MAX_MEGAPIXELS, check_megapixels
 from baryir_cli.paths import settled
-from baryir_cli.pipeline import Options, run
-from baryir_cli.plan import Job
+from baryir_cli.pipeline import run
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
 from models.weights import load_network

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from baryir_cli.console import Display
     from baryir_cli.images import Photo
+    from baryir_cli.jobs import Job
     from baryir_cli.pipeline import Work
-    from baryir_cli.plan import Job
     from train.degradations import Step
 
 

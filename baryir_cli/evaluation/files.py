@@ -14,7 +14,7 @@ from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.sheet import Sheet, markdown
 from baryir_cli.evaluation.terminal import show
-from baryir_cli.plan import STANDARD
+from baryir_cli.jobs import STANDARD
 
 KINDS = ("json", "csv", "markdown", "html")
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageSequence
 
 from baryir_cli import pipeline
 from baryir_cli.images import Photo
-from baryir_cli.plan import Job
+from baryir_cli.jobs import Job, Options
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.conftest import Run
 
@@ -157,7 +157,7 @@ def test_what_only_some_pages_lose_is_named_with_their_numbers(
     def blur(_job: Job, photo: Photo, _progress: object) -> tuple[np.ndarray, dict[str, object]]:
         return cv2.GaussianBlur(photo.pixels, (0, 0), 3), {}
 
-    options = pipeline.Options(None, None, 512)
+    options = Options(None, None, 512)
     job = Job(source, tmp_path / "new" / "out.tif")
     (result,) = pipeline.run([job], blur, options, lambda _job, _share: None)
     assert result.lost == [f"{where}1 bit became 8-bit grey, because dots became greys"]
@@ -172,7 +172,7 @@ def test_an_interruption_between_pages_leaves_nothing(tmp_path: Path) -> None:
         return photo.pixels, {}
 
     job = Job(source, tmp_path / "out.tif", tmp_path / "out.tif.compare.jpg")
-    options = pipeline.Options(None, None, 512)
+    options = Options(None, None, 512)
     with pytest.raises(KeyboardInterrupt):
         list(pipeline.run([job], interrupted, options, lambda _job, _share: None))
     assert list(tmp_path.iterdir()) == [source]
@@ -216,7 +216,7 @@ import numpy as np
 import tifffile
 
 from baryir_cli import pipeline
-from baryir_cli.plan import Job
+from baryir_cli.jobs import Job, Options
 from tests.peak import peak_memory
 
 folder = Path(sys.argv[1])
@@ -227,7 +227,7 @@ with tifffile.TiffWriter(folder / "in.tif") as tiff:
 # One page waits before the work and one behind it.
 pipeline.PIXELS_AHEAD = 0
 job = Job(folder / "in.tif", folder / "out.tif")
-options = pipeline.Options(None, None, 512)
+options = Options(None, None, 512)
 before = peak_memory()
 work = lambda _job, photo, _progress: (photo.pixels, {})
 (result,) = pipeline.run([job], work, options, lambda _job, _share: None)

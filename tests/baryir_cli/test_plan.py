@@ -9,7 +9,8 @@ import pytest
 
 from baryir_cli.errors import UsageError
 from baryir_cli.images import heic
-from baryir_cli.plan import STANDARD, Job, Naming, plan
+from baryir_cli.jobs import STANDARD, Job
+from baryir_cli.plan import Naming, plan
 
 
 @pytest.fixture

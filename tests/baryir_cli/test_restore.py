@@ -26,8 +26,8 @@ from baryir_cli.console import Display, Tally
 from baryir_cli.engine import Engine
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
+from baryir_cli.jobs import Job, Options
 from baryir_cli.pipeline import Result
-from baryir_cli.plan import Job
 from baryir_cli.units import megapixels
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
@@ -459,7 +459,7 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
 
     def process(delay: float) -> list[str]:
         time.sleep(delay)
-        options = pipeline.Options(None, None, 1, skip_existing=True)
+        options = Options(None, None, 1, skip_existing=True)
         return [r.status for r in pipeline.run(jobs, work, options, lambda *_: None)]
 
     with ThreadPoolExecutor(2) as pool:
