@@ -23,8 +23,9 @@ from baryir_cli.stdout import StandardOutputError, failed
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
     from baryir_cli.jobs import Job
-    from baryir_cli.pipeline import Result, Work
+    from baryir_cli.picture import Work
     from baryir_cli.plan import Naming
+    from baryir_cli.results import Result
 
 
 class Format(str, Enum):
@@ -313,7 +314,8 @@ def _results(
     jobs: list[Job], present: set[Job], work: Work, batch: Batch, display: Display
 ) -> Generator[Result, None, None]:
     from baryir_cli.jobs import Options
-    from baryir_cli.pipeline import Result, run
+    from baryir_cli.pipeline import run
+    from baryir_cli.results import Result
 
     for job in jobs:
         if job in present:

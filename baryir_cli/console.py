@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from baryir_cli.jobs import Job
-    from baryir_cli.pipeline import Result
+    from baryir_cli.results import Result
 
 ROOMY = 66
 """Columns that a terminal needs for a bar with details."""

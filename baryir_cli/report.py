@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from baryir_cli.pipeline import Result
+    from baryir_cli.results import Result
 
 
 @dataclass(kw_only=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from baryir_cli.console import Display
     from baryir_cli.images import Photo
     from baryir_cli.jobs import Job
-    from baryir_cli.pipeline import Work
+    from baryir_cli.picture import Work
 
 
 NOT_RESTORED = dict.fromkeys([*Report().to_dict(), "weights"])

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from baryir_cli import pipeline
-from baryir_cli.images import Photo
+from baryir_cli.images import Binder, Photo
 from baryir_cli.jobs import Job, Options
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.conftest import Run
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_while_pages_are_collected_is_named(
     restore: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     source, target = scan(tmp_path / "scan.tif"), tmp_path / "out.tif"
-    monkeypatch.setattr(pipeline.Binder, "add", failing(errno.ENOSPC))
+    monkeypatch.setattr(Binder, "add", failing(errno.ENOSPC))
     assert restore(source, target) == 1
     line = capsys.readouterr().err.splitlines()[0]
     assert line.startswith(f"failed  {source}: {target} cannot be written: No space left on device")
@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_while_pages_are_collected_is_named(
 def test_a_full_temporary_folder_is_named_when_pages_go_to_standard_output(
     restore: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(pipeline.Binder, "add", failing(errno.ENOSPC))
+    monkeypatch.setattr(Binder, "add", failing(errno.ENOSPC))
     assert restore(scan(tmp_path / "scan.tif"), "-") == 1
     line = capsys.readouterr().err.splitlines()[0]
     assert f"{tempfile.gettempdir()} cannot be written: No space left on device; TMPDIR" in line
@@ -215,7 +215,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from baryir_cli import pipeline
+from baryir_cli import picture, pipeline
 from baryir_cli.jobs import Job, Options
 from tests.peak import peak_memory
 
@@ -225,7 +225,7 @@ with tifffile.TiffWriter(folder / "in.tif") as tiff:
     for _ in range(30):
         tiff.write(page, photometric="rgb", compression="zlib")
 # One page waits before the work and one behind it.
-pipeline.PIXELS_AHEAD = 0
+picture.PIXELS_AHEAD = 0
 job = Job(folder / "in.tif", folder / "out.tif")
 options = Options(None, None, 512)
 before = peak_memory()

@@ -27,7 +27,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.jobs import Job, Options
-from baryir_cli.pipeline import Result
+from baryir_cli.results import Result
 from baryir_cli.units import megapixels
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
@@ -334,7 +334,7 @@ def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
 ) -> None:
     out = photos.parent / "out"
     with monkeypatch.context() as patched:
-        patched.setattr("baryir_cli.pipeline.side_by_side", failing(errno.ENOSPC))
+        patched.setattr("baryir_cli.picture.side_by_side", failing(errno.ENOSPC))
         assert restore(photos / "a.png", out, "--compare") == 1
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]
