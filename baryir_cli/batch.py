@@ -23,8 +23,8 @@ from baryir_cli.stdout import StandardOutputError, failed
 if TYPE_CHECKING:
     from baryir_cli.console import Display, Tally
     from baryir_cli.jobs import Job
+    from baryir_cli.naming import Naming
     from baryir_cli.picture import Work
-    from baryir_cli.plan import Naming
     from baryir_cli.results import Result
 
 
@@ -184,7 +184,7 @@ class Batch:
     def naming(self) -> Naming:
         """How to name the outputs."""
         from baryir_cli.images.photo import FORMAT_OF_SUFFIX
-        from baryir_cli.plan import Naming
+        from baryir_cli.naming import Naming
 
         return Naming(
             format=FORMAT_OF_SUFFIX[f".{self.format.value}"] if self.format else None,

@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from baryir_cli.atomic import is_protected
 from baryir_cli.errors import UsageError
-from baryir_cli.images import (
-    EXPORT_FIRST,
-    FOREIGN_SUFFIXES,
-    FORMATS,
-    READABLE_SUFFIXES,
-    format_of,
-    heic,
-)
-from baryir_cli.images.headers import looks_like_an_image
+from baryir_cli.images import FORMATS, format_of, heic
 from baryir_cli.jobs import STANDARD, Job
-from baryir_cli.paths import Identity, identity, same, settled
-from baryir_cli.units import counted
-from models.wording import no_such
-from train.folders import COMPARISON, is_left_out
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How outputs are named and what they may replace.
-
-    Attributes:
-        format: output format of all, a key of :data:`baryir_cli.images.FORMATS`; None keeps each.
-        suffix: added to every name before its extension.
-        recursive: include subfolders and keep their structure.
-        compare: also write ``NAME.EXT.compare.jpg``.
-        in_place: outputs may replace their own inputs.
-        folder: the output is a folder, even if its name looks like a file's.
-    """
-
-    format: str | None = None
-    suffix: str = ""
-    recursive: bool = False
-    compare: bool = False
-    in_place: bool = False
-    folder: bool = False
-
-
-@dataclass(frozen=True)
-class _Found:
-    path: Path
-    folder: Path
-    """The image's folder inside the output folder."""
-    origin: str
-    """Name of the given folder, to tell apart files of the same name."""
-    problem: str = ""
-    kind: Literal["image", "foreign", "unnamed", "link"] = "image"
-    """``foreign`` is a photograph that only other programs read, ``unnamed`` an image without a
-    suffix of its format, ``link`` leads to a folder."""
+from baryir_cli.naming import Naming, comparison_of, extension_of, names_of
+from baryir_cli.paths import identity, same, settled
+from baryir_cli.search import Found, find_images, is_searched
+from train.folders import is_left_out
 
 
 def plan(
@@ -87,59 +43,17 @@ def plan(
     if STANDARD in inputs:
         if len(inputs) > 1:
             raise UsageError("-: standard input is one image, so it must be the only input")
-        name = Path(f"stdin{_extension(None, naming)}")
+        name = Path(f"stdin{extension_of(None, naming)}")
         return _checked([_alone(STANDARD, name, output, naming)], naming)
-    found = _gathered(inputs, output, naming, note)
+    found = find_images(inputs, output, note, recursive=naming.recursive)
     if len(inputs) == 1 and inputs[0].is_file():
-        (name,) = _names(found, naming)
+        (name,) = names_of(found, naming)
         return _checked([_alone(inputs[0], name, output, naming)], naming)
     if output == STANDARD:
         raise UsageError("-: standard output takes one image; give one input file")
     if _names_a_file(output, naming):
         raise UsageError(f"{output} is a file, or named like one; these images need a folder")
     return _checked(_into_folder(found, inputs, output, naming), naming)
-
-
-def _gathered(
-    inputs: Sequence[Path], output: Path, naming: Naming, note: Callable[[str], None]
-) -> list[_Found]:
-    """The images among the inputs and in them, each once.
-
-    Raises:
-        UsageError: an input is missing, or there are no images.
-    """
-    found = _unique_sources([f for path in inputs for f in _find(path, output, naming.recursive)])
-    others = _left_alone(found, inputs)
-    images = [f for f in found if f.kind == "image"]
-    if not images:
-        hint = "; ".join(f"{what}: {way}" for what, way in others) or _hint(inputs, naming)
-        raise UsageError(f"no images in {', '.join(map(str, inputs))}{hint and f'; {hint}'}")
-    for what, way in others:
-        note(f"left alone: {what}; {way}")
-    return images
-
-
-def _left_alone(found: list[_Found], inputs: Sequence[Path]) -> list[tuple[str, str]]:
-    """What was left out, counted, and how to include it."""
-    foreign = [f.path for f in found if f.kind == "foreign"]
-    there = [Path(os.path.realpath(path)) for path in inputs]
-    aims = [Path(os.path.realpath(f.path)) for f in found if f.kind == "link"]
-    # Links into the inputs lead to images that are found anyway.
-    links = sum(not any(aim.is_relative_to(path) for path in there) for aim in aims)
-    left = []
-    for way, of_it in ((heic.INSTALL, True), (EXPORT_FIRST, False)):
-        suffixes = Counter(p.suffix.lower() for p in foreign if (format_of(p) == "heic") == of_it)
-        if suffixes:
-            counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
-            left.append((counts, way))
-    if unnamed := [f.path.name for f in found if f.kind == "unnamed"]:
-        what = f"{counted(len(unnamed), 'image')} without a known suffix, such as {unnamed[0]!r}"
-        left.append((what, "rename, or give as inputs"))
-    if links == 1:
-        left.append(("1 link to a folder", "give it as an input too"))
-    elif links:
-        left.append((f"{links} links to folders", "give them as inputs too"))
-    return left
 
 
 def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
@@ -149,11 +63,11 @@ def _alone(source: Path, name: Path, output: Path, naming: Naming) -> Job:
     if named and naming.suffix:
         raise UsageError(f"--suffix is for outputs in a folder, but {output} is a file")
     target = output if named else output / name
-    return Job(source, target, _comparison(target, naming))
+    return Job(source, target, comparison_of(target, naming))
 
 
 def _into_folder(
-    found: list[_Found], inputs: Sequence[Path], output: Path, naming: Naming
+    found: list[Found], inputs: Sequence[Path], output: Path, naming: Naming
 ) -> list[Job]:
     """The jobs of images that go into a folder.
 
@@ -161,9 +75,9 @@ def _into_folder(
         UsageError: the results would be inputs of the next run.
     """
     found = _without_results(found, output, naming)
-    targets = [output / name for name in _names(found, naming)]
+    targets = [output / name for name in names_of(found, naming)]
     jobs = [
-        Job(f.path, t, _comparison(t, naming), f.problem)
+        Job(f.path, t, comparison_of(t, naming), f.problem)
         for f, t in zip(found, targets, strict=True)
     ]
     if not naming.suffix:  # with one, the next run knows the results
@@ -179,7 +93,7 @@ def _check_next_run(jobs: list[Job], inputs: Sequence[Path], output: Path, namin
     """
     targets = [job.target for job in jobs if not job.problem and not is_left_out(job.target.name)]
     roots = {identity(path) for path in inputs if path.is_dir()}
-    searched = {p: _is_searched(p, roots, output) for p in {t.parent for t in targets}}
+    searched = {p: is_searched(p, roots, output) for p in {t.parent for t in targets}}
     there = [t for t in targets if searched[t.parent]]
     known = {identity(job.source) for job in jobs if there}
     new = [t for t in there if identity(t) not in known]
@@ -192,26 +106,6 @@ def _check_next_run(jobs: list[Job], inputs: Sequence[Path], output: Path, namin
             "own output, without --format"
         )
     raise UsageError(f"{new[0]} would be an input of the next run; {way}")
-
-
-def _is_searched(folder: Path, roots: set[Identity], output: Path) -> bool:
-    """Whether a folder of results, which need not exist yet, is searched for inputs."""
-    real = Path(os.path.realpath(folder))
-    for above in (real, *real.parents):
-        if identity(above) in roots:
-            return True
-        # As in _find, which looks no further below these.
-        if above.name.startswith(".") or same(above, output):
-            return False
-    return False
-
-
-def _hint(inputs: Sequence[Path], naming: Naming) -> str:
-    if naming.recursive or not any(
-        p.is_dir() and any(c.is_dir() and not c.is_symlink() for c in p.iterdir()) for p in inputs
-    ):
-        return ""
-    return "--recursive includes subfolders"
 
 
 def _check_output(output: Path, naming: Naming) -> None:
@@ -239,54 +133,10 @@ def _names_a_file(output: Path, naming: Naming) -> bool:
     return format_of(output) is not None and not (naming.folder or output.is_dir())
 
 
-def _find(path: Path, output: Path, recursive: bool) -> Iterator[_Found]:
-    if path.is_file():
-        yield _Found(path, Path(), path.absolute().parent.name)
-        return
-    if not path.exists():
-        raise UsageError(no_such(path, "file or folder"))
-    if not path.is_dir():
-        raise UsageError(f"{path}: neither a file nor a folder; to read from a pipe, use -")
-    origin = path.absolute().name
-    unreadable: list[OSError] = []
-    for parent, folders, names in os.walk(path, onerror=unreadable.append):
-        here = Path(parent)
-        # The output folder holds earlier results, not inputs.
-        keep = (d for d in folders if recursive and not d.startswith("."))
-        folders[:] = sorted(d for d in keep if not same(here / d, output))
-        for name in folders:
-            if os.path.islink(here / name):
-                yield _Found(here / name, here.relative_to(path), origin, kind="link")
-        for name in sorted(names):
-            if is_left_out(name):
-                continue
-            suffix = Path(name).suffix.lower()
-            if suffix in READABLE_SUFFIXES and not heic.is_missing_for(format_of(Path(name))):
-                yield _Found(here / name, here.relative_to(path), origin)
-            elif suffix in FOREIGN_SUFFIXES | READABLE_SUFFIXES:
-                yield _Found(here / name, here.relative_to(path), origin, kind="foreign")
-            elif looks_like_an_image(here / name):
-                yield _Found(here / name, here.relative_to(path), origin, kind="unnamed")
-    for error in unreadable:
-        folder = Path(error.filename)
-        yield _Found(folder, folder.relative_to(path), origin, error.strerror or str(error))
-
-
-def _unique_sources(found: list[_Found]) -> list[_Found]:
-    """Makes files that were given twice one job; links are images of their own."""
-    seen: dict[str, _Found] = {}
-    for one in found:
-        place = os.path.abspath(one.path)
-        # What is left alone in a folder may also be given itself.
-        if place not in seen or seen[place].kind != "image":
-            seen[place] = one
-    return list(seen.values())
-
-
-def _without_results(found: list[_Found], output: Path, naming: Naming) -> list[_Found]:
+def _without_results(found: list[Found], output: Path, naming: Naming) -> list[Found]:
     """Leaves out what an earlier run of the same command wrote beside its inputs."""
-    targets = [output / name for name in _names(found, naming)]
-    pictures = [c for t in targets if (c := _comparison(t, naming))]
+    targets = [output / name for name in names_of(found, naming)]
+    pictures = [c for t in targets if (c := comparison_of(t, naming))]
     written = {*_places([*pictures, *(targets if naming.suffix else [])])}
     places = _places([f.path for f in found])
     return [f for f, place in zip(found, places, strict=True) if place not in written]
@@ -298,65 +148,8 @@ def _places(paths: Sequence[Path]) -> list[str]:
     return [os.path.join(real[path.parent], path.name) for path in paths]
 
 
-def _extension(source: Path | None, naming: Naming) -> str:
-    """The output's extension: the input's own, if it fits the output format."""
-    own = None if source is None else format_of(source)
-    if source and own and naming.format in (None, own):
-        return source.suffix
-    return FORMATS[naming.format or "png"]
-
-
-def _names(found: Sequence[_Found], naming: Naming) -> list[Path]:
-    """Output names inside the output folder, all different on any file system."""
-    extensions = [_extension(f.path, naming) for f in found]
-    former = [f.path.suffix.lower().replace(".", "_") for f in found]
-    extended: set[int] = set()
-    placed: set[int] = set()
-
-    def name(i: int, one: _Found) -> Path:
-        place = f"{one.origin}_" if i in placed else ""
-        old = former[i] if i in extended else ""
-        return one.folder / f"{place}{one.path.stem}{old}{naming.suffix}{extensions[i]}"
-
-    while True:
-        names = [name(i, one) for i, one in enumerate(found)]
-        meeting: dict[str, list[int]] = {}
-        for i, path in enumerate(names):
-            meeting.setdefault(str(path).casefold(), []).append(i)
-        known = len(extended) + len(placed)
-        for clash in meeting.values():
-            if len(clash) > 1:
-                differ = len({former[i] for i in clash}) > 1
-                for i in clash:
-                    (extended if differ and i not in extended else placed).add(i)
-        if len(extended) + len(placed) == known:
-            return _numbered(names)
-
-
-def _numbered(names: list[Path]) -> list[Path]:
-    taken = {str(n).casefold() for n in names}
-    seen: set[str] = set()
-    result = []
-    for name in names:
-        candidate, number = name, 2
-        while str(candidate).casefold() in (seen if candidate == name else seen | taken):
-            candidate = name.with_name(f"{name.stem}_{number}{name.suffix}")
-            number += 1
-        seen.add(str(candidate).casefold())
-        result.append(candidate)
-    return result
-
-
-def _comparison(target: Path, naming: Naming) -> Path | None:
-    if not naming.compare:
-        return None
-    if target == STANDARD:
-        raise UsageError("--compare needs an output file, not standard output")
-    return target.with_name(target.name + COMPARISON)
-
-
 def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
-    """Refuses outputs that are inputs, that clash, or that lie in files or behind broken links.
+    """Refuses outputs that cannot be written, that are inputs, or that clash.
 
     Raises:
         UsageError: names the first of them.
@@ -364,6 +157,18 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
     for job in jobs:
         if heic.is_missing_for(job.format(naming.format)):
             raise UsageError(f"{job.target}: {heic.INSTALL}")
+    _check_folders(jobs)
+    if naming.in_place and not any(j.outputs and same(j.target, j.source) for j in jobs):
+        raise UsageError(
+            "--in-place: no output would replace its input; give the inputs' folder as OUTPUT, "
+            "without --suffix, or leave out --in-place"
+        )
+    _check_outputs(jobs, naming)
+    return [_unless_blocked(job) for job in jobs]
+
+
+def _check_folders(jobs: list[Job]) -> None:
+    """Refuses outputs that lie in files or behind broken links."""
     for folder in {path.parent for job in jobs for path in job.outputs}:
         for above in (folder, *folder.parents):
             if os.path.islink(above) and not os.path.exists(above):
@@ -373,11 +178,10 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
                 )
             if os.path.exists(above) and not os.path.isdir(above):
                 raise UsageError(f"{above} is a file, not a folder; choose another output folder")
-    if naming.in_place and not any(j.outputs and same(j.target, j.source) for j in jobs):
-        raise UsageError(
-            "--in-place: no output would replace its input; give the inputs' folder as OUTPUT, "
-            "without --suffix, or leave out --in-place"
-        )
+
+
+def _check_outputs(jobs: list[Job], naming: Naming) -> None:
+    """Refuses outputs that are inputs or that are one file."""
     sources = {identity(j.source): j.source for j in jobs if j.source != STANDARD}
     outputs: dict[str, Path] = {}
     for job in jobs:
@@ -391,7 +195,6 @@ def _checked(jobs: list[Job], naming: Naming) -> list[Job]:
             if place in outputs:
                 raise _meeting(outputs[place], path)
             outputs[place] = path
-    return [_unless_blocked(job) for job in jobs]
 
 
 def _unless_blocked(job: Job) -> Job:

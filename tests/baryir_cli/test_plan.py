@@ -10,7 +10,8 @@ import pytest
 from baryir_cli.errors import UsageError
 from baryir_cli.images import heic
 from baryir_cli.jobs import STANDARD, Job
-from baryir_cli.plan import Naming, plan
+from baryir_cli.naming import Naming
+from baryir_cli.plan import plan
 
 
 @pytest.fixture
