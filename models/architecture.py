@@ -54,6 +54,7 @@ def read_config(shapes: Shapes) -> NetworkConfig:
             unshuffle=math.isqrt(_size(shapes, STEM, 1) // (6 if judges else 3)),
             resample_kernel=_size(shapes, "encoder.down.0.0.weight", -1),
             scene=SCENE if judges else 0,
+            finish="finish.left" in shapes,
         )
     except ConfigError as error:
         raise WeightsError(f"no network has these shapes: {error}") from None

@@ -67,6 +67,8 @@ class NetworkConfig:
             and darkness.
         deconvolve: whether camera shake is removed before the network sees a photograph
             (:mod:`models.shake`), and from blurred patches in training.
+        finish: whether what is left of noise is mended after the network
+            (:mod:`models.finish`). Not used in training.
         margin: pixels mirrored around an image before the network sees it. Without them, zero
             padding may show as stripes along the edges. Not used in training.
     """
@@ -87,6 +89,7 @@ class NetworkConfig:
     resample_kernel: int = 3
     scene: int = 0
     deconvolve: bool = False
+    finish: bool = False
     margin: int = 0
 
     def __post_init__(self) -> None:
@@ -99,8 +102,9 @@ class NetworkConfig:
         expansion = self.expansion
         fits = type(expansion) in (int, float) and 0 < expansion <= 64
         _require(fits, "expansion", expansion, numbers(above=0, high=64))
-        is_bool = type(self.deconvolve) is bool
-        _require(is_bool, "deconvolve", self.deconvolve, choices(["true", "false"]))
+        for name in (field.name for field in fields(self) if field.type == "bool"):
+            value = getattr(self, name)
+            _require(type(value) is bool, name, value, choices(["true", "false"]))
         for name, known in CHOICES.items():
             value = getattr(self, name)
             _require(value in known, name, value, choices(known))
@@ -171,11 +175,11 @@ class NetworkConfig:
     def difference(self, other: NetworkConfig) -> tuple[str, Any, Any] | None:
         """The first field in which two networks differ, with its value here and in the other.
 
-        ``margin`` is left out, since it is not used in training.
+        ``margin`` and ``finish`` are left out, since they are not used in training.
         """
         ours, theirs = self.to_dict(), other.to_dict()
         for name, value in ours.items():
-            if name != "margin" and theirs[name] != value:
+            if name not in ("margin", "finish") and theirs[name] != value:
                 return name, value, theirs[name]
         return None
 

@@ -12,6 +12,7 @@ from models.barycenter import BarycenterStage, Latents
 from models.blocks import Downsample, blocks, conv3x3
 from models.config import NetworkConfig
 from models.decoders import OfficialDecoder, PaperDecoder
+from models.finish import Finish
 from models.scene import Scene, SceneJudge, tone_change, whole_scene
 
 LEVELLING_WINDOW = 8
@@ -96,7 +97,7 @@ class BaryIR(nn.Module):
     is a whole scene.
     Output: a :class:`Restoration`; the restored image is ``input + correction``, not clipped.
     The latents have ``config.channels(config.levels - 1)`` channels at ``1 / config.multiple`` of
-    the resolution.
+    the resolution. ``finish`` is for whole restored images, outside of this module's forward.
 
     Raises:
         ValueError: H or W is not a multiple of ``config.multiple``.
@@ -114,6 +115,7 @@ class BaryIR(nn.Module):
         else:
             self.decoder = PaperDecoder(config)
         self.head = Head(config, self.decoder.channels)
+        self.finish = Finish() if config.finish else None
 
     def forward(
         self, image: Tensor, scene: Scene | None = None, tone_mask: Tensor | None = None

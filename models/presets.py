@@ -28,6 +28,7 @@ PRESETS: dict[str, NetworkConfig] = {
         resample_kernel=1,
         scene=128,
         deconvolve=True,
+        finish=True,
         margin=16,
     ),
     # For trying things out: the paper family with Restormer blocks, 0.3 M parameters.

@@ -71,7 +71,8 @@ def mean_of(
         if weights.config.difference(files[0].config):
             raise SystemExit(f"{path}: its network differs from the others'")
         for name, tensor in weights.state.items():
-            if name.startswith("judge.") == judge:
+            # The finish belongs to one file's network, and scripts/fit_finish.py fits it anew.
+            if name.startswith("judge.") == judge and not name.startswith("finish."):
                 mean[name] = mean.get(name, 0) + share * tensor.float()
         own = ancestry(weights)
         # Their own ancestors are told only once, for the first.

@@ -37,7 +37,9 @@ def start_from(network: BaryIR, weights: Weights) -> None:
         if new and isinstance(module, ResidualBlock | TransformerBlock):
             module.make_identity()
     state = {name: tensor.float() for name, tensor in weights.state.items()}
-    network.load_state_dict(network.state_dict() | state)
+    own = network.state_dict()
+    # Either may have a finish that the other lacks.
+    network.load_state_dict(own | {name: state[name] for name in own.keys() & state.keys()})
 
 
 def _is_deeper(ours: NetworkConfig, theirs: NetworkConfig) -> bool:

@@ -107,8 +107,8 @@ class Corrector:
         multiple = self.config.multiple
         bottom += -(top + height + bottom) % multiple
         right += -(left + width + right) % multiple
-        rows = _mirrored(height, top, bottom, self.device)
-        columns = _mirrored(width, left, right, self.device)
+        rows = mirrored(height, top, bottom, self.device)
+        columns = mirrored(width, left, right, self.device)
         padded = tiles.index_select(2, rows).index_select(3, columns)
         padded = padded.to(DTYPES[precision], memory_format=torch.channels_last)
         network = self._network(precision)
@@ -129,7 +129,7 @@ class Corrector:
         return self._networks[precision]
 
 
-def _mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
+def mirrored(length: int, before: int, after: int, device: torch.device) -> Tensor:
     """The pixels that continue an axis by mirroring, back and forth if it is short.
 
     Repeating the last pixels would turn noise into streaks, which no network takes for noise.

@@ -17,12 +17,14 @@ from baryir_cli.engine import looks
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
+from baryir_cli.engine.finish import LEAST, finish
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
 from baryir_cli.report import Report
+from models.finish import Finish, noise_of
 from models.light import Image, full_scale
 from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
@@ -189,10 +191,14 @@ class Engine:
         restored = np.empty(pixels.shape, pixels.dtype)
         result = restored.swapaxes(0, 1) if course.turned else restored
         judge = self.network.judge
+        toned = False
         if judge is None:
             self._look(course, result, report, progress)
         else:
-            self._look_and_judge(judge, course, result, report, progress)
+            toned = self._look_and_judge(judge, course, result, report, progress)
+        # A tone or a shake changes the noise before it is removed.
+        if self.network.finish is not None and not toned and shake is None:
+            self._finish(self.network.finish, restored, pixels)
         if strength < 1:
             draw_back(restored, pixels, strength, self.device)
         report.change = change_of(restored, pixels)
@@ -223,10 +229,13 @@ class Engine:
         result: Pixels,
         report: Report,
         progress: Progress,
-    ) -> None:
+    ) -> bool:
         """Looks without the judge while much is wrong, then with it.
 
         :mod:`baryir_cli.engine.looks` decides.
+
+        Returns:
+            Whether a tone was applied.
         """
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=self.device)
         tone, change = self._judged(judge, course.upright)
@@ -234,7 +243,7 @@ class Engine:
         # The rest of a shake takes one look.
         if course.shake is not None or self._is_applied(change, course.upright, neutral):
             self._look(replace(course, tone=neutral if slight else tone), result, report, progress)
-            return
+            return not slight
         course, done = replace(course, tone=neutral), 0.0
         for number in range(looks.MOST):
             # If the judge finds nothing, a look is taken anyway, and shows whether much was wrong.
@@ -246,12 +255,21 @@ class Engine:
             enough = came_anyway and not self._was_much(before, course.upright)
             if enough or not self._much_is_wrong(course.upright, neutral):
                 break
+        toned = False
         if change >= looks.CERTAIN:
             tone, change = self._judged(judge, course.upright)
-            if change >= looks.CERTAIN:
+            toned = change >= looks.CERTAIN
+            if toned:
                 last = replace(course, tone=tone)
                 self._look(last, result, report, part(progress, done, 1))
         progress(1.0)
+        return toned
+
+    def _finish(self, mend: Finish, restored: Pixels, pixels: Pixels) -> None:
+        """Mends what is left of noise, in place, if there was any."""
+        noise = noise_of(self._samples(pixels) - self._samples(restored))
+        if noise >= LEAST:
+            finish(restored, mend, noise, self.device)
 
     def _is_applied(self, change: float, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the first look uses the judge, whose tone changes the image by ``change``."""

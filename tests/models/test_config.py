@@ -51,6 +51,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"unshuffle": 0}, "unshuffle 0: use a whole number from 1 to 8"),
     ({"resample_kernel": 5}, "resample_kernel 5: use 1 or 3"),
     ({"deconvolve": 1}, "deconvolve 1: use true or false"),
+    ({"finish": 1}, "finish 1: use true or false"),
     ({"colour": 1}, "unknown config field 'colour'"),
 ]
 

@@ -74,6 +74,20 @@ def test_weights_of_another_network_are_refused(
         start_from(build(replace(RESIDUAL, **change)), weights)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("had", [True, False])
+@pytest.mark.parametrize("has", [True, False])
+def test_a_finish_goes_where_there_is_one(had: bool, has: bool, tmp_path: Path) -> None:
+    started = shaken(replace(RESIDUAL, finish=had))
+    if started.finish is not None:
+        started.finish.left.fill_(0.5)
+    network = build(replace(RESIDUAL, finish=has))
+    start_from(network, weights_of(started, tmp_path))
+    assert (network.finish is not None) == has
+    if network.finish is not None:
+        assert float(network.finish.left.mean()) == (0.5 if had else 0)
+    torch.testing.assert_close(network.head.project.weight, started.head.project.weight)
+
+
 def test_ancestry_is_the_provenance_of_the_weights(tmp_path: Path) -> None:
     """With their hash, their start and the weights averaged in, but without figures."""
     path = tmp_path / "w.safetensors"

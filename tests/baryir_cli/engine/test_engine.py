@@ -47,6 +47,7 @@ class Shift(torch.nn.Module):
         super().__init__()
         self.config = preset("tiny")
         self.judge: torch.nn.Module | None = None
+        self.finish = None
         self.value = torch.nn.Parameter(torch.tensor(correction))
         self.calls: list[tuple[torch.dtype, tuple[int, ...]]] = []
 

@@ -40,6 +40,7 @@ class Peels(nn.Module):
         super().__init__()
         self.config = replace(preset("tiny"), scene=16)
         self.judge = Judge(says, offset)
+        self.finish: nn.Module | None = None
         self.nothing = nn.Parameter(torch.zeros(1))
 
     def with_tone(self, image: Tensor, tone: Tensor, _place: Tensor) -> Restoration:

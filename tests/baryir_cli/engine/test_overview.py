@@ -62,6 +62,7 @@ class Judge(torch.nn.Module):
         super().__init__()
         self.config = preset("tiny")
         self.judge: torch.nn.Module | None = None
+        self.finish = None
         self.value = torch.nn.Parameter(torch.tensor(0.2))
         self.calls = 0
 

@@ -1,0 +1,85 @@
+"""The last step for a photograph that was noisy: mends what the network leaves of the noise.
+
+The embedded network leaves a trace of noise in small details, most of it in colour, and makes the
+finest details a little too weak. Both are mended in overlapping blocks of 8 x 8 pixels, in the
+frequencies of brightness and colour (an empirical Wiener filter).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SIDE, STEP = 8, 4
+"""Pixels of a block, and between the starts of two."""
+BROAD = 8 / 255
+"""Noise at which half of the amplification is applied."""
+# Brightness, red against blue, green against both; rows of length 1.
+COLOURS = ((3**-0.5,) * 3, (2**-0.5, 0.0, -(2**-0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
+
+
+class Finish(nn.Module):
+    """Weakens and amplifies the frequencies of a restored image.
+
+    What it holds belongs to the network's weights: ``scripts/fit_finish.py`` fits it to what the
+    network leaves. At first it changes nothing, and training does not move it.
+
+    Attributes:
+        amplified: ``(3, 8, 8)``, for each colour and each frequency down and across, the
+            amplification of what is far above the noise.
+        left: ``(3, 8, 8)``, the noise that the network leaves, relative to that of the photograph.
+    """
+
+    amplified: Tensor
+    left: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("amplified", torch.zeros(3, SIDE, SIDE))
+        self.register_buffer("left", torch.zeros(3, SIDE, SIDE))
+
+    def forward(self, image: Tensor, noise: float) -> Tensor:
+        """The image mended, without ``STEP`` pixels all around.
+
+        Args:
+            image: ``(3, H, W)`` in [0, 1], sides multiples of ``STEP`` and at least ``SIDE``.
+            noise: standard deviation of the noise that was in the photograph, in [0, 1].
+        """
+        colours = image.new_tensor(COLOURS)
+        basis = _basis(image.device)
+        planes = torch.einsum("ij,jhw->ihw", colours, image)[:, None]
+        blocks = basis @ F.unfold(planes, SIDE, stride=STEP)
+        power = blocks.square()
+        # On the image's device, whatever the rest of the network is on.
+        amplified, left = (
+            constants.to(image).flatten(1)[..., None] for constants in (self.amplified, self.left)
+        )
+        amplified = 1 + amplified * (noise / (noise + BROAD))
+        left = (left * noise).square().clamp(min=1e-12)
+        blocks = blocks * (amplified * power / (power + left) - 1)
+        change = F.fold(basis.T @ blocks, image.shape[1:], SIDE, stride=STEP)[:, 0]
+        result = image + torch.einsum("ij,ihw->jhw", colours, change) * (STEP / SIDE) ** 2
+        return result[:, STEP:-STEP, STEP:-STEP]
+
+
+def noise_of(removed: Tensor) -> float:
+    """Standard deviation of the noise, in [0, 1], from what a network removed.
+
+    Args:
+        removed: parts of the image less those of the result, ``(N, 3, h, w)``; 0 if they are less
+            than two pixels high or wide.
+    """
+    colours = torch.einsum("ij,njhw->inhw", removed.new_tensor(COLOURS), removed)
+    across = colours[..., 1:] - colours[..., :-1]
+    # The finest frequency: the network knows nothing of it, so noise is removed as a whole.
+    fine = (across[..., 1:, :] - across[..., :-1, :]).flatten(1) / 2
+    return float(fine.abs().median(1).values.mean() / 0.6745) if fine.numel() else 0.0
+
+
+def _basis(device: torch.device) -> Tensor:
+    """The cosine transform of a block, ``(SIDE^2, SIDE^2)``, orthonormal."""
+    axis = scipy.fft.dct(np.eye(SIDE), axis=0, norm="ortho")
+    return torch.from_numpy(np.kron(axis, axis)).float().to(device)
