@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image
 
-from baryir_cli.images import boxes
+from baryir_cli.images import heif
 from baryir_cli.images.checks import check_frames, check_size
 from baryir_cli.images.losses import tell_what_is_left_out
 from baryir_cli.images.photo import Photo
@@ -41,7 +41,7 @@ class _Verbatim(Image.Exif):
 
 def read(stream: BinaryIO, limit: float) -> Photo:
     """The photograph in an AVIF; errors as in ``read_photo``."""
-    stored = boxes.properties_of(stream)
+    stored = heif.properties_of(stream)
     # Before Pillow, which reads the whole file at once.
     check_size(*stored.size, limit)
     stream.seek(0)
@@ -74,4 +74,4 @@ def encode(image: Image.Image, photo: Photo, quality: int) -> bytes:
         xmp=photo.xmp or b"",
     )
     data = out.getvalue()
-    return boxes.with_colours(data, photo.colours_by_number) if photo.colours_by_number else data
+    return heif.with_colours(data, photo.colours_by_number) if photo.colours_by_number else data

@@ -1,134 +1,20 @@
-"""The boxes of a HEIF file (ISO/IEC 23008-12), the container of HEIC and AVIF."""
+"""The boxes that HEIF and JPEG 2000 files consist of (ISO/IEC 14496-12 and 15444-1)."""
 
 from __future__ import annotations
 
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import prod
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO
 
-HEAD = 64
-"""Bytes that tell what a file holds: the first box, with its list of brands."""
-
-_AVIF = frozenset({b"avif", b"avis"})
-_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-_GAIN_MAP = b"tmap"
-_DAMAGED = "the file is cut off, or its header is damaged"
-_SRGB_PRIMARIES, _SRGB_TRANSFER = (1, 2), (1, 2, 6, 13)
+DAMAGED = "the file is cut off, or its header is damaged"
 
 
-class Cicp(NamedTuple):
-    """Colours by number (ITU-T H.273), as HEIF and PNG name them instead of by a profile."""
+def places(stream: BinaryIO, start: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes from ``start`` on: their types, and where their data begin and end.
 
-    primaries: int
-    transfer: int
-    matrix: int
-    full_range: int
-
-    @property
-    def is_srgb(self) -> bool:
-        """Whether they are what is assumed of pictures that name no colours, or close to it."""
-        return self.primaries in _SRGB_PRIMARIES and self.transfer in _SRGB_TRANSFER
-
-
-@dataclass(frozen=True)
-class Properties:
-    """What a file says of its pictures, the thumbnails and gain maps among them."""
-
-    size: tuple[int, int]
-    """Width and height of the largest, before it is turned upright; 0 if none is named."""
-    bits: int
-    """Of the deepest AV1 picture; 8 for others."""
-    subsampling: int | None
-    """Of the first AV1 picture in colour: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0."""
-    cicp: Cicp | None
-    """The first that is named."""
-    has_gain_map: bool
-
-
-def content_of(head: bytes) -> Literal["avif", "heic"] | None:
-    """What a file holds, by its first :data:`HEAD` bytes; None for anything else."""
-    if head[4:8] != b"ftyp":
-        return None
-    length = int.from_bytes(head[:4], "big")
-    brands = {head[8:12], *_fours(head[16:length])}
-    if brands & _AVIF:
-        return "avif"
-    return "heic" if brands & _HEIC else None
-
-
-def properties_of(stream: BinaryIO) -> Properties:
-    """Reads a file's properties; raises ValueError if the file is cut off or has none."""
-    _check_is_whole(stream)
-    found = list(_properties(stream))
-    sizes = [struct.unpack(">II", data[4:12]) for kind, data in found if kind == b"ispe"]
-    codings = [data[2] for kind, data in found if kind == b"av1C"]
-    colours = [data[4:11] for kind, data in found if kind == b"colr" and data[:4] == b"nclx"]
-    stream.seek(0)
-    return Properties(
-        max(sizes, key=prod, default=(0, 0)),
-        max(map(_bits, codings), default=8),
-        next((_subsampling(coding) for coding in codings if not coding & 0x10), None),
-        _cicp(colours[0]) if colours else None,
-        _GAIN_MAP in _fours(stream.read(HEAD)[16:]),
-    )
-
-
-def with_colours(avif: bytes, cicp: Cicp) -> bytes:
-    """An AVIF with other primaries and another transfer function in its first colour box."""
-    at = avif.index(b"colrnclx") + 8
-    return avif[:at] + struct.pack(">HH", cicp.primaries, cicp.transfer) + avif[at + 4 :]
-
-
-def _cicp(data: bytes) -> Cicp:
-    primaries, transfer, matrix, flags = struct.unpack(">HHHB", data)
-    return Cicp(primaries, transfer, matrix, flags >> 7)
-
-
-def _fours(data: bytes) -> list[bytes]:
-    return [data[at : at + 4] for at in range(0, len(data), 4)]
-
-
-def _bits(coding: int) -> int:
-    return (12 if coding & 0x20 else 10) if coding & 0x40 else 8
-
-
-def _subsampling(coding: int) -> int:
-    """Pillow's number for the flags of the horizontal and the vertical direction."""
-    return (coding >> 3 & 1) + (coding >> 2 & 1)
-
-
-def _check_is_whole(stream: BinaryIO) -> None:
-    """Raises ValueError for a file that ends before its header or its data do."""
-    length = stream.seek(0, io.SEEK_END)
-    # What some phones put behind them is of no use here.
-    if any(end > length for kind, _, end in _places(stream, 0) if kind in (b"meta", b"mdat")):
-        raise ValueError(_DAMAGED)
-
-
-def _properties(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """The item properties, as (type, data)."""
-    meta = _inside(stream, 0, b"meta")
-    # This box begins with a version and flags.
-    container = _inside(_inside(meta, 4, b"iprp"), 0, b"ipco")
-    for kind, first, last in _places(container, 0):
-        container.seek(first)
-        yield kind, container.read(last - first)
-
-
-def _inside(stream: BinaryIO, start: int, kind: bytes) -> BinaryIO:
-    """The first box of a kind, as a stream of its own."""
-    for found, first, last in _places(stream, start):
-        if found == kind:
-            stream.seek(first)
-            return io.BytesIO(stream.read(last - first))
-    raise ValueError(_DAMAGED)
-
-
-def _places(stream: BinaryIO, start: int) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes from ``start`` on: their types, and where their data begin and end."""
+    The last one may end beyond the stream. Raises ValueError for an impossible length.
+    """
     length = stream.seek(0, io.SEEK_END)
     at = start
     while at + 8 <= length:
@@ -139,6 +25,12 @@ def _places(stream: BinaryIO, start: int) -> Iterator[tuple[bytes, int, int]]:
             size, first = int.from_bytes(stream.read(8), "big"), at + 16
         end = at + size if size else length
         if end < first:
-            raise ValueError(_DAMAGED)
+            raise ValueError(DAMAGED)
         yield kind, first, end
         at = end
+
+
+def data_at(stream: BinaryIO, first: int, end: int) -> bytes:
+    """What :func:`places` found there, or as much of it as there is."""
+    stream.seek(first)
+    return stream.read(end - first)

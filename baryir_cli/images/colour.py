@@ -64,6 +64,24 @@ def eight_bits(array: np.ndarray) -> np.ndarray:
     return out
 
 
+def widened(samples: np.ndarray, bits: int) -> np.ndarray:
+    """uint16 ``(H, W, C)`` of fewer ``bits``, stretched to the full range, rounded."""
+    return _stretched(samples, (1 << bits) - 1, 65535)
+
+
+def narrowed(samples: np.ndarray, bits: int) -> np.ndarray:
+    """uint16 ``(H, W, C)`` of the full range in fewer ``bits``: the inverse of ``widened``."""
+    return _stretched(samples, 65535, (1 << bits) - 1)
+
+
+def _stretched(samples: np.ndarray, top: int, new_top: int) -> np.ndarray:
+    stretched = np.empty_like(samples)
+    for rows in bands(*samples.shape[:2]):
+        wide = samples[rows].astype(np.uint32)
+        stretched[rows] = (wide * new_top + top // 2) // top
+    return stretched
+
+
 def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """``(H, W, 3)`` over white with ``(H, W)`` ``alpha``, both uint8 or both uint16."""
     top = int(np.iinfo(pixels.dtype).max)

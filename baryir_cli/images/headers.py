@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from baryir_cli.images import boxes, tiff, webp
+from baryir_cli.images import heif, tiff, webp
 from baryir_cli.images.photo import ImageError
 from baryir_cli.images.planes import unlimited
 from baryir_cli.images.read import opened
@@ -22,8 +22,8 @@ def looks_like_an_image(path: Path) -> bool:
     """Whether a file begins like one of the formats."""
     try:
         with opened(path) as stream:
-            head = stream.read(boxes.HEAD)
-            if head[:4] in tiff.STARTS or boxes.content_of(head):
+            head = stream.read(heif.HEAD)
+            if head[:4] in tiff.STARTS or heif.content_of(head):
                 return True
             return _SIGNATURE.match(head) is not None
     except (ImageError, OSError):
@@ -34,13 +34,13 @@ def pixels_of(path: Path) -> int | None:
     """The pixels that an image file announces, on all pages; None if it does not say."""
     try:
         with opened(path) as stream:
-            head = stream.read(boxes.HEAD)
+            head = stream.read(heif.HEAD)
             if head[:4] in tiff.STARTS:
                 return sum(math.prod(page.size) for page in tiff.pages_of(stream))
             if head[8:12] == b"WEBP":  # Pillow would read all of it
                 return math.prod(webp.size_of(head))
-            if boxes.content_of(head):
-                return math.prod(boxes.properties_of(stream).size) or None
+            if heif.content_of(head):
+                return math.prod(heif.properties_of(stream).size) or None
             with unlimited(sys.maxsize):
                 return math.prod(Image.open(stream, formats=_SIZED_BY_PILLOW).size)
     # Pillow raises almost anything on damaged data.

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from baryir_cli.images import boxes
-from baryir_cli.images.boxes import Cicp
+from baryir_cli.images import heif
 from baryir_cli.images.checks import check_size
-from baryir_cli.images.colour import bands
+from baryir_cli.images.colour import narrowed, widened
+from baryir_cli.images.heif import Cicp
 from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
 from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import upright_planes
@@ -26,7 +26,6 @@ INSTALL = "to read and write HEIC, pip install pillow-heif"
 _SPEED = {"preset": "ultrafast"}
 _CHROMA = (444, 422, 420)
 _DEEP_BITS = 10
-_FULL = 65535
 # Colours that the profile alone defines, coded as JPEG codes them.
 _BY_PROFILE = Cicp(2, 2, 6, 1)
 _SRGB = Cicp(1, 13, 6, 1)
@@ -52,7 +51,7 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     import pillow_heif
 
     # Before libheif, whose messages do not say what happened to a file.
-    check_size(*boxes.properties_of(stream).size, limit)
+    check_size(*heif.properties_of(stream).size, limit)
     stream.seek(0)
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     image = file[file.primary_index]
@@ -102,7 +101,7 @@ def encode(samples: np.ndarray, photo: Photo, quality: int) -> bytes:
     pillow_heif.encode(
         mode,
         (width, height),
-        _of_depth(samples, bits).tobytes(),
+        (samples if bits == 8 else narrowed(samples, bits)).tobytes(),
         out,
         quality=quality,
         # 4:4:4, which not every device shows, only where the photo had it.
@@ -136,20 +135,5 @@ def _planes(
     """Colour ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None, over the range of their dtype."""
     samples = samples.reshape(*samples.shape[:2], -1)
     if bits > 8:
-        samples = _stretched(samples, (1 << bits) - 1, _FULL)
+        samples = widened(samples, bits)
     return (samples[..., :-1], samples[..., -1]) if has_alpha else (samples, None)
-
-
-def _of_depth(samples: np.ndarray, bits: int) -> np.ndarray:
-    if samples.dtype == np.uint8:
-        return samples
-    return _stretched(samples, _FULL, (1 << bits) - 1)
-
-
-def _stretched(samples: np.ndarray, top: int, new_top: int) -> np.ndarray:
-    """uint16 ``(H, W, C)`` from 0 to ``top``, as 0 to ``new_top``, rounded."""
-    stretched = np.empty_like(samples)
-    for rows in bands(*samples.shape[:2]):
-        wide = samples[rows].astype(np.uint32)
-        stretched[rows] = (wide * new_top + top // 2) // top
-    return stretched

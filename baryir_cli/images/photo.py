@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from baryir_cli.errors import UserError
-from baryir_cli.images.boxes import Cicp
+from baryir_cli.images.heif import Cicp
 
 Layout = Literal["grey", "rgb", "palette", "bilevel", "cmyk"]
 

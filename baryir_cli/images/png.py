@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from baryir_cli.images.boxes import Cicp
 from baryir_cli.images.colour import bands
+from baryir_cli.images.heif import Cicp
 from baryir_cli.images.inflate import Meter, inflated
 from baryir_cli.images.metadata import (
     EXIF_HEADER,

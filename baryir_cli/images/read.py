@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from baryir_cli.images import avif, bmp, boxes, heic, opencv, png, tiff, webp
+from baryir_cli.images import avif, bmp, heic, heif, opencv, png, tiff, webp
 from baryir_cli.images.checks import check_frames, check_size
 from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
 from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
@@ -52,7 +52,7 @@ def read_photo(
     samples, unsupported compression, and a HEIC if pillow-heif is not installed.
     """
     with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
-        head = stream.read(boxes.HEAD)
+        head = stream.read(heif.HEAD)
         limit = max_megapixels * 1e6
         if head.startswith(png.SIGNATURE):
             return _read_png(stream, limit)
@@ -64,7 +64,7 @@ def read_photo(
             return _read_tiff(stream, limit, page)
         if head.startswith(b"BM") or head.startswith(_DIB_HEADERS):
             return _read_bmp(stream, limit)
-        if content := boxes.content_of(head):
+        if content := heif.content_of(head):
             return (avif.read if content == "avif" else heic.read)(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")

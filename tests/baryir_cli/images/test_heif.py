@@ -11,7 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from baryir_cli.images import Photo, boxes, encode_photo, heic, read_photo
+from baryir_cli.images import Photo, encode_photo, heic, heif, read_photo
 from tests.baryir_cli.images.samples import (
     XMP,
     assert_refused,
@@ -25,7 +25,7 @@ from tests.baryir_cli.images.samples import (
 )
 
 FORMATS = ["avif", "heic"]
-DISPLAY_P3 = boxes.Cicp(12, 13, 6, 1)
+DISPLAY_P3 = heif.Cicp(12, 13, 6, 1)
 
 
 def lossless_heic(pixels: np.ndarray, bits: int, **options: object) -> bytes:
@@ -111,7 +111,7 @@ def test_a_deep_avif_is_read_in_eight_bits_and_that_is_said(
     for flags, bits in ((0x40, 10), (0x60, 12)):
         at = data.index(b"av1C") + 6
         data[at] = data[at] & 0x1F | flags
-        assert boxes.properties_of(io.BytesIO(data)).bits == bits
+        assert heif.properties_of(io.BytesIO(data)).bits == bits
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -196,9 +196,9 @@ def test_the_primary_picture_of_a_heic_is_read(caplog: pytest.LogCaptureFixture)
 
 def test_the_brands_tell_of_a_gain_map() -> None:
     data = pil_bytes(Image.fromarray(smooth()), "avif")
-    assert not boxes.properties_of(io.BytesIO(data)).has_gain_map
+    assert not heif.properties_of(io.BytesIO(data)).has_gain_map
     # In place of the last brand.
-    assert boxes.properties_of(io.BytesIO(data[:28] + b"tmap" + data[32:])).has_gain_map
+    assert heif.properties_of(io.BytesIO(data[:28] + b"tmap" + data[32:])).has_gain_map
 
 
 def test_an_animation_is_refused() -> None:
@@ -213,7 +213,7 @@ def test_a_heic_of_many_tiles_is_read() -> None:
     out = io.BytesIO()
     file = pillow_heif.from_pillow(Image.fromarray(pixels))
     file.save(out, quality=95, tile_size=64)
-    assert boxes.properties_of(out).size == (300, 200)
+    assert heif.properties_of(out).size == (300, 200)
     photo = read_photo(out.getvalue())
     assert np.abs(photo.pixels.astype(int) - pixels).mean() < 3
 
@@ -232,7 +232,7 @@ def test_the_further_brands_tell_what_a_general_one_does_not(brand: bytes) -> No
         own = bytes(data[8:12])
         data[8:12], at = brand, data.index(b"mif1", 12)
         data[at : at + 4] = own
-        assert boxes.content_of(bytes(data[: boxes.HEAD])) == format_name
+        assert heif.content_of(bytes(data[: heif.HEAD])) == format_name
 
 
 def test_without_pillow_heif_a_line_says_what_to_install(
