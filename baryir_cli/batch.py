@@ -41,6 +41,8 @@ class Format(str, Enum):
     avif = "avif"
     heic = "heic"
     heif = "heif"
+    jp2 = "jp2"
+    j2k = "j2k"
 
 
 FILES, SHOW = "Files", "Display"

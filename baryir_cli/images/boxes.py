@@ -9,6 +9,9 @@ from typing import BinaryIO
 
 DAMAGED = "the file is cut off, or its header is damaged"
 
+Box = tuple[bytes, bytes]
+"""The type of a box, and its data."""
+
 
 def places(stream: BinaryIO, start: int = 0) -> Iterator[tuple[bytes, int, int]]:
     """The boxes from ``start`` on: their types, and where their data begin and end.
@@ -34,3 +37,11 @@ def data_at(stream: BinaryIO, first: int, end: int) -> bytes:
     """What :func:`places` found there, or as much of it as there is."""
     stream.seek(first)
     return stream.read(end - first)
+
+
+def box(kind: bytes, *data: bytes) -> bytes:
+    """A box of that type with these data, one after the other."""
+    length = 8 + sum(map(len, data))
+    if length < 1 << 32:
+        return b"".join([struct.pack(">I4s", length, kind), *data])
+    return b"".join([struct.pack(">I4sQ", 1, kind, length + 8), *data])

@@ -82,6 +82,33 @@ def _stretched(samples: np.ndarray, top: int, new_top: int) -> np.ndarray:
     return stretched
 
 
+_YCC = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+"""From RGB to Y, Cb and Cr, of which the last two are 0 for grey (JPEG 2000 calls it ICT)."""
+
+
+def ycc_of(pixels: np.ndarray) -> np.ndarray:
+    """RGB ``(H, W, 3)``, uint8 or uint16, as Y, Cb and Cr of its dtype, with grey in the middle."""
+    return _transformed(pixels, _YCC)
+
+
+def rgb_of_ycc(pixels: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`ycc_of`; what is outside RGB is cut."""
+    return _transformed(pixels, np.linalg.inv(_YCC))
+
+
+def _transformed(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The pixels times a matrix, counted from the middle of their range."""
+    top = int(np.iinfo(pixels.dtype).max)
+    middle = np.float32(top // 2 + 1)
+    out = np.empty_like(pixels)
+    for rows in bands(*pixels.shape[:2]):
+        values = (pixels[rows].astype(np.float32) - middle) @ matrix.T + middle
+        out[rows] = np.rint(values).clip(0, top)
+    return out
+
+
 def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """``(H, W, 3)`` over white with ``(H, W)`` ``alpha``, both uint8 or both uint16."""
     top = int(np.iinfo(pixels.dtype).max)

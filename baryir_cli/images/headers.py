@@ -14,8 +14,12 @@ from baryir_cli.images.photo import ImageError
 from baryir_cli.images.planes import unlimited
 from baryir_cli.images.read import opened
 
-_SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}", re.DOTALL)
-_SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB")
+_SIGNATURE = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}"
+    rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    re.DOTALL,
+)
+_SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB", "JPEG2000")
 
 
 def looks_like_an_image(path: Path) -> bool:

@@ -25,7 +25,7 @@ INSTALL = "to read and write HEIC, pip install pillow-heif"
 # A tenth of the time of x265's own "slow", for files that are a seventh larger.
 _SPEED = {"preset": "ultrafast"}
 _CHROMA = (444, 422, 420)
-_DEEP_BITS = 10
+_DEPTHS = (10, 12)
 # Colours that the profile alone defines, coded as JPEG codes them.
 _BY_PROFILE = Cicp(2, 2, 6, 1)
 _SRGB = Cicp(1, 13, 6, 1)
@@ -86,14 +86,13 @@ def read(stream: BinaryIO, limit: float) -> Photo:
 def encode(samples: np.ndarray, photo: Photo, quality: int) -> bytes:
     """A HEIC of ``(H, W, C)``, grey, RGB or RGBA, with a photo's metadata.
 
-    8 bits stay 8. Of 16 bits, as many are kept as the photo came with (10 or 12), or 10.
+    8 bits stay 8. Of 16 bits, as many are kept as the photo came with if they are 10 or 12,
+    or else 10.
     """
     import pillow_heif
 
     height, width, channels = samples.shape
-    bits = 8 if samples.dtype == np.uint8 else photo.bits or _DEEP_BITS
-    if bits > 8 and not photo.bits:
-        _log.warning("of 16 bits, HEIC keeps %d", bits)
+    bits = 8 if samples.dtype == np.uint8 else _deep_bits(photo.bits or 16)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels] + (f";{bits}" if bits > 8 else "")
     colours = _BY_PROFILE if photo.icc else photo.cicp or _SRGB
     metadata = {"icc_profile": photo.icc, "exif": photo.exif, "xmp": photo.xmp}
@@ -115,6 +114,14 @@ def encode(samples: np.ndarray, photo: Photo, quality: int) -> bytes:
         **{name: value for name, value in metadata.items() if value},
     )
     return out.getvalue()
+
+
+def _deep_bits(wanted: int) -> int:
+    """How many of more than 8 bits are written; what is lost of them is logged."""
+    bits = wanted if wanted in _DEPTHS else _DEPTHS[0]
+    if bits < wanted:
+        _log.warning("of %d bits, HEIC keeps %d", wanted, bits)
+    return bits
 
 
 def _cicp(nclx: dict[str, Any] | None) -> Cicp | None:

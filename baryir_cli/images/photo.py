@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from baryir_cli.errors import UserError
+from baryir_cli.images.boxes import Box
 from baryir_cli.images.heif import Cicp
 
 Layout = Literal["grey", "rgb", "palette", "bilevel", "cmyk"]
@@ -23,9 +25,11 @@ FORMATS: dict[str, str] = {
     "bmp": ".bmp",
     "avif": ".avif",
     "heic": ".heic",
+    "jp2": ".jp2",
+    "j2k": ".j2k",
 }
 
-DEFAULT_QUALITY = {"jpeg": 95, "webp": 95, "avif": 95, "heic": 75}
+DEFAULT_QUALITY = {"jpeg": 95, "webp": 95, "avif": 95, "heic": 75, "jp2": 95, "j2k": 95}
 """By format; the scale of HEIC is another. Formats that are not here are lossless."""
 
 FORMAT_OF_SUFFIX: dict[str, str] = {
@@ -44,11 +48,17 @@ FORMAT_OF_SUFFIX: dict[str, str] = {
     ".heic": "heic",
     ".heif": "heic",
     ".hif": "heic",
+    ".jp2": "jp2",
+    ".jpf": "jp2",
+    ".jpx": "jp2",
+    ".j2k": "j2k",
+    ".j2c": "j2k",
+    ".jpc": "j2k",
 }
 
 READABLE_SUFFIXES: frozenset[str] = frozenset(FORMAT_OF_SUFFIX)
 
-_PHONES_AND_STUDIOS = ".heics .avifs .jxl .jp2 .j2k .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
+_PHONES_AND_STUDIOS = ".heics .avifs .jxl .psd .psb .exr .hdr .gif .tga .ppm .pgm .pnm"
 _RAW = (
     ".dng .nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .orf .raf .rw2 .pef .srw .3fr .fff .iiq .x3f .rwl"
     " .gpr .erf .kdc .dcr .mrw .mef .mos"
@@ -56,6 +66,10 @@ _RAW = (
 FOREIGN_SUFFIXES: frozenset[str] = frozenset(f"{_PHONES_AND_STUDIOS} {_RAW}".split())
 """Photographs that only other programs read."""
 EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
+
+
+# What Pillow and tifffile say of it.
+_CUT_OFF = re.compile("truncated|^failed to read |^broken data stream", re.IGNORECASE)
 
 
 class ImageError(UserError):
@@ -78,8 +92,8 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
     # Decoders raise almost anything on damaged data, and one file must not end a whole folder.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # Pillow and tifffile count bytes instead of saying what happened to the file.
-        if "truncated" in reason.lower() or reason.startswith("failed to read "):
+        # These count bytes instead of saying what happened to the file.
+        if _CUT_OFF.search(reason):
             reason = "the file is cut off, or its picture stops early"
         raise ImageError(f"{what}: {reason}") from error
 
@@ -130,12 +144,14 @@ class Photo:
     # JPEG, AVIF and HEIC only: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
     subsampling: int | None = None
     progressive: bool = False
-    # WebP only.
+    # WebP and JPEG 2000 only.
     lossless: bool = False
     # AVIF and HEIC only: the colours, of use where there is no profile.
     cicp: Cicp | None = None
-    # HEIC only: 10 or 12 if the pixels have more than 8 bits.
+    # HEIC and JPEG 2000 only: 9 to 15 if the file has so many, as 16 in the pixels.
     bits: int | None = None
+    # JP2 only: further boxes around the picture.
+    boxes: tuple[Box, ...] = ()
 
     @property
     def colours_by_number(self) -> Cicp | None:

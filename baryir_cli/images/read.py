@@ -15,7 +15,19 @@ from typing import BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from baryir_cli.images import avif, bmp, heic, heif, opencv, png, tiff, webp
+from baryir_cli.images import (
+    avif,
+    bmp,
+    codestream,
+    heic,
+    heif,
+    jp2,
+    jpeg2000,
+    opencv,
+    png,
+    tiff,
+    webp,
+)
 from baryir_cli.images.checks import check_frames, check_size
 from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
 from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
@@ -66,10 +78,14 @@ def read_photo(
             return _read_bmp(stream, limit)
         if content := heif.content_of(head):
             return (avif.read if content == "avif" else heic.read)(stream, limit)
+        if head.startswith((jp2.SIGNATURE, codestream.START)):
+            return jpeg2000.read(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")
         hint = f"; {EXPORT_FIRST}" if _is_foreign(source) or head[4:8] == b"ftyp" else ""
-        raise ImageError(f"is not a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC image{hint}")
+        raise ImageError(
+            f"is not a PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or JPEG 2000 image{hint}"
+        )
 
 
 def count_pages(source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> int:

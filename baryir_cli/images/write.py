@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.images import avif, bmp, colour, heic, png, tiff
+from baryir_cli.images import avif, bmp, colour, heic, jp2, jpeg2000, png, tiff
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     PHOTOSHOP_HEADER,
@@ -50,6 +50,8 @@ class _Capability:
     alpha: frozenset[Layout]
     metadata: frozenset[str] = frozenset()
     deep: bool = False
+    # Layouts with alpha at 16 bits, where they are fewer.
+    deep_alpha: frozenset[Layout] | None = None
 
 
 _GREY_AND_RGB: frozenset[Layout] = frozenset({"grey", "rgb"})
@@ -77,6 +79,14 @@ _CAPABILITIES = {
     "heic": _Capability(
         _GREY_AND_RGB, frozenset({"rgb"}), _USUAL | {"CICP colour space"}, deep=True
     ),
+    "jp2": _Capability(
+        _GREY_AND_RGB,
+        _GREY_AND_RGB,
+        _USUAL | {"GeoJP2", "JP2 boxes"},
+        deep=True,
+        deep_alpha=frozenset({"rgb"}),
+    ),
+    "j2k": _Capability(_GREY_AND_RGB, _GREY_AND_RGB, deep=True, deep_alpha=frozenset({"rgb"})),
 }
 
 
@@ -142,6 +152,8 @@ def _metadata(photo: Photo) -> list[str]:
         "PNG text": png.has_text(photo.chunks),
         "CICP colour space": photo.colours_by_number,
         "PNG colour space": png.has_other_colours(photo.chunks),
+        "GeoJP2": jp2.has_geo(photo.boxes),
+        "JP2 boxes": jp2.has_others(photo.boxes),
     }
     return [name for name, data in there.items() if data]
 
@@ -157,8 +169,11 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     if pixels.dtype != np.uint8 and not capability.deep:
         pixels = colour.eight_bits(pixels)
         alpha = None if alpha is None else colour.eight_bits(alpha)
-    if alpha is not None and layout not in capability.alpha:
-        if "rgb" in capability.alpha:
+    with_alpha = capability.alpha
+    if pixels.dtype != np.uint8 and capability.deep_alpha is not None:
+        with_alpha = capability.deep_alpha
+    if alpha is not None and layout not in with_alpha:
+        if "rgb" in with_alpha:
             layout = "rgb"
         else:
             pixels, alpha = colour.on_white(pixels, alpha), None
@@ -311,6 +326,15 @@ def _encode_heic(photo: Photo, quality: int) -> bytes:
     return heic.encode(samples(slice(None)), _without_damaged_exif(photo), quality)
 
 
+def _encode_jp2(photo: Photo, quality: int) -> bytes:
+    return jp2.packed(_encode_j2k(photo, quality), photo)
+
+
+def _encode_j2k(photo: Photo, quality: int) -> bytes:
+    *_, samples = _interleaved(photo)
+    return jpeg2000.encode(samples(slice(None)), photo, quality)
+
+
 def _without_damaged_exif(photo: Photo) -> Photo:
     """The photo without EXIF that both encoders would refuse, which is logged."""
     if not photo.exif or photo.exif.startswith(_TIFF_STARTS):
@@ -366,4 +390,6 @@ _ENCODERS: dict[str, Callable[[Photo, int], bytes]] = {
     "bmp": lambda photo, _quality: _encode_bmp(photo),
     "avif": _encode_avif,
     "heic": _encode_heic,
+    "jp2": _encode_jp2,
+    "j2k": _encode_j2k,
 }

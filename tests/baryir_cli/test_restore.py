@@ -685,7 +685,7 @@ def refused(said: str) -> str:
         (["restore", "x", "out", "--tile", "x"], "--tile x: use a whole number"),
         (
             ["restore", "x", "out", "--format", "gif"],
-            "--format gif: use png, jpeg, jpg, webp, tiff, tif, bmp, avif, heic or heif",
+            "--format gif: use png, jpeg, jpg, webp, tiff, tif, bmp, avif, heic, heif, jp2 or j2k",
         ),
         (["restore", "x", "out", "--tile"], "'--tile' requires an argument"),
         (["restore", "x", "out", "--bogus"], "--bogus"),

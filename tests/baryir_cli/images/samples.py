@@ -19,8 +19,8 @@ from baryir_cli.images import ImageError, ifd, read_photo
 
 pillow_heif.register_heif_opener()
 
-PILLOW_NAMES = {"heic": "HEIF"}
-LOSSLESS = ["png", "webp", "tiff", "bmp"]
+PILLOW_NAMES = {"heic": "HEIF", "jp2": "JPEG2000", "j2k": "JPEG2000"}
+LOSSLESS = ["png", "webp", "tiff", "bmp", "jp2", "j2k"]
 
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="Owl"/></x:xmpmeta>'
@@ -44,6 +44,8 @@ def pil_bytes(image: Image.Image, format_name: str, **options: object) -> bytes:
     if format_name == "webp":
         options.setdefault("lossless", True)
         options.setdefault("exact", True)
+    if format_name == "j2k":
+        options["no_jp2"] = True
     out = io.BytesIO()
     image.save(out, PILLOW_NAMES.get(format_name, format_name.upper()), **options)
     return out.getvalue()

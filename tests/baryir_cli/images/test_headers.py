@@ -11,7 +11,9 @@ from baryir_cli.images.headers import looks_like_an_image, pixels_of
 from tests.baryir_cli.helpers import picture
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "bmp", "avif", "heic"])
+@pytest.mark.parametrize(
+    "suffix", ["png", "jpg", "webp", "tif", "bmp", "avif", "heic", "jp2", "j2k"]
+)
 def test_an_image_tells_its_size(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     picture(96, 64).save(path)

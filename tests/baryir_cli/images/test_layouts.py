@@ -60,7 +60,8 @@ def test_lossless_formats_keep_colour_exactly(format_name: str, size: tuple[int,
     assert (photo.format, photo.layout, photo.alpha) == (format_name, "rgb", None)
     np.testing.assert_array_equal(photo.pixels, pixels)
     again = opened(encode_photo(photo))
-    assert (again.format, again.mode) == (format_name.upper(), "RGB")
+    assert again.format == PILLOW_NAMES.get(format_name, format_name.upper())
+    assert again.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(again), pixels)
 
 
@@ -298,21 +299,21 @@ def test_webp_stays_lossless_or_lossy() -> None:
     assert not read_photo(encode_photo(read_photo(extended), quality=90)).lossless
 
 
-# By source: the modes in PNG, TIFF, BMP, JPEG, WebP, AVIF and HEIC. Pillow shows colours of 10 bits
-# as 8.
+# By source: the modes in PNG, TIFF, BMP, JPEG, WebP, AVIF, HEIC, JP2 and J2K. Pillow shows colours
+# of more bits as 8.
 _MODES = {
-    "grey": "L L L L RGB L L",
-    "grey+alpha": "LA LA RGBA L RGBA RGBA RGBA",
-    "rgb": "RGB RGB RGB RGB RGB RGB RGB",
-    "rgb+alpha": "RGBA RGBA RGBA RGB RGBA RGBA RGBA",
-    "grey16": "I;16 I;16 L L RGB L I;16",
-    "rgb16+alpha": "RGBA RGBA RGBA RGB RGBA RGBA RGBA",
-    "palette": "P P P RGB RGB RGB RGB",
-    "palette+alpha": "P RGBA RGBA RGB RGBA RGBA RGBA",
-    "1 bit": "1 1 1 L RGB L L",
-    "cmyk": "RGB CMYK RGB CMYK RGB RGB RGB",
+    "grey": "L L L L RGB L L L L",
+    "grey+alpha": "LA LA RGBA L RGBA RGBA RGBA LA LA",
+    "rgb": "RGB RGB RGB RGB RGB RGB RGB RGB RGB",
+    "rgb+alpha": "RGBA RGBA RGBA RGB RGBA RGBA RGBA RGBA RGBA",
+    "grey16": "I;16 I;16 L L RGB L I;16 I;16 I;16",
+    "rgb16+alpha": "RGBA RGBA RGBA RGB RGBA RGBA RGBA RGBA RGBA",
+    "palette": "P P P RGB RGB RGB RGB RGB RGB",
+    "palette+alpha": "P RGBA RGBA RGB RGBA RGBA RGBA RGBA RGBA",
+    "1 bit": "1 1 1 L RGB L L L L",
+    "cmyk": "RGB CMYK RGB CMYK RGB RGB RGB RGB RGB",
 }
-_ORDER = ("png", "tiff", "bmp", "jpeg", "webp", "avif", "heic")
+_ORDER = ("png", "tiff", "bmp", "jpeg", "webp", "avif", "heic", "jp2", "j2k")
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -45,6 +45,8 @@ from tests.baryir_cli.images.samples import (
         (b"RIFF\0\0\0\0WEBPVP8 ", "cannot be decoded"),
         (b"II*\0\x08\0\0\0", "cannot be decoded"),
         (b"BM", "cannot be decoded"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "cannot be decoded: the file is cut off"),
+        (b"\xff\x4f\xff\x51", "cannot be decoded: the file is cut off"),
     ],
 )
 def test_files_that_are_not_images_are_refused(tmp_path: Path, data: bytes, match: str) -> None:
@@ -143,6 +145,8 @@ def huge_header(format_name: str) -> bytes:
         return b"RIFF\x30\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(40)
     elif format_name in ("avif", "heic"):
         struct.pack_into(">II", data, data.index(b"ispe") + 8, side, side)
+    elif format_name in ("jp2", "j2k"):
+        struct.pack_into(">II", data, data.index(b"\xff\x4f\xff\x51") + 8, side, side)
     elif format_name == "bmp":
         struct.pack_into("<ii", data, 18, side, side)
     else:
