@@ -47,7 +47,7 @@ def header_of(data: bytes) -> Header:
     right, bottom, left, top = struct.unpack_from(">4I", data, 8)
     raw = data[_COMPONENTS : _COMPONENTS + 3 * _components(data)]
     coding = next((data[at:end] for kind, at, end in _segments(data) if kind == _CODING), b"")
-    if len(coding) < 14 or not _is_whole(data):
+    if not raw or len(raw) % 3 or len(coding) < 14 or not _is_whole(data):
         raise ValueError(_CUT_OFF)
     return Header(
         (right - left, bottom - top),

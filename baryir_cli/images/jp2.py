@@ -206,7 +206,8 @@ def _colours(header: list[Box], count: int) -> tuple[bytes | None, int | None]:
             continue
         method, name = data[0], data[3:]
         if method in (_BY_PROFILE, _BY_ANY_PROFILE):
-            _check_colours(count, name[16:20], name[16:20].decode("latin-1").strip())
+            space = name[16:20].decode("latin-1").strip()
+            _check_colours(count, name[16:20], space if space.isprintable() else "unknown")
             return name, None
         if method == _BY_NUMBER:
             number = int.from_bytes(name[:4], "big")
