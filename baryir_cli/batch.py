@@ -90,7 +90,7 @@ Quality = Annotated[
     typer.Option(
         min=1,
         max=100,
-        help="JPEG, WebP, AVIF and HEIC quality.  \\[default: 95; HEIC 75]",
+        help="JPEG, WebP, AVIF, HEIC and JPEG 2000 quality.  \\[default: 95; HEIC 75]",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -358,7 +358,7 @@ def _check_quality(jobs: list[Job], asked: str | None) -> None:
     if not formats & {*DEFAULT_QUALITY, None}:
         others = ", ".join(sorted(str(name).upper() for name in formats))
         raise UsageError(
-            f"--quality is for JPEG, WebP, AVIF and HEIC, but all outputs are {others}"
+            f"--quality is for JPEG, WebP, AVIF, HEIC and JPEG 2000, but all outputs are {others}"
         )
 
 

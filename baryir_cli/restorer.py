@@ -149,8 +149,8 @@ class Restorer:
             target: the file to write; its suffix decides the format. Missing folders are made. It
                 is complete or absent, whatever happens.
             strength: share of the correction to apply, 0 to 1.
-            quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; None for 95 (HEIC 75), or lossless
-                WebP as it was.
+            quality: 1 to 100, for JPEG, WebP, AVIF, HEIC and JPEG 2000; None for 95 (HEIC 75), or
+                lossless WebP and JPEG 2000 as they were.
             overwrite: replace ``target`` if it exists; it may be ``source`` itself.
             max_megapixels: refuse larger images before decoding them.
 

@@ -61,7 +61,8 @@ def read_photo(
     unreadable file, a folder, a pipe, an empty file, another format, damaged or truncated data,
     more than ``max_megapixels`` (TooLargeError, before decoding), several frames, a TIFF that
     begins with its thumbnail, an extra channel that is not transparency, 32-bit or floating-point
-    samples, unsupported compression, and a HEIC if pillow-heif is not installed.
+    samples, unsupported compression, a JPEG 2000 with a palette or channels of other kinds than
+    grey, RGB and transparency, and a HEIC if pillow-heif is not installed.
     """
     with opened(source) as stream, failures_as_image_errors("cannot be decoded"):
         head = stream.read(heif.HEAD)

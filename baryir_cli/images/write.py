@@ -97,15 +97,17 @@ def encode_photo(photo: Photo, format: str | None = None, quality: int | None = 
     profile, EXIF, XMP and resolution are kept if the format can hold them; but 1 bit becomes grey
     if the cut would lose tones that dots showed, which is logged. If not, alpha is put
     on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP, AVIF) or 10 (HEIC), palettes become
-    RGB (JPEG, WebP, AVIF, HEIC; TIFF and BMP with alpha), 1 bit becomes grey (JPEG, AVIF, HEIC),
-    grey becomes RGB (WebP; BMP, AVIF and HEIC with alpha), and CMYK becomes sRGB without its
-    profile (PNG, WebP, BMP, AVIF, HEIC). Of metadata, BMP holds the profile
-    and the resolution. A profile for another colour space than the output's is dropped. Lost
-    depth, transparency, CMYK and metadata are logged.
+    RGB (JPEG, WebP, AVIF, HEIC, JPEG 2000; TIFF and BMP with alpha), 1 bit becomes grey (JPEG,
+    AVIF, HEIC, JPEG 2000), grey becomes RGB (WebP; BMP, AVIF, HEIC and, at 16 bits, JPEG 2000 with
+    alpha), and CMYK becomes sRGB without its profile (PNG, WebP, BMP, AVIF, HEIC, JPEG 2000). Of
+    metadata, BMP holds the profile and the resolution, and a codestream (``j2k``) nothing. A
+    profile for another colour space than the output's is dropped. Lost depth, transparency, CMYK
+    and metadata are logged.
 
-    ``quality``, 1 to 100, is for JPEG, WebP, AVIF and HEIC, with DEFAULT_QUALITY if None, or
-    lossless for a WebP that was lossless. JPEG, AVIF and HEIC keep the chroma subsampling that a
-    photo came with; without one, it is 4:4:4, in HEIC 4:2:0. PNG, TIFF and BMP are lossless.
+    ``quality``, 1 to 100, is for JPEG, WebP, AVIF, HEIC and JPEG 2000, with DEFAULT_QUALITY if
+    None, or lossless for a WebP or JPEG 2000 that was lossless. JPEG, AVIF and HEIC keep the chroma
+    subsampling that a photo came with; without one, it is 4:4:4, in HEIC 4:2:0. PNG, TIFF and BMP
+    are lossless.
 
     Safe to call from several threads. Raises ImageError for what the format cannot hold at all,
     such as a WebP of 20,000 pixels a side, and ValueError for an unknown ``format``.
