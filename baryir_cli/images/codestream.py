@@ -62,10 +62,9 @@ def header_of(data: bytes) -> Header:
 
 def with_depth(data: bytes, bits: int) -> bytes:
     """A codestream whose samples are announced as unsigned of so many ``bits``."""
-    one = bytes([bits - 1])
+    count = _components(data)
     changed = bytearray(data)
-    end = _COMPONENTS + 3 * _components(data)
-    changed[_COMPONENTS:end:3] = one * _components(data)
+    changed[_COMPONENTS : _COMPONENTS + 3 * count : 3] = bytes([bits - 1]) * count
     return bytes(changed)
 
 
@@ -115,9 +114,12 @@ def _components(data: bytes) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The segments of the main header: their markers, and where they begin and end."""
+    """The segments of the main header: their markers, and where they begin and end.
+
+    There is at least one in what begins with :data:`START`.
+    """
     at = 2
-    while at + 4 <= len(data) and (kind := data[at : at + 2]) not in (_PART, _END):
+    while (kind := data[at : at + 2]) not in (_PART, _END) and kind[:1] == b"\xff":
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         yield kind, at, end
         at = end

@@ -128,9 +128,10 @@ def _scaled(samples: np.ndarray, bits: int) -> np.ndarray:
     """
     if bits < 16:
         samples = narrowed(samples, bits) << np.uint16(16 - bits)
-    if samples.shape[2] < 3:
+    if _colours(samples) == 1:
         return samples
-    return np.concatenate([ycc_of(samples[..., :3]), samples[..., 3:]], axis=2)
+    ycc = ycc_of(samples[..., :3])
+    return ycc if samples.shape[2] == 3 else np.concatenate([ycc, samples[..., 3:]], axis=2)
 
 
 def _coded(samples: np.ndarray, error: float | None, **options: Any) -> bytes:
