@@ -92,9 +92,11 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
     # Decoders raise almost anything on damaged data, and one file must not end a whole folder.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # These count bytes instead of saying what happened to the file.
+        # These count bytes, or errors, instead of saying what happened to the file.
         if _CUT_OFF.search(reason):
             reason = "the file is cut off, or its picture stops early"
+        elif reason.startswith("decoder error"):
+            reason = "its compressed pixels are damaged"
         raise ImageError(f"{what}: {reason}") from error
 
 

@@ -39,7 +39,9 @@ def test_a_damaged_photograph_has_one_line(damaged: Path) -> None:
     out = str(damaged.with_name("out"))
     done = python("-m", "baryir_cli", "degrade", str(damaged), out, "--type", "noise", cwd=ROOT)
     failed, counts = done.stderr.splitlines()
-    assert failed.startswith(f"failed  {damaged}: cannot be decoded: ")
+    assert failed.startswith(
+        f"failed  {damaged}: cannot be decoded: its compressed pixels are damaged"
+    )
     assert counts == "0 done, 0 skipped, 1 failed"
 
 
