@@ -10,8 +10,8 @@ from PIL import AvifImagePlugin, Image
 
 from baryir_cli.images import heif
 from baryir_cli.images.checks import check_frames, check_size
-from baryir_cli.images.losses import tell_what_is_left_out
-from baryir_cli.images.photo import Photo
+from baryir_cli.images.losses import CREDENTIALS, VIDEO, tell_what_is_left_out
+from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import decoded
 from baryir_cli.images.upright import bare_exif, described, orientation_of
 
@@ -44,6 +44,11 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     stored = heif.properties_of(stream)
     # Before Pillow, which reads the whole file at once.
     check_size(*stored.size, limit)
+    # Pillow would show what has been cut away.
+    if stored.is_cropped:
+        raise ImageError(
+            "is cropped by its container, which is not supported; save it as PNG first"
+        )
     stream.seek(0)
     image = AvifImagePlugin.AvifImageFile(stream)
     check_size(*image.size, limit)
@@ -55,7 +60,12 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     photo = described(photo, orientation, icc=image.info.get("icc_profile"), exif=exif, xmp=xmp)
     tell_what_is_left_out(
         "AVIF",
-        {f"{stored.bits}-bit depth": stored.bits > 8, "the gain map": stored.has_gain_map},
+        {
+            f"{stored.bits}-bit depth": stored.bits > 8,
+            "the gain map": stored.has_gain_map,
+            VIDEO: stored.has_video,
+            CREDENTIALS: stored.has_credentials,
+        },
     )
     return replace(photo, subsampling=stored.subsampling, cicp=stored.cicp)
 

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""The start of a uuid box with content credentials, which vouch for the unchanged picture alone."""
 DAMAGED = "the file is cut off, or its header is damaged"
 
 Box = tuple[bytes, bytes]

@@ -132,8 +132,16 @@ def _first_part(data: bytes) -> int:
 def _is_whole(data: bytes) -> bool:
     """Whether all parts are there, with the end mark behind them."""
     at = _first_part(data)
+    seen: set[bytes] = set()
     while data[at : at + 2] == _PART:
+        seen.add(data[at + 4 : at + 6])
         length = int.from_bytes(data[at + 6 : at + 10], "big")
         # 0 for a last one up to the end mark.
         at = at + max(length, _PART_HEAD) if length else data.rfind(_END)
-    return data[at : at + 2] == _END
+    return data[at : at + 2] == _END and len(seen) >= _tile_count(data)
+
+
+def _tile_count(data: bytes) -> int:
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, 8)
+    across, down = right - left, bottom - top
+    return -(-across // max(width, 1)) * -(-down // max(height, 1)) if min(across, down) > 0 else 0

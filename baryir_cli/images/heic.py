@@ -14,7 +14,12 @@ from baryir_cli.images import heif
 from baryir_cli.images.checks import check_size
 from baryir_cli.images.colour import narrowed, widened
 from baryir_cli.images.heif import Cicp
-from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
+from baryir_cli.images.losses import (
+    CREDENTIALS,
+    OTHER_PICTURES,
+    VIDEO,
+    tell_what_is_left_out,
+)
 from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import upright_planes
 from baryir_cli.images.upright import bare_exif, described
@@ -51,7 +56,8 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     import pillow_heif
 
     # Before libheif, whose messages do not say what happened to a file.
-    check_size(*heif.properties_of(stream).size, limit)
+    stored = heif.properties_of(stream)
+    check_size(*stored.size, limit)
     stream.seek(0)
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     image = file[file.primary_index]
@@ -72,7 +78,13 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     )
     there = len(file) > 1 or info["depth_images"] or info.get("aux")
     tell_what_is_left_out(
-        "HEIC", {OTHER_PICTURES: bool(there), "further metadata": bool(info["metadata"])}
+        "HEIC",
+        {
+            OTHER_PICTURES: bool(there),
+            "further metadata": bool(info["metadata"]),
+            VIDEO: stored.has_video,
+            CREDENTIALS: stored.has_credentials,
+        },
     )
     chroma = info.get("chroma")
     return replace(

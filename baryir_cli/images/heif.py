@@ -29,6 +29,13 @@ class Cicp(NamedTuple):
     full_range: int
 
     @property
+    def is_known(self) -> bool:
+        """Whether the standard has these numbers, which decoders and encoders insist on."""
+        primaries = self.primaries in (1, 2, *range(4, 13), 22)
+        matrix = self.matrix in (0, 1, 2, *range(4, 15))
+        return primaries and self.transfer in (1, 2, *range(4, 19)) and matrix
+
+    @property
     def is_srgb(self) -> bool:
         """Whether they are what is assumed of pictures that name no colours, or close to it."""
         return self.primaries in _SRGB_PRIMARIES and self.transfer in _SRGB_TRANSFER
@@ -45,8 +52,12 @@ class Properties:
     subsampling: int | None
     """Of the first AV1 picture in colour: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0."""
     cicp: Cicp | None
-    """The first that is named."""
+    """The first that is named, if it is known."""
     has_gain_map: bool
+    is_cropped: bool
+    """Whether a part is to be shown only (a clean aperture)."""
+    has_video: bool
+    has_credentials: bool
 
 
 def content_of(head: bytes) -> Literal["avif", "heic"] | None:
@@ -74,6 +85,12 @@ def properties_of(stream: BinaryIO) -> Properties:
         next((_subsampling(coding) for coding in codings if not coding & 0x10), None),
         _cicp(colours[0]) if colours else None,
         _GAIN_MAP in _fours(stream.read(HEAD)[16:]),
+        any(kind == b"clap" for kind, _ in found),
+        any(kind == b"mpvd" for kind, *_ in boxes.places(stream)),
+        any(
+            kind == b"uuid" and boxes.data_at(stream, first, first + 16) == boxes.C2PA
+            for kind, first, _ in boxes.places(stream)
+        ),
     )
 
 
@@ -83,9 +100,10 @@ def with_colours(avif: bytes, cicp: Cicp) -> bytes:
     return avif[:at] + struct.pack(">HH", cicp.primaries, cicp.transfer) + avif[at + 4 :]
 
 
-def _cicp(data: bytes) -> Cicp:
+def _cicp(data: bytes) -> Cicp | None:
     primaries, transfer, matrix, flags = struct.unpack(">HHHB", data)
-    return Cicp(primaries, transfer, matrix, flags >> 7)
+    cicp = Cicp(primaries, transfer, matrix, flags >> 7)
+    return cicp if cicp.is_known else None
 
 
 def _fours(data: bytes) -> list[bytes]:

@@ -13,7 +13,7 @@ from baryir_cli.images import boxes, codestream
 from baryir_cli.images.boxes import Box
 from baryir_cli.images.checks import check_frames
 from baryir_cli.images.codestream import Component, Header
-from baryir_cli.images.losses import tell_what_is_left_out
+from baryir_cli.images.losses import CREDENTIALS, tell_what_is_left_out
 from baryir_cli.images.photo import EXPORT_FIRST, ImageError, Photo
 from baryir_cli.images.upright import bare_exif
 
@@ -72,7 +72,7 @@ def opened(stream: BinaryIO) -> File:
     data = _first(found, b"jp2c")
     coded = _header(data)
     icc, number = _colours(header, _checked_colours(header, len(coded.components)))
-    others = [box for box in found if box[0] in _KEPT]
+    others = [box for box in found if box[0] in _KEPT and not _is_signed(box)]
     file = File(
         "jp2",
         data,
@@ -85,7 +85,8 @@ def opened(stream: BinaryIO) -> File:
         tuple(others),
     )
     unknown = any(kind not in _KEPT | _STRUCTURE for kind, _ in found)
-    tell_what_is_left_out("JPEG 2000", {"further boxes": unknown})
+    signed = any(map(_is_signed, found))
+    tell_what_is_left_out("JPEG 2000", {"further boxes": unknown, CREDENTIALS: signed})
     return file
 
 
@@ -124,6 +125,11 @@ def has_geo(kept: Iterable[Box]) -> bool:
 def has_others(kept: Iterable[Box]) -> bool:
     """Whether there is anything but GeoJP2 among the boxes."""
     return not all(map(_is_geo, kept))
+
+
+def _is_signed(box: Box) -> bool:
+    kind, data = box
+    return kind == b"uuid" and data.startswith(boxes.C2PA)
 
 
 def _is_geo(box: Box) -> bool:

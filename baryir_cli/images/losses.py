@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 OTHER_PICTURES = "the other pictures (a gain map, a depth map, a preview)"
+VIDEO = "the video of a motion photo"
+CREDENTIALS = "the content credentials (C2PA)"
 
 _log = logging.getLogger(__name__)
 _heard = threading.local()

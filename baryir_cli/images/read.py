@@ -29,7 +29,7 @@ from baryir_cli.images import (
     webp,
 )
 from baryir_cli.images.checks import check_frames, check_size
-from baryir_cli.images.losses import OTHER_PICTURES, tell_what_is_left_out
+from baryir_cli.images.losses import OTHER_PICTURES, VIDEO, tell_what_is_left_out
 from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
 from baryir_cli.images.photo import (
     EXPORT_FIRST,
@@ -210,7 +210,7 @@ def _read_jpeg(stream: BinaryIO, limit: float) -> Photo:
                 name == "APP1" and data.startswith(_EXTENDED_XMP) for name, data in segments
             ),
             "the content credentials (JUMBF)": any(name == "APP11" for name, _ in segments),
-            "the video of a motion photo": _ends_with_a_video(stream),
+            VIDEO: _ends_with_a_video(stream),
         },
     )
     sampling = JpegImagePlugin.get_sampling(image)

@@ -38,6 +38,8 @@ _JPEG_SEGMENT = 65533
 _SHIFT, _MOST_SHIFTED = 24, 0.01
 # How EXIF begins.
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
+# Its header and a directory without tags.
+_LEAST_EXIF = 14
 # For a BMP without a resolution; Pillow would invent one.
 _NO_RESOLUTION = (0.0, 0.0)
 
@@ -339,7 +341,7 @@ def _encode_j2k(photo: Photo, quality: int) -> bytes:
 
 def _without_damaged_exif(photo: Photo) -> Photo:
     """The photo without EXIF that both encoders would refuse, which is logged."""
-    if not photo.exif or photo.exif.startswith(_TIFF_STARTS):
+    if not photo.exif or (photo.exif.startswith(_TIFF_STARTS) and len(photo.exif) >= _LEAST_EXIF):
         return photo
     _log.warning("EXIF is damaged and left out")
     return replace(photo, exif=None)

@@ -11,7 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from baryir_cli.images import Photo, encode_photo, heic, heif, read_photo
+from baryir_cli.images import Photo, boxes, encode_photo, heic, heif, read_photo
 from tests.baryir_cli.images.samples import (
     XMP,
     assert_refused,
@@ -246,8 +246,42 @@ def test_without_pillow_heif_a_line_says_what_to_install(
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_damaged_exif_is_left_out(format_name: str, caplog: pytest.LogCaptureFixture) -> None:
-    photo = Photo(smooth(), None, "png", "rgb", exif=b"junk")
+def test_the_video_and_the_credentials_are_reported_as_left_out(
+    format_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = pil_bytes(Image.fromarray(smooth()), format_name)
+    data += boxes.box(b"mpvd", b"film") + boxes.box(b"uuid", boxes.C2PA, b"signed")
+    assert read_photo(data).pixels.shape == (33, 47, 3)
+    name = format_name.upper()
+    assert caplog.messages == [
+        f"the video of a motion photo in the {name} cannot be kept",
+        f"the content credentials (C2PA) in the {name} cannot be kept",
+    ]
+
+
+def test_a_cropped_avif_is_refused() -> None:
+    """Pillow would show what has been cut away."""
+    data = pil_bytes(Image.fromarray(smooth()), "avif")
+    assert_refused(data.replace(b"pixi", b"clap"), "is cropped by its container")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_colours_of_unknown_numbers_are_ignored(format_name: str) -> None:
+    for cicp in ((200, 13, 6, 1), (12, 300, 6, 1), (12, 13, 15, 1)):
+        assert not heif.Cicp(*cicp).is_known
+    data = bytearray(pil_bytes(Image.fromarray(smooth()), format_name))
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", 200, 200)
+    if format_name == "avif":
+        assert read_photo(bytes(data)).cicp is None
+
+
+@pytest.mark.parametrize("exif", [b"junk", b"II*\0", b"MM\0*\0\0\0\x08\0"])
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_damaged_exif_is_left_out(
+    format_name: str, exif: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo = Photo(smooth(), None, "png", "rgb", exif=exif)
     assert read_photo(encode_photo(photo, format_name)).exif is None
     assert caplog.messages == ["EXIF is damaged and left out"]
 
