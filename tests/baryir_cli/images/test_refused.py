@@ -146,7 +146,9 @@ def huge_header(format_name: str) -> bytes:
     elif format_name in ("avif", "heic"):
         struct.pack_into(">II", data, data.index(b"ispe") + 8, side, side)
     elif format_name in ("jp2", "j2k"):
-        struct.pack_into(">II", data, data.index(b"\xff\x4f\xff\x51") + 8, side, side)
+        # In one tile.
+        sizes = (side, side, 0, 0, side, side)
+        struct.pack_into(">6I", data, data.index(b"\xff\x4f\xff\x51") + 8, *sizes)
     elif format_name == "bmp":
         struct.pack_into("<ii", data, 18, side, side)
     else:
