@@ -37,7 +37,8 @@ def test_the_barycenter_is_found(gaussians: Gaussians, sampling: str) -> None:
 
 @pytest.mark.usefixtures("one_thread")
 def test_without_congruence_it_is_not_approached(gaussians: Gaussians) -> None:
-    few = {"steps": 150, "batch": 64, "samples": 10_000}
+    # With 150, it depends on the processor how close the congruent ones come.
+    few = {"steps": 300, "batch": 64, "samples": 10_000}
     congruent, free = (
         solve(kind, gaussians, WEIGHTS, "balanced", **few) for kind in (PaperObjective, Incongruent)
     )
