@@ -14,7 +14,6 @@ import numpy as np
 from baryir_cli.comparison import side_by_side
 from baryir_cli.images import Photo, encode_photo, losses, read_photo, with_pixels
 from baryir_cli.jobs import Job, Options
-from baryir_cli.libtiff import silence_libtiff
 from baryir_cli.memory import return_freed_memory
 from baryir_cli.overlap import WORKERS
 from baryir_cli.results import Result
@@ -49,7 +48,6 @@ def room_ahead(last: Result) -> int:
 
 def read(source: Path | bytes, page: int, max_megapixels: float) -> Read:
     """Decodes a picture; raises ImageError."""
-    silence_libtiff()
     with losses() as lost:
         return read_photo(source, page=page, max_megapixels=max_megapixels), lost
 

@@ -107,9 +107,15 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[Found]:
             if is_left_out(name):
                 continue
             suffix = Path(name).suffix.lower()
-            if suffix in READABLE_SUFFIXES and not heic.is_missing_for(format_of(Path(name))):
-                yield Found(here / name, here.relative_to(path), origin)
-            elif suffix in FOREIGN_SUFFIXES | READABLE_SUFFIXES:
+            if suffix in READABLE_SUFFIXES:
+                missing = heic.is_missing_for(format_of(Path(name)))
+                yield Found(
+                    here / name,
+                    here.relative_to(path),
+                    origin,
+                    kind="foreign" if missing else "image",
+                )
+            elif suffix in FOREIGN_SUFFIXES:
                 yield Found(here / name, here.relative_to(path), origin, kind="foreign")
             elif looks_like_an_image(here / name):
                 yield Found(here / name, here.relative_to(path), origin, kind="unnamed")

@@ -41,6 +41,11 @@ class Finish(nn.Module):
         self.register_buffer("amplified", torch.zeros(3, SIDE, SIDE))
         self.register_buffer("left", torch.zeros(3, SIDE, SIDE))
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it changes anything."""
+        return bool(self.amplified.any() or self.left.any())
+
     def forward(self, image: Tensor, noise: float) -> Tensor:
         """The image mended, without ``STEP`` pixels all around.
 

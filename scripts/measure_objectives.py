@@ -34,6 +34,12 @@ def random_batch(stage: Stage, picture: int) -> Batch:
     return Batch(degraded, target, source, scene, scene_target, whole_place(scene))
 
 
+def nowhere() -> list[Source]:
+    """Sources of the five degradations, none of which is ever read."""
+    pair = (Path("degraded.png"), Path("target.png"))
+    return [Source(name, ((1.0, Paired((pair,), "nowhere")),)) for name in NAMES]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patch", type=int, default=96)
@@ -50,9 +56,7 @@ def main() -> None:
         "latents of the network's own forward": recipe,
         "fresh latents": replace(recipe, fresh_latents=True),
     }
-    pair = (Path("degraded.png"), Path("target.png"))
-    sources = [Source(name, ((1.0, Paired((pair,), "nowhere")),)) for name in NAMES]
-    trainers = {name: Trainer(each, sources) for name, each in recipes.items()}
+    trainers = {name: Trainer(each, nowhere()) for name, each in recipes.items()}
     seconds: dict[str, list[float]] = {name: [] for name in recipes}
     for _ in range(args.steps + 2):
         batch = random_batch(stage, recipe.config().scene)

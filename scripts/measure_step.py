@@ -14,17 +14,15 @@ import argparse
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
-from measure_objectives import NAMES, random_batch
+from measure_objectives import NAMES, nowhere, random_batch
 from measure_ratio import alone
 
 from baryir_cli.memory import keep_freed_memory
 from models.presets import PRESETS
-from train.parts import Paired
 from train.recipe import Recipe, SourceRecipe, Stage, shipped
-from train.sources import Batch, Source
+from train.sources import Batch
 from train.trainer import Trainer
 
 STEPS = 4
@@ -58,9 +56,7 @@ def step_of(objective: str, preset: str, patch: int, batch: int, device: str) ->
         sources={name: SourceRecipe() for name in NAMES},
         stages=(stage,),
     )
-    pair = (Path("degraded.png"), Path("target.png"))
-    sources = [Source(name, ((1.0, Paired((pair,), "nowhere")),)) for name in NAMES]
-    trainer = Trainer(recipe, sources, device)
+    trainer = Trainer(recipe, nowhere(), device)
     given = random_batch(stage, recipe.config().scene)
     if objective == "paper":
         keep_freed_memory()

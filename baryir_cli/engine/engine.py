@@ -197,8 +197,9 @@ class Engine:
         else:
             toned = self._look_and_judge(judge, course, result, report, progress)
         # A tone or a shake changes the noise before it is removed.
-        if self.network.finish is not None and not toned and shake is None:
-            self._finish(self.network.finish, restored, pixels)
+        mend = self.network.finish
+        if mend is not None and mend.is_fitted and not toned and shake is None:
+            self._finish(mend, restored, pixels)
         if strength < 1:
             draw_back(restored, pixels, strength, self.device)
         report.change = change_of(restored, pixels)

@@ -13,7 +13,6 @@ from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import checksum
 from baryir_cli.images import ImageError, read_photo
 from baryir_cli.images.colour import eight_bits
-from baryir_cli.libtiff import silence_libtiff
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,6 @@ def load(item: Item, degradation: Degradation | None) -> Loaded:
 def _read(path: Path | None) -> Pixels | None:
     if path is None:
         return None
-    silence_libtiff()
     try:
         pixels = read_photo(path).pixels
     except ImageError as error:

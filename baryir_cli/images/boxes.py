@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-"""The start of a uuid box with content credentials, which vouch for the unchanged picture alone."""
+"""The UUID of content credentials, which vouch for the unchanged picture alone."""
 DAMAGED = "the file is cut off, or its header is damaged"
 
 Box = tuple[bytes, bytes]
@@ -39,6 +39,11 @@ def data_at(stream: BinaryIO, first: int, end: int) -> bytes:
     """What :func:`places` found there, or as much of it as there is."""
     stream.seek(first)
     return stream.read(end - first)
+
+
+def holds_credentials(kind: bytes, data: bytes) -> bool:
+    """Whether a box has content credentials, judging by its type and the start of its data."""
+    return kind == b"uuid" and data.startswith(C2PA)
 
 
 def box(kind: bytes, *data: bytes) -> bytes:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from baryir_cli.images.photo import CUT_OFF
+
 START = b"\xff\x4f\xff\x51"
 PROGRESSION = "CPRL"
 """The order of packets that :func:`joined` needs: first by component."""
 
-_CUT_OFF = "the file is cut off, or its picture stops early"
 _CODING, _PART, _DATA, _END = b"\xff\x52", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 # Where the number of components is, and three bytes for each behind it.
 _COUNT, _COMPONENTS = 40, 42
@@ -43,12 +44,12 @@ class Header:
 def header_of(data: bytes) -> Header:
     """Reads the main header; raises ValueError if it is damaged or the codestream is cut off."""
     if not data.startswith(START) or len(data) < _COMPONENTS:
-        raise ValueError(_CUT_OFF)
+        raise ValueError(CUT_OFF)
     right, bottom, left, top = struct.unpack_from(">4I", data, 8)
     raw = data[_COMPONENTS : _COMPONENTS + 3 * _components(data)]
     coding = next((data[at:end] for kind, at, end in _segments(data) if kind == _CODING), b"")
     if not raw or len(raw) % 3 or len(coding) < 14 or not _is_whole(data):
-        raise ValueError(_CUT_OFF)
+        raise ValueError(CUT_OFF)
     return Header(
         (right - left, bottom - top),
         (left, top) == (0, 0),

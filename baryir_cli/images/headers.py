@@ -9,16 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from baryir_cli.images import heif, tiff, webp
+from baryir_cli.images import heif, jpeg2000, tiff, webp
 from baryir_cli.images.photo import ImageError
 from baryir_cli.images.planes import unlimited
 from baryir_cli.images.read import opened
 
-_SIGNATURE = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}"
-    rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
-    re.DOTALL,
-)
+_SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP|BM.{4}\0{4}", re.DOTALL)
 _SIZED_BY_PILLOW = ("PNG", "JPEG", "BMP", "DIB", "JPEG2000")
 
 
@@ -27,7 +23,7 @@ def looks_like_an_image(path: Path) -> bool:
     try:
         with opened(path) as stream:
             head = stream.read(heif.HEAD)
-            if head[:4] in tiff.STARTS or heif.content_of(head):
+            if head.startswith((*tiff.STARTS, *jpeg2000.STARTS)) or heif.content_of(head):
                 return True
             return _SIGNATURE.match(head) is not None
     except (ImageError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, BinaryIO
 
@@ -36,6 +37,7 @@ _BY_PROFILE = Cicp(2, 2, 6, 1)
 _SRGB = Cicp(1, 13, 6, 1)
 
 
+@cache
 def is_installed() -> bool:
     """Whether pillow-heif is there."""
     return find_spec("pillow_heif") is not None

@@ -73,7 +73,8 @@ def content_of(head: bytes) -> Literal["avif", "heic"] | None:
 
 def properties_of(stream: BinaryIO) -> Properties:
     """Reads a file's properties; raises ValueError if the file is cut off or has none."""
-    _check_is_whole(stream)
+    outer = list(boxes.places(stream))
+    _check_is_whole(outer, stream.seek(0, io.SEEK_END))
     found = list(_properties(stream))
     sizes = [struct.unpack(">II", data[4:12]) for kind, data in found if kind == b"ispe"]
     codings = [data[2] for kind, data in found if kind == b"av1C"]
@@ -86,10 +87,10 @@ def properties_of(stream: BinaryIO) -> Properties:
         _cicp(colours[0]) if colours else None,
         _GAIN_MAP in _fours(stream.read(HEAD)[16:]),
         any(kind == b"clap" for kind, _ in found),
-        any(kind == b"mpvd" for kind, *_ in boxes.places(stream)),
+        any(kind == b"mpvd" for kind, *_ in outer),
         any(
-            kind == b"uuid" and boxes.data_at(stream, first, first + 16) == boxes.C2PA
-            for kind, first, _ in boxes.places(stream)
+            boxes.holds_credentials(kind, boxes.data_at(stream, first, first + 16))
+            for kind, first, _ in outer
         ),
     )
 
@@ -119,11 +120,10 @@ def _subsampling(coding: int) -> int:
     return (coding >> 3 & 1) + (coding >> 2 & 1)
 
 
-def _check_is_whole(stream: BinaryIO) -> None:
+def _check_is_whole(outer: list[tuple[bytes, int, int]], length: int) -> None:
     """Raises ValueError for a file that ends before its header or its data do."""
-    length = stream.seek(0, io.SEEK_END)
     # What some phones put behind them is of no use here.
-    if any(end > length for kind, _, end in boxes.places(stream) if kind in (b"meta", b"mdat")):
+    if any(end > length for kind, _, end in outer if kind in (b"meta", b"mdat")):
         raise ValueError(boxes.DAMAGED)
 
 

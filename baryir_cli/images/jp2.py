@@ -72,7 +72,7 @@ def opened(stream: BinaryIO) -> File:
     data = _first(found, b"jp2c")
     coded = _header(data)
     icc, number = _colours(header, _checked_colours(header, len(coded.components)))
-    others = [box for box in found if box[0] in _KEPT and not _is_signed(box)]
+    others = [box for box in found if box[0] in _KEPT and not boxes.holds_credentials(*box)]
     file = File(
         "jp2",
         data,
@@ -85,7 +85,7 @@ def opened(stream: BinaryIO) -> File:
         tuple(others),
     )
     unknown = any(kind not in _KEPT | _STRUCTURE for kind, _ in found)
-    signed = any(map(_is_signed, found))
+    signed = any(boxes.holds_credentials(*box) for box in found)
     tell_what_is_left_out("JPEG 2000", {"further boxes": unknown, CREDENTIALS: signed})
     return file
 
@@ -125,11 +125,6 @@ def has_geo(kept: Iterable[Box]) -> bool:
 def has_others(kept: Iterable[Box]) -> bool:
     """Whether there is anything but GeoJP2 among the boxes."""
     return not all(map(_is_geo, kept))
-
-
-def _is_signed(box: Box) -> bool:
-    kind, data = box
-    return kind == b"uuid" and data.startswith(boxes.C2PA)
 
 
 def _is_geo(box: Box) -> bool:

@@ -20,6 +20,9 @@ from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.images.upright import described, orientation_of
 
+STARTS = (jp2.SIGNATURE, codestream.START)
+"""The first bytes of a JP2, or of a codestream."""
+
 # OpenJPEG's mean square errors are larger than what it aims at by up to that, a decibel and a half.
 _MISSED = 1.41
 # Of samples that are rounded to 8 bits; and the least to aim at.

@@ -68,8 +68,9 @@ FOREIGN_SUFFIXES: frozenset[str] = frozenset(f"{_PHONES_AND_STUDIOS} {_RAW}".spl
 EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
 
 
+CUT_OFF = "the file is cut off, or its picture stops early"
 # What Pillow and tifffile say of it.
-_CUT_OFF = re.compile("truncated|^failed to read |^broken data stream", re.IGNORECASE)
+_SAYS_CUT_OFF = re.compile("truncated|^failed to read |^broken data stream", re.IGNORECASE)
 
 
 class ImageError(UserError):
@@ -93,8 +94,8 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         # These count bytes, or errors, instead of saying what happened to the file.
-        if _CUT_OFF.search(reason):
-            reason = "the file is cut off, or its picture stops early"
+        if _SAYS_CUT_OFF.search(reason):
+            reason = CUT_OFF
         elif reason.startswith("decoder error"):
             reason = "its compressed pixels are damaged"
         raise ImageError(f"{what}: {reason}") from error

@@ -15,6 +15,7 @@ import numpy as np
 from baryir_cli.images.colour import bands
 from baryir_cli.images.heif import Cicp
 from baryir_cli.images.inflate import Meter, inflated
+from baryir_cli.images.losses import CREDENTIALS, tell_what_is_left_out
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     INCHES_IN_METRE,
@@ -186,7 +187,7 @@ def scan(stream: BinaryIO) -> PngFile:
         elif kind in _METADATA:
             _keep(png, kind, _checked(stream, kind, at, length))
         elif kind == _CREDENTIALS:
-            _log.warning("the content credentials (C2PA) in the PNG cannot be kept")
+            tell_what_is_left_out("PNG", {CREDENTIALS: True})
     return png
 
 

@@ -18,10 +18,8 @@ from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from baryir_cli.images import (
     avif,
     bmp,
-    codestream,
     heic,
     heif,
-    jp2,
     jpeg2000,
     opencv,
     png,
@@ -29,6 +27,7 @@ from baryir_cli.images import (
     webp,
 )
 from baryir_cli.images.checks import check_frames, check_size
+from baryir_cli.images.libtiff import silence_libtiff
 from baryir_cli.images.losses import OTHER_PICTURES, VIDEO, tell_what_is_left_out
 from baryir_cli.images.metadata import PHOTOSHOP_HEADER, xmp_orientation
 from baryir_cli.images.photo import (
@@ -79,7 +78,7 @@ def read_photo(
             return _read_bmp(stream, limit)
         if content := heif.content_of(head):
             return (avif.read if content == "avif" else heic.read)(stream, limit)
-        if head.startswith((jp2.SIGNATURE, codestream.START)):
+        if head.startswith(jpeg2000.STARTS):
             return jpeg2000.read(stream, limit)
         if not head:
             raise ImageError("is empty (0 bytes)")
@@ -301,6 +300,7 @@ def _read_plain_tiff(stream: BinaryIO, file: tiff.TiffFile) -> Photo:
             "is a big-endian BigTIFF, which is only read at 16 bits; save it as a plain TIFF first"
         )
     stream.seek(0)
+    silence_libtiff()
     with unlimited(file.size[0] * file.size[1]):
         image = TiffImagePlugin.TiffImageFile(stream)
         image.seek(file.place)

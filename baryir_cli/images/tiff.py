@@ -60,8 +60,10 @@ _OLD_KINDS = {2: _REDUCED, 3: _PAGE}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 _UNSPECIFIED, _PREMULTIPLIED, _UNASSOCIATED = 0, 1, 2
 _DEFLATE = 8
-STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""The first bytes of a TIFF, either byte order, classic or BigTIFF."""
+CLASSIC_STARTS = (b"II*\0", b"MM\0*")
+"""The first bytes of a classic TIFF, either byte order, and of EXIF."""
+STARTS = (*CLASSIC_STARTS, b"II+\0", b"MM\0+")
+"""The same with BigTIFF's."""
 # Little-endian, with a pointer to the first directory that is yet to come.
 _HEADER = struct.pack("<2sHI", b"II", 42, 0)
 # Compressions that Pillow reads, and at 16 bits tifffile or OpenCV.

@@ -36,9 +36,7 @@ _JPEG_SEGMENT = 65533
 # With the embedded network it is at most 0.5 % for text, even in rough scans, and for line art, but
 # from 30 % for photographs shown as dots.
 _SHIFT, _MOST_SHIFTED = 24, 0.01
-# How EXIF begins.
-_TIFF_STARTS = (b"II*\0", b"MM\0*")
-# Its header and a directory without tags.
+# EXIF of a header and a directory without tags.
 _LEAST_EXIF = 14
 # For a BMP without a resolution; Pillow would invent one.
 _NO_RESOLUTION = (0.0, 0.0)
@@ -326,8 +324,7 @@ def _encode_avif(photo: Photo, quality: int) -> bytes:
 
 
 def _encode_heic(photo: Photo, quality: int) -> bytes:
-    *_, samples = _interleaved(photo)
-    return heic.encode(samples(slice(None)), _without_damaged_exif(photo), quality)
+    return heic.encode(_samples(photo), _without_damaged_exif(photo), quality)
 
 
 def _encode_jp2(photo: Photo, quality: int) -> bytes:
@@ -335,13 +332,19 @@ def _encode_jp2(photo: Photo, quality: int) -> bytes:
 
 
 def _encode_j2k(photo: Photo, quality: int) -> bytes:
+    return jpeg2000.encode(_samples(photo), photo, quality)
+
+
+def _samples(photo: Photo) -> np.ndarray:
+    """All of :func:`_interleaved`'s samples."""
     *_, samples = _interleaved(photo)
-    return jpeg2000.encode(samples(slice(None)), photo, quality)
+    return samples(slice(None))
 
 
 def _without_damaged_exif(photo: Photo) -> Photo:
     """The photo without EXIF that both encoders would refuse, which is logged."""
-    if not photo.exif or (photo.exif.startswith(_TIFF_STARTS) and len(photo.exif) >= _LEAST_EXIF):
+    exif = photo.exif
+    if not exif or (exif.startswith(tiff.CLASSIC_STARTS) and len(exif) >= _LEAST_EXIF):
         return photo
     _log.warning("EXIF is damaged and left out")
     return replace(photo, exif=None)
