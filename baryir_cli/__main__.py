@@ -10,7 +10,8 @@ from types import FrameType
 
 from baryir_cli.patience import SIGNALS, leave_lost_terminal
 
-INTERRUPTED = b"baryir: interrupted\n"
+INTERRUPTED = b"baryir: interrupted; nothing was written\n"
+"""While Python or PyTorch is imported, before all work."""
 
 
 def leave_current_folder() -> None:

@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from baryir_cli.errors import ArgumentError
+from baryir_cli.limits import check_device
 from models.hardware import multiplies_bf16, multiplies_fp16
 from models.wording import choices
 
@@ -23,14 +24,12 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ArgumentError: unknown or missing device.
     """
+    check_device(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, colon, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and (kind != "cuda" or not _counts(number))):
-        known = choices(["auto", "cpu", "cuda", "cuda:N", "mps"])
-        raise ArgumentError("device", name, f"use {known}")
+    kind, _, number = name.partition(":")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         problem = f"this PyTorch sees {count} CUDA devices; use cpu or auto"
@@ -38,10 +37,6 @@ def resolve_device(name: str) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ArgumentError("device", name, "not available here; use cpu or auto")
     return torch.device(name)
-
-
-def _counts(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
 
 
 def resolve_precision(name: str, device: torch.device) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.limits import check_tiles
+from baryir_cli.limits import check_device, check_tiles
 
 if TYPE_CHECKING:
     from baryir_cli.engine import Engine
@@ -63,6 +63,7 @@ class EngineOptions:
     overlap: int | None = None
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         check_tiles(self.tile, self.overlap)
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from baryir_cli.errors import ArgumentError
-from models.wording import numbers
+from models.wording import choices, numbers
 
 MAX_MEGAPIXELS = 512
 """Larger images are not decoded."""
@@ -19,6 +21,17 @@ def check_megapixels(most: float) -> None:
     """
     if not most > 0:  # nor is NaN
         raise ArgumentError("max_megapixels", most, f"use {numbers(above=0)}")
+
+
+def check_device(name: str) -> None:
+    """Refuses what is no device's name; without PyTorch, whose import takes seconds.
+
+    Raises:
+        ArgumentError: names the argument.
+    """
+    if name not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:[0-9]+)?", name):
+        known = choices(["auto", "cpu", "cuda", "cuda:N", "mps"])
+        raise ArgumentError("device", name, f"use {known}")
 
 
 def check_tiles(tile: int | None, overlap: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
@@ -19,6 +20,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.images import FORMATS, Photo, format_of, heic
 from baryir_cli.images.colour import cmyk_transforms, grey_of
+from baryir_cli.images.photo import DEFAULT_QUALITY
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.jobs import Job, Options
@@ -158,7 +160,8 @@ class Restorer:
             What ``--json`` tells of the image.
 
         Raises:
-            ValueError: ``strength``, ``quality`` or ``max_megapixels`` is out of range.
+            ValueError: ``strength``, ``quality`` or ``max_megapixels`` is out of range, or the
+                target's format has no quality.
             baryir_cli.errors.UserError: the file cannot be read, restored or written, or exists
                 already. Nothing is written.
         """
@@ -170,6 +173,8 @@ class Restorer:
         check_megapixels(max_megapixels)
         if format_of(target) is None:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
+        if quality is not None and format_of(target) not in DEFAULT_QUALITY:
+            raise ArgumentError("quality", quality, f"{target.suffix} has none; use None")
         if heic.is_missing_for(format_of(target)):
             raise UserError(f"{target}: {heic.INSTALL}")
         if target.is_dir():
@@ -290,5 +295,5 @@ def _frames(image: Image.Image) -> int:
 
 
 def _check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
+    if not isinstance(strength, Real) or not 0 <= strength <= 1:
         raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")

@@ -92,8 +92,9 @@ def _is_image(name: str) -> bool:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file's name says that it is hidden or a comparison picture."""
-    return name.startswith(".") or name.endswith(COMPARISON)
+    """Whether a file's name says that it is hidden or a comparison, ``NAME.EXT.compare.jpg``."""
+    of = name.removesuffix(COMPARISON)
+    return name.startswith(".") or (of != name and Path(of).suffix != "")
 
 
 def find_folder(root: Path, *names: str) -> Path | None:

@@ -56,6 +56,17 @@ def tones_of(grey: np.ndarray) -> np.ndarray:
     return means.astype(np.int16)
 
 
+def with_tones(pixels: np.ndarray, tones: np.ndarray) -> np.ndarray:
+    """Grey uint8 ``(H, W, 3)``, brightened or darkened to these :func:`tones_of`, roughly."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    # Blurred, because the blocks and the rows of a print's dots are rarely in step.
+    lacking = cv2.GaussianBlur(tones - tones_of(grey_of(pixels)), (0, 0), 1.0)
+    lacking = cv2.resize(lacking, (width, height), interpolation=cv2.INTER_LINEAR)
+    return (pixels + lacking[..., None]).clip(0, 255).astype(np.uint8)
+
+
 def eight_bits(array: np.ndarray) -> np.ndarray:
     """uint16 of any shape to uint8, rounded (65535 becomes 255)."""
     out = np.empty(array.shape, np.uint8)

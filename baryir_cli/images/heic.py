@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from baryir_cli.images import heif
-from baryir_cli.images.checks import check_size
+from baryir_cli.images.checks import check_frames, check_size
 from baryir_cli.images.colour import narrowed, widened
 from baryir_cli.images.heif import Cicp
 from baryir_cli.images.losses import (
@@ -62,6 +62,9 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     check_size(*stored.size, limit)
     stream.seek(0)
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    # Some decoders count a gain map too.
+    if not stored.has_gain_map:
+        check_frames(len(file), "pictures")
     image = file[file.primary_index]
     check_size(*image.size, limit)
     if image.premultiplied_alpha:

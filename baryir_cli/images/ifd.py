@@ -292,6 +292,12 @@ def dpi_of(directory: Directory) -> tuple[float, float] | None:
     return values[0] * per_inch, values[1] * per_inch
 
 
+def tells_resolution_only(block: bytes) -> bool:
+    """Whether an EXIF block holds nothing but the resolution, as one made of a TIFF's tags may."""
+    tags = first_directory(block)
+    return bool(tags) and tags.keys() <= set(RESOLUTION)
+
+
 def upright_exif(exif: bytes, width: int, height: int, *, on_its_side: bool = False) -> bytes:
     """The EXIF block for the upright, restored image of ``width`` x ``height``.
 

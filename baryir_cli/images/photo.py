@@ -69,8 +69,11 @@ EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
 
 
 CUT_OFF = "the file is cut off, or its picture stops early"
-# What Pillow and tifffile say of it.
-_SAYS_CUT_OFF = re.compile("truncated|^failed to read |^broken data stream", re.IGNORECASE)
+# What Pillow, tifffile and struct say of it.
+_SAYS_CUT_OFF = re.compile(
+    "truncated|^failed to read |^broken data stream|^not identified |requires a buffer of",
+    re.IGNORECASE,
+)
 
 
 class ImageError(UserError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.images import avif, bmp, colour, heic, jp2, jpeg2000, png, tiff
+from baryir_cli.images import avif, bmp, colour, heic, ifd, jp2, jpeg2000, png, tiff
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     PHOTOSHOP_HEADER,
@@ -145,7 +145,7 @@ def _metadata(photo: Photo) -> list[str]:
     """The kinds of metadata that a photo has, without its resolution."""
     there = {
         "profile": photo.icc,
-        "EXIF": photo.exif,
+        "EXIF": photo.exif and not ifd.tells_resolution_only(photo.exif),
         "XMP": photo.xmp,
         "IPTC": iptc_of(photo.photoshop),
         "Photoshop resources": without_iptc(photo.photoshop or b""),
@@ -163,11 +163,14 @@ def _metadata(photo: Photo) -> list[str]:
 def _fitted(photo: Photo, capability: _Capability) -> Photo:
     """The photo in a form that the format can hold."""
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
+    if photo.tones is not None and _needs_greys(photo, photo.tones):
+        if layout in capability.layouts:
+            _log.warning("1 bit became 8-bit grey, because dots became greys")
+        layout = "grey"
+        # A network takes white dots for noise that clipping hides in part, and darkens them.
+        pixels = colour.with_tones(pixels, photo.tones)
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
-    elif layout == "bilevel" and _needs_greys(photo):
-        _log.warning("1 bit became 8-bit grey, because dots became greys")
-        layout = "grey"
     if pixels.dtype != np.uint8 and not capability.deep:
         pixels = colour.eight_bits(pixels)
         alpha = None if alpha is None else colour.eight_bits(alpha)
@@ -224,12 +227,10 @@ def _white(photo: Photo) -> np.ndarray:
     return colour.grey_of(photo.pixels) >= 128
 
 
-def _needs_greys(photo: Photo) -> bool:
-    """Whether 1 bit would lose what dots showed: they became greys, which it cuts."""
-    if photo.tones is None:
-        return False
-    tones = colour.tones_of(_white(photo).astype(np.uint8) * 255)
-    return float(np.mean(np.abs(tones - photo.tones) > _SHIFT)) > _MOST_SHIFTED
+def _needs_greys(photo: Photo, tones: np.ndarray) -> bool:
+    """Whether 1 bit would lose ``tones`` that dots showed: they became greys, which it cuts."""
+    cut = colour.tones_of(_white(photo).astype(np.uint8) * 255)
+    return float(np.mean(np.abs(cut - tones) > _SHIFT)) > _MOST_SHIFTED
 
 
 def _encode_png(photo: Photo) -> bytes:

@@ -67,6 +67,17 @@ def test_dry_run_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
     assert "1 to restore" in said
 
 
+def test_an_unknown_device_is_refused_before_torch_is_imported(
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    # None makes an import fail.
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("gpu", "cuda:", "cuda:x", "cpu:0", "mps:1"):
+        assert baryir("restore", tmp_path, "out", "--device", name) == 2
+        said = capsys.readouterr().err
+        assert said == f"baryir: --device {name}: use auto, cpu, cuda, cuda:N or mps\n"
+
+
 def test_list_of_benches_imports_no_torch(tmp_path: Path) -> None:
     wide = {"COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
     said = run_without("torch", "eval", "--list", cwd=tmp_path, **wide)
@@ -151,7 +162,7 @@ def test_an_interruption_that_an_import_swallows_still_ends_the_run(tmp_path: Pa
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     asked = ("-m", "baryir_cli", "restore", "a.png", "b.png")
     done = python(*asked, cwd=tmp_path, PYTHONPATH=str(package.parent))
-    assert (done.returncode, done.stderr) == (130, "baryir: interrupted\n")
+    assert (done.returncode, done.stderr) == (130, "baryir: interrupted; nothing was written\n")
     assert not (tmp_path / "b.png").exists()
 
 

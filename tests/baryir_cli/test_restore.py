@@ -181,6 +181,17 @@ def test_in_place_elsewhere_is_refused(
         assert not output.exists()
 
 
+def test_an_interruption_before_the_first_replacement_says_so(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("baryir_cli.engine.Engine.restore", interrupted)
+    assert restore(photos, photos, "--in-place") == 130
+    assert capsys.readouterr().err.endswith("baryir: interrupted; no input was replaced\n")
+
+
 def test_an_interruption_after_the_last_replacement_says_so(
     restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

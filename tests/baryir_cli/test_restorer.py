@@ -253,6 +253,8 @@ def test_a_wrong_setting_is_a_value_error_that_names_it(
 def test_a_strength_out_of_range_is_refused(restorer: Restorer) -> None:
     with pytest.raises(ValueError, match=r"^strength=1.5: use a number from 0 to 1$"):
         restorer.restore(values(4, 4, 3), strength=1.5)
+    with pytest.raises(ValueError, match="^strength=half: use a number from 0 to 1$"):
+        restorer.restore(values(4, 4, 3), strength="half")
 
 
 def test_unknown_weights_are_refused() -> None:
@@ -355,6 +357,7 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "new/../photo.jpg", {}, "photo.jpg exists already"),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
         ("photo.jpg", "a.jpg", {"quality": 50.5}, "quality=50.5: use a whole number"),
+        ("photo.jpg", "a.png", {"quality": 90}, "quality=90: .png has none; use None"),
         ("photo.jpg", "a.jpg", {"max_megapixels": 0}, "max_megapixels=0: use a number above 0"),
         ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),
     ],

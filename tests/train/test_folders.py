@@ -88,9 +88,9 @@ def test_hidden_and_other_files_are_not_images(tmp_path: Path) -> None:
 
 
 def test_compare_pictures_are_not_photographs(tmp_path: Path) -> None:
-    for name in ("a.png", "a.png.compare.jpg"):
+    for name in ("a.png", "a.png.compare.jpg", "b.compare.jpg"):
         (tmp_path / name).touch()
-    assert images_below(tmp_path) == [tmp_path / "a.png"]
+    assert images_below(tmp_path) == [tmp_path / "a.png", tmp_path / "b.compare.jpg"]
 
 
 def test_pictures_of_a_training_run_are_not_photographs(tmp_path: Path) -> None:

@@ -200,6 +200,15 @@ def test_exif_is_read_whatever_follows_its_first_directory() -> None:
     assert opened(encode_photo(photo, "tiff")).getexif()[271] == "Acme Co"
 
 
+@pytest.mark.parametrize("tags", [{}, {"software": "Scan"}], ids=["resolution", "more"])
+def test_a_resolution_alone_is_no_exif_that_is_lost(
+    tags: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    photo = read_photo(pil_bytes(Image.fromarray(smooth()), "tiff", dpi=(300, 300), **tags))
+    assert read_photo(encode_photo(photo, "bmp")).dpi == pytest.approx((300, 300), abs=0.1)
+    assert caplog.messages == (["EXIF cannot be kept in BMP"] if tags else [])
+
+
 def test_damaged_exif_does_no_harm() -> None:
     far_away = b"II+\0\x08\0\0\0" + b"\xff" * 8
     for exif in (b"MM\0*\0\0\xff\xff", b"junk", exif_of(3)[:40], far_away):
