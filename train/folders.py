@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.wording import no_such
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+"""Of the images that training reads."""
 COMPARISON = ".compare.jpg"
 """What ``--compare`` adds to a name. Such a file is two pictures side by side."""
 
@@ -33,7 +34,7 @@ class SourceError(ValueError):
         super().__init__(message.rsplit("SourceError: ", 1)[-1].strip())
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, suffixes: Container[str] = SUFFIXES) -> list[Path]:
     """Image files of a folder, by name, without hidden ones.
 
     Raises:
@@ -45,7 +46,7 @@ def image_files(folder: Path) -> list[Path]:
         raise SourceError(no_such(folder, "folder")) from None
     except OSError as error:
         raise SourceError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
-    return [folder / name for name in names if _is_image(name)]
+    return [folder / name for name in names if _is_image(name, suffixes)]
 
 
 def photographs(folders: Iterable[Path]) -> list[Path]:
@@ -83,12 +84,12 @@ def images_below(folder: Path) -> list[Path]:
         if {"recipe.json", "log.jsonl"} <= set(names):
             folders[:] = [f for f in folders if f not in DRAWN]
             names = [name for name in names if name not in DRAWN]
-        found += [Path(parent) / name for name in sorted(names) if _is_image(name)]
+        found += [Path(parent) / name for name in sorted(names) if _is_image(name, SUFFIXES)]
     return found
 
 
-def _is_image(name: str) -> bool:
-    return not is_left_out(name) and Path(name).suffix.lower() in SUFFIXES
+def _is_image(name: str, suffixes: Container[str]) -> bool:
+    return not is_left_out(name) and Path(name).suffix.lower() in suffixes
 
 
 def is_left_out(name: str) -> bool:
@@ -141,13 +142,16 @@ class Matches:
     problems: tuple[str, ...]
 
 
-def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
+def match(
+    degraded: Path, target: Path, strip: str = RAIN, suffixes: Container[str] = SUFFIXES
+) -> Matches:
     """Pairs two folders by name: equal stems, or ``X_...`` with ``X``.
 
     Several ``X_...`` may share one target (haze of several densities over one photograph).
 
     Args:
         strip: regular expression, in lower case, for what to ignore in a stem.
+        suffixes: of the files to pair.
 
     Raises:
         SourceError: a folder does not exist or cannot be read.
@@ -156,9 +160,9 @@ def match(degraded: Path, target: Path, strip: str = RAIN) -> Matches:
     def key(path: Path) -> str:
         return re.sub(strip, "", stem(path))
 
-    targets, problems = by_name(image_files(target), key)
+    targets, problems = by_name(image_files(target, suffixes), key)
     pairs = []
-    for path in image_files(degraded):
+    for path in image_files(degraded, suffixes):
         partner = targets.get(key(path)) or targets.get(key(path).split("_")[0])
         if partner is None:
             problems.append(f"{path} has no partner in {target}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from baryir_cli.benches.catalogue import BenchSet, bench_sets
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError, UserError, told_by_system
+from baryir_cli.images import READABLE_SUFFIXES
 from models.wording import no_such, numbers
 from train.folders import Matches, SourceError, by_name, find_folder, image_files, match
 
@@ -76,7 +77,7 @@ def folder_set(
     if target is None:
         items, problems = _singles(first)
     else:
-        items, problems = _pairs(match(first, target))
+        items, problems = _pairs(match(first, target, suffixes=READABLE_SUFFIXES))
     if restored is not None:
         items = tuple(replace(i, degraded=None, restored=i.degraded) for i in items)
     name = first.resolve().name
@@ -87,7 +88,7 @@ def _check_images(option: str, folder: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"{option} {no_such(folder, 'folder')}")
     try:
-        there = image_files(folder)
+        there = image_files(folder, READABLE_SUFFIXES)
     except SourceError as error:
         raise UsageError(f"{option} {error}") from None
     if not there:
@@ -133,7 +134,7 @@ def _items_of(wanted: BenchSet, folder: Path) -> Found:
 
 
 def _singles(folder: Path) -> Found:
-    paths = image_files(folder)
+    paths = image_files(folder, READABLE_SUFFIXES)
     if not paths:
         return (), (f"no images in {folder}",)
     files, doubles = by_name(paths)
@@ -151,7 +152,7 @@ def _in_layout(wanted: BenchSet, folder: Path) -> Found:
     for first, second in wanted.layouts:
         degraded, target = find_folder(folder, first), find_folder(folder, second)
         if degraded and target:
-            return _pairs(match(degraded, target, wanted.strip))
+            return _pairs(match(degraded, target, wanted.strip, READABLE_SUFFIXES))
     first, second = wanted.layouts[0]
     return (), (f"{folder} has no folders {first} and {second}",)
 
@@ -165,7 +166,8 @@ def _over_one_target(wanted: BenchSet, folder: Path) -> Found:
     for name in wanted.inputs:
         degraded = find_folder(folder, name)
         if degraded is not None:
-            more, wrong = _pairs(match(degraded, target, wanted.strip), f"{name}/")
+            matches = match(degraded, target, wanted.strip, READABLE_SUFFIXES)
+            more, wrong = _pairs(matches, f"{name}/")
             items, problems = items + more, problems + wrong
     return items, problems or (() if items else (f"no images in {folder}",))
 

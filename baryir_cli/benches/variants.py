@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from baryir_cli.benches.find import FoundSet, Item
+from baryir_cli.images import READABLE_SUFFIXES
 from train.folders import SourceError, by_name, image_files
 
 
@@ -32,7 +33,7 @@ def restored_elsewhere(found: FoundSet, folder: Path, most: int | None = None) -
     problems = list(found.problems)
     for part in sorted({Path(item.name).parent for item in wanted}):
         try:
-            paths = image_files(folder / part)
+            paths = image_files(folder / part, READABLE_SUFFIXES)
         except SourceError as error:
             problems.append(str(error))
             continue

@@ -266,6 +266,21 @@ def test_bad_files_are_named_and_not_averaged_over(
     assert run["summary"]["lines"][0]["restored"] == pytest.approx(np.mean(values))
 
 
+def test_all_formats_that_can_be_restored_are_evaluated(
+    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for folder, format_name in (("a", "avif"), ("b", "jp2")):
+        (tmp_path / folder).mkdir()
+        for name in ("x", "y"):
+            image = picture(40, 32).convert("L")
+            image.save(tmp_path / folder / f"{name}.{format_name}", quality=90)
+    folders = ("--restored", tmp_path / "a", "--target", tmp_path / "b")
+    assert evaluate(*folders, "--metrics", "psnr", "--json", tmp_path / "r.json") == 0
+    (line,) = read(tmp_path / "r.json")["summary"]["lines"]
+    assert line["images"] == "2"
+    assert line["restored"] > 30
+
+
 def test_an_empty_folder_is_refused(
     evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
