@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from numbers import Real
 from pathlib import Path
 from typing import Any, overload
@@ -18,7 +17,7 @@ from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.atomic import make_folder
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
-from baryir_cli.images import FORMATS, Photo, format_of, heic
+from baryir_cli.images import FORMATS, format_of, heic
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.photo import DEFAULT_QUALITY
 from baryir_cli.images.planes import samples_of
@@ -29,6 +28,7 @@ from baryir_cli.paths import settled
 from baryir_cli.pipeline import run
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
+from baryir_cli.restoration import restoring
 from models.weights import load_network
 from models.wording import choices, numbers
 
@@ -183,12 +183,13 @@ class Restorer:
             raise UserError(f"{target} exists already; overwrite=True replaces it")
         make_folder(target.parent)
 
-        def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
-            pixels, report = self.engine.restore(photo.pixels, strength=strength, progress=progress)
-            return pixels, report.to_dict()
-
         options = Options(None, quality, max_megapixels, overwrite=overwrite)
-        (result,) = run([Job(source, target)], work, options, lambda _job, _share: None)
+        (result,) = run(
+            [Job(source, target)],
+            restoring(self.engine, strength),
+            options,
+            lambda _job, _share: None,
+        )
         if result.status == "failed":
             remedy = "; max_megapixels raises it" if result.too_large else ""
             raise UserError(f"{source}: {result.error}{remedy}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,6 @@ from baryir_cli.report import Report
 
 if TYPE_CHECKING:
     from baryir_cli.console import Display
-    from baryir_cli.images import Photo
-    from baryir_cli.jobs import Job
     from baryir_cli.picture import Work
 
 
@@ -101,6 +99,7 @@ def restore(
     def prepare() -> Callable[[Display], Work]:
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.references import find_weights, load
+        from baryir_cli.restoration import restoring
 
         file = find_weights(options.weights)
         loaded = load(file)
@@ -115,11 +114,7 @@ def restore(
                 display.note(f"weights {file.describe()}")
                 display.note(f"device {engine.device}, precision {engine.precision}")
 
-            def work(_job: Job, photo: Photo, progress: Callable[[float], None]) -> tuple[Any, Any]:
-                pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
-                return pixels, report.to_dict() | facts
-
-            return work
+            return restoring(engine, strength, facts)
 
         return begin
 

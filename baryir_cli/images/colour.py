@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _BAND_PIXELS = 1 << 20
-_BLOCK = 8
 # Every orientation is its own inverse except the quarter turns.
 _INVERSE = {6: 8, 8: 6}
 
@@ -44,27 +43,6 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
     for rows in bands(*grey.shape):
         grey[rows] = (pixels[rows].sum(axis=2, dtype=np.uint32) + 1) // 3
     return grey
-
-
-def tones_of(grey: np.ndarray) -> np.ndarray:
-    """The means of a uint8 ``(H, W)``'s blocks of about 8 x 8 pixels, int16."""
-    # Imported here because few images need it.
-    import cv2
-
-    size = [-(-side // _BLOCK) for side in grey.shape[::-1]]
-    means = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
-    return means.astype(np.int16)
-
-
-def with_tones(pixels: np.ndarray, tones: np.ndarray) -> np.ndarray:
-    """Grey uint8 ``(H, W, 3)``, brightened or darkened to these :func:`tones_of`, roughly."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    # Blurred, because the blocks and the rows of a print's dots are rarely in step.
-    lacking = cv2.GaussianBlur(tones - tones_of(grey_of(pixels)), (0, 0), 1.0)
-    lacking = cv2.resize(lacking, (width, height), interpolation=cv2.INTER_LINEAR)
-    return (pixels + lacking[..., None]).clip(0, 255).astype(np.uint8)
 
 
 def eight_bits(array: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baryir_cli.images import avif, bmp, colour, heic, ifd, jp2, jpeg2000, png, tiff
+from baryir_cli.images.bilevel import loses_tones, white_of
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     PHOTOSHOP_HEADER,
@@ -32,10 +33,6 @@ _log = logging.getLogger(__name__)
 
 # What fits into one JPEG segment after its length.
 _JPEG_SEGMENT = 65533
-# In a 1-bit image, this share of blocks may be brighter or darker than before by more than _SHIFT.
-# With the embedded network it is at most 0.5 % for text, even in rough scans, and for line art, but
-# from 30 % for photographs shown as dots.
-_SHIFT, _MOST_SHIFTED = 24, 0.01
 # EXIF of a header and a directory without tags.
 _LEAST_EXIF = 14
 # For a BMP without a resolution; Pillow would invent one.
@@ -163,14 +160,11 @@ def _metadata(photo: Photo) -> list[str]:
 def _fitted(photo: Photo, capability: _Capability) -> Photo:
     """The photo in a form that the format can hold."""
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
-    if photo.tones is not None and _needs_greys(photo, photo.tones):
-        if layout in capability.layouts:
-            _log.warning("1 bit became 8-bit grey, because dots became greys")
-        layout = "grey"
-        # A network takes white dots for noise that clipping hides in part, and darkens them.
-        pixels = colour.with_tones(pixels, photo.tones)
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
+    elif layout == "bilevel" and photo.tones is not None and loses_tones(pixels, photo.tones):
+        _log.warning("1 bit became 8-bit grey, because dots became greys")
+        layout = "grey"
     if pixels.dtype != np.uint8 and not capability.deep:
         pixels = colour.eight_bits(pixels)
         alpha = None if alpha is None else colour.eight_bits(alpha)
@@ -194,7 +188,7 @@ def _pillow_image(photo: Photo) -> Image.Image:
     if photo.layout == "palette":
         return palette_image(photo.pixels, photo.alpha)
     if photo.layout == "bilevel":
-        return Image.fromarray(_white(photo))
+        return Image.fromarray(white_of(photo.pixels))
     if photo.layout == "cmyk":
         return cmyk_image(photo.pixels, photo.icc)
     grey = photo.layout == "grey"
@@ -220,17 +214,6 @@ def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
     if found.alphas is not None:
         image.info["transparency"] = found.alphas.astype(np.uint8).tobytes()
     return image
-
-
-def _white(photo: Photo) -> np.ndarray:
-    """``(H, W)`` of booleans: where a 1-bit image is white."""
-    return colour.grey_of(photo.pixels) >= 128
-
-
-def _needs_greys(photo: Photo, tones: np.ndarray) -> bool:
-    """Whether 1 bit would lose ``tones`` that dots showed: they became greys, which it cuts."""
-    cut = colour.tones_of(_white(photo).astype(np.uint8) * 255)
-    return float(np.mean(np.abs(cut - tones) > _SHIFT)) > _MOST_SHIFTED
 
 
 def _encode_png(photo: Photo) -> bytes:
@@ -366,7 +349,7 @@ def _encode_tiff(photo: Photo) -> bytes:
 def _tiff_samples(photo: Photo) -> tiff.Samples:
     """A photo of any layout as the samples of a TIFF."""
     if photo.layout == "bilevel":
-        return tiff.bilevel(_white(photo))
+        return tiff.bilevel(white_of(photo.pixels))
     if photo.layout == "palette":
         found = colour.indexed(photo.pixels, None)
         return tiff.palette(found.indices, found.colours)

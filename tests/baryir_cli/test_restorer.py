@@ -253,7 +253,7 @@ def test_a_wrong_setting_is_a_value_error_that_names_it(
 def test_a_strength_out_of_range_is_refused(restorer: Restorer) -> None:
     with pytest.raises(ValueError, match=r"^strength=1.5: use a number from 0 to 1$"):
         restorer.restore(values(4, 4, 3), strength=1.5)
-    with pytest.raises(ValueError, match="^strength=half: use a number from 0 to 1$"):
+    with pytest.raises(ValueError, match="^strength='half': use a number from 0 to 1$"):
         restorer.restore(values(4, 4, 3), strength="half")
 
 
