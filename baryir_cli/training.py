@@ -119,7 +119,8 @@ class TrainingDisplay:
             parts.append(f"{entry['patches_per_second']} patches/s")
         if step < self.steps:
             each = (time.monotonic() - self.began) / (step - self.first)
-            parts.append(f"{each:.2g} s a step, {roughly(each * (self.steps - step))} left")
+            pace = f"{each:.2g}" if each < 10 else f"{each:.0f}"
+            parts.append(f"{pace} s a step, {roughly(each * (self.steps - step))} left")
         before = entry.get("psnr_input", {})
         parts += [
             f"{name} {value:.2f} dB (input {before[name]:.2f})"

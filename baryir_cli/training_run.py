@@ -16,6 +16,7 @@ from baryir_cli.memory import keep_freed_memory
 from baryir_cli.patience import patience
 from baryir_cli.references import find_weights, load
 from baryir_cli.training import TrainingDisplay, source_table
+from baryir_cli.units import counted
 from models.network import parameter_count
 from models.weights import WeightsError
 from train import checkpoint
@@ -276,7 +277,8 @@ def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[s
         )
     if 2 * recipe.warm_up > recipe.steps:
         yield (
-            f"the warm-up takes {recipe.warm_up} steps and the whole run {recipe.steps}; "
+            f"the warm-up takes {counted(recipe.warm_up, 'step')} and the whole run "
+            f"{recipe.steps}; "
             "shorten it with --warm-up"
         )
     if len(recipe.sources) == 1 and recipe.losses:

@@ -49,7 +49,8 @@ def train(
     while trainer.step < trainer.recipe.steps:
         for batches in _steps(trainer, sources, workers, skipped):
             record.add(batches, trainer.train_step(batches))
-            if trainer.team.any(stop()):
+            # After the last step there is nothing left to stop.
+            if trainer.step < trainer.recipe.steps and trainer.team.any(stop()):
                 record.stop()
                 # When one process ends, torchrun kills the others.
                 trainer.team.wait()

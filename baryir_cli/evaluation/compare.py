@@ -29,7 +29,7 @@ class Difference:
     official: int | None = None
     """Number of images in the official set; None for stand-ins and other folders."""
     interval: tuple[float, float] | None = None
-    """Interval of the paired mean difference; None for metrics of whole sets."""
+    """Interval of the paired mean difference; None for few images and metrics of whole sets."""
     wins: int | None = None
     """Number of images on which B is better."""
 
@@ -41,12 +41,12 @@ class Difference:
     @property
     def verdict(self) -> str:
         """Which run is better, if the interval leaves no doubt."""
-        if self.interval is None:
-            return ""
         if self.interval == (0, 0):
             return "identical"
-        if self.images < FEWEST:
+        if self.wins is not None and self.images < FEWEST:
             return "too few images"
+        if self.interval is None:
+            return ""
         low, high = self.interval
         if low <= 0 <= high:
             return "no clear difference"
@@ -80,6 +80,7 @@ class Difference:
             "difference": self.difference,
             "interval": list(self.interval) if self.interval else None,
             "b_better_on": self.wins,
+            "verdict": self.verdict or None,
         }
 
 
@@ -207,7 +208,7 @@ class _Pair:
             sum(a for a, _ in finite.values()) / len(finite),
             sum(b for _, b in finite.values()) / len(finite),
             len(finite),
-            mean_interval(differences, list(finite)),
+            mean_interval(differences, list(finite)) if any(differences) else (0.0, 0.0),
             sum(sign * d > 0 for d in differences),
         )
 

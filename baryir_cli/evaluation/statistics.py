@@ -17,6 +17,9 @@ LEVEL = 0.95
 FEWEST = 6
 """Fewest pairs that can show a clear difference. With five, one of two equals is better on all of
 them by chance in 2 * 0.5^5 = 6 % of cases."""
+FEWEST_OF_INTERVAL = 5
+"""Fewest values that get an interval. No resample lies beyond them, so the interval of four holds
+the true mean in 87 of 100 cases, that of two in 51."""
 CHUNK = 1 << 22
 """Indices drawn at a time."""
 
@@ -50,9 +53,9 @@ def interval(resamples: Values, count: int) -> tuple[float, float] | None:
         count: number of values behind each mean; for an average of sets, that of the smallest.
 
     Returns:
-        None if means are infinite or come from a single value.
+        None if means are infinite or come from fewer than :data:`FEWEST_OF_INTERVAL` values.
     """
-    if count < 2 or not np.isfinite(resamples).all():
+    if count < FEWEST_OF_INTERVAL or not np.isfinite(resamples).all():
         return None
     t = stdtrit(count - 1, (1 + LEVEL) / 2)
     tail = 100 * ndtr(-t * np.sqrt(count / (count - 1)))
@@ -61,5 +64,5 @@ def interval(resamples: Values, count: int) -> tuple[float, float] | None:
 
 
 def mean_interval(values: Sequence[float], names: Sequence[str]) -> tuple[float, float] | None:
-    """The interval of the mean of ``values``; None for fewer than two."""
-    return interval(mean_resamples(values, names), len(values)) if len(values) > 1 else None
+    """The interval of the mean of ``values``; None for too few."""
+    return interval(mean_resamples(values, names), len(values)) if values else None

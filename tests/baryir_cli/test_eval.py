@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,16 +44,20 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Three of five sets: parts of BSD68 and LOL-v1, and a stand-in for GoPro."""
-    root = tmp_path / "data"
-    for number in range(3):
+def add_images(root: Path, numbers: Iterable[int]) -> None:
+    for number in numbers:
         put(root / "denoise" / "bsd68" / f"{number}.png", number)
         put(root / "lowlight" / "low" / f"{number}.png", number)
         put(root / "lowlight" / "high" / f"{number}.png", number + 10)
         put(root / "deblur" / "input" / f"{number}.png", number)
         put(root / "deblur" / "target" / f"{number}.png", number + 20)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three of five sets: parts of BSD68 and LOL-v1, and a stand-in for GoPro."""
+    root = tmp_path / "data"
+    add_images(root, range(3))
     entry = {"name": "our blur", "stands_for": "GoPro", "official_count": 1111}
     (root / "deblur" / "set.json").write_text(json.dumps(entry))
     return root
@@ -142,8 +146,10 @@ def test_a_complete_bench_is_averaged(
 ) -> None:
     from baryir_cli.benches import bench
 
+    # As many as an interval needs.
+    add_images(data, (3, 4))
     which = bench("levels")
-    sets = tuple(replace(s, official=3) for s in which.sets if s.id.startswith("bsd68"))
+    sets = tuple(replace(s, official=5) for s in which.sets if s.id.startswith("bsd68"))
     shorter = replace(which, sets=sets, metrics=("psnr",))
     monkeypatch.setattr("baryir_cli.benches.bench", lambda _name: shorter)
     monkeypatch.setattr("baryir_cli.evaluation.summary.bench", lambda _name: shorter)
@@ -357,6 +363,7 @@ def test_no_figure_is_broken_on_a_narrow_terminal(
     capsys: pytest.CaptureFixture,
     columns: int,
 ) -> None:
+    add_images(data, (3, 4))
     entry = {"name": "camera-shake blur on CID22", "stands_for": "GoPro"}
     (data / "deblur" / "set.json").write_text(json.dumps(entry))
     on_terminal(columns, monkeypatch)

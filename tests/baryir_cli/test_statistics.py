@@ -36,10 +36,12 @@ def test_large_sets_are_resampled_in_pieces() -> None:
     assert len(mean_resamples(values, names(1111))) == RESAMPLES
 
 
-def test_one_image_or_an_infinite_value_has_no_interval() -> None:
-    assert mean_interval([1.0], ["a"]) is None
-    assert interval(mean_resamples([1.0, math.inf], ["a", "b"]), 2) is None
-    assert interval(mean_resamples([1.0], ["a"]), 1) is None
+def test_few_images_or_an_infinite_value_have_no_interval() -> None:
+    values = [1.0, 2.0, 4.0, 3.0, 5.0]
+    assert mean_interval(values, names(5)) is not None
+    assert mean_interval(values[:4], names(4)) is None
+    assert mean_interval([], []) is None
+    assert interval(mean_resamples([*values, math.inf], names(6)), 6) is None
 
 
 def test_intervals_of_small_sets_cover_the_mean_in_95_percent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
             follow(data, tmp_path / "parts", recipe, checkpoint=steps)
     torch.manual_seed(99)
     assert_equal(whole, everything(follow(data, tmp_path / "parts", recipe)))
+
+
+def test_a_stop_in_the_last_step_comes_too_late(data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=2)
+    sources = gather(recipe, data)
+    for steps in (1, 2):
+        trainer, run = Trainer(recipe, sources), Run(tmp_path / str(steps))
+        run.path.mkdir()
+
+        def wanted(trainer: Trainer = trainer, steps: int = steps) -> bool:
+            return trainer.step == steps
+
+        with pytest.raises(KeyboardInterrupt) if steps < 2 else nullcontext():
+            loop.train(trainer, sources, None, run, RHYTHM, stop=wanted, workers=0)
+        assert trainer.step == steps
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
