@@ -15,7 +15,7 @@ from baryir_cli.jobs import Job
 from baryir_cli.picture import Work
 
 
-def restoring(engine: Engine, strength: float, facts: Mapping[str, Any] | None = None) -> Work:
+def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work:
     """Restores a photograph; a 1-bit picture whose dots became greys keeps their tones.
 
     Args:
@@ -30,6 +30,6 @@ def restoring(engine: Engine, strength: float, facts: Mapping[str, Any] | None =
             # A network takes white dots for noise that clipping hides in part, and darkens them.
             pixels = with_tones(pixels, photo.tones)
             report.change = change_of(pixels, photo.pixels)
-        return pixels, report.to_dict() | dict(facts or {})
+        return pixels, {**report.to_dict(), **facts}
 
     return work

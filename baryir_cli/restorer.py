@@ -186,7 +186,7 @@ class Restorer:
         options = Options(None, quality, max_megapixels, overwrite=overwrite)
         (result,) = run(
             [Job(source, target)],
-            restoring(self.engine, strength),
+            restoring(self.engine, strength, {}),
             options,
             lambda _job, _share: None,
         )

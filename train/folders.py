@@ -94,8 +94,8 @@ def _is_image(name: str, suffixes: Container[str]) -> bool:
 
 def is_left_out(name: str) -> bool:
     """Whether a file's name says that it is hidden or a comparison, ``NAME.EXT.compare.jpg``."""
-    of = name.removesuffix(COMPARISON)
-    return name.startswith(".") or (of != name and Path(of).suffix != "")
+    is_comparison = name.endswith(COMPARISON) and Path(name.removesuffix(COMPARISON)).suffix
+    return name.startswith(".") or bool(is_comparison)
 
 
 def find_folder(root: Path, *names: str) -> Path | None:

@@ -11,7 +11,7 @@ from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError, UserError, told_by_system
 from baryir_cli.images import READABLE_SUFFIXES
 from models.wording import no_such, numbers
-from train.folders import Matches, SourceError, by_name, find_folder, image_files, match
+from train.folders import RAIN, SourceError, by_name, find_folder, image_files, match
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def folder_set(
     if target is None:
         items, problems = _singles(first)
     else:
-        items, problems = _pairs(match(first, target, suffixes=READABLE_SUFFIXES))
+        items, problems = _pairs(first, target)
     if restored is not None:
         items = tuple(replace(i, degraded=None, restored=i.degraded) for i in items)
     name = first.resolve().name
@@ -141,7 +141,8 @@ def _singles(folder: Path) -> Found:
     return tuple(Item(path.stem, degraded=path) for path in files.values()), tuple(doubles)
 
 
-def _pairs(matches: Matches, prefix: str = "") -> Found:
+def _pairs(degraded: Path, target: Path, strip: str = RAIN, prefix: str = "") -> Found:
+    matches = match(degraded, target, strip, READABLE_SUFFIXES)
     targets = dict(matches.pairs)
     files, doubles = by_name(targets)
     items = tuple(Item(prefix + a.stem, degraded=a, target=targets[a]) for a in files.values())
@@ -152,7 +153,7 @@ def _in_layout(wanted: BenchSet, folder: Path) -> Found:
     for first, second in wanted.layouts:
         degraded, target = find_folder(folder, first), find_folder(folder, second)
         if degraded and target:
-            return _pairs(match(degraded, target, wanted.strip, READABLE_SUFFIXES))
+            return _pairs(degraded, target, wanted.strip)
     first, second = wanted.layouts[0]
     return (), (f"{folder} has no folders {first} and {second}",)
 
@@ -166,8 +167,7 @@ def _over_one_target(wanted: BenchSet, folder: Path) -> Found:
     for name in wanted.inputs:
         degraded = find_folder(folder, name)
         if degraded is not None:
-            matches = match(degraded, target, wanted.strip, READABLE_SUFFIXES)
-            more, wrong = _pairs(matches, f"{name}/")
+            more, wrong = _pairs(degraded, target, wanted.strip, f"{name}/")
             items, problems = items + more, problems + wrong
     return items, problems or (() if items else (f"no images in {folder}",))
 

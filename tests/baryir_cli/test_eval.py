@@ -272,9 +272,7 @@ def test_bad_files_are_named_and_not_averaged_over(
     assert run["summary"]["lines"][0]["restored"] == pytest.approx(np.mean(values))
 
 
-def test_all_formats_that_can_be_restored_are_evaluated(
-    evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_all_formats_that_can_be_restored_are_evaluated(evaluate: Run, tmp_path: Path) -> None:
     for folder, format_name in (("a", "avif"), ("b", "jp2")):
         (tmp_path / folder).mkdir()
         for name in ("x", "y"):

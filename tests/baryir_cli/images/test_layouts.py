@@ -202,7 +202,7 @@ def beside_letters(dots: np.ndarray) -> np.ndarray:
 
 
 def restored_by(engine: Any, photo: Photo) -> tuple[np.ndarray, dict[str, Any]]:
-    return restoring(engine, 1.0)(Job(Path("a"), Path("b")), photo, lambda _share: None)
+    return restoring(engine, 1.0, {})(Job(Path("a"), Path("b")), photo, lambda _share: None)
 
 
 DITHERED = np.asarray(Image.fromarray(photograph()).convert("1"))
