@@ -53,21 +53,24 @@ class Finish(nn.Module):
             image: ``(3, H, W)`` in [0, 1], sides multiples of ``STEP`` and at least ``SIDE``.
             noise: standard deviation of the noise that was in the photograph, in [0, 1].
         """
-        colours = image.new_tensor(COLOURS)
-        basis = _basis(image.device)
-        planes = torch.einsum("ij,jhw->ihw", colours, image)[:, None]
-        blocks = basis @ F.unfold(planes, SIDE, stride=STEP)
-        power = blocks.square()
+        colours = image.new_tensor(COLOURS)[..., None, None]
+        analysis, synthesis = (kernels.to(image) for kernels in _KERNELS)
         # On the image's device, whatever the rest of the network is on.
         amplified, left = (
-            constants.to(image).flatten(1)[..., None] for constants in (self.amplified, self.left)
+            constants.to(image).flatten(1)[..., None, None]
+            for constants in (self.amplified, self.left)
         )
         amplified = 1 + amplified * (noise / (noise + BROAD))
         left = (left * noise).square().clamp(min=1e-12)
-        blocks = blocks * (amplified * power / (power + left) - 1)
-        change = F.fold(basis.T @ blocks, image.shape[1:], SIDE, stride=STEP)[:, 0]
-        result = image + torch.einsum("ij,ihw->jhw", colours, change) * (STEP / SIDE) ** 2
-        return result[:, STEP:-STEP, STEP:-STEP]
+        planes = F.conv2d(image[None], colours)[0, :, None]
+        blocks = F.conv2d(planes, analysis, stride=STEP)
+        # amplified * power / (power + left) - 1, in as few passes over memory as possible
+        change = torch.addcdiv(
+            amplified - 1, -amplified * left, torch.addcmul(left, blocks, blocks)
+        )
+        changed = F.pixel_shuffle(F.conv2d(blocks * change, synthesis), STEP)[:, 0]
+        inner = image[:, STEP:-STEP, STEP:-STEP]
+        return inner + F.conv2d(changed[None], colours.transpose(0, 1))[0]
 
 
 def noise_of(removed: Tensor) -> float:
@@ -84,7 +87,19 @@ def noise_of(removed: Tensor) -> float:
     return float(fine.abs().median(1).values.mean() / 0.6745) if fine.numel() else 0.0
 
 
-def _basis(device: torch.device) -> Tensor:
-    """The cosine transform of a block, ``(SIDE^2, SIDE^2)``, orthonormal."""
+def _kernels() -> tuple[Tensor, Tensor]:
+    """The cosine transform of a block and its inverse, as convolutions.
+
+    Returns:
+        ``(64, 1, 8, 8)``, from pixels to the frequencies of blocks, and ``(16, 64, 2, 2)``, from
+        the frequencies of the four blocks over a square of ``STEP`` pixels to their mean there.
+    """
     axis = scipy.fft.dct(np.eye(SIDE), axis=0, norm="ortho")
-    return torch.from_numpy(np.kron(axis, axis)).float().to(device)
+    basis = torch.from_numpy(np.kron(axis, axis)).float()
+    # Of the first of two neighbouring blocks, the square is the second half.
+    halves = basis.view(-1, 2, STEP, 2, STEP).flip(1, 3)
+    synthesis = halves.permute(2, 4, 0, 1, 3).flatten(0, 1) / 4
+    return basis.view(-1, 1, SIDE, SIDE), synthesis
+
+
+_KERNELS = _kernels()
