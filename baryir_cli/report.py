@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Report:
 
 _OVER_PAGES: dict[str, Callable[..., Any]] = {
     "tiles": sum,
-    "tile": max,
+    "tile": partial(max, key=math.prod),
     "redone_in_fp32": sum,
     "shake": max,
     "looks": max,

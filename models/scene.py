@@ -65,8 +65,10 @@ def picture_of(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
 
 def whole_scene(image: Tensor, side: int) -> Scene:
     """The scenes of images ``(N, 3, H, W)`` that are whole photographs."""
-    picture = F.adaptive_avg_pool2d(image.float(), side).to(image.dtype)
-    return Scene(picture, whole_place(image))
+    height, width = image.shape[2:]
+    small = F.adaptive_avg_pool2d(image.float(), (min(height, side), min(width, side)))
+    picture = F.interpolate(small, (side, side), mode="bilinear", align_corners=False)
+    return Scene(picture.to(image.dtype), whole_place(image))
 
 
 def whole_place(image: Tensor) -> Tensor:

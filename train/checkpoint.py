@@ -41,7 +41,7 @@ def save(
     """Writes a checkpoint, complete or not at all, and removes all but the last ``keep``.
 
     Args:
-        make_room: called with the checkpoint before old ones are removed.
+        make_room: called with the checkpoint, which is complete but not yet in its place.
     """
     folder = run / "checkpoints"
     target = folder / f"{trainer.step:08d}"
@@ -58,12 +58,12 @@ def save(
                 provenance(trainer, run),
             )
         _write_state(temporary / "state.pt", trainer.state())
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    make_room(target)
+    make_room(temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(temporary, target)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target

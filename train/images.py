@@ -69,7 +69,12 @@ def decode(path: Path) -> Pixels:
 
 
 def _ends(data: bytes) -> bool:
-    """Whether a file is complete. OpenCV 4 fills the missing part of a cut-off JPEG with grey."""
+    """Whether a file is complete.
+
+    OpenCV 4 fills the missing part of a cut-off JPEG with grey, and libpng prints its error.
+    """
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data
     place = 2
     while data.startswith(b"\xff\xd8") and data[place : place + 1] == b"\xff":
         if data[place + 1 : place + 2] == b"\xda":

@@ -76,16 +76,16 @@ class Run:
         """Removes the run that is to be overwritten, if it is still there.
 
         Args:
-            first: the new run's first checkpoint, which stays. A run that ends before it has one
-                leaves the old run.
+            first: the new run's first checkpoint, which stays, and is only then put in its place:
+                a kill in between leaves the new run without it, never a mixture of both. A run
+                that ends before it has one leaves the old run.
         """
         if self._successor is None:
             return
         recipe, self._successor = self._successor, None
         # At once, so that --resume finds only the new run even if the removal is interrupted.
         for old in checkpoint.checkpoints(self.path):
-            if old != first:
-                old.rename(old.with_suffix(checkpoint.UNFINISHED))
+            old.rename(old.with_suffix(f".old{checkpoint.UNFINISHED}"))
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
         for path in self._found(OF_STEPS + OF_BEGINNING):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -40,7 +42,7 @@ log = logging.getLogger("baryir")
 
 
 class Engine:
-    """Runs a network over images, tile by tile.
+    """Runs a network over images, tile by tile; threads that share it take turns.
 
     Args:
         network: float32, on the CPU; copied if another device or precision is asked for.
@@ -75,11 +77,18 @@ class Engine:
         # A network with a scene judge needs no overview.
         self.with_overview = tile is None and network.judge is None
         self.notify = notify
+        self._turn = threading.RLock()
         if emulates(self.precision, self.device):
             notify(
                 f"{self.device} only emulates {self.precision}, which is slow; "
                 "precision auto is better"
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _turn=threading.RLock())
 
     @property
     def device(self) -> torch.device:
@@ -112,6 +121,14 @@ class Engine:
             NotFiniteError: the network returns NaN or infinity even in float32.
             UserError: not even the smallest tile fits into memory.
         """
+        # An image uses all cores, and two would share the memory that tiles are made for.
+        with self._turn:
+            return self._fitting(pixels, strength, progress)
+
+    def _fitting(
+        self, pixels: Pixels, strength: float, progress: Progress
+    ) -> tuple[Pixels, Report]:
+        """Restores an image with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""

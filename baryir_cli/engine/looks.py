@@ -32,7 +32,7 @@ FLAT = 2 / 255
 steps."""
 PRINT = (0.93, 1.0, 1.1)
 """The tint in which a colourless picture is judged again. A judge that has seen few of them takes
-every fifth clean one for hazy or dark, but hardly any print in this tone, and still finds real
+every fourth clean one for hazy or dark, but hardly any print in this tone, and still finds real
 haze and darkness."""
 SIDE = 128
 """Side of a sample in pixels."""

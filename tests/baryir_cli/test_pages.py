@@ -17,6 +17,7 @@ from PIL import Image, ImageSequence
 from baryir_cli import pipeline
 from baryir_cli.images import Binder, Photo
 from baryir_cli.jobs import Job, Options
+from baryir_cli.report import over_pages
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.conftest import Run
 
@@ -99,6 +100,11 @@ def test_the_line_of_a_file_tells_its_pages(
     said = capsys.readouterr().err
     assert "(3 pages, " in said
     assert "; 0.0022 MP in" in said, "of all pages"
+
+
+def test_the_largest_tile_of_all_pages_is_told() -> None:
+    first, second = ({"tile": tile, "tiles": 2, "change": 1.0} for tile in ([100, 200], [101, 50]))
+    assert over_pages([(first, 10), (second, 10)]) == first | {"tiles": 4}
 
 
 def test_one_bad_page_fails_its_file_and_no_other(
@@ -217,6 +223,7 @@ import tifffile
 
 from baryir_cli import picture, pipeline
 from baryir_cli.jobs import Job, Options
+from baryir_cli.report import over_pages
 from tests.peak import peak_memory
 
 folder = Path(sys.argv[1])

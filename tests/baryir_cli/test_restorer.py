@@ -6,8 +6,10 @@ import io
 import json
 import pickle
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import torch
 from PIL import Image
 
 from baryir_cli import Restorer
+from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
 from baryir_cli.images import read_photo
 from baryir_cli.images.colour import cmyk_of
@@ -298,6 +301,23 @@ def test_threads_and_copies_of_a_restorer_agree(restorer: Restorer) -> None:
         assert all(map(np.array_equal, pool.map(restorer.restore, images), wanted))
     copy = pickle.loads(pickle.dumps(restorer))  # noqa: S301 (our own)
     assert np.array_equal(copy.restore(images[0]), wanted[0])
+
+
+def test_threads_take_turns(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one's out of memory, and its tiles done again, would be the other's."""
+    usual, inside, most = Engine._restored, [], []
+
+    def restored(*arguments: Any) -> Any:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return usual(*arguments)
+
+    monkeypatch.setattr(Engine, "_restored", restored)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(restorer.restore, [values(20, 30, 3)] * 4))
+    assert most == [1] * 4
 
 
 @pytest.fixture

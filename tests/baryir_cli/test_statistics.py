@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from baryir_cli.evaluation import statistics
 from baryir_cli.evaluation.statistics import RESAMPLES, interval, mean_interval, mean_resamples
 
 
@@ -31,9 +32,12 @@ def test_resamples_are_seeded_by_the_names_of_the_images() -> None:
     assert (first != mean_resamples(values, ["a", "b", "c"])).any()
 
 
-def test_large_sets_are_resampled_in_pieces() -> None:
-    values = list(np.random.default_rng(0).normal(size=1111))
-    assert len(mean_resamples(values, names(1111))) == RESAMPLES
+def test_pieces_of_the_resamples_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = list(np.random.default_rng(0).normal(size=111))
+    whole = mean_resamples(values, names(111))
+    assert len(whole) == RESAMPLES
+    monkeypatch.setattr(statistics, "CHUNK", 700 * 111)
+    np.testing.assert_array_equal(mean_resamples(values, names(111)), whole)
 
 
 def test_few_images_or_an_infinite_value_have_no_interval() -> None:

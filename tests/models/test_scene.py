@@ -199,6 +199,13 @@ def test_without_a_scene_the_image_is_its_own() -> None:
     torch.testing.assert_close(picture, F.avg_pool2d(image, (3, 2)))
 
 
+@pytest.mark.parametrize("size", [(20, 12), (32, 32), (20, 96), (64, 96)])
+def test_a_whole_scene_has_the_picture_that_the_engine_takes(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).random((*size, 3), np.float32)
+    picture = whole_scene(torch.from_numpy(pixels).permute(2, 0, 1)[None], 32).picture[0]
+    np.testing.assert_allclose(picture.permute(1, 2, 0), picture_of(pixels, 32), atol=1e-6)
+
+
 def test_a_network_without_a_judge_ignores_the_scene() -> None:
     network = build(replace(CONFIG, scene=0))
     image = torch.rand(1, 3, 16, 16)

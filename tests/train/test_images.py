@@ -40,6 +40,21 @@ def test_an_unusable_image_is_decoded_once(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.995])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_images_that_are_cut_off_are_named_without_further_noise(
+    tmp_path: Path, suffix: str, share: float, capfd: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    assert cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
+    data = path.read_bytes()
+    assert decode(path).shape == (60, 80, 3)
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UnusableError, match="is cut off"):
+        decode(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_workers_share_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [write(tmp_path / f"{i}.png", i, (20, 20)) for i in range(9)]
 

@@ -282,6 +282,37 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
+def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the old run's checkpoint of the same step, and of its log, nothing is left."""
+    trainer = follow(data, tmp_path / "run", replace(RECIPE, steps=1))
+    run = Run(tmp_path / "run")
+    run.go_on(RECIPE, 1, [])
+    run.begin(replace(RECIPE, steps=1, seed=5), overwrite=True)
+    before = run.path / "checkpoints" / "00000001"
+    there: list[bool] = []
+
+    def kill(path: Path, *_args: object, **_named: object) -> None:
+        there.append(before.exists())
+        raise KeyboardInterrupt
+
+    def save() -> None:
+        checkpoint.save(run.path, trainer, 1, run.make_room)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("train.checkpoint.provenance", kill)
+        with pytest.raises(KeyboardInterrupt):
+            save()
+    assert there == [True], "the old run stays until the new checkpoint is complete"
+    with monkeypatch.context() as patched:
+        patched.setattr("train.checkpoint.shutil.rmtree", kill)
+        with pytest.raises(KeyboardInterrupt):
+            save()
+    assert json.loads(run.recipe_file.read_text())["seed"] == 5
+    assert run.last_checkpoint() is None
+
+
 def test_half_written_checkpoints_of_a_killed_run_are_removed(data: Path, tmp_path: Path) -> None:
     left = tmp_path / "run" / "checkpoints" / "00000099.part"
     left.mkdir(parents=True)

@@ -18,6 +18,7 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def given_or(given: T | None, drawn: T) -> T:
     """The given value if there is one, else the drawn one.
 
-    The value is drawn in either case, so that a given parameter changes no other.
+    The value is drawn in either case, so that a given parameter changes no other, unless it decides
+    how much is drawn after it (as the sizes and numbers of streaks and ``window`` do).
     """
     return drawn if given is None else given
