@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import psutil
 import torch
 
 from baryir_cli.errors import ArgumentError
-from baryir_cli.limits import check_device
+from baryir_cli.limits import Precision, check_device
 from models.hardware import multiplies_bf16, multiplies_fp16
 from models.wording import choices
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.limits import check_device, check_tiles
+from baryir_cli.limits import Precision, check_device, check_tiles
 
 if TYPE_CHECKING:
     from baryir_cli.engine import Engine
     from models.weights import Weights
 
 PANEL = "Engine"
-
-
-class Precision(str, Enum):
-    """Arithmetic of the network."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
 
 
 DeviceOption = Annotated[

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from baryir_cli.errors import ArgumentError
 from models.wording import choices, numbers
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""Arithmetic of the network."""
 
 MAX_MEGAPIXELS = 512
 """Larger images are not decoded."""

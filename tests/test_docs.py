@@ -1,4 +1,4 @@
-"""The Python code in the documents runs, and their figures are those of the embedded weights."""
+"""Python code in the documents runs, and their figures are those of the embedded weights."""
 
 from __future__ import annotations
 

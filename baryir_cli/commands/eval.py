@@ -13,7 +13,6 @@ from baryir_cli.engine_options import (
     DeviceOption,
     EngineOptions,
     OverlapOption,
-    Precision,
     PrecisionOption,
     TileOption,
 )
@@ -149,7 +148,7 @@ def evaluate(
         ),
     ] = None,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: PrecisionOption = "auto",
     tile: TileOption = None,
     overlap: OverlapOption = None,
     save: Annotated[
@@ -218,7 +217,7 @@ def evaluate(
         "--allow-missing": allow_missing,
         "--weights": weights is not None,
         "--device": device != "auto",
-        "--precision": precision != Precision.auto,
+        "--precision": precision != "auto",
         "--tile": tile is not None,
         "--overlap": overlap is not None,
     }
@@ -233,13 +232,13 @@ def evaluate(
     if compare is not None:
         return _compare(compare, reports, allow_missing=allow_missing)
     if complexity:
-        return _complexity(weights, device, precision.value, reports)
+        return _complexity(weights, device, precision, reports)
 
     from baryir_cli.benches import bench as bench_of
     from baryir_cli.benches import folder_set, limited
     from baryir_cli.evaluation.session import Session, find_sets
 
-    engine = EngineOptions(weights, device, precision.value, tile, overlap)
+    engine = EngineOptions(weights, device, precision, tile, overlap)
     if bench is not None:
         which = bench_of(bench)
         found, missing = find_sets(which, data, _names(sets), limit, restored)

@@ -13,7 +13,6 @@ from baryir_cli.engine_options import (
     DeviceOption,
     EngineOptions,
     OverlapOption,
-    Precision,
     PrecisionOption,
     TileOption,
 )
@@ -57,7 +56,7 @@ def restore(
         typer.Option(min=0, max=1, help="Share of the correction to apply.", rich_help_panel=PANEL),
     ] = 1.0,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = Precision.auto,
+    precision: PrecisionOption = "auto",
     tile: TileOption = None,
     overlap: OverlapOption = None,
     dry_run: batch.DryRun = False,
@@ -76,7 +75,7 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
-    options = EngineOptions(weights, device, precision.value, tile, overlap)
+    options = EngineOptions(weights, device, precision, tile, overlap)
     asked = batch.Batch(
         "restore",
         inputs,
