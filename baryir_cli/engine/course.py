@@ -53,10 +53,9 @@ class Course:
             shake=None if self.shake is None else self.shake.T,
         )
 
-    @property
-    def upright(self) -> Pixels:
-        """The image as it was before it was turned."""
-        return self.pixels.swapaxes(0, 1) if self.turned else self.pixels
+    def turn(self, pixels: Pixels) -> Pixels:
+        """Another image, turned if this one was."""
+        return pixels.swapaxes(0, 1) if self.turned else pixels
 
     def look(self, corrector: Corrector, result: Pixels, progress: Callable[[float], None]) -> None:
         """Restores band by band; only one band of tiles is ever held in float32.

@@ -133,9 +133,9 @@ def test_toned_photographs_are_not_mended(
     colour: tuple[float, float, float], mended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[float] = []
-    monkeypatch.setattr("baryir_cli.engine.engine.noise_of", lambda _removed: 0.1)
+    monkeypatch.setattr("baryir_cli.engine.passage.noise_of", lambda _removed: 0.1)
     monkeypatch.setattr(
-        "baryir_cli.engine.engine.finish", lambda _image, _mend, noise, _device: calls.append(noise)
+        "baryir_cli.engine.passage.finish", lambda _image, _mend, noise, _device: calls.append(noise)
     )
     network = Peels()
     network.finish = fitted()

@@ -1,0 +1,171 @@
+"""One photograph's passage: its shake, looks with and without the judge, what is left of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from baryir_cli.engine import looks
+from baryir_cli.engine.corrector import Corrector, Places
+from baryir_cli.engine.course import Course, part
+from baryir_cli.engine.finish import LEAST, finish
+from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
+from baryir_cli.report import Report
+from models.finish import noise_of
+from models.light import Image, full_scale
+from models.network import BaryIR
+from models.scene import FIELDS, SHADES, picture_of
+from models.shake import find_shake, radius
+
+SEARCH = 1_000_000
+"""Pixels that the embedded network restores on a CPU in the time of one search for a shake."""
+
+Progress = Callable[[float], None]
+"""Called with the share of the image that is done."""
+
+
+class Passage:
+    """Takes one photograph through a network; what to do is decided on the way.
+
+    Args:
+        network: has the judge and the finish, if any.
+        corrector: the same network on its device.
+        course: through the photograph, not yet turned.
+    """
+
+    def __init__(self, network: BaryIR, corrector: Corrector, course: Course) -> None:
+        self.network = network
+        self.corrector = corrector
+        self.course = course
+        self.pixels = course.pixels
+        self.restored = np.empty(course.pixels.shape, course.pixels.dtype)
+        vertical, horizontal = course.along, course.across
+        self.report = Report(
+            tiles=len(vertical.starts) * len(horizontal.starts),
+            tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
+            precision=corrector.precision,
+            device=str(corrector.device),
+        )
+
+    def go(self, strength: float, progress: Progress) -> tuple[Pixels, Report]:
+        """Restores the photograph; arguments and result as those of :meth:`Engine.restore`."""
+        redone = self.corrector.redone
+        shake, progress = self._shake(progress)
+        course = replace(self.course, shake=shake).across_the_shorter()
+        toned = False
+        if self.network.judge is None:
+            self._look(course, progress)
+        else:
+            toned = self._look_and_judge(self.network.judge, course, progress)
+        # A tone or a shake changes the noise before it is removed.
+        if not toned and shake is None:
+            self._finish()
+        if strength < 1:
+            draw_back(self.restored, self.pixels, strength, self.corrector.device)
+        self.report.change = change_of(self.restored, self.pixels)
+        self.report.redone_in_fp32 = self.corrector.redone - redone
+        return self.restored, self.report
+
+    def _shake(self, progress: Progress) -> tuple[Image | None, Progress]:
+        """The kernel of a camera shake, if there is one, and the progress of the remaining work.
+
+        Only for networks that were trained on photographs without shake.
+        """
+        if not self.network.config.deconvolve:
+            return None, progress
+        height, width = self.pixels.shape[:2]
+        share, done = SEARCH / (SEARCH + height * width), 0.0
+
+        def searching(searched: float) -> None:
+            nonlocal done
+            done = share * searched
+            progress(done)
+
+        shake = find_shake(self.pixels, searching)
+        self.report.shake = 0.0 if shake is None else radius(shake)
+        return shake, part(progress, done, 1)
+
+    def _look_and_judge(self, judge: nn.Module, course: Course, progress: Progress) -> bool:
+        """Looks without the judge while much is wrong, then with it.
+
+        :mod:`baryir_cli.engine.looks` decides.
+
+        Returns:
+            Whether a tone was applied.
+        """
+        device = self.corrector.device
+        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=device)
+        tone, change = self._judged(judge, self.pixels)
+        slight = looks.is_slight(change)
+        # The rest of a shake takes one look.
+        if course.shake is not None or self._is_applied(change, neutral):
+            self._look(replace(course, tone=neutral if slight else tone), progress)
+            return not slight
+        course, done = replace(course, tone=neutral), 0.0
+        for number in range(looks.MOST):
+            # If the judge finds nothing, a look is taken anyway, and shows whether much was wrong.
+            came_anyway = slight and number == 0
+            # The number of further looks only becomes known afterwards.
+            upto = 0.9 if came_anyway else (done + 1) / 2
+            self._look(course, part(progress, done, upto))
+            course, done = replace(course, pixels=course.turn(self.restored)), upto
+            enough = came_anyway and not self._was_much()
+            if enough or not self._much_is_wrong(self.restored, neutral):
+                break
+        toned = False
+        if change >= looks.CERTAIN:
+            tone, change = self._judged(judge, self.restored)
+            toned = change >= looks.CERTAIN
+            if toned:
+                self._look(replace(course, tone=tone), part(progress, done, 1))
+        progress(1.0)
+        return toned
+
+    def _is_applied(self, change: float, neutral: Tensor) -> bool:
+        """Whether the first look uses the judge, whose tone changes the image by ``change``."""
+        if looks.is_slight(change):
+            return False
+        return looks.is_doubtful(change) or not self._much_is_wrong(self.pixels, neutral)
+
+    def _look(self, course: Course, progress: Progress) -> None:
+        course.look(self.corrector, course.turn(self.restored), progress)
+        self.report.looks += 1
+
+    def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
+        """Whether the network has much to correct in an image's samples, without the judge."""
+        size = pixels.shape[:2]
+        places = Places(looks.samples(*size), size, neutral)
+        return looks.is_much(self.corrector.correct(self._samples(pixels), places=places))
+
+    def _was_much(self) -> bool:
+        """Whether much has been corrected so far."""
+        return looks.is_much(self._samples(self.restored) - self._samples(self.pixels))
+
+    def _samples(self, pixels: Pixels) -> Tensor:
+        """The squares that represent an image, ``(N, 3, h, w)`` float32."""
+        boxes = looks.samples(*pixels.shape[:2])
+        parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
+        return torch.stack([image_of(part, self.corrector.device) for part in parts])
+
+    def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
+        """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
+
+        Always judged on the CPU in float32: it is little work and decides much.
+        """
+        small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
+        picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
+        tone, change = looks.judged(judge, picture)
+        return tone.to(self.corrector.device), change
+
+    def _finish(self) -> None:
+        """Mends what is left of noise, if there was any."""
+        mend = self.network.finish
+        if mend is None or not mend.is_fitted:
+            return
+        noise = noise_of(self._samples(self.pixels) - self._samples(self.restored))
+        if noise >= LEAST:
+            finish(self.restored, mend, noise, self.corrector.device)
