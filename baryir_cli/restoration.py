@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from baryir_cli.engine import Engine
-from baryir_cli.engine.pixels import change_of
 from baryir_cli.images import Photo
-from baryir_cli.images.bilevel import loses_tones, with_tones
 from baryir_cli.jobs import Job
 from baryir_cli.picture import Work
 
 
 def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work:
-    """Restores a photograph; a 1-bit picture whose dots became greys keeps their tones.
+    """Restores a photograph.
 
     Args:
         facts: further entries for the photograph's line of ``--json``.
@@ -26,10 +24,6 @@ def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work
         _job: Job, photo: Photo, progress: Callable[[float], None]
     ) -> tuple[np.ndarray, dict[str, Any]]:
         pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
-        if photo.tones is not None and loses_tones(pixels, photo.tones):
-            # A network takes white dots for noise that clipping hides in part, and darkens them.
-            pixels = with_tones(pixels, photo.tones)
-            report.change = change_of(pixels, photo.pixels)
         return pixels, {**report.to_dict(), **facts}
 
     return work

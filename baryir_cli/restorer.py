@@ -15,6 +15,7 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.atomic import make_folder
+from baryir_cli.dots import loses_tones, tones_of
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.images import FORMATS, format_of, heic
@@ -106,8 +107,9 @@ class Restorer:
                 array ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
                 ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16, or floating in [0, 1];
                 up to 0.5 beyond is accepted. Alpha, and the X of RGBX, pass through unchanged. PA,
-                and images with a transparent colour, come back with an alpha channel. The EXIF
-                orientation is not applied; ``PIL.ImageOps.exif_transpose`` does that.
+                and images with a transparent colour, come back with an alpha channel, and an image
+                of mode 1 in mode L if dots became greys. The EXIF orientation is not applied;
+                ``PIL.ImageOps.exif_transpose`` does that.
             strength: share of the correction to apply, 0 to 1.
 
         Raises:
@@ -233,8 +235,12 @@ class Restorer:
 
     def _pillow_grey(self, image: Image.Image, strength: float) -> Image.Image:
         if not image.has_transparency_data:
-            grey = self._array(np.asarray(image.convert("L")), strength)
-            return Image.fromarray(grey).convert(image.mode, dither=Image.Dither.NONE)
+            before = np.asarray(image.convert("L"))
+            grey = self._array(before, strength)
+            white = grey >= 128
+            if image.mode == "1" and not loses_tones(np.uint8(255) * white, tones_of(before)):
+                return Image.fromarray(white)
+            return Image.fromarray(grey)
         array = samples_of(image, "LA")
         grey = self._array(np.ascontiguousarray(array[..., 0]), strength)
         return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(array[..., 1])])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from baryir_cli.dots import keep_tones
 from baryir_cli.engine import looks
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
@@ -66,6 +67,7 @@ class Passage:
             self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
+        self.restored = keep_tones(self.restored, self.pixels)
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
         return self.restored, self.report

@@ -45,6 +45,11 @@ def grey_of(pixels: np.ndarray) -> np.ndarray:
     return grey
 
 
+def white_of(pixels: np.ndarray) -> np.ndarray:
+    """``(H, W, 3)`` uint8 cut in the middle: ``(H, W)`` of booleans, true where it is white."""
+    return grey_of(pixels) >= 128
+
+
 def eight_bits(array: np.ndarray) -> np.ndarray:
     """uint16 of any shape to uint8, rounded (65535 becomes 255)."""
     out = np.empty(array.shape, np.uint8)

@@ -60,11 +60,9 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     # Before libheif, whose messages do not say what happened to a file.
     stored = heif.properties_of(stream)
     check_size(*stored.size, limit)
+    check_frames(stored.pictures, "pictures")
     stream.seek(0)
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    # Some decoders count a gain map too.
-    if not stored.has_gain_map:
-        check_frames(len(file), "pictures")
     image = file[file.primary_index]
     check_size(*image.size, limit)
     if image.premultiplied_alpha:

@@ -17,6 +17,10 @@ HEAD = 64
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _GAIN_MAP = b"tmap"
+_PICTURES = frozenset({b"av01", b"hvc1", b"grid", b"iden", b"iovl"})
+"""Types of items that are pictures: coded, put together or taken from others."""
+_PARTS = frozenset({b"thmb", b"auxl"})
+"""How an item refers to the picture that it belongs to."""
 _SRGB_PRIMARIES, _SRGB_TRANSFER = (1, 2), (1, 2, 6, 13)
 
 
@@ -53,6 +57,8 @@ class Properties:
     """Of the first AV1 picture in colour: Pillow's 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0."""
     cicp: Cicp | None
     """The first that is named, if it is known."""
+    pictures: int
+    """How many there are to see, without thumbnails, gain maps and the like."""
     has_gain_map: bool
     is_cropped: bool
     """Whether a part is to be shown only (a clean aperture)."""
@@ -79,12 +85,14 @@ def properties_of(stream: BinaryIO) -> Properties:
     sizes = [struct.unpack(">II", data[4:12]) for kind, data in found if kind == b"ispe"]
     codings = [data[2] for kind, data in found if kind == b"av1C"]
     colours = [data[4:11] for kind, data in found if kind == b"colr" and data[:4] == b"nclx"]
+    pictures = _count_pictures(_inside(stream, 0, b"meta"))
     stream.seek(0)
     return Properties(
         max(sizes, key=prod, default=(0, 0)),
         max(map(_bits, codings), default=8),
         next((_subsampling(coding) for coding in codings if not coding & 0x10), None),
         _cicp(colours[0]) if colours else None,
+        pictures,
         _GAIN_MAP in _fours(stream.read(HEAD)[16:]),
         any(kind == b"clap" for kind, _ in found),
         any(kind == b"mpvd" for kind, *_ in outer),
@@ -134,6 +142,41 @@ def _properties(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     container = _inside(_inside(meta, 4, b"iprp"), 0, b"ipco")
     for kind, first, last in boxes.places(container):
         yield kind, boxes.data_at(container, first, last)
+
+
+def _count_pictures(meta: BinaryIO) -> int:
+    """The pictures among the items: neither hidden, nor parts of others or made into others."""
+    primary, visible, belonging, used = 0, set(), set(), set()
+    # This box begins with a version and flags, and so do those in it.
+    for kind, first, last in boxes.places(meta, 4):
+        data = boxes.data_at(meta, first, last)
+        wide = "I" if data[:1] > b"\0" else "H"
+        body = io.BytesIO(data[4:])
+        if kind == b"pitm":
+            (primary,) = struct.unpack_from(f">{wide}", data, 4)
+        elif kind == b"iinf":
+            visible = set(_visible(body, struct.calcsize(wide)))
+        elif kind == b"iref":
+            for how, at, end in boxes.places(body):
+                numbers = boxes.data_at(body, at, end)
+                source, count = struct.unpack_from(f">{wide}H", numbers)
+                offset = struct.calcsize(f">{wide}H")
+                targets = struct.unpack_from(f">{count}{wide}", numbers, offset)
+                belonging |= {source} if how in _PARTS else set()
+                used |= set(targets) if how == b"dimg" else set()
+    return len((visible - belonging - used) | {primary})
+
+
+def _visible(items: BinaryIO, start: int) -> Iterator[int]:
+    """The numbers of the items that are pictures and not hidden."""
+    for _, first, last in boxes.places(items, start):
+        data = boxes.data_at(items, first, last)
+        # Before version 2, items have no type, and are no pictures.
+        if data[0] >= 2:
+            number = "I" if data[0] > 2 else "H"
+            item, _, kind = struct.unpack_from(f">{number}H4s", data, 4)
+            if kind in _PICTURES and not data[3] & 1:
+                yield item
 
 
 def _inside(stream: BinaryIO, start: int, kind: bytes) -> BinaryIO:

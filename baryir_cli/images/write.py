@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from baryir_cli.dots import loses_tones
 from baryir_cli.images import avif, bmp, colour, heic, ifd, jp2, jpeg2000, png, tiff
-from baryir_cli.images.bilevel import loses_tones, white_of
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
     PHOTOSHOP_HEADER,
@@ -162,7 +162,7 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
-    elif layout == "bilevel" and photo.tones is not None and loses_tones(pixels, photo.tones):
+    elif layout == "bilevel" and _loses_dots(photo):
         _log.warning("1 bit became 8-bit grey, because dots became greys")
         layout = "grey"
     if pixels.dtype != np.uint8 and not capability.deep:
@@ -176,6 +176,9 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
             layout = "rgb"
         else:
             pixels, alpha = colour.on_white(pixels, alpha), None
+    if layout == "rgb" and photo.layout in ("grey", "bilevel"):
+        # What was grey has no colours, although a network adds traces of them.
+        pixels = np.repeat(colour.grey_of(pixels)[..., None], 3, axis=2)
     icc = photo.icc
     if icc and layout != photo.layout:
         space = b"GRAY" if layout in ("grey", "bilevel") else b"RGB "
@@ -183,12 +186,20 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha, layout=layout, icc=icc)
 
 
+def _loses_dots(photo: Photo) -> bool:
+    """Whether 1 bit would lose the tones that dots showed, because dots became greys."""
+    if photo.tones is None:
+        return False
+    cut = colour.white_of(photo.pixels).astype(np.uint8) * 255
+    return loses_tones(cut, photo.tones)
+
+
 def _pillow_image(photo: Photo) -> Image.Image:
     """An 8-bit photo as a Pillow image of its layout; palettes with alpha carry "transparency"."""
     if photo.layout == "palette":
         return palette_image(photo.pixels, photo.alpha)
     if photo.layout == "bilevel":
-        return Image.fromarray(white_of(photo.pixels))
+        return Image.fromarray(colour.white_of(photo.pixels))
     if photo.layout == "cmyk":
         return cmyk_image(photo.pixels, photo.icc)
     grey = photo.layout == "grey"
@@ -349,7 +360,7 @@ def _encode_tiff(photo: Photo) -> bytes:
 def _tiff_samples(photo: Photo) -> tiff.Samples:
     """A photo of any layout as the samples of a TIFF."""
     if photo.layout == "bilevel":
-        return tiff.bilevel(white_of(photo.pixels))
+        return tiff.bilevel(colour.white_of(photo.pixels))
     if photo.layout == "palette":
         found = colour.indexed(photo.pixels, None)
         return tiff.palette(found.indices, found.colours)

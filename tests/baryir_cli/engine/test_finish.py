@@ -135,7 +135,8 @@ def test_toned_photographs_are_not_mended(
     calls: list[float] = []
     monkeypatch.setattr("baryir_cli.engine.passage.noise_of", lambda _removed: 0.1)
     monkeypatch.setattr(
-        "baryir_cli.engine.passage.finish", lambda _image, _mend, noise, _device: calls.append(noise)
+        "baryir_cli.engine.passage.finish",
+        lambda _image, _mend, noise, _device: calls.append(noise),
     )
     network = Peels()
     network.finish = fitted()
