@@ -248,7 +248,7 @@ def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
     whole = "every output is complete or absent"
     replaced = [path for path, before in inputs.items() if identity(path) != before]
     if inputs and not replaced:
-        return "no input was replaced"
+        return f"{whole}; no input was replaced"
     if replaced and len(replaced) == len(inputs):
         return f"{whole}; all inputs were replaced"
     if replaced:

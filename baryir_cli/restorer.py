@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,14 +23,19 @@ from baryir_cli.images.photo import DEFAULT_QUALITY
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
 from baryir_cli.jobs import Job, Options
-from baryir_cli.limits import MAX_MEGAPIXELS, check_megapixels
+from baryir_cli.limits import (
+    MAX_MEGAPIXELS,
+    check_megapixels,
+    checked_quality,
+    checked_strength,
+)
 from baryir_cli.paths import settled
 from baryir_cli.pipeline import run
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
 from baryir_cli.restoration import restoring
 from models.weights import load_network
-from models.wording import choices, numbers
+from models.wording import choices
 
 Array = NDArray[Any]
 
@@ -119,7 +123,7 @@ class Restorer:
             baryir_cli.errors.UserError: the network returned NaN or infinity, or there is not
                 enough memory.
         """
-        _check_strength(strength)
+        strength = checked_strength(strength)
         if not isinstance(image, Image.Image | Tensor | np.ndarray):
             named = isinstance(image, str | os.PathLike)
             way = ", the name of a file; restore_file takes it" if named else ""
@@ -169,9 +173,8 @@ class Restorer:
         """
         # Absolute, so that a file called - is not standard input.
         source, target = Path(source).absolute(), settled(Path(target))
-        _check_strength(strength)
-        if quality is not None and quality not in range(1, 101):
-            raise ArgumentError("quality", quality, f"use {numbers(1, 100, whole=True)}")
+        strength = checked_strength(strength)
+        quality = checked_quality(quality)
         check_megapixels(max_megapixels)
         if format_of(target) is None:
             raise UserError(f"{target}: use a name that ends in {choices(FORMATS.values())}")
@@ -299,8 +302,3 @@ def _frames(image: Image.Image) -> int:
         return getattr(image, "n_frames", 1)
     except ValueError:
         return 1
-
-
-def _check_strength(strength: float) -> None:
-    if not isinstance(strength, Real) or not 0 <= strength <= 1:
-        raise ArgumentError("strength", strength, f"use {numbers(0, 1)}")

@@ -16,6 +16,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 COMPARISON = ".compare.jpg"
 """What ``--compare`` adds to a name. Such a file is two pictures side by side."""
 
+# Numbers before it, as in v1.2.compare.jpg, are no suffix.
+_COMPARED = re.compile(r"\.[a-z][a-z0-9]{2,3}" + re.escape(COMPARISON) + "$", re.IGNORECASE)
+
 RAIN = r"^(no)?rain-"
 """Rain100L's prefix before the numbers of its pairs."""
 
@@ -94,8 +97,7 @@ def _is_image(name: str, suffixes: Container[str]) -> bool:
 
 def is_left_out(name: str) -> bool:
     """Whether a file's name says that it is hidden or a comparison, ``NAME.EXT.compare.jpg``."""
-    is_comparison = name.endswith(COMPARISON) and Path(name.removesuffix(COMPARISON)).suffix
-    return name.startswith(".") or bool(is_comparison)
+    return name.startswith(".") or bool(_COMPARED.search(name))
 
 
 def find_folder(root: Path, *names: str) -> Path | None:

@@ -32,6 +32,8 @@ class Difference:
     """Interval of the paired mean difference; None for few images and metrics of whole sets."""
     wins: int | None = None
     """Number of images on which B is better."""
+    identical: bool = False
+    """Whether both runs have the same figures for every image."""
 
     @property
     def difference(self) -> float:
@@ -41,7 +43,7 @@ class Difference:
     @property
     def verdict(self) -> str:
         """Which run is better, if the interval leaves no doubt."""
-        if self.interval == (0, 0):
+        if self.identical:
             return "identical"
         if self.wins is not None and self.images < FEWEST:
             return "too few images"
@@ -208,8 +210,9 @@ class _Pair:
             sum(a for a, _ in finite.values()) / len(finite),
             sum(b for _, b in finite.values()) / len(finite),
             len(finite),
-            mean_interval(differences, list(finite)) if any(differences) else (0.0, 0.0),
+            mean_interval(differences, list(finite)),
             sum(sign * d > 0 for d in differences),
+            identical=not any(differences),
         )
 
     def _difference(
@@ -220,6 +223,8 @@ class _Pair:
         images: int,
         interval: tuple[float, float] | None = None,
         wins: int | None = None,
+        *,
+        identical: bool = False,
     ) -> Difference:
         official = self.one.official if self.one.stands_for is None else None
-        return Difference(self.one.label, images, metric, a, b, official, interval, wins)
+        return Difference(self.one.label, images, metric, a, b, official, interval, wins, identical)

@@ -71,7 +71,7 @@ EXPORT_FIRST = "export as TIFF, PNG or JPEG first"
 CUT_OFF = "the file is cut off, or its picture stops early"
 # What Pillow, tifffile and struct say of it.
 _SAYS_CUT_OFF = re.compile(
-    "truncated|^failed to read |^broken data stream|^not identified |requires a buffer of",
+    "truncated|^failed to read |^broken data stream|requires a buffer of",
     re.IGNORECASE,
 )
 
@@ -99,6 +99,8 @@ def failures_as_image_errors(what: str) -> Iterator[None]:
         # These count bytes, or errors, instead of saying what happened to the file.
         if _SAYS_CUT_OFF.search(reason):
             reason = CUT_OFF
+        elif reason.startswith("not identified "):
+            reason = "the file is cut off, or its header is damaged or of an unsupported kind"
         elif reason.startswith("decoder error"):
             reason = "its compressed pixels are damaged"
         raise ImageError(f"{what}: {reason}") from error

@@ -847,6 +847,9 @@ def test_few_images_are_no_proof(
     capsys.readouterr()
     assert evaluate("--compare", a, b) == 0
     assert re.search(r"PSNR .* 3 of 3 +too few images", capsys.readouterr().out)
+    assert evaluate("--compare", a, a, "--json", tmp_path / "c.json") == 0
+    same, *_ = read(tmp_path / "c.json")["differences"]
+    assert (same["interval"], same["verdict"]) == (None, "identical")
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_an_interruption_before_the_first_replacement_says_so(
 
     monkeypatch.setattr("baryir_cli.engine.Engine.restore", interrupted)
     assert restore(photos, photos, "--in-place") == 130
-    assert capsys.readouterr().err.endswith("baryir: interrupted; no input was replaced\n")
+    assert capsys.readouterr().err.endswith("absent; no input was replaced\n")
 
 
 def test_an_interruption_after_the_last_replacement_says_so(

@@ -8,6 +8,7 @@ import pickle
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,9 @@ def test_unsuitable_images_are_refused(
     ("setting", "message"),
     [
         ({"tile": 7}, "tile=7: use 0 for the whole image, or a whole number from 32 up"),
+        ({"tile": "64"}, "tile='64': use 0 for the whole image, or a whole number from 32 up"),
+        ({"tile": 64.5}, "tile=64.5: use 0 for the whole image, or a whole number from 32 up"),
+        ({"overlap": "3"}, "overlap='3': use a whole number from 0 up"),
         ({"overlap": -1}, "overlap=-1: use"),
         ({"device": "tpu"}, "device='tpu': use auto, cpu,"),
         ({"precision": "fp8"}, "precision='fp8': use auto, fp32,"),
@@ -256,8 +260,15 @@ def test_a_wrong_setting_is_a_value_error_that_names_it(
 def test_a_strength_out_of_range_is_refused(restorer: Restorer) -> None:
     with pytest.raises(ValueError, match=r"^strength=1.5: use a number from 0 to 1$"):
         restorer.restore(values(4, 4, 3), strength=1.5)
-    with pytest.raises(ValueError, match="^strength='half': use a number from 0 to 1$"):
-        restorer.restore(values(4, 4, 3), strength="half")
+    for strength in ("half", "0.5", b"1", None, [0.5], np.nan, np.ones(2)):
+        with pytest.raises(ValueError, match=r"^strength=.*: use a number from 0 to 1$"):
+            restorer.restore(values(4, 4, 3), strength=strength)
+
+
+@pytest.mark.parametrize("half", [0.5, np.float32(0.5), torch.tensor(0.5), Fraction(1, 2)])
+def test_any_number_is_a_strength(restorer: Restorer, half: Any) -> None:
+    image = values(9, 9, 3)
+    np.testing.assert_array_equal(restorer.restore(image, half), restorer.restore(image, 0.5))
 
 
 def test_unknown_weights_are_refused() -> None:
@@ -377,6 +388,10 @@ def test_files_are_not_replaced_unasked(restorer: Restorer, photo: Path) -> None
         ("photo.jpg", "new/../photo.jpg", {}, "photo.jpg exists already"),
         ("photo.jpg", "a.jpg", {"quality": 0}, "quality=0: use a whole number from 1 to 100"),
         ("photo.jpg", "a.jpg", {"quality": 50.5}, "quality=50.5: use a whole number"),
+        ("photo.jpg", "a.jpg", {"quality": 90.0}, "quality=90.0: use a whole number"),
+        ("photo.jpg", "a.jpg", {"quality": True}, "quality=True: use a whole number"),
+        ("photo.jpg", "a.jpg", {"max_megapixels": "9"}, "max_megapixels='9': use a number"),
+        ("photo.jpg", "a.jpg", {"max_megapixels": None}, "max_megapixels=None: use a number"),
         ("photo.jpg", "a.png", {"quality": 90}, "quality=90: .png has none; use None"),
         ("photo.jpg", "a.jpg", {"max_megapixels": 0}, "max_megapixels=0: use a number above 0"),
         ("photo.jpg", "a.jpg", {"strength": 2}, "strength=2: use a number from 0 to 1"),

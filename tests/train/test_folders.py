@@ -88,9 +88,10 @@ def test_hidden_and_other_files_are_not_images(tmp_path: Path) -> None:
 
 
 def test_compare_pictures_are_not_photographs(tmp_path: Path) -> None:
-    for name in ("a.png", "a.png.compare.jpg", "b.compare.jpg"):
+    photographs = ["2024.05.compare.jpg", "a.png", "b.compare.jpg", "v1.2.compare.jpg"]
+    for name in (*photographs, "a.png.compare.jpg", "b.JP2.compare.jpg"):
         (tmp_path / name).touch()
-    assert images_below(tmp_path) == [tmp_path / "a.png", tmp_path / "b.compare.jpg"]
+    assert [path.name for path in images_below(tmp_path)] == photographs
 
 
 def test_pictures_of_a_training_run_are_not_photographs(tmp_path: Path) -> None:
