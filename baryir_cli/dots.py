@@ -19,25 +19,26 @@ _ROWS = 64
 """Rows to work on at once."""
 
 
-def keep_tones(restored: Pixels, pixels: Pixels) -> Pixels:
-    """A restored picture, with its tones from before if it had two colours and lost them.
+def keep_tones(restored: Pixels, pixels: Pixels) -> None:
+    """Gives a restored picture, in place, its tones back if it had two colours and lost them.
 
     It loses them if its dots were blended to others, or are now neither of the colours. A network
     takes white dots for noise that clipping hides in part, and darkens them.
     """
     colours = two_colours(pixels)
     if colours is None:
-        return restored
+        return
     tones = tones_of(pixels)
     if loses_tones(restored, tones) or loses_tones(_nearest(restored, *colours), tones):
-        return _with_tones(restored, tones)
-    return restored
+        _correct(restored, tones)
 
 
 def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     """The colours of ``(H, W, 3)`` of 8 bits; None if there is only one, or a third."""
     if pixels.dtype != np.uint8:
         return None
+    if pixels.shape[1] > pixels.shape[0]:
+        pixels = pixels.swapaxes(0, 1)
     first: Pixels = pixels[0, 0]
     second: Pixels | None = None
     for top in range(0, len(pixels), _ROWS):
@@ -77,18 +78,16 @@ def loses_tones(pixels: Pixels, tones: Pixels) -> bool:
     return float(np.mean((off if off.ndim == 2 else off.mean(2)) > _SHIFT)) > _MOST_SHIFTED
 
 
-def _with_tones(pixels: Pixels, tones: Pixels) -> Pixels:
-    """``(H, W, 3)`` uint8, brightened or darkened to these tones ``(h, w, 3)``, roughly."""
+def _correct(pixels: Pixels, tones: Pixels) -> None:
+    """Brightens or darkens ``(H, W, 3)`` uint8 to these tones ``(h, w, 3)``, roughly."""
     import cv2
 
     height, width = pixels.shape[:2]
     # Blurred, because the blocks and the rows of a print's dots are rarely in step.
     lacking = cv2.GaussianBlur(tones - tones_of(pixels), (0, 0), 1.0).reshape(tones.shape)
-    result = np.empty_like(pixels)
     for channel in range(3):
         plane = np.ascontiguousarray(lacking[..., channel])
         whole = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
         for top in range(0, height, _ROWS):
             rows = slice(top, top + _ROWS)
-            result[rows, :, channel] = (pixels[rows, :, channel] + whole[rows]).clip(0, 255)
-    return result
+            pixels[rows, :, channel] = (pixels[rows, :, channel] + whole[rows]).clip(0, 255)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import scipy.fft
 import torch
 
@@ -16,6 +17,7 @@ from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_p
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course
+from baryir_cli.engine.frame import inside
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.passage import Passage, Progress
 from baryir_cli.engine.pixels import Pixels, image_of
@@ -94,7 +96,7 @@ class Engine:
         strength: float = 1.0,
         progress: Progress = lambda _share: None,
     ) -> tuple[Pixels, Report]:
-        """Restores one RGB image.
+        """Restores one RGB image, but not a flat frame around it.
 
         Args:
             pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
@@ -108,13 +110,19 @@ class Engine:
             NotFiniteError: the network returns NaN or infinity even in float32.
             UserError: not even the smallest tile fits into memory.
         """
+        box = inside(pixels)
+        part = pixels[box]
+        framed = part.shape != pixels.shape
+        restored = pixels.copy() if framed else np.empty(pixels.shape, pixels.dtype)
         # An image uses all cores, and two would share the memory that tiles are made for.
         with self._turn:
-            return self._fitting(pixels, strength, progress)
+            report = self._fitting(part, restored[box], strength, progress)
+        report.change *= (part.size / pixels.size) ** 0.5
+        return restored, report
 
     def _fitting(
-        self, pixels: Pixels, strength: float, progress: Progress
-    ) -> tuple[Pixels, Report]:
+        self, pixels: Pixels, restored: Pixels, strength: float, progress: Progress
+    ) -> Report:
         """Restores an image with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
@@ -124,7 +132,7 @@ class Engine:
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
                 with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._restored(pixels, *axes, strength, progress)
+                    return self._restored(pixels, restored, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -171,14 +179,16 @@ class Engine:
     def _restored(
         self,
         pixels: Pixels,
+        restored: Pixels,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
-    ) -> tuple[Pixels, Report]:
+    ) -> Report:
         overview = self._overview(pixels, len(vertical.starts) * len(horizontal.starts))
         course = Course(pixels, vertical, horizontal, overview=overview)
-        return Passage(self.network, self.corrector, course).go(strength, progress)
+        passage = Passage(self.network, self.corrector, course, restored)
+        return passage.go(strength, progress)
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
         """The network's correction of the whole image, shrunk to a tile; None for one tile."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,14 +35,17 @@ class Passage:
         network: has the judge and the finish, if any.
         corrector: the same network on its device.
         course: through the photograph, not yet turned.
+        restored: what to write the result to, of the photograph's shape and type.
     """
 
-    def __init__(self, network: BaryIR, corrector: Corrector, course: Course) -> None:
+    def __init__(
+        self, network: BaryIR, corrector: Corrector, course: Course, restored: Pixels
+    ) -> None:
         self.network = network
         self.corrector = corrector
         self.course = course
         self.pixels = course.pixels
-        self.restored = np.empty(course.pixels.shape, course.pixels.dtype)
+        self.restored = restored
         vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
@@ -52,8 +54,8 @@ class Passage:
             device=str(corrector.device),
         )
 
-    def go(self, strength: float, progress: Progress) -> tuple[Pixels, Report]:
-        """Restores the photograph; arguments and result as those of :meth:`Engine.restore`."""
+    def go(self, strength: float, progress: Progress) -> Report:
+        """Restores the photograph; arguments as those of :meth:`Engine.restore`."""
         redone = self.corrector.redone
         shake, progress = self._shake(progress)
         course = replace(self.course, shake=shake).across_the_shorter()
@@ -67,10 +69,10 @@ class Passage:
             self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
-        self.restored = keep_tones(self.restored, self.pixels)
+        keep_tones(self.restored, self.pixels)
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
-        return self.restored, self.report
+        return self.report
 
     def _shake(self, progress: Progress) -> tuple[Image | None, Progress]:
         """The kernel of a camera shake, if there is one, and the progress of the remaining work.

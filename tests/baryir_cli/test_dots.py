@@ -88,8 +88,8 @@ def test_dots_become_the_photograph_that_they_show() -> None:
 @pytest.mark.parametrize("size", [(1, 2), (3, 2), (7, 300), (200, 9)])
 def test_small_and_thin_pictures_have_tones_too(size: tuple[int, int]) -> None:
     pixels = np.uint8(255) * np.uint8(np.indices(size).sum(0) % 2)[..., None].repeat(3, 2)
-    again = keep_tones(pixels // 4 + np.uint8(60), pixels)
-    assert again.shape == pixels.shape
+    again = pixels // 4 + np.uint8(60)
+    keep_tones(again, pixels)
     assert abs(again.mean() - pixels.mean()) < 2
 
 

@@ -284,6 +284,7 @@ def test_the_change_is_reported_in_steps_of_8_bits(dtype: type) -> None:
     top = 1 if dtype is np.float32 else np.iinfo(dtype).max
     pixels = np.full((150, 20, 3), 0.2 * top).astype(dtype)
     pixels[:75] = top
+    pixels[100, 10] = 0  # a third colour: the tones of two would stay
     engine = Engine(Shift(0.4), device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(pixels, strength=0.5)
     # White pixels stay white.
