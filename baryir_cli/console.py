@@ -135,6 +135,11 @@ def is_hardly_changed(result: Result) -> bool:
     return result.facts.get("change", HARDLY) < HARDLY
 
 
+def is_toned(result: Result) -> bool:
+    """Whether the work reports that haze or darkness was removed."""
+    return bool(result.facts.get("toned"))
+
+
 @dataclass
 class Tally:
     """The counts and times of a run."""
@@ -142,6 +147,8 @@ class Tally:
     counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0})
     hardly_changed: int = 0
     """Number of images done that were hardly changed."""
+    toned: int = 0
+    """Number of images done whose haze or darkness was removed."""
     pixels: int = 0
     """Pixels of the finished images."""
     seconds: float = 0.0
@@ -168,12 +175,21 @@ class Tally:
             self.pixels += result.pixels
             self.seconds += result.seconds
             self.hardly_changed += is_hardly_changed(result)
+            self.toned += is_toned(result)
 
     def summary(self, seconds: float) -> str:
-        """One line: done, hardly changed, skipped, failed, and the speed over all ``seconds``."""
+        """One line: done, skipped, failed, and the speed over all ``seconds``."""
         counts = {name: f"{number} {name}" for name, number in self.counts.items()}
-        if self.hardly_changed:
-            counts["done"] += f" ({self.hardly_changed} hardly changed)"
+        of_these = [
+            f"{number} {how}"
+            for number, how in (
+                (self.hardly_changed, "hardly changed"),
+                (self.toned, "with changed tones"),
+            )
+            if number
+        ]
+        if of_these:
+            counts["done"] += f" ({', '.join(of_these)})"
         text = ", ".join(counts.values())
         if not self.counts["done"]:
             return text
@@ -231,6 +247,8 @@ class Display(BarDisplay):
             facts = f"{size}, {result.seconds:.2f} s"
             if is_hardly_changed(result):
                 facts += ", hardly changed"
+            if is_toned(result):
+                facts += ", tones changed"
             self.console.print(f"done    {source} -> {target} ({facts})")
         for line in result.lost:
             self.note(f"{printable(result.job.source)}: {line}")

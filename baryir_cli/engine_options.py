@@ -51,6 +51,7 @@ class EngineOptions:
     precision: str = "auto"
     tile: int | None = None
     overlap: int | None = None
+    keep_tones: bool = False
 
     def __post_init__(self) -> None:
         check_device(self.device)
@@ -70,5 +71,6 @@ class EngineOptions:
             precision=self.precision,
             tile=self.tile,
             overlap=self.overlap,
+            keep_tones=self.keep_tones,
             notify=notify,
         )

@@ -27,6 +27,8 @@ class Report:
     """Radius in pixels of the camera shake that was removed first."""
     looks: int = 0
     """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
+    toned: bool = False
+    """Whether a scene judge has found haze or darkness, which was removed."""
     change: float = 0.0
     """RMS of the result less the input, in steps of 8 bits."""
 
@@ -42,13 +44,15 @@ _OVER_PAGES: dict[str, Callable[..., Any]] = {
     "redone_in_fp32": sum,
     "shake": max,
     "looks": max,
+    "toned": any,
 }
 
 
 def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
     """The entries of ``--json`` for a file, from those of its pages with their pixels.
 
-    Tiles are added up, ``change`` is over all pixels, and of the others the largest or last counts.
+    Tiles are added up, ``change`` is over all pixels, ``toned`` is true of one page or more, and of
+    the others the largest or last counts.
     """
     facts = [of_page for of_page, _ in pages]
     joined = dict(facts[-1])

@@ -67,6 +67,7 @@ class Restorer:
         precision: str = "auto",
         tile: int | None = None,
         overlap: int | None = None,
+        keep_tones: bool = False,
     ) -> Restorer:
         """A restorer with these weights.
 
@@ -77,6 +78,7 @@ class Restorer:
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             tile: side of a tile, 0 for the whole image, None to let free memory decide.
             overlap: pixels that neighbouring tiles share, at most half of ``tile``.
+            keep_tones: leave haze and darkness as they are.
 
         Raises:
             ValueError: a bad ``device``, ``precision``, ``tile`` or ``overlap``; the message names
@@ -91,6 +93,7 @@ class Restorer:
             precision=precision,
             tile=tile,
             overlap=overlap,
+            keep_tones=keep_tones,
         )
         return cls(engine, file.pinned)
 

@@ -55,6 +55,12 @@ def restore(
         float,
         typer.Option(min=0, max=1, help="Share of the correction to apply.", rich_help_panel=PANEL),
     ] = 1.0,
+    keep_tones: Annotated[
+        bool,
+        typer.Option(
+            "--keep-tones", help="Leave haze and darkness as they are.", rich_help_panel=PANEL
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     tile: TileOption = None,
@@ -75,7 +81,7 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
-    options = EngineOptions(weights, device, precision, tile, overlap)
+    options = EngineOptions(weights, device, precision, tile, overlap, keep_tones)
     asked = batch.Batch(
         "restore",
         inputs,

@@ -41,6 +41,7 @@ class Engine:
             an overview of the image decides on haze and darkness, unless the network has a scene
             judge.
         overlap: pixels that neighbouring tiles share; None for the default.
+        keep_tones: leave haze and darkness, which a scene judge finds, as they are.
         notify: told, in a sentence, of every step down to less memory, and of a slow precision.
 
     Raises:
@@ -55,6 +56,7 @@ class Engine:
         precision: str = "auto",
         tile: int | None = None,
         overlap: int | None = None,
+        keep_tones: bool = False,
         notify: Callable[[str], None] = log.warning,
     ) -> None:
         resolved = resolve_device(device)
@@ -65,6 +67,9 @@ class Engine:
         self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
         # A network with a scene judge needs no overview.
         self.with_overview = tile is None and network.judge is None
+        self.keep_tones = keep_tones
+        if keep_tones and network.judge is None:
+            notify("tones are kept anyway: this network has no scene judge")
         self.notify = notify
         self._turn = threading.RLock()
         if emulates(self.precision, self.device):
@@ -187,7 +192,9 @@ class Engine:
     ) -> Report:
         overview = self._overview(pixels, len(vertical.starts) * len(horizontal.starts))
         course = Course(pixels, vertical, horizontal, overview=overview)
-        passage = Passage(self.network, self.corrector, course, restored)
+        passage = Passage(
+            self.network, self.corrector, course, restored, keep_tones=self.keep_tones
+        )
         return passage.go(strength, progress)
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:

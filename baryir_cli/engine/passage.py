@@ -36,16 +36,24 @@ class Passage:
         corrector: the same network on its device.
         course: through the photograph, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
+        keep_tones: ask no judge.
     """
 
     def __init__(
-        self, network: BaryIR, corrector: Corrector, course: Course, restored: Pixels
+        self,
+        network: BaryIR,
+        corrector: Corrector,
+        course: Course,
+        restored: Pixels,
+        *,
+        keep_tones: bool,
     ) -> None:
         self.network = network
         self.corrector = corrector
         self.course = course
         self.pixels = course.pixels
         self.restored = restored
+        self.keep_tones = keep_tones
         vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=len(vertical.starts) * len(horizontal.starts),
@@ -59,16 +67,16 @@ class Passage:
         redone = self.corrector.redone
         shake, progress = self._shake(progress)
         course = replace(self.course, shake=shake).across_the_shorter()
-        toned = False
         if self.network.judge is None:
             self._look(course, progress)
         else:
-            toned = self._look_and_judge(self.network.judge, course, progress)
+            self.report.toned = self._look_and_judge(self.network.judge, course, progress)
         # A tone or a shake changes the noise before it is removed.
-        if not toned and shake is None:
+        if not self.report.toned and shake is None:
             self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
+            self.report.toned &= strength > 0
         keep_tones(self.restored, self.pixels)
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
@@ -103,7 +111,9 @@ class Passage:
         """
         device = self.corrector.device
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=device)
-        tone, change = self._judged(judge, self.pixels)
+        tone, change = neutral, 0.0
+        if not self.keep_tones:
+            tone, change = self._judged(judge, self.pixels)
         slight = looks.is_slight(change)
         # The rest of a shake takes one look.
         if course.shake is not None or self._is_applied(change, neutral):

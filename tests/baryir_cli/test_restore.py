@@ -1118,6 +1118,34 @@ def test_a_full_disk_ends_the_run(
     assert last.startswith(start + left)
 
 
+def test_lines_tell_of_changed_tones(
+    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    asked = ("restore", ROOT / "examples" / "dark-coffee.png")
+    small = ("--weights", "small", "--device", "cpu", "--precision", "fp32")
+    with Image.open(asked[1]) as image:
+        image.resize((150, 100)).save(tmp_path / "dark.png")
+    asked = ("restore", tmp_path / "dark.png")
+    assert baryir(*asked, tmp_path / "a.png", *small) == 0
+    said = capsys.readouterr().err
+    assert "s, tones changed)\n1 done (1 with changed tones), 0 skipped" in said
+    assert baryir(*asked, tmp_path / "b.png", *small, "--keep-tones", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["toned"] is False
+    assert "tones" not in said.err
+    before, toned, kept = (opened(tmp_path / f"{name}.png") for name in ("dark", "a", "b"))
+    assert np.mean(toned) > np.mean(before) + 20
+    assert abs(np.mean(kept) - np.mean(before)) < 2
+
+
+def test_kept_tones_of_a_network_without_a_judge_are_noted(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert restore(photos, photos.parent / "out", "--keep-tones") == 0
+    said = capsys.readouterr().err
+    assert said.count("note    tones are kept anyway: this network has no scene judge") == 1
+
+
 def test_a_dry_run_as_json_is_json(
     baryir: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

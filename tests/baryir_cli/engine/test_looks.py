@@ -89,6 +89,25 @@ def test_it_looks_until_little_is_wrong(
     assert shares[-1] == 1
 
 
+@pytest.mark.parametrize(
+    ("colour", "toned", "kept"),
+    [
+        ((0.5, 0.5, 0.6), (0.5, 0.5, 0.6), (0.5, 0.5, 0.6)),
+        ((0.5, 0.5, 0.3), (0.7, 0.7, 0.5), (0.5, 0.5, 0.3)),
+        ((0.7, 0.5, 0.3), (0.7, 0.7, 0.5), (0.5, 0.5, 0.3)),
+    ],
+)
+def test_tones_are_kept_if_asked_for(colour: Colour, toned: Colour, kept: Colour) -> None:
+    """What else is wrong is mended all the same."""
+    pixels = quartered((40, 60), colour)
+    for keep_tones, wanted in ((False, toned), (True, kept)):
+        engine = Engine(Peels(), precision="fp32", keep_tones=keep_tones)  # type: ignore[arg-type]
+        restored, report = engine.restore(pixels)
+        np.testing.assert_allclose(restored, quartered((40, 60), wanted), atol=1e-5)
+        assert report.toned == (wanted != kept)
+        assert not engine.restore(pixels, strength=0)[1].toned
+
+
 @pytest.mark.parametrize("says", [lambda red, _: red > 0.55, lambda red, _: red < 0.55])
 def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
     """What it says only of the degraded or only of the restored photograph is ignored."""
