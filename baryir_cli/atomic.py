@@ -70,7 +70,7 @@ def _unusable(error: OSError) -> str:
 def write_atomically(path: Path, data: bytes | mmap, *, overwrite: bool = True) -> None:
     """Writes ``data`` to ``path``; after a crash the file is complete or as it was.
 
-    Makes missing parent folders. Symbolic links are written through, and so are non-files such as
+    Its folder must be there. Symbolic links are written through, and so are non-files such as
     /dev/null. Raises UserError for a write-protected file, or with the system's reason
     (NameTooLongError for a long name), and ExistsError for a file that exists without
     ``overwrite``. Nothing is left behind then, nor after Ctrl-C.
@@ -83,7 +83,6 @@ def write_atomically(path: Path, data: bytes | mmap, *, overwrite: bool = True) 
         if os.path.exists(path) and not os.path.isfile(path):
             path.write_bytes(data)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, overwrite=overwrite) as temporary:
             temporary.write_bytes(data)
     except OSError as error:

@@ -278,14 +278,21 @@ def _work_through(
             make_folder(folder)
         started = time.perf_counter()
         # Closed, so that images being written are finished before any message.
-        with closing(_results(jobs, present, work, batch, display)) as results:
-            for result in results:
-                result.error += _remedy(result, batch)
-                display.add(result)
-                if batch.as_json:
-                    _print_line(result.to_dict(batch.facts))
-                if batch.verbose and result.details:
-                    console.print(result.details, markup=False)
+        try:
+            with closing(_results(jobs, present, work, batch, display)) as results:
+                for result in results:
+                    result.error += _remedy(result, batch)
+                    display.add(result)
+                    if batch.as_json:
+                        _print_line(result.to_dict(batch.facts))
+                    if batch.verbose and result.details:
+                        console.print(result.details, markup=False)
+        except (KeyboardInterrupt, UserError):
+            ended = display.tally.images
+            if 0 < ended < len(jobs):
+                summary = display.tally.summary(time.perf_counter() - started)
+                console.print(f"{summary}; {len(jobs) - ended} left", markup=False)
+            raise
     console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
 

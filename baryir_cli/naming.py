@@ -43,7 +43,10 @@ def extension_of(source: Path | None, naming: Naming) -> str:
 
 
 def names_of(found: Sequence[Found], naming: Naming) -> list[Path]:
-    """Output names inside the output folder, all different on any file system."""
+    """Output names inside the output folder, all different.
+
+    They are so on any file system, unless inputs that are there keep theirs, in place.
+    """
     extensions = [extension_of(f.path, naming) for f in found]
     former = [f.path.suffix.lower().replace(".", "_") for f in found]
     extended: set[int] = set()
@@ -58,7 +61,7 @@ def names_of(found: Sequence[Found], naming: Naming) -> list[Path]:
         names = [name(i, one) for i, one in enumerate(found)]
         meeting: dict[str, list[int]] = {}
         for i, path in enumerate(names):
-            meeting.setdefault(str(path).casefold(), []).append(i)
+            meeting.setdefault(_met(path, naming), []).append(i)
         known = len(extended) + len(placed)
         for clash in meeting.values():
             if len(clash) > 1:
@@ -66,19 +69,24 @@ def names_of(found: Sequence[Found], naming: Naming) -> list[Path]:
                 for i in clash:
                     (extended if differ and i not in extended else placed).add(i)
         if len(extended) + len(placed) == known:
-            return _numbered(names)
+            return _numbered(names, naming)
 
 
-def _numbered(names: list[Path]) -> list[Path]:
-    taken = {str(n).casefold() for n in names}
+def _met(name: Path, naming: Naming) -> str:
+    """What is equal for names that cannot be in one folder."""
+    return str(name) if naming.in_place else str(name).casefold()
+
+
+def _numbered(names: list[Path], naming: Naming) -> list[Path]:
+    taken = {_met(n, naming) for n in names}
     seen: set[str] = set()
     result = []
     for name in names:
         candidate, number = name, 2
-        while str(candidate).casefold() in (seen if candidate == name else seen | taken):
+        while _met(candidate, naming) in (seen if candidate == name else seen | taken):
             candidate = name.with_name(f"{name.stem}_{number}{name.suffix}")
             number += 1
-        seen.add(str(candidate).casefold())
+        seen.add(_met(candidate, naming))
         result.append(candidate)
     return result
 

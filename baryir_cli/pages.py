@@ -43,7 +43,7 @@ def do_pages(
     job = result.job
     if (name := job.format(options.format)) not in ("tiff", None):
         raise UserError(
-            f"has {pages.count} pages, but a {str(name).upper()} holds one; write a TIFF, or split "
+            f"has {pages.count} pages, but {str(name).upper()} holds one; write a TIFF, or split "
             "it into one file each"
         )
     done: list[Result] = []

@@ -191,7 +191,8 @@ def _check_outputs(jobs: list[Job], naming: Naming) -> None:
             if source is not None and not (own and naming.in_place):
                 raise _overwriting(path, source)
             # The same file may be reached through links.
-            place = os.path.realpath(path).casefold()
+            place = os.path.realpath(path)
+            place = place if own and naming.in_place else place.casefold()
             if place in outputs:
                 raise _meeting(outputs[place], path)
             outputs[place] = path

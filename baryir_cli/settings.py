@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from baryir_cli.atomic import write_atomically
+from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.errors import UsageError, UserError
 from models.wording import choices
 
@@ -131,6 +131,7 @@ def store(name: str, text: str | None) -> None:
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     path = config_file()
     try:
+        make_folder(path.parent)
         write_atomically(path, "".join(lines).encode())
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from baryir_cli.atomic import write_atomically
+from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.benches.degrade import Pixels
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import MALFORMED, ImageScores
@@ -70,6 +70,7 @@ class Journal:
             if self.folder.is_dir() and any(self.folder.iterdir()):
                 raise UsageError(f"--save {self.folder}: not empty, and not a run of this program")
             try:
+                make_folder(self.folder)
                 write_atomically(path, (json.dumps(identity, indent=1) + "\n").encode())
             except UserError as error:
                 raise UserError(f"--save {self.folder}: {error}") from None
@@ -121,6 +122,7 @@ def write_image(path: Path, pixels: Pixels) -> None:
         OSError: writing failed. A full disk ends the run; it is not a problem of one image.
     """
     data = encode_photo(Photo(pixels, None, "png", "rgb"))
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_atomically(path, data)
     except UserError as error:

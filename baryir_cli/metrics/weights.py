@@ -23,7 +23,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from baryir_cli.atomic import write_atomically
+from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.errors import UserError
 from baryir_cli.metrics.base import MetricUnavailable
 from baryir_cli.metrics.store import (
@@ -82,6 +82,7 @@ class Weights:
             pass
         state = self._from_origins(download)
         try:
+            make_folder(self.path.parent)
             write_atomically(self.path, safetensors.numpy.save(state))
         except UserError as error:
             raise MetricUnavailable(

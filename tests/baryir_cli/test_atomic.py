@@ -13,8 +13,13 @@ from baryir_cli.atomic import write_atomically
 from baryir_cli.errors import UserError
 
 
-def test_writing_makes_folders_and_replaces(tmp_path: Path) -> None:
+def test_writing_replaces_but_makes_no_folders(tmp_path: Path) -> None:
+    """One that has vanished may be a drive that was pulled."""
     path = tmp_path / "a" / "b" / "out.png"
+    with pytest.raises(UserError, match="cannot be written: No such file or directory"):
+        write_atomically(path, b"one")
+    assert not list(tmp_path.iterdir())
+    path.parent.mkdir(parents=True)
     write_atomically(path, b"one")
     write_atomically(path, b"two")
     assert path.read_bytes() == b"two"

@@ -138,7 +138,7 @@ def test_a_format_of_one_page_is_refused(
 ) -> None:
     scan(tmp_path / "scan.tif")
     assert restore(tmp_path / "scan.tif", tmp_path / output, "--format", "png") == 1
-    assert "has 3 pages, but a PNG holds one; write a TIFF, or split it" in capsys.readouterr().err
+    assert "has 3 pages, but PNG holds one; write a TIFF, or split it" in capsys.readouterr().err
     assert restore(tmp_path / "scan.tif", tmp_path / "folder", "--format", "tiff") == 0
 
 

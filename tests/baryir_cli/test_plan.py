@@ -246,6 +246,19 @@ def test_an_output_to_which_an_input_links_is_an_input(tree: Path) -> None:
         plan([tree / "in"], tree / "out", Naming())
 
 
+def test_names_that_differ_in_case_stay_in_place_and_differ_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("A.png", "a.png"):
+        (folder / name).touch()
+    if len(list(folder.iterdir())) < 2:
+        pytest.skip("this file system does not tell upper from lower case")
+    jobs = plan([folder], folder, Naming(in_place=True))
+    assert [job.target for job in jobs] == [folder / "A.png", folder / "a.png"]
+    jobs = plan([folder], tmp_path / "out", Naming())
+    assert len({str(job.target).casefold() for job in jobs}) == 2
+
+
 def test_in_place_replaces_the_inputs(tree: Path) -> None:
     jobs = plan([tree / "in"], tree / "in", Naming(in_place=True))
     assert all(j.source == j.target for j in jobs)

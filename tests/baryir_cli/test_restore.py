@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -461,6 +462,7 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     jobs = [Job(tmp_path / f"{n}.png", tmp_path / "out" / f"{n}.png") for n in range(60)]
     for job in jobs:
         picture().save(job.source)
+    (tmp_path / "out").mkdir()
     done: list[Path] = []
 
     def work(job: Job, photo: Photo, _: object) -> Any:
@@ -922,9 +924,11 @@ def test_a_run_whose_lines_nobody_reads_ends(tiny_weights: Path, tmp_path: Path)
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr.read() == (
-            b"baryir: standard output: Broken pipe; every output is complete or absent, "
-            b"--skip-existing continues the run\n"
+        summary, last = process.stderr.read().decode().splitlines()
+        assert re.fullmatch(r"\d+ done, 0 skipped, 0 failed; .*; \d+ left", summary)
+        assert last == (
+            "baryir: standard output: Broken pipe; every output is complete or absent, "
+            "--skip-existing continues the run"
         )
     assert process.returncode == 1
     assert 1 <= len(list(out.iterdir())) < 40
@@ -1108,14 +1112,32 @@ def test_a_full_disk_ends_the_run(
     monkeypatch.setattr(os, "fsync", room_for_one)
     options = ["--in-place"] if in_place else []
     assert restore(photos, photos if in_place else photos.parent / "out", *options) == 1
-    *lines, last = capsys.readouterr().err.splitlines()
+    *lines, summary, last = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines][:2] == ["done", "failed"]
     assert len(lines) <= len(computed) < 6
+    assert re.fullmatch(rf"1 done, 0 skipped, {len(lines) - 1} failed; .*; \d+ left", summary)
     way = "restore it again" if in_place else "repeat with --skip-existing"
     assert all(line.endswith(f"; free some space, and {way}") for line in lines[1:])
     left = "; 1 of 23 inputs were" if in_place else ", --skip-existing continues the run"
     start = "baryir: stopped because the disk is full; every output is complete or absent"
     assert last.startswith(start + left)
+
+
+def test_an_output_folder_that_vanishes_is_not_made_again(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """It may be a drive that was pulled, and its place another one."""
+    usual, out = Engine.restore, photos.parent / "out"
+
+    def restored(*arguments: Any, **settings: Any) -> Any:
+        if out.is_dir():
+            out.rename(photos.parent / "gone")
+        return usual(*arguments, **settings)
+
+    monkeypatch.setattr(Engine, "restore", restored)
+    assert restore(photos, out) == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_lines_tell_of_changed_tones(
