@@ -1,4 +1,4 @@
-"""The work of ``baryir restore`` on one photograph, and that of ``Restorer.restore_file``."""
+"""The work of ``baryir restore`` on one photograph, also for the Python interface."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from baryir_cli.engine import Engine
+from baryir_cli.engine.pixels import Pixels, change_of
+from baryir_cli.hidden import continued, hidden_in
 from baryir_cli.images import Photo
 from baryir_cli.jobs import Job
 from baryir_cli.picture import Work
+from baryir_cli.report import Report
 
 
 def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work:
@@ -23,7 +26,29 @@ def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work
     def work(
         _job: Job, photo: Photo, progress: Callable[[float], None]
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        pixels, report = engine.restore(photo.pixels, strength=strength, progress=progress)
+        pixels, report = restore_visible(engine, photo.pixels, photo.alpha, strength, progress)
         return pixels, {**report.to_dict(), **facts}
 
     return work
+
+
+def restore_visible(
+    engine: Engine,
+    pixels: Pixels,
+    alpha: Pixels | None,
+    strength: float,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> tuple[Pixels, Report]:
+    """An image restored where it can be seen; what transparency hides stays as it is.
+
+    Args:
+        pixels: ``(H, W, 3)`` as for :meth:`Engine.restore`.
+        alpha: ``(H, W)`` of any type.
+    """
+    hidden = hidden_in(alpha)
+    if hidden is None:
+        return engine.restore(pixels, strength=strength, progress=progress)
+    result, report = engine.restore(continued(pixels, hidden), strength=strength, progress=progress)
+    result[hidden] = pixels[hidden]
+    report.change = change_of(result, pixels)
+    return result, report

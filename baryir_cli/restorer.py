@@ -33,7 +33,7 @@ from baryir_cli.paths import settled
 from baryir_cli.pipeline import run
 from baryir_cli.references import find_weights, load
 from baryir_cli.report import FileReport
-from baryir_cli.restoration import restoring
+from baryir_cli.restoration import restore_visible, restoring
 from models.weights import load_network
 from models.wording import choices
 
@@ -248,7 +248,8 @@ class Restorer:
                 return Image.fromarray(white)
             return Image.fromarray(grey)
         array = samples_of(image, "LA")
-        grey = self._array(np.ascontiguousarray(array[..., 0]), strength)
+        colour = np.repeat(array[..., :1], 3, axis=2)
+        grey = grey_of(restore_visible(self.engine, colour, array[..., 1], strength)[0])
         return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(array[..., 1])])
 
     def _pillow_cmyk(self, image: Image.Image, strength: float) -> Image.Image:
@@ -292,11 +293,13 @@ class Restorer:
             if image.dtype.kind == "u":
                 return grey_of(colour)[..., None].astype(image.dtype, copy=False)
             return colour.mean(2, keepdims=True).astype(image.dtype)
-        restored = self.engine.restore(np.ascontiguousarray(pixels[..., :3]), strength=strength)[0]
-        if image.shape[2] == 4:
-            # Not the dtype of ``pixels``, which are float32.
-            restored = np.concatenate([restored.astype(image.dtype), image[..., 3:]], 2)
-        return restored.astype(image.dtype, copy=False)
+        colour = np.ascontiguousarray(pixels[..., :3])
+        alpha = pixels[..., 3] if image.shape[2] == 4 else None
+        result = restore_visible(self.engine, colour, alpha, strength)[0].astype(image.dtype)
+        if alpha is not None:
+            # Not ``pixels``, which may be of another type.
+            result = np.concatenate([result, image[..., 3:]], 2)
+        return result.astype(image.dtype, copy=False)
 
 
 def _frames(image: Image.Image) -> int:

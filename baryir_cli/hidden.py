@@ -1,0 +1,51 @@
+"""Pixels that transparency hides: what is stored there must not mislead the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+
+_ROWS = 64
+"""Rows to work on at once."""
+
+
+def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
+    """Where ``(H, W)`` alpha is 0; None if that is nowhere or everywhere."""
+    if alpha is None:
+        return None
+    hidden: NDArray[np.bool_] = alpha == 0
+    return hidden if hidden.any() and not hidden.all() else None
+
+
+def continued(pixels: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
+    """``(H, W, 3)`` whose hidden pixels continue the visible ones, mirrored at their edge.
+
+    Their texture and noise go on, while a flat colour would be taken for a sign that the photograph
+    is clean.
+    """
+    height, width = hidden.shape
+    # Every pixel is labelled with the nearest visible one.
+    labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )[1]
+    nearest = np.zeros(labels.max() + 1, np.int32)
+    for top in range(0, height, _ROWS):
+        rows, columns = np.nonzero(~hidden[top : top + _ROWS])
+        rows += top
+        nearest[labels[rows, columns]] = rows * width + columns
+    result = pixels.copy()
+    for top in range(0, height, _ROWS):
+        rows, columns = np.nonzero(hidden[top : top + _ROWS])
+        rows += top
+        edge = nearest[labels[rows, columns]]
+        down, across = 2 * (edge // width) - rows, 2 * (edge % width) - columns
+        inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
+        mirrored = np.where(inside, down * width + across, edge)
+        mirrored = np.where(hidden.ravel()[mirrored], edge, mirrored)
+        result[rows, columns] = pixels.reshape(-1, 3)[mirrored]
+    return result
