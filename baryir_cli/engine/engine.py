@@ -17,7 +17,7 @@ from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_p
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course
-from baryir_cli.engine.frame import inside
+from baryir_cli.engine.frame import Inside, inside
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.passage import Passage, Progress
 from baryir_cli.engine.pixels import Pixels, image_of
@@ -115,29 +115,23 @@ class Engine:
             NotFiniteError: the network returns NaN or infinity even in float32.
             UserError: not even the smallest tile fits into memory.
         """
-        box = inside(pixels)
-        part = pixels[box]
-        framed = part.shape != pixels.shape
-        restored = pixels.copy() if framed else np.empty(pixels.shape, pixels.dtype)
         # An image uses all cores, and two would share the memory that tiles are made for.
         with self._turn:
-            report = self._fitting(part, restored[box], strength, progress)
-        report.change *= (part.size / pixels.size) ** 0.5
-        return restored, report
+            return self._fitting(pixels, inside(pixels), strength, progress)
 
     def _fitting(
-        self, pixels: Pixels, restored: Pixels, strength: float, progress: Progress
-    ) -> Report:
-        """Restores an image with tiles that fit into memory."""
+        self, pixels: Pixels, box: Inside, strength: float, progress: Progress
+    ) -> tuple[Pixels, Report]:
+        """Restores what is in a box with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
-                height, width = pixels.shape[:2]
+                height, width = pixels[box].shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
                 with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._restored(pixels, restored, *axes, strength, progress)
+                    return self._restored(pixels, box, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -184,18 +178,23 @@ class Engine:
     def _restored(
         self,
         pixels: Pixels,
-        restored: Pixels,
+        box: Inside,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
-    ) -> Report:
-        overview = self._overview(pixels, len(vertical.starts) * len(horizontal.starts))
-        course = Course(pixels, vertical, horizontal, overview=overview)
+    ) -> tuple[Pixels, Report]:
+        part = pixels[box]
+        is_framed = part.shape != pixels.shape
+        restored = pixels.copy() if is_framed else np.empty(pixels.shape, pixels.dtype)
+        overview = self._overview(part, len(vertical.starts) * len(horizontal.starts))
+        course = Course(part, vertical, horizontal, overview=overview)
         passage = Passage(
-            self.network, self.corrector, course, restored, keep_tones=self.keep_tones
+            self.network, self.corrector, course, restored[box], keep_tones=self.keep_tones
         )
-        return passage.go(strength, progress)
+        report = passage.go(strength, progress)
+        report.change *= (part.size / pixels.size) ** 0.5
+        return restored, report
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
         """The network's correction of the whole image, shrunk to a tile; None for one tile."""
