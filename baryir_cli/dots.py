@@ -19,18 +19,23 @@ _ROWS = 64
 """Rows to work on at once."""
 
 
-def keep_tones(restored: Pixels, pixels: Pixels) -> None:
+def keep_tones(restored: Pixels, pixels: Pixels) -> bool:
     """Gives a restored picture, in place, its tones back if it had two colours and lost them.
 
     It loses them if its dots were blended to others, or are now neither of the colours. A network
     takes white dots for noise that clipping hides in part, and darkens them.
+
+    Returns:
+        Whether it had lost them.
     """
     colours = two_colours(pixels)
     if colours is None:
-        return
+        return False
     tones = tones_of(pixels)
     if loses_tones(restored, tones) or loses_tones(_nearest(restored, *colours), tones):
         _correct(restored, tones)
+        return True
+    return False
 
 
 def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:

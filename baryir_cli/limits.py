@@ -75,7 +75,7 @@ def check_tiles(tile: int | None, overlap: int | None) -> None:
     if tile is not None and (_whole(tile) is None or (tile != 0 and tile < MIN_TILE)):
         sides = numbers(MIN_TILE, whole=True)
         raise ArgumentError("tile", tile, f"use 0 for the whole image, or {sides}")
-    if tile == 0 and overlap:
+    if tile == 0 and overlap is not None and _whole(overlap) != 0:
         raise ArgumentError("overlap", overlap, "one tile, the whole image, has nothing to overlap")
     most = tile // 2 if tile else None
     shared = 0 if overlap is None else _whole(overlap)

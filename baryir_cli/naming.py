@@ -9,6 +9,7 @@ from pathlib import Path
 from baryir_cli.errors import UsageError
 from baryir_cli.images import FORMATS, format_of
 from baryir_cli.jobs import STANDARD
+from baryir_cli.paths import same
 from baryir_cli.search import Found
 from train.folders import COMPARISON
 
@@ -42,10 +43,10 @@ def extension_of(source: Path | None, naming: Naming) -> str:
     return FORMATS[naming.format or "png"]
 
 
-def names_of(found: Sequence[Found], naming: Naming) -> list[Path]:
-    """Output names inside the output folder, all different.
+def names_of(found: Sequence[Found], naming: Naming, output: Path) -> list[Path]:
+    """Output names inside the folder ``output``, all different on any file system.
 
-    They are so on any file system, unless inputs that are there keep theirs, in place.
+    Only those that replace their own inputs stay as they are.
     """
     extensions = [extension_of(f.path, naming) for f in found]
     former = [f.path.suffix.lower().replace(".", "_") for f in found]
@@ -57,36 +58,36 @@ def names_of(found: Sequence[Found], naming: Naming) -> list[Path]:
         old = former[i] if i in extended else ""
         return one.folder / f"{place}{one.path.stem}{old}{naming.suffix}{extensions[i]}"
 
+    own: set[int] = set()
+    if naming.in_place:
+        own = {i for i, one in enumerate(found) if same(output / name(i, one), one.path)}
     while True:
         names = [name(i, one) for i, one in enumerate(found)]
         meeting: dict[str, list[int]] = {}
         for i, path in enumerate(names):
-            meeting.setdefault(_met(path, naming), []).append(i)
+            meeting.setdefault(str(path).casefold(), []).append(i)
         known = len(extended) + len(placed)
         for clash in meeting.values():
             if len(clash) > 1:
                 differ = len({former[i] for i in clash}) > 1
-                for i in clash:
+                for i in set(clash) - own:
                     (extended if differ and i not in extended else placed).add(i)
         if len(extended) + len(placed) == known:
-            return _numbered(names, naming)
+            return _numbered(names, own)
 
 
-def _met(name: Path, naming: Naming) -> str:
-    """What is equal for names that cannot be in one folder."""
-    return str(name) if naming.in_place else str(name).casefold()
-
-
-def _numbered(names: list[Path], naming: Naming) -> list[Path]:
-    taken = {_met(n, naming) for n in names}
-    seen: set[str] = set()
+def _numbered(names: list[Path], own: set[int]) -> list[Path]:
+    taken = {str(n).casefold() for n in names}
+    seen = {str(names[i]).casefold() for i in own}
     result = []
-    for name in names:
+    for i, name in enumerate(names):
         candidate, number = name, 2
-        while _met(candidate, naming) in (seen if candidate == name else seen | taken):
+        while i not in own and str(candidate).casefold() in (
+            seen if candidate == name else seen | taken
+        ):
             candidate = name.with_name(f"{name.stem}_{number}{name.suffix}")
             number += 1
-        seen.add(_met(candidate, naming))
+        seen.add(str(candidate).casefold())
         result.append(candidate)
     return result
 

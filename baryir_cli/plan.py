@@ -47,7 +47,7 @@ def plan(
         return _checked([_alone(STANDARD, name, output, naming)], naming)
     found = find_images(inputs, output, note, recursive=naming.recursive)
     if len(inputs) == 1 and inputs[0].is_file():
-        (name,) = names_of(found, naming)
+        (name,) = names_of(found, naming, output)
         return _checked([_alone(inputs[0], name, output, naming)], naming)
     if output == STANDARD:
         raise UsageError("-: standard output takes one image; give one input file")
@@ -75,7 +75,7 @@ def _into_folder(
         UsageError: the results would be inputs of the next run.
     """
     found = _without_results(found, output, naming)
-    targets = [output / name for name in names_of(found, naming)]
+    targets = [output / name for name in names_of(found, naming, output)]
     jobs = [
         Job(f.path, t, comparison_of(t, naming), f.problem)
         for f, t in zip(found, targets, strict=True)
@@ -135,7 +135,7 @@ def _names_a_file(output: Path, naming: Naming) -> bool:
 
 def _without_results(found: list[Found], output: Path, naming: Naming) -> list[Found]:
     """Leaves out what an earlier run of the same command wrote beside its inputs."""
-    targets = [output / name for name in names_of(found, naming)]
+    targets = [output / name for name in names_of(found, naming, output)]
     pictures = [c for t in targets if (c := comparison_of(t, naming))]
     written = {*_places([*pictures, *(targets if naming.suffix else [])])}
     places = _places([f.path for f in found])

@@ -19,9 +19,9 @@ PICTURE = 24
 """8-bit steps by which at least half of a picture's first line differs from its frame."""
 SOFT = 8
 """The most lines in which a frame passes into its picture: a block of a JPEG."""
-SPREAD = 1 / 12
-"""How far a frame may vary, relative to its difference from the picture, but by one step at least.
-The unlit part of a dark photograph varies more."""
+SPREAD, MOST = 1 / 12, 6
+"""How far a frame may vary, relative to its difference from the picture, and in 8-bit steps, but by
+one step at least. The unlit part of a dark photograph varies more, and so do noisy skies."""
 RINGING = 1 / 3
 """The same for the lines in which a frame passes into its picture."""
 CLEAN = 0.98
@@ -36,26 +36,41 @@ LEAST = 32
 """The smallest side of a picture in a frame, in pixels."""
 NESTED = 3
 """The most frames around each other."""
+COMMON, ALIKE = 0.25, 8
+"""What has so large a share of pixels that differ from a frame by less than so many 8-bit steps is
+no photograph in it, but a drawing or letters on paper, which the network knows by the paper."""
 
 
 def inside(pixels: Pixels) -> Inside:
     """What lies inside the flat frames of ``(H, W, 3)``; all of it if there are none."""
     rows, columns = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
+    whole, colours = (rows, columns), list[Pixels]()
     for _ in range(NESTED):
         before = rows, columns
-        rows = _trimmed(pixels[:, columns], rows)
-        columns = _trimmed(pixels[rows].swapaxes(0, 1), columns)
+        rows = _trimmed(pixels[:, columns], rows, colours)
+        columns = _trimmed(pixels[rows].swapaxes(0, 1), columns, colours)
         if (rows, columns) == before:
             break
-    return rows, columns
+    return whole if _are_common(colours, pixels[rows, columns]) else (rows, columns)
 
 
-def _trimmed(lines: Pixels, span: slice) -> slice:
-    """The lines of ``span`` without the frame before and behind them."""
+def _are_common(colours: list[Pixels], picture: Pixels) -> bool:
+    """Whether one of these colours is frequent in a picture."""
+    if not colours:
+        return False
+    some = picture[tuple(slice(None, None, max(1, side // 256)) for side in picture.shape[:2])]
+    step = full_scale(picture.dtype) / 255
+    near = [np.abs(some - colour).max(2) < ALIKE * step for colour in colours]
+    return max(float(alike.mean()) for alike in near) > COMMON
+
+
+def _trimmed(lines: Pixels, span: slice, colours: list[Pixels]) -> slice:
+    """The lines of ``span`` without the frame before and behind them, whose colour is added."""
     part = lines[span]
     first, last = _depth(part), _depth(part[::-1])
     if len(part) - first - last < LEAST:
         return span
+    colours += [np.median(part[end], axis=0) for end, depth in ((0, first), (-1, last)) if depth]
     return slice(span.start + first, span.stop - last)
 
 
@@ -72,7 +87,7 @@ def _depth(lines: Pixels) -> int:
         off = np.abs(line - colour).max(1) / step
         middle, spread = np.quantile(off, [0.5, CLEAN])
         if middle >= PICTURE:
-            return number if _is_frame(np.array(spreads) / middle, 1 / middle) else 0
+            return number if _is_frame(np.array(spreads), float(middle)) else 0
         if middle <= PICTURE * SPREAD:
             flat = number + 1
         elif number >= flat + SOFT:
@@ -81,19 +96,19 @@ def _depth(lines: Pixels) -> int:
     return 0
 
 
-def _is_frame(spreads: NDArray[np.float64], step: float) -> bool:
+def _is_frame(spreads: NDArray[np.float64], difference: float) -> bool:
     """Whether the lines before a picture are its frame.
 
     Args:
-        spreads: how far each varies, relative to the picture's difference from the frame.
-        step: one 8-bit step, relative to the same.
+        spreads: how far each varies, in 8-bit steps.
+        difference: of the picture's first line from the frame.
     """
-    clean = spreads <= max(SPREAD, step)
+    clean = spreads <= max(1, min(SPREAD * difference, MOST))
     (places,) = clean.nonzero()
     if not len(places):
         return False
     last = int(places[-1])
     # The last two may be half picture.
     between = spreads[last + 1 : -2]
-    is_abrupt = len(between) < SOFT and bool((between <= RINGING).all())
+    is_abrupt = len(between) < SOFT and bool((between <= RINGING * difference).all())
     return is_abrupt and float(clean[: last + 1].mean()) >= BLANK

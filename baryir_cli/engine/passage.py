@@ -76,8 +76,8 @@ class Passage:
             self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
-            self.report.toned &= strength > 0
-        keep_tones(self.restored, self.pixels)
+        put_back = keep_tones(self.restored, self.pixels)
+        self.report.toned &= strength > 0 and not put_back
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
         return self.report

@@ -255,6 +255,17 @@ def test_names_that_differ_in_case_stay_in_place_and_differ_elsewhere(tmp_path: 
         pytest.skip("this file system does not tell upper from lower case")
     jobs = plan([folder], folder, Naming(in_place=True))
     assert [job.target for job in jobs] == [folder / "A.png", folder / "a.png"]
+    (tmp_path / "other").mkdir()
+    for name in ("b.png", "B.png", "a.PNG"):
+        (tmp_path / "other" / name).touch()
+    others = sorted((tmp_path / "other").iterdir())
+    jobs = plan([folder / "a.png", *others], folder, Naming(in_place=True))
+    assert names(jobs, tmp_path) == [
+        ("in/a.png", "in/a.png"),
+        ("other/B.png", "in/other_B.png"),
+        ("other/a.PNG", "in/other_a.PNG"),
+        ("other/b.png", "in/other_b_2.png"),
+    ]
     jobs = plan([folder], tmp_path / "out", Naming())
     assert len({str(job.target).casefold() for job in jobs}) == 2
 
@@ -441,7 +452,7 @@ def test_another_format_into_the_inputs_folder_needs_a_suffix(tree: Path) -> Non
 
 @pytest.mark.parametrize("naming", [Naming(), Naming(in_place=True)])
 @pytest.mark.parametrize(
-    ("others", "result"), [(["a.jpg", "b.png"], "in_a.jpg"), (["new.png"], "new.png")]
+    ("others", "result"), [(["a.jpg", "b.png"], "(in|other)_a.jpg"), (["new.png"], "new.png")]
 )
 def test_several_inputs_into_one_of_them_need_a_suffix(
     tree: Path, others: list[str], result: str, naming: Naming
