@@ -35,13 +35,20 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(complete, key=lambda p: int(p.name))
 
 
+Put = Callable[[], None]
+"""Puts a complete checkpoint in its place."""
+
+
 def save(
-    run: Path, trainer: Trainer, keep: int, make_room: Callable[[Path], None] = lambda _: None
+    run: Path,
+    trainer: Trainer,
+    keep: int,
+    make_room: Callable[[Path, Put], None] = lambda _, put: put(),
 ) -> Path:
     """Writes a checkpoint, complete or not at all, and removes all but the last ``keep``.
 
     Args:
-        make_room: called with the checkpoint, which is complete but not yet in its place.
+        make_room: called with the checkpoint's place, and with what puts it there, which it calls.
     """
     folder = run / "checkpoints"
     target = folder / f"{trainer.step:08d}"
@@ -61,9 +68,12 @@ def save(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    make_room(temporary)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
+
+    def put() -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+
+    make_room(target, put)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target

@@ -72,15 +72,17 @@ class Run:
         if not of_steps:
             self.make_room()
 
-    def make_room(self, first: Path | None = None) -> None:
+    def make_room(self, first: Path | None = None, put: checkpoint.Put = lambda: None) -> None:
         """Removes the run that is to be overwritten, if it is still there.
 
         Args:
-            first: the new run's first checkpoint, which stays, and is only then put in its place:
-                a kill in between leaves the new run without it, never a mixture of both. A run
-                that ends before it has one leaves the old run.
+            first: the new run's first checkpoint. A run that ends before it has one leaves the old
+                run.
+            put: puts it in its place, when the old run's checkpoints have lost theirs and the
+                recipe is the new one: a kill leaves no mixture of both.
         """
         if self._successor is None:
+            put()
             return
         recipe, self._successor = self._successor, None
         # At once, so that --resume finds only the new run even if the removal is interrupted.
@@ -88,6 +90,7 @@ class Run:
             old.rename(old.with_suffix(f".old{checkpoint.UNFINISHED}"))
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_recipe(recipe)
+        put()
         for path in self._found(OF_STEPS + OF_BEGINNING):
             if path != self.recipe_file:
                 _remove(path, first)
