@@ -504,8 +504,8 @@ def test_an_unusable_image_is_skipped_and_named_once(data: Path) -> None:
         assert torch.equal(samples[i][0], other[0]), "whatever was drawn before"
         assert samples[i][2] == other[2]
     assert len(first.skipped) == 1
-    assert first.skipped.reasons() == {bad: "is not an image that can be decoded"}
-    assert first.skipped.lines() == [f"{bad} is not an image that can be decoded"]
+    assert first.skipped.reasons() == {bad: "is cut off"}
+    assert first.skipped.lines() == [f"{bad} is cut off"]
 
 
 def test_only_samples_of_the_bad_image_change(data: Path) -> None:
