@@ -281,12 +281,7 @@ def _work_through(
         try:
             with closing(_results(jobs, present, work, batch, display)) as results:
                 for result in results:
-                    result.error += _remedy(result, batch)
-                    display.add(result)
-                    if batch.as_json:
-                        _print_line(result.to_dict(batch.facts))
-                    if batch.verbose and result.details:
-                        console.print(result.details, markup=False)
+                    _show(result, batch, display)
         except (KeyboardInterrupt, UserError):
             ended = display.tally.images
             if 0 < ended < len(jobs):
@@ -295,6 +290,16 @@ def _work_through(
             raise
     console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
+
+
+def _show(result: Result, batch: Batch, display: Display) -> None:
+    """Shows a result as was asked for."""
+    result.error += _remedy(result, batch)
+    display.add(result)
+    if batch.as_json:
+        _print_line(result.to_dict(batch.facts))
+    if batch.verbose and result.details:
+        display.console.print(result.details, markup=False)
 
 
 def _remedy(result: Result, batch: Batch) -> str:

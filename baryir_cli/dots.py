@@ -83,6 +83,11 @@ def loses_tones(pixels: Pixels, tones: Pixels) -> bool:
     return float(np.mean((off if off.ndim == 2 else off.mean(2)) > _SHIFT)) > _MOST_SHIFTED
 
 
+def cut_loses_tones(white: NDArray[np.bool_], tones: Pixels) -> bool:
+    """Whether ``(H, W)`` in black and white has lost them, because dots became greys."""
+    return loses_tones(np.uint8(255) * white, tones)
+
+
 def _correct(pixels: Pixels, tones: Pixels) -> None:
     """Brightens or darkens ``(H, W, 3)`` uint8 to these tones ``(h, w, 3)``, roughly."""
     import cv2

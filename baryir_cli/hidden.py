@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[Any]
-
-_ROWS = 64
-"""Rows to work on at once."""
+from baryir_cli.engine.pixels import STRIP, Pixels
 
 
 def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
@@ -34,18 +29,18 @@ def continued(pixels: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
         hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )[1]
     nearest = np.zeros(labels.max() + 1, np.int32)
-    for top in range(0, height, _ROWS):
-        rows, columns = np.nonzero(~hidden[top : top + _ROWS])
+    for top in range(0, height, STRIP):
+        rows, columns = np.nonzero(~hidden[top : top + STRIP])
         rows += top
         nearest[labels[rows, columns]] = rows * width + columns
-    result = pixels.copy()
-    for top in range(0, height, _ROWS):
-        rows, columns = np.nonzero(hidden[top : top + _ROWS])
+    result, colours, is_hidden = pixels.copy(), pixels.reshape(-1, 3), hidden.ravel()
+    for top in range(0, height, STRIP):
+        rows, columns = np.nonzero(hidden[top : top + STRIP])
         rows += top
         edge = nearest[labels[rows, columns]]
         down, across = 2 * (edge // width) - rows, 2 * (edge % width) - columns
         inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
         mirrored = np.where(inside, down * width + across, edge)
-        mirrored = np.where(hidden.ravel()[mirrored], edge, mirrored)
-        result[rows, columns] = pixels.reshape(-1, 3)[mirrored]
+        mirrored = np.where(is_hidden[mirrored], edge, mirrored)
+        result[rows, columns] = colours[mirrored]
     return result

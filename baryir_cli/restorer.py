@@ -14,7 +14,7 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.atomic import make_folder
-from baryir_cli.dots import loses_tones, tones_of
+from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.images import FORMATS, format_of, heic
@@ -244,7 +244,7 @@ class Restorer:
             before = np.asarray(image.convert("L"))
             grey = self._array(before, strength)
             white = grey >= 128
-            if image.mode == "1" and not loses_tones(np.uint8(255) * white, tones_of(before)):
+            if image.mode == "1" and not cut_loses_tones(white, tones_of(before)):
                 return Image.fromarray(white)
             return Image.fromarray(grey)
         array = samples_of(image, "LA")

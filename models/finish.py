@@ -98,7 +98,7 @@ def _kernels() -> tuple[Tensor, Tensor]:
     basis = torch.from_numpy(np.kron(axis, axis)).float()
     # Of the first of two neighbouring blocks, the square is the second half.
     halves = basis.view(-1, 2, STEP, 2, STEP).flip(1, 3)
-    synthesis = halves.permute(2, 4, 0, 1, 3).flatten(0, 1) / 4
+    synthesis = halves.permute(2, 4, 0, 1, 3).flatten(0, 1) * (STEP / SIDE) ** 2
     return basis.view(-1, 1, SIDE, SIDE), synthesis
 
 

@@ -17,7 +17,7 @@ COMPARISON = ".compare.jpg"
 """What ``--compare`` adds to a name. Such a file is two pictures side by side."""
 
 # Numbers before it, as in v1.2.compare.jpg, are no suffix.
-_COMPARED = re.compile(r"\.[a-z][a-z0-9]{2,3}" + re.escape(COMPARISON) + "$", re.IGNORECASE)
+_COMPARED = re.compile(r"\.(?i:[a-z][a-z0-9]{2,3})" + re.escape(COMPARISON) + "$")
 
 RAIN = r"^(no)?rain-"
 """Rain100L's prefix before the numbers of its pairs."""

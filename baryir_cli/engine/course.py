@@ -39,6 +39,11 @@ class Course:
     overview: Overview | None = None
     shake: Image | None = None
 
+    @property
+    def tiles(self) -> int:
+        """The number of tiles."""
+        return len(self.along.starts) * len(self.across.starts)
+
     def across_the_shorter(self) -> Course:
         """The same, turned if its bands would run along the longer side."""
         if self.across.length <= self.along.length:

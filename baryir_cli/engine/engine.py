@@ -187,8 +187,8 @@ class Engine:
         part = pixels[box]
         is_framed = part.shape != pixels.shape
         restored = pixels.copy() if is_framed else np.empty(pixels.shape, pixels.dtype)
-        overview = self._overview(part, len(vertical.starts) * len(horizontal.starts))
-        course = Course(part, vertical, horizontal, overview=overview)
+        course = Course(part, vertical, horizontal)
+        course = replace(course, overview=self._overview(part, course.tiles))
         passage = Passage(
             self.network, self.corrector, course, restored[box], keep_tones=self.keep_tones
         )

@@ -56,7 +56,7 @@ class Passage:
         self.keep_tones = keep_tones
         vertical, horizontal = course.along, course.across
         self.report = Report(
-            tiles=len(vertical.starts) * len(horizontal.starts),
+            tiles=course.tiles,
             tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
             precision=corrector.precision,
             device=str(corrector.device),

@@ -44,6 +44,7 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     stored = heif.properties_of(stream)
     # Before Pillow, which reads the whole file at once.
     check_size(*stored.size, limit)
+    check_frames(stored.pictures, "pictures")
     # Pillow would show what has been cut away.
     if stored.is_cropped:
         raise ImageError(
@@ -53,7 +54,6 @@ def read(stream: BinaryIO, limit: float) -> Photo:
     image = AvifImagePlugin.AvifImageFile(stream)
     check_size(*image.size, limit)
     check_frames(image.n_frames, "frames")
-    check_frames(stored.pictures, "pictures")
     exif, xmp = bare_exif(image.info.get("exif")), image.info.get("xmp")
     # Pillow writes the container's turns into EXIF; by the standard, XMP has no say.
     orientation = orientation_of(exif, None)

@@ -81,18 +81,18 @@ def properties_of(stream: BinaryIO) -> Properties:
     """Reads a file's properties; raises ValueError if the file is cut off or has none."""
     outer = list(boxes.places(stream))
     _check_is_whole(outer, stream.seek(0, io.SEEK_END))
-    found = list(_properties(stream))
+    meta = _inside(stream, 0, b"meta")
+    found = list(_properties(meta))
     sizes = [struct.unpack(">II", data[4:12]) for kind, data in found if kind == b"ispe"]
     codings = [data[2] for kind, data in found if kind == b"av1C"]
     colours = [data[4:11] for kind, data in found if kind == b"colr" and data[:4] == b"nclx"]
-    pictures = _count_pictures(_inside(stream, 0, b"meta"))
     stream.seek(0)
     return Properties(
         max(sizes, key=prod, default=(0, 0)),
         max(map(_bits, codings), default=8),
         next((_subsampling(coding) for coding in codings if not coding & 0x10), None),
         _cicp(colours[0]) if colours else None,
-        pictures,
+        _count_pictures(meta),
         _GAIN_MAP in _fours(stream.read(HEAD)[16:]),
         any(kind == b"clap" for kind, _ in found),
         any(kind == b"mpvd" for kind, *_ in outer),
@@ -135,9 +135,8 @@ def _check_is_whole(outer: list[tuple[bytes, int, int]], length: int) -> None:
         raise ValueError(boxes.DAMAGED)
 
 
-def _properties(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+def _properties(meta: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """The item properties, as (type, data)."""
-    meta = _inside(stream, 0, b"meta")
     # This box begins with a version and flags.
     container = _inside(_inside(meta, 4, b"iprp"), 0, b"ipco")
     for kind, first, last in boxes.places(container):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.dots import loses_tones
+from baryir_cli.dots import cut_loses_tones
 from baryir_cli.images import avif, bmp, colour, heic, ifd, jp2, jpeg2000, png, tiff
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
@@ -162,7 +162,7 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
-    elif layout == "bilevel" and _loses_dots(photo):
+    elif layout == "bilevel" and _loses_tones(photo):
         _log.warning("1 bit became 8-bit grey, because dots became greys")
         layout = "grey"
     if pixels.dtype != np.uint8 and not capability.deep:
@@ -186,12 +186,9 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha, layout=layout, icc=icc)
 
 
-def _loses_dots(photo: Photo) -> bool:
-    """Whether 1 bit would lose the tones that dots showed, because dots became greys."""
-    if photo.tones is None:
-        return False
-    cut = colour.white_of(photo.pixels).astype(np.uint8) * 255
-    return loses_tones(cut, photo.tones)
+def _loses_tones(photo: Photo) -> bool:
+    """Whether 1 bit would lose the tones that dots showed."""
+    return photo.tones is not None and cut_loses_tones(colour.white_of(photo.pixels), photo.tones)
 
 
 def _pillow_image(photo: Photo) -> Image.Image:

@@ -9,35 +9,20 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from baryir_cli import Restorer
 from baryir_cli.dots import keep_tones, two_colours
 from baryir_cli.engine import Engine
 from baryir_cli.images import encode_photo, read_photo, with_pixels
-from models.network import Restoration
-from models.presets import preset
+from tests.baryir_cli.engine.test_frame import Blurs
 from tests.baryir_cli.images.samples import opened, pil_bytes
 from tests.baryir_cli.images.test_layouts import DITHERED, LINES, halftone, letters, photograph
 from tests.conftest import Run
 
 
-class Darkens(nn.Module):
-    """A stand-in for a network: does to dense dots what the embedded one does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config = preset("tiny")
-        self.judge = self.finish = None
-
-    def forward(self, image: Tensor) -> Restoration:
-        smooth = F.avg_pool2d(F.pad(image, (3, 3, 3, 3), "reflect"), 7, 1)
-        return Restoration(smooth / 2 - image, None)  # type: ignore[arg-type]
-
-
 def engine() -> Engine:
-    return Engine(Darkens(), device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
+    """Does to dense dots what the embedded network does."""
+    return Engine(Blurs(0.5), device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
 
 
 def palette(light: tuple[int, ...], dark: tuple[int, ...]) -> Image.Image:

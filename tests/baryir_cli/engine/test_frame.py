@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.frame import LEAST, inside
@@ -126,15 +127,17 @@ def test_a_small_picture_is_not_taken_out_of_its_frame() -> None:
 
 
 class Blurs(nn.Module):
-    """A stand-in for a network."""
+    """A stand-in for a network: means over 7 x 7 pixels, brighter or darker."""
 
-    def __init__(self) -> None:
+    def __init__(self, brightness: float = 1.0) -> None:
         super().__init__()
         self.config = preset("tiny")
         self.judge = self.finish = None
+        self.brightness = brightness
 
     def forward(self, image: Tensor) -> Restoration:
-        return Restoration(nn.functional.avg_pool2d(image, 5, 1, 2) - image, None)  # type: ignore[arg-type]
+        smooth = F.avg_pool2d(F.pad(image, (3, 3, 3, 3), "reflect"), 7, 1)
+        return Restoration(self.brightness * smooth - image, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
