@@ -181,6 +181,8 @@ class Recipe:
         clean_share: share of synthetic pairs that stay undegraded.
         grey_share: share of all pairs that are of one colour, degraded and target alike
             (:func:`train.variety.one_colour`).
+        flat_share: share of all pairs with a flat part, as around a slanted scan or in a clipped
+            sky (:func:`train.surroundings.surround`).
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, so
             that every source counts by the decibel. Its gradients are about six times those of a
             weighted L1, so ``map_weight`` must be as much larger. A scene judge's loss is its
@@ -225,6 +227,7 @@ class Recipe:
     jpeg_share: float = 0.0
     clean_share: float = 0.0
     grey_share: float = 0.0
+    flat_share: float = 0.0
     pixel_loss: PixelLoss = "l1"
     pixel_weight: float = 1.0
     map_weight: float = 5e-3
@@ -259,8 +262,9 @@ class Recipe:
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
-        for name in ("camera_share", "jpeg_share", "clean_share", "grey_share", "ema"):
-            _check(name, getattr(self, name), 0, 1)
+        for name in ("camera", "jpeg", "clean", "grey", "flat"):
+            _check(f"{name}_share", getattr(self, f"{name}_share"), 0, 1)
+        _check("ema", self.ema, 0, 1)
         for share in self.drops:
             _check("drops", share, 0, 1)
         for name in ("fresh_latents", "compile"):

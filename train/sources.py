@@ -46,6 +46,7 @@ from train.mixtures import (
 )
 from train.parts import Pair, Paired, Part, Synthesised, Window
 from train.recipe import Recipe, SourceRecipe
+from train.surroundings import surround
 from train.variety import one_colour
 
 ADDED_NOISE = NoiseRange(2, 25)
@@ -63,11 +64,13 @@ class Source:
     Attributes:
         parts: its origins, each with its share of the samples; the shares add up to 1.
         grey_share: share of its pairs in one colour (:func:`train.variety.one_colour`).
+        flat_share: share of its pairs with a flat part (:func:`train.surroundings.surround`).
     """
 
     name: str
     parts: tuple[tuple[float, Part], ...]
     grey_share: float = 0.0
+    flat_share: float = 0.0
 
     @property
     def count(self) -> int:
@@ -105,6 +108,8 @@ class Source:
         pair = self.parts[which][1].draw(rng, window, images)
         if self.grey_share and rng.random() < self.grey_share:
             pair = pair.through(one_colour(rng))
+        if self.flat_share and rng.random() < self.flat_share:
+            pair = surround(pair, rng)
         return pair
 
     def changed(self, change: Callable[[Part], Part]) -> Source:
@@ -207,7 +212,7 @@ def gather(
             parts = ((1.0, only),)
         else:
             raise SourceError(f"source {name} has no data: {_looked_for(name, data, share)}")
-        sources.append(Source(name, parts, recipe.grey_share))
+        sources.append(Source(name, parts, recipe.grey_share, recipe.flat_share))
     return sources
 
 
@@ -322,7 +327,8 @@ def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[S
                 f"source {source.name}: all of its photographs would be held out;"
                 " --holdout 0 trains on them"
             )
-    return train, [replace(source.changed(validated), grey_share=0.0) for source in sources]
+    unvaried = [replace(source, grey_share=0.0, flat_share=0.0) for source in sources]
+    return train, [source.changed(validated) for source in unvaried]
 
 
 class Batch(NamedTuple):

@@ -17,10 +17,10 @@ from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_p
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course
-from baryir_cli.engine.frame import Inside, inside
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.passage import Passage, Progress
-from baryir_cli.engine.pixels import Pixels, image_of
+from baryir_cli.engine.pixels import Pixels, change_of, image_of
+from baryir_cli.engine.sight import Sight
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
@@ -101,7 +101,7 @@ class Engine:
         strength: float = 1.0,
         progress: Progress = lambda _share: None,
     ) -> tuple[Pixels, Report]:
-        """Restores one RGB image, but not a flat frame around it.
+        """Restores one RGB image, but not a flat frame or ground around it.
 
         Args:
             pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
@@ -117,21 +117,21 @@ class Engine:
         """
         # An image uses all cores, and two would share the memory that tiles are made for.
         with self._turn:
-            return self._fitting(pixels, inside(pixels), strength, progress)
+            return self._fitting(pixels, Sight.of(pixels), strength, progress)
 
     def _fitting(
-        self, pixels: Pixels, box: Inside, strength: float, progress: Progress
+        self, pixels: Pixels, sight: Sight, strength: float, progress: Progress
     ) -> tuple[Pixels, Report]:
-        """Restores what is in a box with tiles that fit into memory."""
+        """Restores what is in sight with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
-                height, width = pixels[box].shape[:2]
+                height, width = sight.pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
                 with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._restored(pixels, box, *axes, strength, progress)
+                    return self._restored(pixels, sight, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -178,23 +178,24 @@ class Engine:
     def _restored(
         self,
         pixels: Pixels,
-        box: Inside,
+        sight: Sight,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
     ) -> tuple[Pixels, Report]:
-        part = pixels[box]
-        is_framed = part.shape != pixels.shape
-        restored = pixels.copy() if is_framed else np.empty(pixels.shape, pixels.dtype)
-        course = Course(part, vertical, horizontal)
-        course = replace(course, overview=self._overview(part, course.tiles))
+        course = Course(sight.pixels, vertical, horizontal)
+        course = replace(course, overview=self._overview(sight.pixels, course.tiles))
+        restored = np.empty(sight.pixels.shape, pixels.dtype)
         passage = Passage(
-            self.network, self.corrector, course, restored[box], keep_tones=self.keep_tones
+            self.network, self.corrector, course, restored, keep_tones=self.keep_tones
         )
         report = passage.go(strength, progress)
-        report.change *= (part.size / pixels.size) ** 0.5
-        return restored, report
+        if sight.is_all:
+            return restored, report
+        whole = sight.put_into(pixels, restored)
+        report.change = change_of(whole, pixels)
+        return whole, report
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
         """The network's correction of the whole image, shrunk to a tile; None for one tile."""

@@ -51,16 +51,16 @@ def inside(pixels: Pixels) -> Inside:
         columns = _trimmed(pixels[rows].swapaxes(0, 1), columns, colours)
         if (rows, columns) == before:
             break
-    return whole if _are_common(colours, pixels[rows, columns]) else (rows, columns)
+    return whole if are_common(colours, pixels[rows, columns]) else (rows, columns)
 
 
-def _are_common(colours: list[Pixels], picture: Pixels) -> bool:
-    """Whether one of these colours is frequent in a picture."""
+def are_common(colours: list[Pixels], picture: Pixels) -> bool:
+    """Whether one of these colours is frequent in a picture ``(H, W, 3)`` or pixels ``(N, 3)``."""
     if not colours:
         return False
-    some = picture[tuple(slice(None, None, max(1, side // 256)) for side in picture.shape[:2])]
+    some = picture[tuple(slice(None, None, max(1, side // 256)) for side in picture.shape[:-1])]
     step = full_scale(picture.dtype) / 255
-    near = [np.abs(some - colour).max(2) < ALIKE * step for colour in colours]
+    near = [np.abs(some - colour).max(-1) < ALIKE * step for colour in colours]
     return max(float(alike.mean()) for alike in near) > COMMON
 
 

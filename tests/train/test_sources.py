@@ -457,6 +457,20 @@ def test_a_share_of_all_pairs_has_one_colour(data: Path) -> None:
     assert 1 not in found(0)
 
 
+def test_a_share_of_all_pairs_has_a_flat_part_but_none_to_validate_on(data: Path) -> None:
+    """Where it is flat, degraded and target are the same."""
+
+    def found(share: float, kind: int = 0) -> int:
+        sources = split(gather(recipe_of("dehaze", flat_share=share), data), 0.5)[kind]
+        rngs = [np.random.default_rng(seed) for seed in range(20)]
+        pairs = [s.draw(rng, Window(32), ImageCache()) for s in sources for rng in rngs]
+        return sum((pair.degraded == pair.target).all(2).mean() > 0.03 for pair in pairs)
+
+    assert found(1) >= 12
+    assert 3 <= found(0.5) <= 15
+    assert found(0) == found(1, kind=1) == 0
+
+
 def test_a_ready_batch_holds_floats_from_0_to_1(data: Path) -> None:
     patches = Patches(gather(recipe_of("denoise"), data), [1], Window(8, 16, picture=16), 0)
     ready = Batch(*map(torch.stack, zip(patches[0], patches[1], strict=True))).ready(

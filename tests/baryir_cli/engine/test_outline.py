@@ -1,0 +1,154 @@
+"""Photographs of any convex outline on a flat ground."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageDraw
+from torch import nn
+
+from baryir_cli.engine import Engine
+from baryir_cli.engine.outline import ground
+from baryir_cli.metrics.psnr import psnr
+from tests.baryir_cli.engine.test_frame import Blurs, as_jpeg
+
+PHOTO = skimage.data.chelsea()[30:270, 80:380]
+HEIGHT, WIDTH = PHOTO.shape[:2]
+WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (120, 124, 130)
+Colour = tuple[int, int, int]
+
+
+def slanted(angle: float = 3.0) -> np.ndarray:
+    """Where a photograph lies that is turned, by degrees."""
+    image = Image.new("L", (WIDTH, HEIGHT))
+    ImageDraw.Draw(image).rectangle((20, 18, WIDTH - 21, HEIGHT - 19), 255)
+    return np.asarray(image.rotate(angle)) > 0
+
+
+def oval() -> np.ndarray:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return ((rows - HEIGHT / 2) / 110) ** 2 + ((columns - WIDTH / 2) / 140) ** 2 < 1
+
+
+def small_ones() -> np.ndarray:
+    """Two on a page."""
+    found = np.zeros((HEIGHT, WIDTH), bool)
+    found[90:150, 40:120] = found[80:180, 160:260] = True
+    return found
+
+
+def on(colour: Colour, where: np.ndarray, photo: np.ndarray = PHOTO) -> np.ndarray:
+    return np.where(where[..., None], photo, np.uint8(colour))
+
+
+OUTLINES = {"slanted": slanted(), "upside down": slanted(40), "oval": oval(), "two": small_ones()}
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+@pytest.mark.parametrize("colour", [WHITE, BLACK, GREY])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_what_lies_around_photographs_is_found(name: str, colour: Colour, dtype: type) -> None:
+    scale = np.float64({np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}[dtype])
+    around = ground((on(colour, OUTLINES[name]) * scale).astype(dtype))
+    assert around is not None
+    assert (around != ~OUTLINES[name]).mean() < 0.002
+
+
+@pytest.mark.parametrize("quality", [85, 95])
+def test_it_is_found_in_a_jpeg_with_noise_writing_and_dust(quality: int) -> None:
+    noisy = PHOTO + np.random.default_rng(0).normal(0, 25, PHOTO.shape)
+    for colour in (WHITE, BLACK):
+        page = Image.fromarray(on(colour, slanted(20), noisy.clip(0, 255).astype(np.uint8)))
+        ImageDraw.Draw(page).text((2, 215), "1969", GREY)
+        page.putpixel((290, 30), GREY)
+        around = ground(as_jpeg(np.asarray(page), quality))
+        assert around is not None
+        assert around[215:230, 0:25].all(), "what is written belongs to the page"
+        assert not around[slanted(20)].any()
+        assert around.mean() > (~slanted(20)).mean() - 0.07, "all but the edges' ringing"
+
+
+def skyline(rng: np.random.Generator) -> np.ndarray:
+    """Black at night, as the street is."""
+    tops = np.tile([50, 100], 5).repeat(30) + rng.integers(0, 30, WIDTH)
+    rows = np.mgrid[:HEIGHT, :WIDTH][0]
+    return on(BLACK, (rows > tops) & (rows < 220))
+
+
+def vignette(rng: np.random.Generator) -> np.ndarray:
+    """Dark towards the corners."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    light = 1 - ((rows - 120) / 130) ** 2 - ((columns - 150) / 160) ** 2
+    return (PHOTO * light.clip(0, 1)[..., None]).astype(np.uint8)
+
+
+def letters(rng: np.random.Generator) -> np.ndarray:
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    ImageDraw.Draw(image).multiline_text(
+        (40, 40), "in black\nand white\n" * 5, "black", font_size=20
+    )
+    return np.asarray(image)
+
+
+def drawing(rng: np.random.Generator) -> np.ndarray:
+    """A circle, mostly of paper."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    ImageDraw.Draw(image).ellipse((50, 20, 250, 220), outline="black", width=3)
+    ImageDraw.Draw(image).line((50, 120, 250, 120), "black", 3)
+    return np.asarray(image)
+
+
+def grainy(rng: np.random.Generator) -> np.ndarray:
+    scan = on(GREY, slanted()) + rng.normal(0, 8, PHOTO.shape)
+    return scan.clip(0, 255).astype(np.uint8)
+
+
+def photograph(rng: np.random.Generator) -> np.ndarray:
+    return PHOTO
+
+
+def even(rng: np.random.Generator) -> np.ndarray:
+    return np.full_like(PHOTO, 200)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [skyline, vignette, letters, drawing, grainy, photograph, even],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_no_photograph_on_a_ground(make: object) -> None:
+    assert ground(make(np.random.default_rng(0))) is None  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 200), (7, 5)])
+def test_small_images_have_no_ground(size: tuple[int, int]) -> None:
+    assert ground(np.zeros((*size, 3), np.uint8)) is None
+
+
+def restored(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+    engine = Engine(network, device="cpu", precision="fp32", tile=64)  # type: ignore[arg-type]
+    return engine.restore(pixels)[0]
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+def test_only_photographs_are_restored(name: str) -> None:
+    """As they would be if nothing flat were around them, but for the last pixels."""
+    pixels = on(WHITE, OUTLINES[name])
+    before = pixels.copy()
+    result = restored(Blurs(0.9), pixels)
+    np.testing.assert_array_equal(pixels, before)
+    around = ground(pixels)
+    assert around is not None
+    np.testing.assert_array_equal(result[around], pixels[around])
+    whole = restored(Blurs(0.9), PHOTO)
+    assert psnr(result[~around][None], whole[~around][None]) > 40
+
+
+def test_the_change_is_that_of_the_whole_image() -> None:
+    pixels = on(BLACK, oval())
+    engine = Engine(Blurs(0.9), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    result, report = engine.restore(pixels, strength=0.5)
+    change = np.sqrt(np.square(result.astype(float) - pixels).mean())
+    assert report.change == pytest.approx(change, rel=1e-4)
+    assert change > 1
