@@ -9,7 +9,7 @@ is not covered, restored; the first row also shows it degraded.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +47,11 @@ SHAPES: dict[str, Shape] = {
 COLOURS = {"white": 255, "black": 0}
 
 
-def flat_parts() -> dict[str, tuple[Mask, int]]:
-    """Every shape in every colour by name; of what is nowhere flat, one."""
+def flat_parts(shapes: Sequence[str]) -> dict[str, tuple[Mask, int]]:
+    """Shapes in every colour by name; of what is nowhere flat, one."""
     x = (np.arange(WIDTH) + 0.5) / WIDTH * 2 - 1
     y = (np.arange(HEIGHT) + 0.5) / HEIGHT * 2 - 1
-    masks = {name: shape(*np.meshgrid(x, y)) for name, shape in SHAPES.items()}
+    masks = {name: SHAPES[name](*np.meshgrid(x, y)) for name in shapes}
     return {
         f"{name}, {colour}" if mask.any() else name: (mask, value)
         for name, mask in masks.items()
@@ -70,13 +70,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--weights", default="small")
     parser.add_argument("--kinds", nargs="+", default=KINDS)
+    parser.add_argument("--shapes", nargs="+", default=[*SHAPES], choices=SHAPES)
     args = parser.parse_args()
     engine = Engine(network_of(args.weights), tile=0, precision="fp32")
     paths = images_below(args.clean)
     paths = paths[:: max(1, len(paths) // args.count)][: args.count]
     pairs = {kind: list(degraded_pairs(paths, kind, ImageCache())) for kind in args.kinds}
     print("| flat | " + " | ".join(args.kinds) + " |\n|---|" + "---|" * len(args.kinds))
-    for name, (mask, value) in flat_parts().items():
+    for name, (mask, value) in flat_parts(args.shapes).items():
         cells = []
         for kind in args.kinds:
             found = []
