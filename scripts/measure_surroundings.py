@@ -2,8 +2,8 @@
 
     python scripts/measure_surroundings.py ../shared/data/test/denoise/bsd68 [--count 6]
 
-Degrades photographs, 240 x 320 pixels of each, then lays flat parts over them. Prints PSNR of what
-is not covered, restored; the first row also shows it degraded.
+Degrades photographs, 240 x 320 pixels of each, then lays flat parts over them, some with a little
+grain. Prints PSNR of what is not covered, restored; the first row also shows it degraded.
 """
 
 from __future__ import annotations
@@ -44,18 +44,23 @@ SHAPES: dict[str, Shape] = {
     "sky": lambda x, y: y < -0.4 + 0.15 * np.sin(6 * x) + 0.05 * np.sin(23 * x),
     "sign": lambda x, y: np.hypot(x - 0.1, y + 0.2) < 0.4,
 }
-COLOURS = {"white": 255, "black": 0}
+GRAIN = 4
+SURFACES: dict[str, Pixels] = {
+    "white": np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
+    "black": np.zeros((HEIGHT, WIDTH, 3), np.uint8),
+    "grainy": np.random.default_rng(0).normal(200, GRAIN, (HEIGHT, WIDTH, 3)).astype(np.uint8),
+}
 
 
-def flat_parts(shapes: Sequence[str]) -> dict[str, tuple[Mask, int]]:
-    """Shapes in every colour by name; of what is nowhere flat, one."""
+def flat_parts(shapes: Sequence[str]) -> dict[str, tuple[Mask, Pixels]]:
+    """Shapes with every surface by name; of what is nowhere flat, one."""
     x = (np.arange(WIDTH) + 0.5) / WIDTH * 2 - 1
     y = (np.arange(HEIGHT) + 0.5) / HEIGHT * 2 - 1
     masks = {name: SHAPES[name](*np.meshgrid(x, y)) for name in shapes}
     return {
-        f"{name}, {colour}" if mask.any() else name: (mask, value)
+        f"{name}, {kind}" if mask.any() else name: (mask, surface)
         for name, mask in masks.items()
-        for colour, value in COLOURS.items()
+        for kind, surface in SURFACES.items()
     }
 
 
@@ -77,14 +82,14 @@ def main() -> None:
     paths = paths[:: max(1, len(paths) // args.count)][: args.count]
     pairs = {kind: list(degraded_pairs(paths, kind, ImageCache())) for kind in args.kinds}
     print("| flat | " + " | ".join(args.kinds) + " |\n|---|" + "---|" * len(args.kinds))
-    for name, (mask, value) in flat_parts(args.shapes).items():
+    for name, (mask, surface) in flat_parts(args.shapes).items():
         cells = []
         for kind in args.kinds:
             found = []
             for image, target in pairs[kind]:
                 image, target = image[:HEIGHT, :WIDTH].copy(), target[:HEIGHT, :WIDTH]
                 before = psnr_of(image, target, ~mask)
-                image[mask] = value
+                image[mask] = surface[mask]
                 found.append((before, psnr_of(engine.restore(image)[0], target, ~mask)))
             before, after = np.mean(found, 0)
             cells.append(f"{after:.2f}" if mask.any() else f"{after:.2f} ({before:.2f})")
