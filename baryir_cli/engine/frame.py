@@ -6,6 +6,9 @@ takes black or white for a part of the scene. So they see only what is inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,17 +54,23 @@ def inside(pixels: Pixels) -> Inside:
         columns = _trimmed(pixels[rows].swapaxes(0, 1), columns, colours)
         if (rows, columns) == before:
             break
-    return whole if are_common(colours, pixels[rows, columns]) else (rows, columns)
+    picture = pixels[rows, columns]
+    return whole if are_common(colours, picture[some_of(picture)]) else (rows, columns)
 
 
-def are_common(colours: list[Pixels], picture: Pixels) -> bool:
-    """Whether one of these colours is frequent in a picture ``(H, W, 3)`` or pixels ``(N, 3)``."""
-    if not colours:
-        return False
-    some = picture[tuple(slice(None, None, max(1, side // 256)) for side in picture.shape[:-1])]
-    step = full_scale(picture.dtype) / 255
-    near = [np.abs(some - colour).max(-1) < ALIKE * step for colour in colours]
-    return max(float(alike.mean()) for alike in near) > COMMON
+def some_of(picture: NDArray[Any]) -> Inside:
+    """Some hundred rows and columns of a picture, evenly distributed."""
+    height, width = (slice(None, None, max(1, side // 256)) for side in picture.shape[:2])
+    return height, width
+
+
+def are_common(colours: Sequence[Pixels], pixels: Pixels) -> bool:
+    """Whether one of these colours is frequent among pixels ``(..., 3)``."""
+    step = full_scale(pixels.dtype) / 255
+    return any(
+        float((np.abs(pixels - colour).max(-1) < ALIKE * step).mean()) > COMMON
+        for colour in colours
+    )
 
 
 def _trimmed(lines: Pixels, span: slice, colours: list[Pixels]) -> slice:

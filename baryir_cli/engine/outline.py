@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import LEAST, MOST, PICTURE, Inside, are_common
+from baryir_cli.engine.frame import LEAST, MOST, PICTURE, Inside, are_common, some_of
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
@@ -91,7 +91,8 @@ def _is_photograph(pixels: Pixels, part: Mask, colour: NDArray[np.float64]) -> b
     rim ^= _shrunk(rim, 1)
     off = np.abs(pixels[rim] - colour).max(1) * 255 / full_scale(pixels.dtype)
     is_abrupt = len(off) > 0 and bool(np.quantile(off, 1 - ABRUPT) >= PICTURE)
-    return is_abrupt and not are_common([colour], pixels[part])
+    some = some_of(part)
+    return is_abrupt and not are_common([colour], pixels[some][part[some]])
 
 
 def _shrunk(part: Mask, pixels: int) -> Mask:
