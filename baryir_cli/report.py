@@ -32,13 +32,18 @@ class Report:
     change: float = 0.0
     """RMS of the result less the input, in steps of 8 bits."""
 
+    @classmethod
+    def of_parts(cls, reports: Sequence[Report]) -> Report:
+        """The report of an image whose photographs were restored one by one, but its change."""
+        return cls(**_joined([vars(report) for report in reports]))
+
     def to_dict(self) -> dict[str, Any]:
         """The entries for a line of ``--json``."""
         rounded = {"shake": round(self.shake, 2), "change": round(self.change, 2)}
         return {**vars(self), "tile": list(self.tile), **rounded}
 
 
-_OVER_PAGES: dict[str, Callable[..., Any]] = {
+_OVER_PARTS: dict[str, Callable[..., Any]] = {
     "tiles": sum,
     "tile": partial(max, key=math.prod),
     "redone_in_fp32": sum,
@@ -54,13 +59,17 @@ def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]
     Tiles are added up, ``change`` is over all pixels, ``toned`` is true of one page or more, and of
     the others the largest or last counts.
     """
-    facts = [of_page for of_page, _ in pages]
-    joined = dict(facts[-1])
-    for name in joined.keys() & _OVER_PAGES.keys():
-        joined[name] = _OVER_PAGES[name](entries[name] for entries in facts)
+    joined = _joined([of_page for of_page, _ in pages])
     if "change" in joined:
         squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
         joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
+    return joined
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    joined = dict(parts[-1])
+    for name in joined.keys() & _OVER_PARTS.keys():
+        joined[name] = _OVER_PARTS[name](entries[name] for entries in parts)
     return joined
 
 

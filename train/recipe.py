@@ -181,8 +181,8 @@ class Recipe:
         clean_share: share of synthetic pairs that stay undegraded.
         grey_share: share of all pairs that are of one colour, degraded and target alike
             (:func:`train.variety.one_colour`).
-        flat_share: share of all pairs with a flat part, as around a slanted scan or in a clipped
-            sky (:func:`train.surroundings.surround`).
+        flat_share: share of all pairs whose scene has a flat part, as around a slanted scan or in a
+            clipped sky (:func:`train.surroundings.surround`).
         pixel_loss: ``l1``, or ``psnr``: the mean over the samples of what their PSNR lacks, so
             that every source counts by the decibel. Its gradients are about six times those of a
             weighted L1, so ``map_weight`` must be as much larger. A scene judge's loss is its

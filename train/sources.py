@@ -64,7 +64,8 @@ class Source:
     Attributes:
         parts: its origins, each with its share of the samples; the shares add up to 1.
         grey_share: share of its pairs in one colour (:func:`train.variety.one_colour`).
-        flat_share: share of its pairs with a flat part (:func:`train.surroundings.surround`).
+        flat_share: share of its pairs whose scene has a flat part
+            (:func:`train.surroundings.surround`).
     """
 
     name: str

@@ -52,7 +52,7 @@ def surround(pair: Pair, rng: np.random.Generator) -> Pair:
 
 
 def _under(image: Image, covering: Image, colour: Image) -> Image:
-    return image + covering * (colour - image)
+    return (1 - covering) * image + covering * colour
 
 
 def _shape(rng: np.random.Generator) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,11 @@ import torch
 from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
-from baryir_cli.engine.course import Course
+from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.passage import Passage, Progress
 from baryir_cli.engine.pixels import Pixels, change_of, image_of
-from baryir_cli.engine.sight import Sight
+from baryir_cli.engine.sight import Sight, sights
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
@@ -101,7 +101,7 @@ class Engine:
         strength: float = 1.0,
         progress: Progress = lambda _share: None,
     ) -> tuple[Pixels, Report]:
-        """Restores one RGB image, but not a flat frame or ground around it.
+        """Restores the photographs in an RGB image, but no flat frame or ground around them.
 
         Args:
             pixels: ``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]; any H and W.
@@ -117,21 +117,40 @@ class Engine:
         """
         # An image uses all cores, and two would share the memory that tiles are made for.
         with self._turn:
-            return self._fitting(pixels, Sight.of(pixels), strength, progress)
+            found = sights(pixels)
+            if found[0].pixels is pixels:
+                return self._fitting(pixels, strength, progress)
+            return self._one_by_one(pixels, found, strength, progress)
+
+    def _one_by_one(
+        self, pixels: Pixels, found: Sequence[Sight], strength: float, progress: Progress
+    ) -> tuple[Pixels, Report]:
+        """Restores the photographs in an image, each by itself."""
+        whole, reports, done = pixels.copy(), list[Report](), 0.0
+        size = sum(sight.pixels.size for sight in found)
+        for sight in found:
+            upto = done + sight.pixels.size / size
+            restored, report = self._fitting(sight.pixels, strength, part(progress, done, upto))
+            sight.put_into(whole, restored)
+            reports.append(report)
+            done = upto
+        joined = Report.of_parts(reports)
+        joined.change = change_of(whole, pixels)
+        return whole, joined
 
     def _fitting(
-        self, pixels: Pixels, sight: Sight, strength: float, progress: Progress
+        self, pixels: Pixels, strength: float, progress: Progress
     ) -> tuple[Pixels, Report]:
-        """Restores what is in sight with tiles that fit into memory."""
+        """Restores a photograph with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
-                height, width = sight.pixels.shape[:2]
+                height, width = pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
                 with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._restored(pixels, sight, *axes, strength, progress)
+                    return self._restored(pixels, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -178,24 +197,18 @@ class Engine:
     def _restored(
         self,
         pixels: Pixels,
-        sight: Sight,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
     ) -> tuple[Pixels, Report]:
-        course = Course(sight.pixels, vertical, horizontal)
-        course = replace(course, overview=self._overview(sight.pixels, course.tiles))
-        restored = np.empty(sight.pixels.shape, pixels.dtype)
+        restored = np.empty(pixels.shape, pixels.dtype)
+        course = Course(pixels, vertical, horizontal)
+        course = replace(course, overview=self._overview(pixels, course.tiles))
         passage = Passage(
             self.network, self.corrector, course, restored, keep_tones=self.keep_tones
         )
-        report = passage.go(strength, progress)
-        if sight.is_all:
-            return restored, report
-        whole = sight.put_into(pixels, restored)
-        report.change = change_of(whole, pixels)
-        return whole, report
+        return restored, passage.go(strength, progress)
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
         """The network's correction of the whole image, shrunk to a tile; None for one tile."""

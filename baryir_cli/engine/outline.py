@@ -6,95 +6,195 @@ The network sees nothing of the ground, for the reason given in :mod:`baryir_cli
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import LEAST, MOST, PICTURE, Inside, are_common, some_of
+from baryir_cli.engine.frame import (
+    LEAST,
+    MOST,
+    NESTED,
+    PICTURE,
+    SOFT,
+    Inside,
+    are_common,
+    some_of,
+)
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
 Mask = NDArray[np.bool_]
 """``(H, W)``"""
+Colour = NDArray[np.float64]
+"""``(3,)``, in the image's value range."""
 
 CONCAVE, RAGGED = 0.03, 2
 """What a photograph may lack of its convex hull: this share, and so many pixels along its edge,
 which JPEG frays. Skylines and persons lack more."""
-RIM, ABRUPT = 4, 0.75
-"""So many pixels inside its edge, this share of a photograph must differ from the ground."""
+RIM, ABRUPT = 6, 0.75
+"""Of the line that is so many pixels inside its edge, this share must differ from the ground."""
+WRITTEN = 0.1
+"""What is no photograph, as large letters, may have so many pixels, relative to photographs."""
+EVEN = 0.95
+"""Share of a line inside a photograph's edge that has one colour if the line is on its border."""
+LONGEST = 65_000
+"""Side of the largest image to search; OpenCV's floodFill counts with 16 bits."""
+DUST = 3
+"""Side of the squares in the corners whose median is a ground's colour."""
 
 
-def ground(pixels: Pixels) -> Mask | None:
-    """What lies around the photographs in ``(H, W, 3)``; None if that is nothing.
+@dataclass(frozen=True)
+class Outline:
+    """Where a photograph lies, and what is around it."""
 
-    A ground is even and lies in all four corners, and all of its large parts are photographs.
+    box: Inside
+    part: Mask
+    """Which pixels of the box it covers."""
+    ground: Colour
+
+
+def outlines(pixels: Pixels) -> list[Outline]:
+    """The photographs in ``(H, W, 3)`` on a ground; none if all of it is one photograph.
+
+    A ground is even and lies in all four corners.
     """
-    corners = pixels[:: max(1, len(pixels) - 1), :: max(1, pixels.shape[1] - 1)].reshape(-1, 3)
-    colour = np.median(corners, axis=0)
-    if np.abs(corners - colour).max() > _most(pixels):
-        return None
-    reached = _reached(pixels, colour)
-    around = np.ones_like(reached)
-    for box, part in _large_parts(~reached):
-        if not _is_photograph(pixels[box], part, colour):
-            return None
-        around[box] &= ~part
-    return around if around.any() and not around.all() else None
+    if max(pixels.shape) > LONGEST:
+        return []
+    ends = slice(None, DUST), slice(-DUST, None)
+    corners = [(rows, columns) for rows in ends for columns in ends]
+    colours = [np.median(pixels[corner].reshape(-1, 3), axis=0) for corner in corners]
+    ground = np.median(colours, axis=0)
+    if np.abs(np.array(colours) - ground).max() > _most(pixels):
+        return []
+    around = np.zeros(pixels.shape[:2], bool)
+    for corner in corners:
+        around[corner] = True
+    around = _reached(pixels, ground, around)
+    found, others = list[Outline](), 0
+    for box, part in _large_parts(~around):
+        outline = Outline(box, part, ground)
+        if _is_photograph(pixels, outline):
+            found.append(_without_border(pixels, outline))
+        else:
+            others += int(part.sum())
+    is_page = others <= WRITTEN * sum(int(outline.part.sum()) for outline in found)
+    return found if is_page and around.any() else []
+
+
+def from_edge(part: Mask) -> NDArray[np.float32]:
+    """Distances in pixels from what is around a part; the ends of the array are no edge."""
+    if part.all():
+        return np.full(part.shape, np.inf, np.float32)
+    distance = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(distance, np.float32)
+
+
+def off_colour(pixels: Pixels, colour: Colour) -> NDArray[np.float64]:
+    """How far pixels ``(N, 3)`` are from a colour, in 8-bit steps."""
+    off: NDArray[np.float64] = np.abs(pixels - colour).max(-1) * 255 / full_scale(pixels.dtype)
+    return off
 
 
 def _most(pixels: Pixels) -> float:
-    """How far a ground may vary."""
+    """How far a ground may vary, in the image's value range."""
     return MOST * full_scale(pixels.dtype) / 255
 
 
-def _reached(pixels: Pixels, colour: NDArray[np.float64]) -> Mask:
-    """What is of this colour and connected with the corners, but not by single pixels."""
+def _reached(pixels: Pixels, colour: Colour, start: Mask) -> Mask:
+    """What is of this colour and connected with ``start``, but not by single pixels."""
     most = _most(pixels)
     near = cv2.inRange(pixels, colour - most, colour + most)
-    mark, (height, width) = 128, near.shape
-    for corner in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
-        cv2.floodFill(near, None, corner, mark)
-    reached = (near == mark).astype(np.uint8)
+    near[start] = 255
+    for row, column in zip(*(ends.tolist() for ends in start.nonzero()), strict=True):
+        if near[row, column] == 255:
+            cv2.floodFill(near, None, (column, row), 1)
+    reached = (near == 1).view(np.uint8)
     return cv2.morphologyEx(reached, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
 
 
 def _large_parts(others: Mask) -> Iterator[tuple[Inside, Mask]]:
     """The connected parts large enough for photographs, with their holes, and their boxes."""
+    if not others.any():
+        return
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(others.astype(np.uint8))
     for label in range(1, count):
-        left, top, width, height = boxes[label, : cv2.CC_STAT_AREA]
+        left, top, width, height = boxes[label, : cv2.CC_STAT_AREA].tolist()
         if min(width, height) >= LEAST:
             # One pixel more shows the edge.
-            box = (
-                slice(max(0, top - 1), top + height + 1),
-                slice(max(0, left - 1), left + width + 1),
-            )
-            yield box, _filled(labels[box] == label)
+            rows = slice(max(0, top - 1), min(top + height + 1, labels.shape[0]))
+            columns = slice(max(0, left - 1), min(left + width + 1, labels.shape[1]))
+            yield (rows, columns), _filled(labels[rows, columns] == label)
 
 
 def _filled(part: Mask) -> Mask:
     outside = np.pad(~part, 1, constant_values=True).astype(np.uint8)
     cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] != 2
+    filled: Mask = outside[1:-1, 1:-1] != 2
+    return filled
 
 
-def _is_photograph(pixels: Pixels, part: Mask, colour: NDArray[np.float64]) -> bool:
-    """Whether a part is convex, differs from a colour at its edge, and has little of it."""
+def _is_photograph(pixels: Pixels, outline: Outline) -> bool:
+    """Whether a part is convex, differs from its ground at the edge, and has little of it."""
+    part = outline.part
     filled = part.astype(np.uint8)
-    (outline,), _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull = cv2.convexHull(outline)
+    (edge,), _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(edge)
     whole = int(cv2.fillConvexPoly(np.zeros_like(filled), hull, 1).sum())
     if whole - filled.sum() > CONCAVE * whole + RAGGED * cv2.arcLength(hull, closed=True):
         return False
-    rim = _shrunk(part, RIM)
-    rim ^= _shrunk(rim, 1)
-    off = np.abs(pixels[rim] - colour).max(1) * 255 / full_scale(pixels.dtype)
+    colours = pixels[outline.box]
+    off = off_colour(colours[_line(from_edge(part), RIM)], outline.ground)
     is_abrupt = len(off) > 0 and bool(np.quantile(off, 1 - ABRUPT) >= PICTURE)
     some = some_of(part)
-    return is_abrupt and not are_common([colour], pixels[some][part[some]])
+    return is_abrupt and not are_common([outline.ground], colours[some][part[some]])
 
 
-def _shrunk(part: Mask, pixels: int) -> Mask:
-    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
-    return cv2.erode(part.astype(np.uint8), kernel) > 0
+def _line(distance: NDArray[np.float32], number: int) -> Mask:
+    """The pixels of a part whose distance from its edge is ``number``, rounded up."""
+    return (distance > number - 1) & (distance <= number)
+
+
+def _without_border(pixels: Pixels, outline: Outline) -> Outline:
+    """A photograph without its own flat borders, as prints have them."""
+    for _ in range(NESTED):
+        inner = _without_one_border(pixels, outline)
+        if inner is None:
+            break
+        outline = inner
+    return outline
+
+
+def _without_one_border(pixels: Pixels, outline: Outline) -> Outline | None:
+    colours, part = pixels[outline.box], outline.part
+    distance = from_edge(part)
+    for number in range(2, SOFT + 1):
+        line = _line(distance, number)
+        if not line.any():
+            return None
+        colour = np.median(colours[line], axis=0)
+        alike = off_colour(colours[line], colour) <= MOST
+        if alike.mean() < EVEN:
+            continue
+        around = ~part | _reached(colours, colour, line)
+        # What lies between, where one passes into the other, is no part of its own.
+        kernel = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
+        padded = np.pad(around, SOFT, constant_values=True).astype(np.uint8)
+        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel) > 0
+        for box, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
+            within = shifted(box, outline.box)
+            found = Outline(within, inner, colour)
+            if 2 * inner.sum() > part.sum() and _is_photograph(pixels, found):
+                return found
+        return None
+    return None
+
+
+def shifted(box: Inside, within: Inside) -> Inside:
+    """A box in the image that a box within another one is."""
+    rows, columns = (
+        slice(outer.start + inner.start, outer.start + inner.stop)
+        for inner, outer in zip(box, within, strict=True)
+    )
+    return rows, columns

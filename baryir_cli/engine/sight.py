@@ -1,54 +1,108 @@
-"""What a network sees of an image: neither its frame nor its ground."""
+"""What a network sees of the photographs in an image: neither frames nor ground.
+
+Where a frame or ground passes softly into a photograph, the pixels are of both. They too would look
+like a frame, so the network sees the photograph mirrored there, and the result is mixed again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import Inside, inside
-from baryir_cli.engine.outline import Mask, ground
+from baryir_cli.engine.frame import SOFT, Inside, inside
+from baryir_cli.engine.outline import Colour, Outline, from_edge, off_colour, outlines, shifted
 from baryir_cli.engine.pixels import Pixels
 from baryir_cli.hidden import continued
+
+SHOWN = 4
+"""Lines of a frame to look at; in those next to the photograph, its edge may begin."""
+REACHED = 0.75
+"""Share of a photograph's difference from its ground up to which an edge is soft."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A part of an image, ``pixels``, in which photographs are continued where there is ground."""
+    """A photograph in its image."""
 
     box: Inside
-    ground: Mask | None
-    """Within the box; None if there is none."""
+    """Where it lies."""
     pixels: Pixels
-    is_all: bool
-    """Whether this is the whole image, unchanged."""
+    """What the network sees in that box."""
+    outline: Outline | None = None
+    """Its outline in that box; None if it fills the box."""
+    soft: int = 0
+    """Pixels inside its outline that are of the ground as well."""
 
-    @classmethod
-    def of(cls, pixels: Pixels) -> Sight:
-        """The sight of an image ``(H, W, 3)``."""
-        box = inside(pixels)
-        around = ground(pixels[box])
-        if around is None:
-            return cls(box, None, pixels[box], pixels[box].shape == pixels.shape)
-        box, around = _around_the_photographs(box, around)
-        return cls(box, around, continued(pixels[box], around), False)
+    def put_into(self, whole: Pixels, restored: Pixels) -> None:
+        """Puts the restored photograph into its image, which is otherwise as it was."""
+        place = whole[self.box]
+        if self.outline is None:
+            place[:] = restored
+            return
+        distance = from_edge(self.outline.part)
+        clear, mixed = distance > self.soft, (distance > 0) & (distance <= self.soft)
+        ground = self.outline.ground
+        towards = self.pixels[mixed] - ground
+        squares = np.square(towards).sum(-1)
+        along = ((place[mixed] - ground) * towards).sum(-1)
+        share = np.clip(along / np.maximum(squares, np.finfo(float).tiny), 0, 1)[:, None]
+        blended = ground + share * (restored[mixed] - ground)
+        place[mixed] = blended if place.dtype.kind == "f" else blended.round()
+        place[clear] = restored[clear]
 
-    def put_into(self, pixels: Pixels, restored: Pixels) -> Pixels:
-        """A copy of the image with a restored sight in place of what was seen."""
-        whole = pixels.copy()
-        if self.ground is not None:
-            restored = np.where(self.ground[..., None], pixels[self.box], restored)
-        whole[self.box] = restored
-        return whole
+
+def sights(pixels: Pixels) -> list[Sight]:
+    """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
+    box = inside(pixels)
+    found = [
+        Outline(shifted(outline.box, box), outline.part, outline.ground)
+        for outline in outlines(pixels[box])
+    ]
+    if found:
+        return [_sight(pixels, outline) for outline in found]
+    if pixels[box].shape == pixels.shape:
+        return [Sight(box, pixels)]
+    framed = _sight(pixels, _framed(pixels, box))
+    return [framed if framed.soft else Sight(box, pixels[box])]
 
 
-def _around_the_photographs(box: Inside, around: Mask) -> tuple[Inside, Mask]:
-    """The least box within another that has all photographs, and their ground in it."""
-    (rows,), (columns,) = ((~around).any(axis).nonzero() for axis in (1, 0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    top, left = box[0].start, box[1].start
-    smaller = (
-        slice(top + part[0].start, top + part[0].stop),
-        slice(left + part[1].start, left + part[1].stop),
+def _framed(pixels: Pixels, box: Inside) -> Outline:
+    """The outline of what is inside a frame, in a box that shows some lines of the frame."""
+    rows, columns = (
+        slice(max(0, span.start - SHOWN), min(span.stop + SHOWN, side))
+        for span, side in zip(box, pixels.shape[:2], strict=True)
     )
-    return smaller, around[part]
+    seen = pixels[rows, columns]
+    part = np.zeros(seen.shape[:2], bool)
+    part[
+        box[0].start - rows.start : box[0].stop - rows.start,
+        box[1].start - columns.start : box[1].stop - columns.start,
+    ] = True
+    # The lines that are furthest from the photograph.
+    distance = from_edge(~part)
+    return Outline((rows, columns), part, np.median(seen[distance == distance.max()], axis=0))
+
+
+def _sight(pixels: Pixels, outline: Outline) -> Sight:
+    seen, distance = pixels[outline.box], from_edge(outline.part)
+    soft = _softness(seen, distance, outline.ground)
+    hidden = distance <= soft
+    if hidden.all():
+        soft, hidden = 0, ~outline.part
+    return Sight(outline.box, continued(seen, hidden), outline, soft)
+
+
+def _softness(pixels: Pixels, distance: NDArray[np.float32], ground: Colour) -> int:
+    """Over how many pixels a ground passes into a photograph, at most :data:`SOFT`."""
+    near = (distance > 0) & (distance <= SOFT + 2)
+    lines, off = np.ceil(distance[near]), off_colour(pixels[near], ground)
+    medians = [
+        float(np.median(off[lines == number])) if (lines == number).any() else 0.0
+        for number in range(1, SOFT + 3)
+    ]
+    enough = REACHED * max(medians[SOFT:])
+    reached = next((n for n, median in enumerate(medians[:SOFT]) if median >= enough), SOFT)
+    # Most of the edge is now behind, but it takes as long again until it ends.
+    return min(2 * reached, SOFT)

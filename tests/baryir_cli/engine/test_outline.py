@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import cv2
 import numpy as np
 import pytest
 import skimage.data
 from PIL import Image, ImageDraw
-from torch import nn
+from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.engine.outline import ground
+from baryir_cli.engine.outline import outlines
 from baryir_cli.metrics.psnr import psnr
+from models.network import Restoration
 from tests.baryir_cli.engine.test_frame import Blurs, as_jpeg
 
 PHOTO = skimage.data.chelsea()[30:270, 80:380]
@@ -40,6 +44,14 @@ def small_ones() -> np.ndarray:
 
 def on(colour: Colour, where: np.ndarray, photo: np.ndarray = PHOTO) -> np.ndarray:
     return np.where(where[..., None], photo, np.uint8(colour))
+
+
+def ground(pixels: np.ndarray) -> np.ndarray | None:
+    """What lies around the photographs; None if there is no ground."""
+    around = np.ones(pixels.shape[:2], bool)
+    for outline in outlines(pixels):
+        around[outline.box] &= ~outline.part
+    return None if around.all() else around
 
 
 OUTLINES = {"slanted": slanted(), "upside down": slanted(40), "oval": oval(), "two": small_ones()}
@@ -126,8 +138,9 @@ def test_small_images_have_no_ground(size: tuple[int, int]) -> None:
     assert ground(np.zeros((*size, 3), np.uint8)) is None
 
 
-def restored(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
-    engine = Engine(network, device="cpu", precision="fp32", tile=64)  # type: ignore[arg-type]
+def brightened(pixels: np.ndarray) -> np.ndarray:
+    """By half, where there is a photograph."""
+    engine = Engine(Blurs(1.5), device="cpu", precision="fp32", tile=64)  # type: ignore[arg-type]
     return engine.restore(pixels)[0]
 
 
@@ -136,13 +149,81 @@ def test_only_photographs_are_restored(name: str) -> None:
     """As they would be if nothing flat were around them, but for the last pixels."""
     pixels = on(WHITE, OUTLINES[name])
     before = pixels.copy()
-    result = restored(Blurs(0.9), pixels)
+    result = brightened(pixels)
     np.testing.assert_array_equal(pixels, before)
     around = ground(pixels)
     assert around is not None
     np.testing.assert_array_equal(result[around], pixels[around])
-    whole = restored(Blurs(0.9), PHOTO)
-    assert psnr(result[~around][None], whole[~around][None]) > 40
+    whole = brightened(PHOTO)
+    assert psnr(result[~around][None], whole[~around][None]) > 38
+
+
+@pytest.mark.parametrize("colour", [WHITE, BLACK, GREY])
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("shape", ["slanted", "frame"])
+def test_a_soft_edge_stays_soft_and_has_no_halo(shape: str, sigma: float, colour: Colour) -> None:
+    """Between photograph and ground, no pixel leaves the range of what is around it."""
+    clear = np.zeros((HEIGHT, WIDTH))
+    clear[20:-20, 20:-20] = 1
+    share = cv2.GaussianBlur(clear if shape == "frame" else slanted().astype(float), (0, 0), sigma)
+    dark = PHOTO[..., :1] // 8 + np.uint8((20, 22, 24))
+
+    def on_ground(photo: np.ndarray) -> np.ndarray:
+        mixed = share[..., None] * photo + (1 - share[..., None]) * np.array(colour)
+        return mixed.round().astype(np.uint8)
+
+    result, expected = brightened(on_ground(dark)), on_ground(brightened(dark))
+    off = np.abs(result.astype(int) - expected).max(2)
+    assert off[share > 0.999].max() < 16
+    assert off.max() < 90
+    assert off.mean() < 2
+
+
+@pytest.mark.parametrize("border", [5, 12])
+def test_a_print_is_found_in_its_own_border(border: int) -> None:
+    """Slanted, with softened edges, on grey."""
+    size = (HEIGHT - 60, WIDTH - 60)
+    print_ = np.pad(
+        PHOTO[: size[0], : size[1]], ((border,) * 2,) * 2 + ((0, 0),), constant_values=245
+    )
+    inner = np.pad(np.full(size, 255, np.uint8), border)
+    page = Image.new("RGB", (WIDTH, HEIGHT), GREY)
+    where = Image.new("L", page.size)
+    at = ((WIDTH - print_.shape[1]) // 2, (HEIGHT - print_.shape[0]) // 2)
+    page.paste(Image.fromarray(print_), at)
+    where.paste(Image.fromarray(inner), at)
+    turned = page.rotate(4, Image.Resampling.BICUBIC, fillcolor=GREY)
+    around = ground(np.asarray(turned))
+    assert around is not None
+    missed = around != (np.asarray(where.rotate(4, Image.Resampling.BICUBIC)) < 128)
+    assert missed.mean() < 0.01
+
+
+def test_photographs_on_a_page_are_restored_each_by_itself() -> None:
+    class Counts(Blurs):
+        sizes: ClassVar[list[tuple[int, ...]]] = []
+
+        def forward(self, image: Tensor) -> Restoration:
+            self.sizes.append(tuple(image.shape[2:]))
+            return super().forward(image)
+
+    network = Counts()
+    engine = Engine(network, device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
+    shares: list[float] = []
+    _, report = engine.restore(on(WHITE, small_ones()), progress=shares.append)
+    assert report.tiles == len(network.sizes) == 2
+    assert max(height * width for height, width in network.sizes) < HEIGHT * WIDTH / 3
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_large_letters_and_a_dirty_corner_do_not_hide_a_photograph() -> None:
+    page = Image.fromarray(on(WHITE, small_ones()))
+    ImageDraw.Draw(page).text((90, 185), "Rome", GREY, font_size=45)
+    page.putpixel((0, 0), GREY)
+    around = ground(np.asarray(page))
+    assert around is not None
+    assert (around != ~small_ones()).mean() < 0.002
 
 
 def test_the_change_is_that_of_the_whole_image() -> None:
