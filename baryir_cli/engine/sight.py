@@ -6,13 +6,21 @@ like a frame, so the network sees the photograph mirrored there, and the result 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.engine.frame import SOFT, Inside, inside
-from baryir_cli.engine.outline import Colour, Outline, from_edge, off_colour, outlines, shifted
+from baryir_cli.engine.outline import (
+    Colour,
+    Mask,
+    Outline,
+    from_edge,
+    off_colour,
+    outlines,
+    shifted,
+)
 from baryir_cli.engine.pixels import Pixels
 from baryir_cli.hidden import continued
 
@@ -55,17 +63,15 @@ class Sight:
 
 def sights(pixels: Pixels) -> list[Sight]:
     """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
-    box = inside(pixels)
-    found = [
-        Outline(shifted(outline.box, box), outline.part, outline.ground)
-        for outline in outlines(pixels[box])
-    ]
-    if found:
-        return [_sight(pixels, outline) for outline in found]
-    if pixels[box].shape == pixels.shape:
-        return [Sight(box, pixels)]
-    framed = _sight(pixels, _framed(pixels, box))
-    return [framed if framed.soft else Sight(box, pixels[box])]
+    box: Inside = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
+    whole = Sight(box, pixels)
+    inner = inside(pixels)
+    if inner != box:
+        whole = _sight(pixels, _framed(pixels, inner))
+        # A soft edge is better found together with all of its frame.
+        box = box if whole.soft else inner
+    found = outlines(pixels[box])
+    return [_sight(pixels, replace(each, box=shifted(each.box, box))) for each in found] or [whole]
 
 
 def _framed(pixels: Pixels, box: Inside) -> Outline:
@@ -91,7 +97,17 @@ def _sight(pixels: Pixels, outline: Outline) -> Sight:
     hidden = distance <= soft
     if hidden.all():
         soft, hidden = 0, ~outline.part
+    tight = _tight(outline.part)
+    if soft == 0 and outline.part[tight].all():
+        box = shifted(tight, outline.box)
+        return Sight(box, pixels[box])
     return Sight(outline.box, continued(seen, hidden), outline, soft)
+
+
+def _tight(part: Mask) -> Inside:
+    """The least box that has all of a part."""
+    (rows,), (columns,) = (part.any(axis).nonzero() for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _softness(pixels: Pixels, distance: NDArray[np.float32], ground: Colour) -> int:

@@ -155,7 +155,7 @@ def test_only_photographs_are_restored(name: str) -> None:
     assert around is not None
     np.testing.assert_array_equal(result[around], pixels[around])
     whole = brightened(PHOTO)
-    assert psnr(result[~around][None], whole[~around][None]) > 38
+    assert psnr(result[~around][None], whole[~around][None]) > 36
 
 
 @pytest.mark.parametrize("colour", [WHITE, BLACK, GREY])
