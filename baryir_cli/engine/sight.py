@@ -106,7 +106,7 @@ def _sight(pixels: Pixels, outline: Outline) -> Sight:
 
 def _tight(part: Mask) -> Inside:
     """The least box that has all of a part."""
-    (rows,), (columns,) = (part.any(axis).nonzero() for axis in (1, 0))
+    rows, columns = (part.any(axis).nonzero()[0].tolist() for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
