@@ -1,7 +1,7 @@
 """What a network sees of the photographs in an image: neither frames nor ground.
 
 Where a frame or ground passes softly into a photograph, the pixels are of both. They too would look
-like a frame, so the network sees the photograph mirrored there, and the result is mixed again.
+like a frame, so the network sees the photograph mirrored there, and its change is applied in part.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from baryir_cli.engine.outline import (
 )
 from baryir_cli.engine.pixels import Pixels
 from baryir_cli.hidden import continued
+from models.light import full_scale
 
 SHOWN = 4
 """Lines of a frame to look at; in those next to the photograph, its edge may begin."""
@@ -56,7 +57,8 @@ class Sight:
         squares = np.square(towards).sum(-1)
         along = ((place[mixed] - ground) * towards).sum(-1)
         share = np.clip(along / np.maximum(squares, np.finfo(float).tiny), 0, 1)[:, None]
-        blended = ground + share * (restored[mixed] - ground)
+        change = restored[mixed].astype(float) - self.pixels[mixed]
+        blended = (place[mixed] + share * change).clip(0, full_scale(place.dtype))
         place[mixed] = blended if place.dtype.kind == "f" else blended.round()
         place[clear] = restored[clear]
 
