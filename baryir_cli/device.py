@@ -86,6 +86,5 @@ def out_of_memory(error: BaseException) -> bool:
         or "could not create a primitive" in text  # oneDNN
         or "could not create a memory" in text
         or "bad_alloc" in text
-        or "failed to allocate" in text  # OpenCV
         or "status_alloc_failed" in text  # cuBLAS, cuDNN
     )

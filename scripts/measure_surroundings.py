@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from photographs import degraded_pairs
 
 from baryir_cli.engine import Engine
+from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
 from train.folders import images_below
 from train.images import ImageCache, Pixels
@@ -45,6 +46,7 @@ SHAPES: dict[str, Shape] = {
     "sign": lambda x, y: np.hypot(x - 0.1, y + 0.2) < 0.4,
 }
 GRAIN = 4
+"""Deviation in 8-bit steps."""
 SURFACES: dict[str, Pixels] = {
     "white": np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
     "black": np.zeros((HEIGHT, WIDTH, 3), np.uint8),
@@ -62,11 +64,6 @@ def flat_parts(shapes: Sequence[str]) -> dict[str, tuple[Mask, Pixels]]:
         for name, mask in masks.items()
         for kind, surface in SURFACES.items()
     }
-
-
-def psnr_of(image: Pixels, target: Pixels, where: Mask) -> float:
-    error = image[where].astype(float) - target[where]
-    return float(10 * np.log10(255**2 / np.square(error).mean()))
 
 
 def main() -> None:
@@ -88,9 +85,9 @@ def main() -> None:
             found = []
             for image, target in pairs[kind]:
                 image, target = image[:HEIGHT, :WIDTH].copy(), target[:HEIGHT, :WIDTH]
-                before = psnr_of(image, target, ~mask)
+                before = psnr(image[~mask], target[~mask])
                 image[mask] = surface[mask]
-                found.append((before, psnr_of(engine.restore(image)[0], target, ~mask)))
+                found.append((before, psnr(engine.restore(image)[0][~mask], target[~mask])))
             before, after = np.mean(found, 0)
             cells.append(f"{after:.2f}" if mask.any() else f"{after:.2f} ({before:.2f})")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
-Inside = tuple[slice, slice]
-"""The rows and columns that are no frame."""
+Box = tuple[slice, slice]
+"""Rows and columns of an image."""
+Colour = NDArray[np.float64]
+"""``(3,)``, in the image's value range."""
 
 PICTURE = 24
 """8-bit steps by which at least half of a picture's first line differs from its frame."""
@@ -44,10 +46,10 @@ COMMON, ALIKE = 0.25, 8
 no photograph in it, but a drawing or letters on paper, which the network knows by the paper."""
 
 
-def inside(pixels: Pixels) -> Inside:
+def inside(pixels: Pixels) -> Box:
     """What lies inside the flat frames of ``(H, W, 3)``; all of it if there are none."""
     rows, columns = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
-    whole, colours = (rows, columns), list[Pixels]()
+    whole, colours = (rows, columns), list[Colour]()
     for _ in range(NESTED):
         before = rows, columns
         rows = _trimmed(pixels[:, columns], rows, colours)
@@ -58,22 +60,25 @@ def inside(pixels: Pixels) -> Inside:
     return whole if are_common(colours, picture[some_of(picture)]) else (rows, columns)
 
 
-def some_of(picture: NDArray[Any]) -> Inside:
+def some_of(picture: NDArray[Any]) -> Box:
     """Some hundred rows and columns of a picture, evenly distributed."""
     height, width = (slice(None, None, max(1, side // 256)) for side in picture.shape[:2])
     return height, width
 
 
-def are_common(colours: Sequence[Pixels], pixels: Pixels) -> bool:
+def are_common(colours: Sequence[Colour], pixels: Pixels) -> bool:
     """Whether one of these colours is frequent among pixels ``(..., 3)``."""
+    return any(float((off_colour(pixels, each) < ALIKE).mean()) > COMMON for each in colours)
+
+
+def off_colour(pixels: Pixels, colour: Colour) -> NDArray[np.float64]:
+    """How far pixels ``(..., 3)`` are from a colour, in 8-bit steps."""
     step = full_scale(pixels.dtype) / 255
-    return any(
-        float((np.abs(pixels - colour).max(-1) < ALIKE * step).mean()) > COMMON
-        for colour in colours
-    )
+    off: NDArray[np.float64] = np.abs(pixels - colour).max(-1) / step
+    return off
 
 
-def _trimmed(lines: Pixels, span: slice, colours: list[Pixels]) -> slice:
+def _trimmed(lines: Pixels, span: slice, colours: list[Colour]) -> slice:
     """The lines of ``span`` without the frame before and behind them, whose colour is added."""
     part = lines[span]
     first, last = _depth(part), _depth(part[::-1])
@@ -85,7 +90,6 @@ def _trimmed(lines: Pixels, span: slice, colours: list[Pixels]) -> slice:
 
 def _depth(lines: Pixels) -> int:
     """The number of lines, from the first on, that are frame."""
-    step = full_scale(lines.dtype) / 255
     lines = lines[: len(lines) // WIDEST, :: max(1, lines.shape[1] // POINTS)]
     if not len(lines):
         return 0
@@ -93,8 +97,7 @@ def _depth(lines: Pixels) -> int:
     spreads: list[float] = []
     flat = 0
     for number, line in enumerate(lines):
-        off = np.abs(line - colour).max(1) / step
-        middle, spread = np.quantile(off, [0.5, CLEAN])
+        middle, spread = np.quantile(off_colour(line, colour), [0.5, CLEAN])
         if middle >= PICTURE:
             return number if _is_frame(np.array(spreads), float(middle)) else 0
         if middle <= PICTURE * SPREAD:

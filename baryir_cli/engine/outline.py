@@ -18,8 +18,10 @@ from baryir_cli.engine.frame import (
     NESTED,
     PICTURE,
     SOFT,
-    Inside,
+    Box,
+    Colour,
     are_common,
+    off_colour,
     some_of,
 )
 from baryir_cli.engine.pixels import Pixels
@@ -27,8 +29,6 @@ from models.light import full_scale
 
 Mask = NDArray[np.bool_]
 """``(H, W)``"""
-Colour = NDArray[np.float64]
-"""``(3,)``, in the image's value range."""
 
 CONCAVE, RAGGED = 0.03, 2
 """What a photograph may lack of its convex hull: this share, and so many pixels along its edge,
@@ -49,7 +49,7 @@ DUST = 3
 class Outline:
     """Where a photograph lies, and what is around it."""
 
-    box: Inside
+    box: Box
     part: Mask
     """Which pixels of the box it covers."""
     ground: Colour
@@ -68,10 +68,10 @@ def outlines(pixels: Pixels) -> list[Outline]:
     ground = np.median(colours, axis=0)
     if np.abs(np.array(colours) - ground).max() > _most(pixels):
         return []
-    around = np.zeros(pixels.shape[:2], bool)
+    start = np.zeros(pixels.shape[:2], bool)
     for corner in corners:
-        around[corner] = True
-    around = _reached(pixels, ground, around)
+        start[corner] = True
+    around = _reached(pixels, ground, start)
     found, others = list[Outline](), 0
     for box, part in _large_parts(~around):
         outline = Outline(box, part, ground)
@@ -91,12 +91,6 @@ def from_edge(part: Mask) -> NDArray[np.float32]:
     return np.asarray(distance, np.float32)
 
 
-def off_colour(pixels: Pixels, colour: Colour) -> NDArray[np.float64]:
-    """How far pixels ``(N, 3)`` are from a colour, in 8-bit steps."""
-    off: NDArray[np.float64] = np.abs(pixels - colour).max(-1) * 255 / full_scale(pixels.dtype)
-    return off
-
-
 def _most(pixels: Pixels) -> float:
     """How far a ground may vary, in the image's value range."""
     return MOST * full_scale(pixels.dtype) / 255
@@ -114,7 +108,7 @@ def _reached(pixels: Pixels, colour: Colour, start: Mask) -> Mask:
     return cv2.morphologyEx(reached, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
 
 
-def _large_parts(others: Mask) -> Iterator[tuple[Inside, Mask]]:
+def _large_parts(others: Mask) -> Iterator[tuple[Box, Mask]]:
     """The connected parts large enough for photographs, with their holes, and their boxes."""
     if not others.any():
         return
@@ -168,30 +162,35 @@ def _without_border(pixels: Pixels, outline: Outline) -> Outline:
 
 def _without_one_border(pixels: Pixels, outline: Outline) -> Outline | None:
     colours, part = pixels[outline.box], outline.part
-    distance = from_edge(part)
+    border = _border(colours, from_edge(part))
+    if border is None:
+        return None
+    colour, line = border
+    around = ~part | _reached(colours, colour, line)
+    # What lies between, where one passes into the other, is no part of its own.
+    kernel = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
+    padded = np.pad(around, SOFT, constant_values=True).astype(np.uint8)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel) > 0
+    for box, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
+        found = Outline(shifted(box, outline.box), inner, colour)
+        if 2 * inner.sum() > part.sum() and _is_photograph(pixels, found):
+            return found
+    return None
+
+
+def _border(pixels: Pixels, distance: NDArray[np.float32]) -> tuple[Colour, Mask] | None:
+    """The colour of a border along a part's edge, and a line within it; None if there is none."""
     for number in range(2, SOFT + 1):
         line = _line(distance, number)
         if not line.any():
             return None
-        colour = np.median(colours[line], axis=0)
-        alike = off_colour(colours[line], colour) <= MOST
-        if alike.mean() < EVEN:
-            continue
-        around = ~part | _reached(colours, colour, line)
-        # What lies between, where one passes into the other, is no part of its own.
-        kernel = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
-        padded = np.pad(around, SOFT, constant_values=True).astype(np.uint8)
-        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel) > 0
-        for box, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
-            within = shifted(box, outline.box)
-            found = Outline(within, inner, colour)
-            if 2 * inner.sum() > part.sum() and _is_photograph(pixels, found):
-                return found
-        return None
+        colour = np.median(pixels[line], axis=0)
+        if (off_colour(pixels[line], colour) <= MOST).mean() >= EVEN:
+            return colour, line
     return None
 
 
-def shifted(box: Inside, within: Inside) -> Inside:
+def shifted(box: Box, within: Box) -> Box:
     """A box in the image that a box within another one is."""
     rows, columns = (
         slice(outer.start + inner.start, outer.start + inner.stop)

@@ -11,16 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import SOFT, Inside, inside
-from baryir_cli.engine.outline import (
-    Colour,
-    Mask,
-    Outline,
-    from_edge,
-    off_colour,
-    outlines,
-    shifted,
-)
+from baryir_cli.engine.frame import SOFT, Box, Colour, inside, off_colour
+from baryir_cli.engine.outline import Mask, Outline, from_edge, outlines, shifted
 from baryir_cli.engine.pixels import Pixels
 from baryir_cli.hidden import continued
 from models.light import full_scale
@@ -35,7 +27,7 @@ REACHED = 0.75
 class Sight:
     """A photograph in its image."""
 
-    box: Inside
+    box: Box
     """Where it lies."""
     pixels: Pixels
     """What the network sees in that box."""
@@ -65,7 +57,7 @@ class Sight:
 
 def sights(pixels: Pixels) -> list[Sight]:
     """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
-    box: Inside = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
+    box: Box = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
     whole = Sight(box, pixels)
     inner = inside(pixels)
     if inner != box:
@@ -76,7 +68,7 @@ def sights(pixels: Pixels) -> list[Sight]:
     return [_sight(pixels, replace(each, box=shifted(each.box, box))) for each in found] or [whole]
 
 
-def _framed(pixels: Pixels, box: Inside) -> Outline:
+def _framed(pixels: Pixels, box: Box) -> Outline:
     """The outline of what is inside a frame, in a box that shows some lines of the frame."""
     rows, columns = (
         slice(max(0, span.start - SHOWN), min(span.stop + SHOWN, side))
@@ -106,7 +98,7 @@ def _sight(pixels: Pixels, outline: Outline) -> Sight:
     return Sight(outline.box, continued(seen, hidden), outline, soft)
 
 
-def _tight(part: Mask) -> Inside:
+def _tight(part: Mask) -> Box:
     """The least box that has all of a part."""
     rows, columns = (part.any(axis).nonzero()[0].tolist() for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -162,7 +162,7 @@ def test_only_photographs_are_restored(name: str) -> None:
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("shape", ["slanted", "frame"])
 def test_a_soft_edge_stays_soft_and_has_no_halo(shape: str, sigma: float, colour: Colour) -> None:
-    """Between photograph and ground, no pixel leaves the range of what is around it."""
+    """Nearly as if the photograph had been brightened before it was laid on the ground."""
     clear = np.zeros((HEIGHT, WIDTH))
     clear[20:-20, 20:-20] = 1
     share = cv2.GaussianBlur(clear if shape == "frame" else slanted().astype(float), (0, 0), sigma)
