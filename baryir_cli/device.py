@@ -10,7 +10,7 @@ import torch
 
 from baryir_cli.errors import ArgumentError
 from baryir_cli.limits import Precision, check_device
-from models.hardware import multiplies_bf16, multiplies_fp16
+from models.hardware import gains_by_bf16, gains_by_fp16
 from models.wording import choices
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,7 +38,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest that the hardware computes natively.
+    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is the fastest on the device.
 
     Raises:
         ArgumentError: unknown precision.
@@ -49,15 +49,15 @@ def resolve_precision(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         return "fp16"
-    if device.type == "cpu" and multiplies_bf16(device):
+    if device.type == "cpu" and gains_by_bf16(device):
         return "bf16"
     return "fp32"
 
 
-def emulates(precision: str, device: torch.device) -> bool:
-    """Whether the device has no hardware for a precision, which is then far slower than fp32."""
-    native = {"bf16": multiplies_bf16, "fp16": multiplies_fp16}
-    return precision in native and not native[precision](device)
+def is_slowed_by(precision: str, device: torch.device) -> bool:
+    """Whether a precision is slower than fp32 on the device, far slower if it is emulated."""
+    gains = {"bf16": gains_by_bf16, "fp16": gains_by_fp16}
+    return precision in gains and not gains[precision](device)
 
 
 def free_memory(device: torch.device) -> int:

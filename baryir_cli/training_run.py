@@ -271,10 +271,7 @@ def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[s
         yield f"changed since the run began: {', '.join(changes)}"
     recipe = trainer.recipe
     if trainer.precision != recipe.precision:
-        yield (
-            f"using {trainer.precision}: this processor would only emulate {recipe.precision},"
-            " which is far slower"
-        )
+        yield f"using {trainer.precision}: {recipe.precision} would be slower on this processor"
     if 2 * recipe.warm_up > recipe.steps:
         yield (
             f"the warm-up takes {counted(recipe.warm_up, 'step')} and the whole run "

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.hardware import multiplies_bf16
+from models.hardware import gains_by_bf16
 
 SMALLEST_SIDE = 8
 """A smaller matrix has too few directions to equalise."""
@@ -35,7 +35,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """Approximate orthogonal factors of ``(k, m, n)``, by Newton-Schulz; bfloat16 suffices."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
-    if multiplies_bf16(x.device):
+    if gains_by_bf16(x.device):
         x = x.bfloat16()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     a, b, c = QUINTIC

@@ -210,7 +210,7 @@ class Recipe:
         accumulate: batches per step, each of the size that its stage has.
         ema: final decay of the averaged weights; 0 for no average.
         precision: of the network's forward and backward; the losses are always float32. A
-            processor that would only emulate ``bf16`` computes in ``fp32``.
+            processor on which ``bf16`` would be slower computes in ``fp32``.
         compile: whether to use torch.compile on the network.
         seed: of weights and samples.
     """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.barycenter import Latents
-from models.hardware import multiplies_bf16
+from models.hardware import gains_by_bf16
 from models.network import BaryIR, Restoration, build
 from models.potentials import Potentials
 from models.scene import Scene, tone_change, whole_place
@@ -283,9 +283,8 @@ def _check_batches(recipe: Recipe, team: Team) -> None:
 
 
 def _at_best(precision: Precision, device: torch.device) -> Precision:
-    """A precision, or float32 if the device would only emulate bfloat16."""
-    emulated = precision == "bf16" and not multiplies_bf16(device)
-    return "fp32" if emulated else precision
+    """A precision, or float32 if bfloat16 would be slower."""
+    return "fp32" if precision == "bf16" and not gains_by_bf16(device) else precision
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

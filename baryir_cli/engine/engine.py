@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 import torch
 
-from baryir_cli.device import emulates, out_of_memory, resolve_device, resolve_precision
+from baryir_cli.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course, part
@@ -72,9 +72,9 @@ class Engine:
             notify("tones are kept anyway: this network has no scene judge")
         self.notify = notify
         self._turn = threading.RLock()
-        if emulates(self.precision, self.device):
+        if is_slowed_by(self.precision, self.device):
             notify(
-                f"{self.device} only emulates {self.precision}, which is slow; "
+                f"{self.precision} is slower than fp32 on this {self.device.type}; "
                 "precision auto is better"
             )
 

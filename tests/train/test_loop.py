@@ -117,8 +117,11 @@ VARIANTS = {
 }
 
 
-def test_bf16_is_not_emulated(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_not_used_where_it_is_slower(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr("models.hardware._made_by_intel", lambda: False)
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: multiplies)  # noqa: B023
         recipe = replace(VARIANTS["bf16"], steps=1)

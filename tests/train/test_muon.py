@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.hardware import multiplies_bf16
+from models.hardware import gains_by_bf16
 from train.muon import STEP, Muon, matrices, orthogonal, steps_along
 
 
@@ -27,7 +27,7 @@ def test_steps_taken_together_equal_single_steps() -> None:
     shapes = [(12, 8, 3, 3), (16, 40), (12, 8, 3, 3), (40, 16)]
     directions = [torch.randn(*shape, generator=draw) for shape in shapes]
     directions[2] = directions[2].contiguous(memory_format=torch.channels_last)
-    tolerance = 0.02 if multiplies_bf16(torch.device("cpu")) else 1e-4
+    tolerance = 0.02 if gains_by_bf16(torch.device("cpu")) else 1e-4
     for direction, step in zip(directions, steps_along(directions), strict=True):
         alone = orthogonal(direction.flatten(1)[None])[0].float()
         expected = STEP * max(alone.shape) ** 0.5 * alone.view(direction.shape)
