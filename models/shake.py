@@ -11,6 +11,7 @@ Asia 2009). Nothing is learned. A photograph that is not certainly shaken is lef
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, product
 from typing import Any, NamedTuple
 
@@ -104,9 +105,8 @@ def find_shake(
     if part is None or smoothness(part) < SMOOTH:
         return None
     light = to_linear(part).mean(2)
-    # A search for every price, and one at half the size.
-    searches = len(SPARSITIES) + 0.25
-    total = searches * ROUNDS * light.size * sum((side / SIDE) ** 2 for side in _sides())
+    # A search at the size, and one at half of it.
+    total = 1.25 * ROUNDS * light.size * sum((side / SIDE) ** 2 for side in _sides())
     seen = 0
 
     def count(pixels: int) -> None:
@@ -115,8 +115,7 @@ def find_shake(
         progress(min(seen / total, 1.0))
 
     found: list[Found] = []
-    for sparsity in SPARSITIES:
-        kernel = estimate(light, sparsity, MIN_RADIUS, count)
+    for kernel in _at_all_prices(light, count):
         if kernel is None or radius(kernel) > MAX_RADIUS:
             return None
         found.append(Found(kernel, _unnaturalness(part, kernel)))
@@ -126,6 +125,17 @@ def find_shake(
     if not sure and (agreement < ALIKE or worst.score >= 1):
         return None
     return best.kernel if _as_wide_at_half_size(light, best.kernel, count) else None
+
+
+def _at_all_prices(light: Image, count: Callable[[int], None]) -> list[Image | None]:
+    """What :func:`estimate` finds at all prices of an edge, at the same time.
+
+    The first is searched for by the caller's thread, which alone calls ``count``.
+    """
+    first, *others = SPARSITIES
+    with ThreadPoolExecutor(len(others)) as pool:
+        alongside = [pool.submit(estimate, light, price, MIN_RADIUS) for price in others]
+        return [estimate(light, first, MIN_RADIUS, count), *(one.result() for one in alongside)]
 
 
 def _as_wide_at_half_size(light: Image, kernel: Image, count: Callable[[int], None]) -> bool:
@@ -171,7 +181,10 @@ def likeness(first: Image, second: Image) -> float:
 
 
 def estimate(
-    light: Image, sparsity: float, narrowest: float, count: Callable[[int], None]
+    light: Image,
+    sparsity: float,
+    narrowest: float,
+    count: Callable[[int], None] = lambda _pixels: None,
 ) -> Image | None:
     """The kernel by which a picture is blurred.
 
@@ -220,16 +233,17 @@ class _Edges:
         data, power = blur.conj() * self.blurred, np.abs(blur) ** 2
         sharp, weight = self.blurred, 2 * sparsity
         while weight < MAX_EDGE_WEIGHT:
-            down, across = self._edges(sharp)
-            kept = down * down + across * across >= sparsity / weight
-            edges = self._divergence(down * kept, across * kept)
-            sharp = (data + np.float32(weight) * edges) / (power + np.float32(weight) * self.energy)
+            edges = _edges(plane(sharp, self.shape))
+            edges *= edges[0] * edges[0] + edges[1] * edges[1] >= sparsity / weight
+            edges *= weight
+            sharp = data + spectrum(_divergence(edges))
+            sharp *= 1 / (power + np.float32(weight) * self.energy)
             weight *= 2
         return sharp
 
     def kernel(self, sharp: Spectrum, side: int) -> Image:
         """The kernel that blurs the strongest sharp edges as observed, by least squares."""
-        edges = self._edges(sharp)
+        edges = _edges(plane(sharp, self.shape))
         strength = edges[0] ** 2 + edges[1] ** 2
         strong = strength >= np.quantile(strength, 1 - EDGE_SHARE)
         spectra = [spectrum(edge * strong) for edge in edges]
@@ -239,13 +253,16 @@ class _Edges:
         whole = plane(shared / (energy + np.float32(KERNEL_PENALTY) * energy.mean()), self.shape)
         return _cleaned(np.roll(whole, (side // 2, side // 2), (0, 1))[:side, :side])
 
-    def _edges(self, picture: Spectrum) -> tuple[Image, Image]:
-        down, across = (plane(slope * picture, self.shape) for slope in self.slopes)
-        return down, across
 
-    def _divergence(self, down: Image, across: Image) -> Spectrum:
-        first, second = self.slopes
-        return np.asarray(first.conj() * spectrum(down) + second.conj() * spectrum(across))
+def _edges(picture: Image) -> Image:
+    """Differences to the next pixel of a periodic picture, down and across: ``(2, H, W)``."""
+    return np.stack([np.roll(picture, -1, axis) - picture for axis in (0, 1)])
+
+
+def _divergence(edges: Image) -> Image:
+    """The adjoint of :func:`_edges`."""
+    down, across = edges
+    return np.asarray(np.roll(down, 1, 0) - down + np.roll(across, 1, 1) - across)
 
 
 def _sides() -> list[int]:
