@@ -1,7 +1,4 @@
-"""Deconvolution: removes the blur of a photograph whose kernel is known.
-
-It runs on one thread, unless ``scipy.fft.set_workers`` says otherwise.
-"""
+"""Deconvolution: removes the blur of a photograph whose kernel is known."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import torch
 
 from baryir_cli.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
@@ -149,8 +148,7 @@ class Engine:
                 height, width = pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
-                with scipy.fft.set_workers(torch.get_num_threads()):
-                    return self._restored(pixels, *axes, strength, progress)
+                return self._restored(pixels, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise

@@ -21,7 +21,7 @@ from models.network import BaryIR
 from models.scene import FIELDS, SHADES, picture_of
 from models.shake import find_shake, radius
 
-SEARCH = 1_000_000
+SEARCH = 700_000
 """Pixels that the embedded network restores on a CPU in the time of one search for a shake."""
 
 Progress = Callable[[float], None]
