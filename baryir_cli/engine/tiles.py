@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of an image."""
 
-OVERLAP = 64
+OVERLAP = 32
 """The default number of pixels that neighbouring tiles share."""
 
 

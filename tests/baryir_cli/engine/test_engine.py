@@ -458,8 +458,8 @@ def test_progress_moves_while_a_shake_is_searched_for() -> None:
     network.before = lambda _tiles: before.append(list(shares))  # type: ignore[method-assign]
     engine = Engine(network, device="cpu", precision="fp32")  # type: ignore[arg-type]
     assert engine.restore(shaken(240, 330, slanted()), progress=shares.append)[1].shake
-    assert len(set(before[0])) > 50
-    assert max(np.diff(before[0])) < 0.1
+    assert len(set(before[0])) > 30
+    assert max(np.diff(before[0])) < 0.15
     assert shares == sorted(shares)
     assert shares[-1] == 1
 

@@ -132,4 +132,4 @@ def test_a_large_overlap_does_not_make_tiles_too_large() -> None:
 @pytest.mark.parametrize("tile", [64, 80, 256, 1024])
 def test_tiles_always_overlap(tile: int) -> None:
     for axis in Tiling(tile, None, multiple=8, margin=0).axes(2000, 2000, lambda: 64):
-        assert 8 <= axis.overlap <= 64
+        assert 8 <= axis.overlap <= 32
