@@ -118,7 +118,7 @@ class Engine:
         with self._turn:
             found = sights(pixels)
             if found[0].pixels is pixels:
-                return self._fitting(pixels, strength, progress)
+                return self._fitting(found[0], strength, progress)
             return self._one_by_one(pixels, found, strength, progress)
 
     def _one_by_one(
@@ -129,7 +129,7 @@ class Engine:
         size = sum(sight.pixels.size for sight in found)
         for sight in found:
             upto = done + sight.pixels.size / size
-            restored, report = self._fitting(sight.pixels, strength, part(progress, done, upto))
+            restored, report = self._fitting(sight, strength, part(progress, done, upto))
             sight.put_into(whole, restored)
             reports.append(report)
             done = upto
@@ -137,18 +137,16 @@ class Engine:
         joined.change = change_of(whole, pixels)
         return whole, joined
 
-    def _fitting(
-        self, pixels: Pixels, strength: float, progress: Progress
-    ) -> tuple[Pixels, Report]:
+    def _fitting(self, sight: Sight, strength: float, progress: Progress) -> tuple[Pixels, Report]:
         """Restores a photograph with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
-                height, width = pixels.shape[:2]
+                height, width = sight.pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.tile for axis in axes)
-                return self._restored(pixels, *axes, strength, progress)
+                return self._restored(sight, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -194,18 +192,17 @@ class Engine:
     @torch.inference_mode()
     def _restored(
         self,
-        pixels: Pixels,
+        sight: Sight,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
     ) -> tuple[Pixels, Report]:
+        pixels, keep_tones = sight.pixels, self.keep_tones or sight.keep_tones
         restored = np.empty(pixels.shape, pixels.dtype)
         course = Course(pixels, vertical, horizontal)
         course = replace(course, overview=self._overview(pixels, course.tiles))
-        passage = Passage(
-            self.network, self.corrector, course, restored, keep_tones=self.keep_tones
-        )
+        passage = Passage(self.network, self.corrector, course, restored, keep_tones=keep_tones)
         return restored, passage.go(strength, progress)
 
     def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:

@@ -37,6 +37,8 @@ RIM, ABRUPT = 6, 0.75
 """Of the line that is so many pixels inside its edge, this share must differ from the ground."""
 WRITTEN = 0.1
 """What is no photograph, as large letters, may have so many pixels, relative to photographs."""
+MANY = 32
+"""More parts than this are icons or beads, no prints, and would take a search and a look each."""
 EVEN = 0.95
 """Share of a line inside a photograph's edge that has one colour if the line is on its border."""
 LONGEST = 65_000
@@ -58,7 +60,8 @@ class Outline:
 def outlines(pixels: Pixels) -> list[Outline]:
     """The photographs in ``(H, W, 3)`` on a ground; none if all of it is one photograph.
 
-    A ground is even and lies in all four corners.
+    A ground is even and lies in all four corners. Where much else lies on it, what looks like
+    photographs may be drawn, so none is taken for one.
     """
     if max(pixels.shape) > LONGEST:
         return []
@@ -73,7 +76,9 @@ def outlines(pixels: Pixels) -> list[Outline]:
         start[corner] = True
     around = _reached(pixels, ground, start)
     found, others = list[Outline](), 0
-    for box, part in _large_parts(~around):
+    for number, (box, part) in enumerate(_large_parts(~around), 1):
+        if number > MANY:
+            return []
         outline = Outline(box, part, ground)
         if _is_photograph(pixels, outline):
             found.append(_without_border(pixels, outline))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import SOFT, Box, Colour, inside, off_colour
-from baryir_cli.engine.outline import Mask, Outline, from_edge, outlines, shifted
+from baryir_cli.engine.frame import SOFT, Box, Colour, inside, off_colour, some_of
+from baryir_cli.engine.outline import RAGGED, Mask, Outline, from_edge, outlines, shifted
 from baryir_cli.engine.pixels import Pixels
 from baryir_cli.hidden import continued
 from models.light import full_scale
@@ -21,6 +22,13 @@ SHOWN = 4
 """Lines of a frame to look at; in those next to the photograph, its edge may begin."""
 REACHED = 0.75
 """Share of a photograph's difference from its ground up to which an edge is soft."""
+PAGE = 3
+"""Prints take at least one part in so many of their image; things often less."""
+RECTANGLE = 0.98
+"""Share of the least rectangle around it that a print covers at least."""
+VARIED = 0.25
+"""Least deviation of a print's pixels, relative to their mean. Of dark photographs, 97 in 100 have
+more; of what is pale or of one colour, little has."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Sight:
     """Its outline in that box; None if it fills the box."""
     soft: int = 0
     """Pixels inside its outline that are of the ground as well."""
+    keep_tones: bool = False
+    """Whether it may be no photograph but a thing, which is as dark or pale as it should be."""
 
     def put_into(self, whole: Pixels, restored: Pixels) -> None:
         """Puts the restored photograph into its image, which is otherwise as it was."""
@@ -61,11 +71,16 @@ def sights(pixels: Pixels) -> list[Sight]:
     whole = Sight(box, pixels)
     inner = inside(pixels)
     if inner != box:
-        whole = _sight(pixels, _framed(pixels, inner))
+        is_small = PAGE * pixels[inner].size < pixels.size
+        whole = _sight(pixels, _framed(pixels, inner), keep_tones=is_small)
         # A soft edge is better found together with all of its frame.
         box = box if whole.soft else inner
-    found = outlines(pixels[box])
-    return [_sight(pixels, replace(each, box=shifted(each.box, box))) for each in found] or [whole]
+    found = [replace(each, box=shifted(each.box, box)) for each in outlines(pixels[box])]
+    are_small = PAGE * sum(int(each.part.sum()) for each in found) < pixels[..., 0].size
+    return [
+        _sight(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
+        for each in found
+    ] or [whole]
 
 
 def _framed(pixels: Pixels, box: Box) -> Outline:
@@ -85,7 +100,7 @@ def _framed(pixels: Pixels, box: Box) -> Outline:
     return Outline((rows, columns), part, np.median(seen[distance == distance.max()], axis=0))
 
 
-def _sight(pixels: Pixels, outline: Outline) -> Sight:
+def _sight(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Sight:
     seen, distance = pixels[outline.box], from_edge(outline.part)
     soft = _softness(seen, distance, outline.ground)
     hidden = distance <= soft
@@ -94,8 +109,21 @@ def _sight(pixels: Pixels, outline: Outline) -> Sight:
     tight = _tight(outline.part)
     if soft == 0 and outline.part[tight].all():
         box = shifted(tight, outline.box)
-        return Sight(box, pixels[box])
-    return Sight(outline.box, continued(seen, hidden), outline, soft)
+        return Sight(box, pixels[box], keep_tones=keep_tones)
+    return Sight(outline.box, continued(seen, hidden), outline, soft, keep_tones)
+
+
+def _may_be_a_thing(pixels: Pixels, outline: Outline) -> bool:
+    """Whether what is on a ground may be no print: it is no rectangle, or varies little."""
+    part = outline.part
+    (edge,), _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    _, sides, _ = cv2.minAreaRect(edge)
+    frayed = RAGGED * cv2.arcLength(edge, closed=True)
+    if cv2.contourArea(edge) + frayed < RECTANGLE * sides[0] * sides[1]:
+        return True
+    some = some_of(part)
+    brightness = pixels[outline.box][some][part[some]].mean(-1, dtype=float)
+    return bool(brightness.std() < VARIED * brightness.mean())
 
 
 def _tight(part: Mask) -> Box:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.outline import outlines
+from baryir_cli.engine.sight import sights
 from baryir_cli.metrics.psnr import psnr
 from models.network import Restoration
 from tests.baryir_cli.engine.test_frame import Blurs, as_jpeg
@@ -233,3 +234,45 @@ def test_the_change_is_that_of_the_whole_image() -> None:
     change = np.sqrt(np.square(result.astype(float) - pixels).mean())
     assert report.change == pytest.approx(change, rel=1e-4)
     assert change > 1
+
+
+def upright(share: float) -> np.ndarray:
+    """A rectangle that takes this share of the image."""
+    height, width = (round(side * share**0.5) for side in (HEIGHT, WIDTH))
+    where = np.zeros((HEIGHT, WIDTH), bool)
+    top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2
+    where[top : top + height, left : left + width] = True
+    return where
+
+
+PLAIN = (PHOTO * 0.1 + 20).astype(np.uint8)
+"""A thing of nearly one tone."""
+
+
+@pytest.mark.parametrize(
+    ("where", "photo", "keep_tones"),
+    [
+        (slanted(), PHOTO // 4, False),
+        (slanted(), PLAIN, True),
+        (oval(), PHOTO // 4, True),
+        (upright(0.5), PHOTO // 4, False),
+        (upright(0.25), PHOTO // 4, True),
+    ],
+    ids=["dark print", "of one tone", "round", "half of the page", "a quarter of it"],
+)
+def test_tones_of_what_may_be_a_thing_are_kept(
+    where: np.ndarray, photo: np.ndarray, keep_tones: bool
+) -> None:
+    (sight,) = sights(on(WHITE, where, photo))
+    assert sight.pixels.size < 3 * HEIGHT * WIDTH
+    assert sight.keep_tones == keep_tones
+
+
+def test_many_icons_on_a_page_are_no_photographs() -> None:
+    photo = cv2.resize(PHOTO, (40, 40))
+    for columns, found in ((8, 32), (9, 0)):
+        page = np.full((200, 450, 3), WHITE, np.uint8)
+        for row, column in np.ndindex(4, columns):
+            place = slice(10 + 48 * row, 50 + 48 * row), slice(10 + 48 * column, 50 + 48 * column)
+            page[place] = photo
+        assert len(outlines(page)) == found
