@@ -32,7 +32,8 @@ DATA = (
     "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs. Synthesised: noise "
     "(white and a camera's), rain, haze, blur and darkness. In the later runs a third of the "
     "degraded patches are stored as JPEGs, a fifth are black and white, half of the haze is noisy, "
-    "half of the judge's darkness is backlit, and drops of rain are short and thick as well"
+    "half of the judge's darkness is backlit, drops of rain are short and thick as well, and a "
+    "fifth of the last run's scenes have flat parts"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
