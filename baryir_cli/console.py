@@ -200,6 +200,8 @@ class Tally:
 class Display(BarDisplay):
     """Shows a run: a progress bar on a terminal, one line per image elsewhere.
 
+    Images whose tones were changed have a line on a terminal too: they may want a look.
+
     Args:
         images: number of images, with those that will be skipped; the bar leaves these out.
     """
@@ -239,7 +241,7 @@ class Display(BarDisplay):
         source = escape(printable(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
-        elif not self.live and not self.quiet and result.status == "done":
+        elif result.status == "done" and not self.quiet and (is_toned(result) or not self.live):
             target = escape(printable(result.job.target))
             size = f"{result.width} x {result.height}"
             if result.pages > 1:

@@ -35,7 +35,7 @@ TileOption = Annotated[
 OverlapOption = Annotated[
     int | None,
     typer.Option(
-        help="Pixels that neighbouring tiles share.  \\[default: 64, less for small tiles]",
+        help="Pixels that neighbouring tiles share.  \\[default: 32, less for small tiles]",
         show_default=False,
         rich_help_panel=PANEL,
     ),

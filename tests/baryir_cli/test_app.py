@@ -56,7 +56,7 @@ def test_help_fits_80_columns(
 
 def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:
     done = python("-m", "baryir_cli", "restore", "--help", cwd=tmp_path, COLUMNS="200")
-    for text in ("each keeps its own", "by free memory", "64, less for small tiles", "95; HEIC 75"):
+    for text in ("each keeps its own", "by free memory", "32, less for small tiles", "95; HEIC 75"):
         assert f"[default: {text}]" in done.stdout
 
 

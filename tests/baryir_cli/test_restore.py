@@ -635,6 +635,17 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     assert ("0:00:00" in line) == (width == 80), "the time so far"
 
 
+def test_a_terminal_names_the_images_whose_tones_were_changed() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    display = Display(console, 2)
+    for name, toned in (("dark.png", True), ("noisy.png", False)):
+        job = Job(Path(name), Path("out", name))
+        display.add(Result(job, "done", 10, 10, 1.0, pixels=100, facts={"toned": toned}))
+    (line,) = console.file.getvalue().splitlines()
+    assert "dark.png" in line
+    assert "tones changed" in line
+
+
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
     out = photos.parent / "out"
     assert restore(photos, out, "--dry-run") == 0
