@@ -12,6 +12,10 @@ from baryir_cli.patience import SIGNALS, leave_lost_terminal
 
 INTERRUPTED = b"baryir: interrupted; nothing was written\n"
 """While Python or PyTorch is imported, before all work."""
+SPINS = "3000"
+"""How often a thread of PyTorch under Linux (libgomp) looks for more work before it sleeps. With
+its default of 300,000, threads take each other's time on a busy machine; this costs a few per cent
+on an idle one (docs/benchmarks.md, "Beside other work")."""
 
 
 def leave_current_folder() -> None:
@@ -23,6 +27,12 @@ def leave_current_folder() -> None:
         return
     if here != home:
         sys.path[:] = [p for p in sys.path if p and Path(p).absolute() != here]
+
+
+def let_threads_sleep() -> None:
+    """Has threads that wait give way to other work, unless the user decided how they wait."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when PyTorch is loaded
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -43,6 +53,7 @@ def main() -> None:
             signal.signal(number, interrupt)
     try:
         leave_current_folder()
+        let_threads_sleep()
         from baryir_cli.app import run
 
         code = run()

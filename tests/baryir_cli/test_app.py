@@ -12,6 +12,7 @@ from PIL import Image
 
 import baryir_cli
 from baryir_cli import __version__
+from baryir_cli.__main__ import SPINS
 from tests.baryir_cli.helpers import python, run_without
 from tests.conftest import Run
 
@@ -164,6 +165,24 @@ def test_an_interruption_that_an_import_swallows_still_ends_the_run(tmp_path: Pa
     done = python(*asked, cwd=tmp_path, PYTHONPATH=str(package.parent))
     assert (done.returncode, done.stderr) == (130, "baryir: interrupted; nothing was written\n")
     assert not (tmp_path / "b.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_waiting_threads_give_way_unless_the_user_decides(
+    tmp_path: Path, given: dict[str, str], spins: str
+) -> None:
+    package = tmp_path / "packages" / "torch"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import os\nraise SystemExit(str(os.environ.get('GOMP_SPINCOUNT')))\n"
+    )
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    asked = ("-m", "baryir_cli", "restore", "a.png", "b.png")
+    done = python(*asked, cwd=tmp_path, PYTHONPATH=str(package.parent), **given)
+    assert done.stderr == f"{spins}\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the children's processor time")
