@@ -10,10 +10,10 @@ Asia 2009). Nothing is learned. A photograph that is not certainly shaken is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,15 +75,17 @@ SURE = 0.97
 """Likeness from which a wide kernel is believed whatever the trials say."""
 WIDE = 3.0
 """Radius of such a kernel; artefacts of sharp photographs are narrower."""
-HALF_SIZE_TOLERANCE = 1.33
-"""Factor by which the width found at half size may differ from half the width."""
-
-
-class Found(NamedTuple):
-    """A kernel and how unnatural the photograph is without its blur, relative to before."""
-
-    kernel: Image
-    score: float
+SUREST, BEARABLE = 0.99, 1.03
+"""Likeness from which kernels are believed although their trials make the photograph as much less
+natural (:func:`_unnaturalness`), or a search at half its size finds none."""
+WIDER = 1.33
+"""Factor by which the width found at half size may exceed half the width."""
+BEGUN_SPARSITY = 0.003
+"""Price of an edge in a search that begins at a kernel, at half the photograph's size."""
+KEPT = 0.99
+"""Likeness from which such a search has kept its kernel."""
+HALVINGS = 1
+"""How often a photograph may be halved in size to find a wider blur."""
 
 
 def find_shake(
@@ -94,37 +96,61 @@ def find_shake(
     Args:
         pixels: ``(H, W, 3)`` sRGB: uint8, uint16 or floating in [0, 1].
         progress: called with the share of the search that is done, if the photograph looks blurred.
+            A search that ends early does not reach 1.
 
     Returns:
-        ``(29, 29)`` of sum 1, its centre of mass in the middle; None if the photograph is not
-        shaken, or not certainly.
+        ``(29, 29)``, or ``(57, 57)`` if found at half the size, of sum 1, its centre of mass in the
+        middle; None if the photograph is not shaken, or not certainly.
     """
-    if min(pixels.shape[:2]) < MIN_SIDE:
-        return None
-    part = _strongest(pixels)
-    if part is None or smoothness(part) < SMOOTH:
-        return None
-    light = to_linear(part).mean(2)
+    rounds = ROUNDS * sum((side / SIDE) ** 2 for side in _sides())
+    sizes = [[length >> halving for length in pixels.shape[:2]] for halving in range(HALVINGS + 1)]
+    windows = [np.minimum(size, WINDOW).prod() for size in sizes if min(size) >= MIN_SIDE]
     # A search at the size, and one at half of it.
-    total = 1.25 * ROUNDS * light.size * sum((side / SIDE) ** 2 for side in _sides())
-    seen = 0
+    total, seen = 1.25 * rounds * sum(windows), 0
 
     def count(pixels: int) -> None:
         nonlocal seen
         seen += pixels
         progress(min(seen / total, 1.0))
 
-    found: list[Found] = []
-    for kernel in _at_all_prices(light, count):
-        if kernel is None or radius(kernel) > MAX_RADIUS:
-            return None
-        found.append(Found(kernel, _unnaturalness(part, kernel)))
-    best, worst = (pick(found, key=lambda one: one.score) for pick in (min, max))
-    agreement = min(likeness(a.kernel, b.kernel) for a, b in pairwise(found))
-    sure = agreement >= SURE and radius(best.kernel) >= WIDE
-    if not sure and (agreement < ALIKE or worst.score >= 1):
+    return _search(pixels, HALVINGS, count)
+
+
+def _search(pixels: NDArray[Any], halvings: int, count: Callable[[int], None]) -> Image | None:
+    """As :func:`find_shake`; what is not found is searched for at half the size, so many times."""
+    if min(pixels.shape[:2]) < MIN_SIDE:
         return None
-    return best.kernel if _as_wide_at_half_size(light, best.kernel, count) else None
+    part = _strongest(pixels)
+    if part is None or smoothness(part) < SMOOTH:
+        return None
+    light = to_linear(part).mean(2)
+    kernels = [kernel for kernel in _at_all_prices(light, count) if kernel is not None]
+    if len(kernels) < len(SPARSITIES):
+        return None
+    agreement = min(likeness(a, b) for a, b in pairwise(kernels))
+    best = _best(part, kernels, agreement)
+    if best is not None:
+        half = _at_half_size(light)
+        if _is_found(half, best, count) or (agreement >= SUREST and _is_kept(half, best, count)):
+            return best
+    if halvings == 0:
+        return None
+    found = _search(_at_half_size(pixels), halvings - 1, count)
+    return None if found is None else _enlarged(found)
+
+
+def _best(part: Image, kernels: Sequence[Image], agreement: float) -> Image | None:
+    """The best of the kernels that were found at all prices; None if it is doubtful."""
+    if max(map(radius, kernels)) > MAX_RADIUS:
+        return None
+    scores = [_unnaturalness(part, kernel) for kernel in kernels]
+    best, worst = kernels[int(np.argmin(scores))], max(scores)
+    is_sure = (
+        (agreement >= ALIKE and worst < 1)
+        or (agreement >= SURE and radius(best) >= WIDE)
+        or (agreement >= SUREST and worst < BEARABLE)
+    )
+    return best if is_sure else None
 
 
 def _at_all_prices(light: Image, count: Callable[[int], None]) -> list[Image | None]:
@@ -138,16 +164,22 @@ def _at_all_prices(light: Image, count: Callable[[int], None]) -> list[Image | N
         return [estimate(light, first, MIN_RADIUS, count), *(one.result() for one in alongside)]
 
 
-def _as_wide_at_half_size(light: Image, kernel: Image, count: Callable[[int], None]) -> bool:
-    """Whether the photograph at half its size has a kernel half as wide.
+def _is_found(half: Image, kernel: Image, count: Callable[[int], None]) -> bool:
+    """Whether a search in the photograph at half its size finds a kernel no wider than this one.
 
     If the blur is wider than the largest kernel, a narrow kernel may explain the finest edges. At
     half the size, the wide one is found.
     """
-    size = light.shape[1] // 2, light.shape[0] // 2
-    narrowest = radius(kernel) / HALF_SIZE_TOLERANCE / 2
-    half = estimate(_resized(light, size, cv2.INTER_AREA), SPARSITIES[-1], narrowest, count)
-    return half is not None and 2 * radius(half) <= HALF_SIZE_TOLERANCE * radius(kernel)
+    width = radius(kernel) / 2
+    found = estimate(half, SPARSITIES[-1], width / WIDER, count)
+    return found is not None and radius(found) <= WIDER * width
+
+
+def _is_kept(half: Image, kernel: Image, count: Callable[[int], None]) -> bool:
+    """The same for a search that begins at the kernel; one from nothing sometimes goes astray."""
+    begun = _halved(kernel)
+    grown = _centred(_Edges(periodic(half, SIDE)).alternated(begun, BEGUN_SPARSITY, count))
+    return radius(grown) <= WIDER * radius(begun) and likeness(grown, begun) >= KEPT
 
 
 def radius(kernel: Image) -> float:
@@ -207,11 +239,8 @@ def estimate(
         size = round(scale * light.shape[1]), round(scale * light.shape[0])
         blurred = periodic(_resized(light, size, cv2.INTER_AREA), side)
         edges = _Edges(blurred)
-        for _ in range(ROUNDS):
-            kernel = edges.kernel(edges.sharpened(kernel, sparsity), side)
-            sparsity /= SPARSITY_DECAY
-            count(blurred.size)
-        kernel = _in_the_middle(kernel)
+        kernel = _in_the_middle(edges.alternated(kernel, sparsity, count))
+        sparsity /= SPARSITY_DECAY**ROUNDS
         if radius(kernel) < narrowest * scale:
             return None
     return _centred(kernel)
@@ -225,6 +254,14 @@ class _Edges:
         self.blurred = spectrum(blurred)
         self.slopes = slopes(self.shape)
         self.energy = sum(np.abs(slope) ** 2 for slope in self.slopes)
+
+    def alternated(self, kernel: Image, sparsity: float, count: Callable[[int], None]) -> Image:
+        """The kernel after some rounds of the two steps."""
+        for _ in range(ROUNDS):
+            kernel = self.kernel(self.sharpened(kernel, sparsity), len(kernel))
+            sparsity /= SPARSITY_DECAY
+            count(self.shape[0] * self.shape[1])
+        return kernel
 
     def sharpened(self, kernel: Image, sparsity: float) -> Spectrum:
         """The picture x with few edges that the kernel k blurs to y: min over x of
@@ -281,6 +318,25 @@ def _cleaned(kernel: Image) -> Image:
     # The heaviest speck always stays: a regular pattern gives many equal ones.
     least = min(2 * FAINT * masses.sum(), masses.max())
     return _scaled(np.where(masses[labels] < least, 0, kernel))
+
+
+def _at_half_size(pixels: NDArray[Any]) -> NDArray[Any]:
+    size = pixels.shape[1] // 2, pixels.shape[0] // 2
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _halved(kernel: Image) -> Image:
+    """The kernel of a photograph at half its size, on as large a square."""
+    side = len(kernel) // 2 + 1
+    small = _resized(kernel, (side, side), cv2.INTER_AREA)
+    return _centred(_scaled(np.pad(small, (len(kernel) - side) // 2)))
+
+
+def _enlarged(kernel: Image) -> Image:
+    """The kernel of a photograph twice the size."""
+    side = 2 * len(kernel) - 1
+    onto = np.array([[2, 0, 0], [0, 2, 0]], np.float32)
+    return _scaled(np.asarray(cv2.warpAffine(kernel, onto, (side, side)), np.float32))
 
 
 def _resized(values: Image, size: tuple[int, int], interpolation: int) -> Image:

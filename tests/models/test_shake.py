@@ -82,6 +82,18 @@ def test_a_regular_pattern_is_not_taken_for_shake(period: int) -> None:
     assert find_shake(np.repeat(values[..., None], 3, 2).astype(np.float32)) is None
 
 
+def test_a_wide_shake_is_found_at_half_the_size() -> None:
+    astronaut = np.float32(1 / 255) * skimage.data.astronaut().astype(np.float32)
+    kernel = degradations.shake_kernel(np.random.default_rng(1), 38)
+    before = shaken(astronaut, kernel)
+    found = find_shake(before)
+    assert found is not None
+    assert len(found) > SIDE
+    assert radius(found) == pytest.approx(radius(kernel), rel=0.1)
+    values = before.astype(np.float32) / 255
+    assert psnr(deconvolved(values, found), astronaut) > psnr(values, astronaut) + 4
+
+
 def test_shake_too_wide_to_be_found_is_left_alone(sharp: Image) -> None:
     path = np.zeros((81, 81), np.float32)
     cv2.polylines(path, [np.array([[10, 20], [40, 30], [45, 60], [70, 55]])], False, 1.0, 1)
