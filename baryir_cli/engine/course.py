@@ -54,7 +54,6 @@ class Course:
             along=self.across,
             across=self.along,
             turned=True,
-            overview=self.overview and self.overview.turned(),
             shake=None if self.shake is None else self.shake.T,
         )
 

@@ -16,9 +16,8 @@ from baryir_cli.device import is_slowed_by, out_of_memory, resolve_device, resol
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course, part
-from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.passage import Passage, Progress
-from baryir_cli.engine.pixels import Pixels, change_of, image_of
+from baryir_cli.engine.pixels import Pixels, change_of
 from baryir_cli.engine.sight import Sight, sights
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
@@ -64,7 +63,7 @@ class Engine:
         self.asked = precision
         self.corrector = Corrector(network, resolved, resolve_precision(precision, resolved))
         self.tiling = Tiling(tile, overlap, network.config.multiple, network.config.margin)
-        # A network with a scene judge needs no overview.
+        # A network with a scene judge needs one only where tones change.
         self.with_overview = tile is None and network.judge is None
         self.keep_tones = keep_tones
         if keep_tones and network.judge is None:
@@ -200,17 +199,12 @@ class Engine:
     ) -> tuple[Pixels, Report]:
         pixels, keep_tones = sight.pixels, self.keep_tones or sight.keep_tones
         restored = np.empty(pixels.shape, pixels.dtype)
-        course = Course(pixels, vertical, horizontal)
-        course = replace(course, overview=self._overview(pixels, course.tiles))
-        passage = Passage(self.network, self.corrector, course, restored, keep_tones=keep_tones)
+        passage = Passage(
+            self.network,
+            self.corrector,
+            Course(pixels, vertical, horizontal),
+            restored,
+            keep_tones=keep_tones,
+            with_overview=self.with_overview,
+        )
         return restored, passage.go(strength, progress)
-
-    def _overview(self, pixels: Pixels, tiles: int) -> Overview | None:
-        """The network's correction of the whole image, shrunk to a tile; None for one tile."""
-        if not self.with_overview or tiles == 1:
-            return None
-        tile = self.tiling.tile or self.corrector.capacity.largest_tile()
-        small = image_of(shrunk(pixels, tile), self.device)[None]
-        margin = self.tiling.margin
-        correction = self.corrector.correct(small, ((margin, margin), (margin, margin)))[0]
-        return Overview(correction.cpu(), pixels.shape[:2])

@@ -16,7 +16,7 @@ SMALLEST_WINDOW = 32
 """The smallest window, in pixels, in which a tile and the overview are compared."""
 POINTS = 8
 """Points along a window's side at which the overview is sampled."""
-TOLERANCE = 6 / 255
+TOLERANCE = 2 / 255
 """Differences below this come from noise and stay; larger ones are corrected."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from baryir_cli.engine import looks
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.finish import LEAST, finish
+from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.report import Report
 from models.finish import noise_of
@@ -37,6 +39,8 @@ class Passage:
         course: through the photograph, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
         keep_tones: ask no judge.
+        with_overview: let an overview of the photograph decide on haze and darkness in every look,
+            not just where a tone is applied.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Passage:
         restored: Pixels,
         *,
         keep_tones: bool,
+        with_overview: bool,
     ) -> None:
         self.network = network
         self.corrector = corrector
@@ -54,6 +59,7 @@ class Passage:
         self.pixels = course.pixels
         self.restored = restored
         self.keep_tones = keep_tones
+        self.with_overview = with_overview
         vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=course.tiles,
@@ -69,11 +75,10 @@ class Passage:
         course = replace(self.course, shake=shake).across_the_shorter()
         if self.network.judge is None:
             self._look(course, progress)
+            if shake is None:
+                self._finish()
         else:
             self.report.toned = self._look_and_judge(self.network.judge, course, progress)
-        # A tone or a shake changes the noise before it is removed.
-        if not self.report.toned and shake is None:
-            self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
         put_back = keep_tones(self.restored, self.pixels)
@@ -130,6 +135,8 @@ class Passage:
             enough = came_anyway and not self._was_much()
             if enough or not self._much_is_wrong(self.restored, neutral):
                 break
+        # Before a tone, which would make what is left of noise stronger.
+        self._finish()
         toned = False
         if change >= looks.CERTAIN:
             tone, change = self._judged(judge, self.restored)
@@ -146,8 +153,23 @@ class Passage:
         return looks.is_doubtful(change) or not self._much_is_wrong(self.pixels, neutral)
 
     def _look(self, course: Course, progress: Progress) -> None:
+        has_tone = course.tone is not None and bool(course.tone.any())
+        if course.tiles > 1 and (has_tone or self.with_overview):
+            course = replace(course, overview=self._overview(course))
         course.look(self.corrector, course.turn(self.restored), progress)
         self.report.looks += 1
+
+    def _overview(self, course: Course) -> Overview:
+        """The network's correction of the whole photograph, shrunk to a tile."""
+        pixels = course.turn(course.pixels)
+        small = shrunk(pixels, math.isqrt(course.along.tile * course.across.tile))
+        image = image_of(small, self.corrector.device)[None]
+        size = small.shape[:2]
+        places = None if course.tone is None else Places([(0, 0, *size)], size, course.tone)
+        ends = (self.corrector.config.margin,) * 2
+        correction = self.corrector.correct(image, (ends, ends), places)[0]
+        overview = Overview(correction.cpu(), pixels.shape[:2])
+        return overview.turned() if course.turned else overview
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the network has much to correct in an image's samples, without the judge."""
@@ -176,7 +198,8 @@ class Passage:
         return tone.to(self.corrector.device), change
 
     def _finish(self) -> None:
-        """Mends what is left of noise, if there was any."""
+        """Mends what is left of noise, if there was any; only without a tone or a shake, which
+        change noise before it is removed."""
         mend = self.network.finish
         if mend is None or not mend.is_fitted:
             return

@@ -150,13 +150,14 @@ def test_tiles_get_their_place_in_the_whole_scene(size: tuple[int, int]) -> None
     pixels[: size[0] // 2] = 0.5
     engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels)
-    # One call is for the samples that show whether a look was enough.
-    assert report.tiles == len(network.calls) - 1
+    # One call is for the samples that show whether a look was enough, one for the overview.
+    assert len(network.calls) == report.tiles + 1 + (report.tiles > 1)
     for channel, (count, axis) in enumerate(zip(size, "hw", strict=True)):
         wanted = (np.arange(count) + 0.5) / count / 8
         found = (restored - pixels)[..., channel]
         wanted = np.broadcast_to(wanted[:, None] if axis == "h" else wanted, size)
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+        # The overview has pixels of its own.
+        np.testing.assert_allclose(found, wanted, atol=1e-3)
     picture = network.brightness.pictures[0][:1]  # the rest are closer views
     torch.testing.assert_close(picture[..., :7, :], torch.full((1, 3, 7, 16), 0.5))
     torch.testing.assert_close(picture[..., 9:, :], torch.full((1, 3, 7, 16), 0.25))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.finish import finish
+from baryir_cli.engine.passage import Passage
 from baryir_cli.metrics.psnr import psnr
 from models.finish import Finish, noise_of
 from models.network import Restoration
@@ -122,23 +123,21 @@ def test_only_what_was_noisy_is_mended(sigma: float, mended: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("colour", "mended"),
+    ("colour", "looks", "mended_after"),
     [
-        ((0.7, 0.5, 0.6), True),  # no tone
-        ((0.5, 0.5, 0.3), False),  # one look with a tone
-        ((0.7, 0.5, 0.3), False),  # a second look with a tone
+        ((0.7, 0.5, 0.6), 1, [1]),  # no tone
+        ((0.5, 0.5, 0.3), 1, []),  # one look with a tone
+        ((0.7, 0.5, 0.3), 2, [1]),  # another look with a tone
     ],
 )
-def test_toned_photographs_are_not_mended(
-    colour: tuple[float, float, float], mended: bool, monkeypatch: pytest.MonkeyPatch
+def test_what_is_left_of_noise_is_mended_before_a_tone(
+    colour: tuple[float, float, float],
+    looks: int,
+    mended_after: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls: list[float] = []
-    monkeypatch.setattr("baryir_cli.engine.passage.noise_of", lambda _removed: 0.1)
-    monkeypatch.setattr(
-        "baryir_cli.engine.passage.finish",
-        lambda _image, _mend, noise, _device: calls.append(noise),
-    )
-    network = Peels()
-    network.finish = fitted()
-    Engine(network, device="cpu", precision="fp32").restore(quartered((40, 60), colour))  # type: ignore[arg-type]
-    assert calls == [0.1] * mended
+    calls: list[int] = []
+    monkeypatch.setattr(Passage, "_finish", lambda passage: calls.append(passage.report.looks))
+    engine = Engine(Peels(), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    _, report = engine.restore(quartered((40, 60), colour))
+    assert (report.looks, calls) == (looks, mended_after)

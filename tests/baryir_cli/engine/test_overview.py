@@ -91,7 +91,20 @@ def test_tiles_that_judge_differently_show_no_seam(
     np.testing.assert_allclose(restored - pixels, 0.2, atol=0.01)
 
 
-def test_a_network_that_judges_scenes_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [(300, 900), (900, 300)])
+def test_tiles_of_a_toned_photograph_show_no_seam(size: tuple[int, int]) -> None:
+    pixels = np.full((*size, 3), 0.1, np.float32)
+    pixels[-300:, -300:] = 0.5
+    judge, tones = Judge(), SceneJudge()
+    judge.config, judge.judge = replace(judge.config, scene=64), tones
+    torch.nn.init.constant_(tones.tone[-1].bias, 0.1)  # type: ignore[arg-type]
+    engine = Engine(judge, device="cpu", precision="fp32", tile=192)  # type: ignore[arg-type]
+    restored, report = engine.restore(pixels)
+    assert report.toned
+    np.testing.assert_allclose(restored - pixels, 0.2, atol=0.01)
+
+
+def test_a_judge_that_finds_nothing_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Capacity, "largest_tile", lambda _: 192)
     judge = Judge()
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
