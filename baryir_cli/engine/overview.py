@@ -44,26 +44,24 @@ class Overview:
         sides = zip(self.size, self.correction.shape[1:], strict=True)
         window = max(SMALLEST_WINDOW, *(4 * whole // small for whole, small in sides))
         own = F.avg_pool2d(corrections, window, ceil_mode=True)
-        lead = self._windows(rows.start, columns.start, window, own.shape[2:]) - own.cpu()
+        lead = self._windows(rows, columns, window) - own.cpu()
         lead *= lead.square() / (lead.square() + TOLERANCE**2)
         lead = F.interpolate(lead.to(own.device), scale_factor=window, mode="bilinear")
         return corrections + lead[..., : corrections.shape[2], : corrections.shape[3]]
 
-    def _windows(self, top: int, left: int, window: int, count: torch.Size) -> Tensor:
-        """The overview's means over a tile's windows."""
-        (height, width), (down, across) = self.size, (n * window for n in count)
-        place = torch.tensor(
-            [
-                [across / width, 0, (2 * left + across) / width - 1],
-                [0, down / height, (2 * top + down) / height - 1],
-            ]
-        )
-        points = [1, 3, count[0] * POINTS, count[1] * POINTS]
+    def _windows(self, rows: slice, columns: slice, window: int) -> Tensor:
+        """The overview's means over a tile's windows, of which the last may be narrower."""
+        spans = (columns, self.size[1]), (rows, self.size[0])
+        shares = [(span.stop - span.start) / side for span, side in spans]
+        middles = [(span.start + span.stop) / side - 1 for span, side in spans]
+        place = torch.tensor([[shares[0], 0, middles[0]], [0, shares[1], middles[1]]])
+        lengths = (span.stop - span.start for span in (rows, columns))
+        points = [1, 3, *(-(-length * POINTS // window) for length in lengths)]
         grid = F.affine_grid(place[None], points, align_corners=False)
         found = F.grid_sample(
             self.correction[None], grid, padding_mode="border", align_corners=False
         )
-        return F.avg_pool2d(found, POINTS)
+        return F.avg_pool2d(found, POINTS, ceil_mode=True)
 
 
 def shrunk(pixels: NDArray[Any], tile: int) -> NDArray[Any]:
