@@ -74,6 +74,8 @@ class Passage:
         # A tone or a shake changes the noise before it is removed.
         if not self.report.toned and shake is None:
             self._finish()
+        if strength == 0:
+            self.report.shake = 0.0
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
         put_back = keep_tones(self.restored, self.pixels)

@@ -635,15 +635,24 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     assert ("0:00:00" in line) == (width == 80), "the time so far"
 
 
-def test_a_terminal_names_the_images_whose_tones_were_changed() -> None:
+def test_a_terminal_names_the_images_that_may_want_a_look() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    display = Display(console, 2)
-    for name, toned in (("dark.png", True), ("noisy.png", False)):
+    display = Display(console, 4)
+    for name, toned, shake in (
+        ("dark.png", True, 0.0),
+        ("noisy.png", False, 0.0),
+        ("shaken.png", False, 4.5),
+        ("both.png", True, 4.5),
+    ):
+        facts = {"toned": toned, "shake": shake, "change": 9.0}
         job = Job(Path(name), Path("out", name))
-        display.add(Result(job, "done", 10, 10, 1.0, pixels=100, facts={"toned": toned}))
-    (line,) = console.file.getvalue().splitlines()
-    assert "dark.png" in line
-    assert "tones changed" in line
+        display.add(Result(job, "done", 10, 10, 1.0, pixels=100, facts=facts))
+    dark, shaken, both = console.file.getvalue().splitlines()
+    assert dark.endswith("dark.png (10 x 10, 1.00 s, tones changed)")
+    assert shaken.endswith("shaken.png (10 x 10, 1.00 s, shake removed)")
+    assert both.endswith("both.png (10 x 10, 1.00 s, tones changed, shake removed)")
+    summary = display.tally.summary(1)
+    assert summary.startswith("4 done (2 with changed tones, 2 with shake removed), 0 skipped")
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:

@@ -252,6 +252,15 @@ def test_a_shake_is_removed_from_tiles_as_from_the_whole(size: tuple[int, int]) 
     assert np.abs(half - (pixels / 2 + 255 * expected / 2)).max() < 0.76
 
 
+def test_without_strength_no_shake_is_removed() -> None:
+    network = Shift(0.0)
+    network.config = replace(network.config, deconvolve=True)
+    pixels = shaken(240, 330, slanted())
+    restored, report = Engine(network).restore(pixels, strength=0)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(restored, pixels)
+    assert report.shake == 0
+
+
 def test_a_sharp_image_is_not_deconvolved() -> None:
     network = Shift(0.0)
     network.config = replace(network.config, deconvolve=True)
