@@ -235,6 +235,10 @@ class Display(BarDisplay):
         size = f"{result.width} x {result.height}"
         if result.pages > 1:
             size = counted(result.pages, "page")
-        facts = [size, f"{result.seconds:.2f} s", *(remark.text for remark in remarks)]
+        photographs = result.facts.get("photographs", 1)
+        several = photographs > max(result.pages, 1)
+        found = [counted(photographs, "photograph")] if several else []
+        texts = [remark.text for remark in remarks]
+        facts = [size, *found, f"{result.seconds:.2f} s", *texts]
         target = escape(printable(result.job.target))
         self.console.print(f"done    {source} -> {target} ({', '.join(facts)})")

@@ -655,6 +655,22 @@ def test_a_terminal_names_the_images_that_may_want_a_look() -> None:
     assert summary.startswith("4 done (2 with changed tones, 2 with shake removed), 0 skipped")
 
 
+@pytest.mark.parametrize(
+    ("pages", "photographs", "said"),
+    [
+        (1, 1, "10 x 10, 1.00 s"),
+        (1, 3, "10 x 10, 3 photographs, 1.00 s"),
+        (2, 2, "2 pages, 1.00 s"),
+        (2, 3, "2 pages, 3 photographs, 1.00 s"),
+    ],
+)
+def test_lines_say_how_many_photographs_were_found(pages: int, photographs: int, said: str) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    job, facts = Job(Path("album.tif"), Path("out.tif")), {"photographs": photographs}
+    Display(console, 1).add(Result(job, "done", 10, 10, 1.0, pages, pixels=100, facts=facts))
+    assert console.file.getvalue() == f"done    album.tif -> out.tif ({said})\n"
+
+
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
     out = photos.parent / "out"
     assert restore(photos, out, "--dry-run") == 0
