@@ -37,6 +37,7 @@ class Passage:
         course: through the photograph, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
         keep_tones: ask no judge.
+        keep_shake: search for no shake.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Passage:
         restored: Pixels,
         *,
         keep_tones: bool,
+        keep_shake: bool,
     ) -> None:
         self.network = network
         self.corrector = corrector
@@ -54,6 +56,7 @@ class Passage:
         self.pixels = course.pixels
         self.restored = restored
         self.keep_tones = keep_tones
+        self.keep_shake = keep_shake
         vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=course.tiles,
@@ -89,7 +92,7 @@ class Passage:
 
         Only for networks that were trained on photographs without shake.
         """
-        if not self.network.config.deconvolve:
+        if self.keep_shake or not self.network.config.deconvolve:
             return None, progress
         height, width = self.pixels.shape[:2]
         share, done = SEARCH / (SEARCH + height * width), 0.0

@@ -1196,12 +1196,18 @@ def test_lines_tell_of_changed_tones(
     assert abs(np.mean(kept) - np.mean(before)) < 2
 
 
-def test_kept_tones_of_a_network_without_a_judge_are_noted(
-    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("--keep-tones", "tones are kept anyway: this network has no scene judge"),
+        ("--keep-shake", "shake is kept anyway: this network has no deconvolution"),
+    ],
+)
+def test_what_a_network_keeps_anyway_is_noted(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture, option: str, why: str
 ) -> None:
-    assert restore(photos, photos.parent / "out", "--keep-tones") == 0
-    said = capsys.readouterr().err
-    assert said.count("note    tones are kept anyway: this network has no scene judge") == 1
+    assert restore(photos, photos.parent / "out", option) == 0
+    assert capsys.readouterr().err.count(f"note    {why}\n") == 1
 
 
 def test_a_dry_run_as_json_is_json(
