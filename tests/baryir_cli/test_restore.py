@@ -206,6 +206,42 @@ def test_an_interruption_after_the_last_replacement_says_so(
     assert "only the others" not in said
 
 
+def test_after_an_interruption_no_bar_is_drawn_below_the_summary(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, terminal, done = Engine.restore, io.StringIO(), list[Any]()
+
+    def restored(*arguments: Any, **settings: Any) -> Any:
+        if done:
+            while not (photos.parent / "out" / "a.png").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        done.append(usual(*arguments, **settings))
+        return done[0]
+
+    console = Console(
+        file=terminal, force_terminal=True, width=80, color_system=None, _environ={"TERM": "xterm"}
+    )
+    monkeypatch.setattr("baryir_cli.console.messages", lambda: console)
+    monkeypatch.setattr(Engine, "restore", restored)
+    assert restore(photos, photos.parent / "out") == 130
+    bar, summary = terminal.getvalue().rsplit(" done", 1)
+    assert "\u2501" in bar
+    assert "\u2501" not in summary
+    assert summary.endswith("; 2 left\n")
+
+
+def test_links_that_lead_nowhere_are_named(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    link = photos / "link.png"
+    link.symlink_to(photos / "nothing.png")
+    assert restore(link, photos.parent / "out") == 2
+    assert capsys.readouterr().err == f"baryir: {link}: a link that leads nowhere\n"
+    assert restore(photos, photos.parent / "out") == 3
+    assert f"failed  {link}: is a link that leads nowhere\n" in capsys.readouterr().err
+
+
 def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
