@@ -270,25 +270,27 @@ def _work_through(
     """Does the jobs, shows each, and sums up."""
     from baryir_cli.console import Display, messages
 
-    console = messages()
-    with Display(console, len(jobs), quiet=batch.as_json) as display:
-        work = begin(display)
-        # Before anything is computed, to see whether this is allowed.
-        for folder in {path.parent for job in jobs for path in job.outputs}:
-            make_folder(folder)
-        started = time.perf_counter()
-        # Closed, so that images being written are finished before any message.
-        try:
+    display = Display(messages(), len(jobs), quiet=batch.as_json)
+    started = time.perf_counter()
+    # The summary after it has closed, or the bar would be drawn again below.
+    try:
+        with display:
+            work = begin(display)
+            # Before anything is computed, to see whether this is allowed.
+            for folder in {path.parent for job in jobs for path in job.outputs}:
+                make_folder(folder)
+            started = time.perf_counter()
+            # Closed, so that images being written are finished before any message.
             with closing(_results(jobs, present, work, batch, display)) as results:
                 for result in results:
                     _show(result, batch, display)
-        except (KeyboardInterrupt, UserError):
-            ended = display.tally.images
-            if 0 < ended < len(jobs):
-                summary = display.tally.summary(time.perf_counter() - started)
-                console.print(f"{summary}; {len(jobs) - ended} left", markup=False)
-            raise
-    console.print(display.tally.summary(time.perf_counter() - started), markup=False)
+    except (KeyboardInterrupt, UserError):
+        ended = display.tally.images
+        if 0 < ended < len(jobs):
+            summary = display.tally.summary(time.perf_counter() - started)
+            display.console.print(f"{summary}; {len(jobs) - ended} left", markup=False)
+        raise
+    display.console.print(display.tally.summary(time.perf_counter() - started), markup=False)
     return display.tally
 
 

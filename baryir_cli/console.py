@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from baryir_cli.remarks import REMARKS, Remark, remarks_on
 from baryir_cli.units import counted, megapixels
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 ROOMY = 66
 """Columns that a terminal needs for a bar with details."""
-HARDLY = 0.5
-"""A photograph is "hardly changed" below this many steps of 8 bits."""
 WHOLE_RUN = math.inf
 """Seconds that estimates of the time left look back. Rich's 30 would forget longer steps."""
 
@@ -130,25 +130,13 @@ def note(console: Console, text: str) -> None:
     console.print(f"[yellow]note[/]    {escape(text)}")
 
 
-def is_hardly_changed(result: Result) -> bool:
-    """Whether the work reports a change that nobody sees; not all work reports any."""
-    return result.facts.get("change", HARDLY) < HARDLY
-
-
-def is_toned(result: Result) -> bool:
-    """Whether the work reports that haze or darkness was removed."""
-    return bool(result.facts.get("toned"))
-
-
 @dataclass
 class Tally:
     """The counts and times of a run."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0})
-    hardly_changed: int = 0
-    """Number of images done that were hardly changed."""
-    toned: int = 0
-    """Number of images done whose haze or darkness was removed."""
+    remarks: Counter[Remark] = field(default_factory=Counter)
+    """Number of images done, by what is remarkable about them."""
     pixels: int = 0
     """Pixels of the finished images."""
     seconds: float = 0.0
@@ -174,19 +162,13 @@ class Tally:
         if result.status == "done":
             self.pixels += result.pixels
             self.seconds += result.seconds
-            self.hardly_changed += is_hardly_changed(result)
-            self.toned += is_toned(result)
+            self.remarks.update(remarks_on(result.facts))
 
     def summary(self, seconds: float) -> str:
         """One line: done, skipped, failed, and the speed over all ``seconds``."""
         counts = {name: f"{number} {name}" for name, number in self.counts.items()}
         of_these = [
-            f"{number} {how}"
-            for number, how in (
-                (self.hardly_changed, "hardly changed"),
-                (self.toned, "with changed tones"),
-            )
-            if number
+            f"{self.remarks[remark]} {remark.counted}" for remark in REMARKS if self.remarks[remark]
         ]
         if of_these:
             counts["done"] += f" ({', '.join(of_these)})"
@@ -200,7 +182,7 @@ class Tally:
 class Display(BarDisplay):
     """Shows a run: a progress bar on a terminal, one line per image elsewhere.
 
-    Images whose tones were changed have a line on a terminal too: they may want a look.
+    Images that may want a look have a line on a terminal too.
 
     Args:
         images: number of images, with those that will be skipped; the bar leaves these out.
@@ -241,16 +223,22 @@ class Display(BarDisplay):
         source = escape(printable(result.job.source))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
-        elif result.status == "done" and not self.quiet and (is_toned(result) or not self.live):
-            target = escape(printable(result.job.target))
-            size = f"{result.width} x {result.height}"
-            if result.pages > 1:
-                size = counted(result.pages, "page")
-            facts = f"{size}, {result.seconds:.2f} s"
-            if is_hardly_changed(result):
-                facts += ", hardly changed"
-            if is_toned(result):
-                facts += ", tones changed"
-            self.console.print(f"done    {source} -> {target} ({facts})")
+        elif result.status == "done" and not self.quiet:
+            self._add_done(result, source)
         for line in result.lost:
             self.note(f"{printable(result.job.source)}: {line}")
+
+    def _add_done(self, result: Result, source: str) -> None:
+        remarks = remarks_on(result.facts)
+        if self.live and not any(remark.is_risky for remark in remarks):
+            return
+        size = f"{result.width} x {result.height}"
+        if result.pages > 1:
+            size = counted(result.pages, "page")
+        photographs = result.facts.get("photographs", 1)
+        several = photographs > max(result.pages, 1)
+        found = [counted(photographs, "photograph")] if several else []
+        texts = [remark.text for remark in remarks]
+        facts = [size, *found, f"{result.seconds:.2f} s", *texts]
+        target = escape(printable(result.job.target))
+        self.console.print(f"done    {source} -> {target} ({', '.join(facts)})")

@@ -40,6 +40,16 @@ OverlapOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+KeepTonesOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-tones", help="Leave haze and darkness as they are.", rich_help_panel=PANEL
+    ),
+]
+KeepShakeOption = Annotated[
+    bool,
+    typer.Option("--keep-shake", help="Do not deconvolve camera shake.", rich_help_panel=PANEL),
+]
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,17 @@ class EngineOptions:
     tile: int | None = None
     overlap: int | None = None
     keep_tones: bool = False
+    keep_shake: bool = False
 
     def __post_init__(self) -> None:
         check_device(self.device)
         check_tiles(self.tile, self.overlap)
+
+    @property
+    def kept(self) -> str:
+        """What is to be left alone, in words."""
+        kept = {"tones": self.keep_tones, "shake": self.keep_shake}
+        return " and ".join(name for name, wanted in kept.items() if wanted) or "nothing"
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
         """The engine for ``weights``, which :attr:`weights` refers to."""
@@ -72,5 +89,6 @@ class EngineOptions:
             tile=self.tile,
             overlap=self.overlap,
             keep_tones=self.keep_tones,
+            keep_shake=self.keep_shake,
             notify=notify,
         )

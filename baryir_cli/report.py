@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Report:
     """How an image was restored; without ``tiles``, it was not."""
 
+    photographs: int = 1
+    """How many were found in it; each is restored by itself."""
     tiles: int = 0
     tile: tuple[int, int] = (0, 0)
     """Height and width of a tile."""
@@ -44,6 +46,7 @@ class Report:
 
 
 _OVER_PARTS: dict[str, Callable[..., Any]] = {
+    "photographs": sum,
     "tiles": sum,
     "tile": partial(max, key=math.prod),
     "redone_in_fp32": sum,
@@ -56,8 +59,8 @@ _OVER_PARTS: dict[str, Callable[..., Any]] = {
 def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
     """The entries of ``--json`` for a file, from those of its pages with their pixels.
 
-    Tiles are added up, ``change`` is over all pixels, ``toned`` is true of one page or more, and of
-    the others the largest or last counts.
+    Photographs and tiles are added up, ``change`` is over all pixels, ``toned`` is true of one page
+    or more, and of the others the largest or last counts.
     """
     joined = _joined([of_page for of_page, _ in pages])
     if "change" in joined:

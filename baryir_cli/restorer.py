@@ -68,6 +68,7 @@ class Restorer:
         tile: int | None = None,
         overlap: int | None = None,
         keep_tones: bool = False,
+        keep_shake: bool = False,
     ) -> Restorer:
         """A restorer with these weights.
 
@@ -79,6 +80,7 @@ class Restorer:
             tile: side of a tile, 0 for the whole image, None to let free memory decide.
             overlap: pixels that neighbouring tiles share, at most half of ``tile``.
             keep_tones: leave haze and darkness as they are.
+            keep_shake: leave camera shake to the network alone.
 
         Raises:
             ValueError: a bad ``device``, ``precision``, ``tile`` or ``overlap``; the message names
@@ -94,6 +96,7 @@ class Restorer:
             tile=tile,
             overlap=overlap,
             keep_tones=keep_tones,
+            keep_shake=keep_shake,
         )
         return cls(engine, file.pinned)
 

@@ -144,4 +144,5 @@ def _known(name: str) -> Setting:
 
 
 def _unknown(name: str) -> str:
-    return f"setting {name!r}: use {choices(SETTINGS)}"
+    several = len(SETTINGS) > 1
+    return f"no setting {name!r}; {'use' if several else 'the only one is'} {choices(SETTINGS)}"

@@ -22,6 +22,7 @@ from models.weights import WeightsError
 from train import checkpoint
 from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
+from train.data_folders import DataFolders
 from train.distributed import Team, TeamError, local_device, team
 from train.export import export_weights
 from train.loop import train
@@ -41,9 +42,7 @@ class Request:
 
     recipe: Recipe
     epochs: float | None
-    data: Path | None
-    clean: tuple[Path, ...]
-    single: Path | None
+    folders: DataFolders
     init: str | None
     out: Path
     resume: bool
@@ -116,7 +115,7 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
     if request.epochs is not None:
         images = sum(source.count for source in sources)
         recipe = replace(recipe, steps=recipe.steps_of(request.epochs, images))
-    last = _last_checkpoint(run) if request.resume else None
+    last = run.to_resume() if request.resume else None
     changes: list[str] = []
     if last:
         trainer = Trainer(recipe, sources, device, team=together)
@@ -129,9 +128,9 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
     together.wait()
     if together.leads:
         if last:
-            run.go_on(recipe, trainer.step, changes)
+            run.go_on(recipe, request.folders, trainer.step, changes)
         else:
-            run.begin(recipe, overwrite=request.overwrite)
+            run.begin(recipe, request.folders, overwrite=request.overwrite)
             # An old run stays until the first checkpoint, too late to find that it cannot go.
             make_folder(run.path)
         console = messages()
@@ -168,20 +167,11 @@ def _beginning(
 
 def _data(request: Request, sources: list[Source]) -> list[str]:
     """Origins of the sources for publication: without the parents of the given folders."""
-    given = {str(f): f.name for f in (request.data, request.single, *request.clean) if f and f.name}
+    given = {str(folder): folder.name for folder in request.folders.all if folder.name}
     origins = [source.origin for source in sources]
     for path in sorted(given, key=len, reverse=True):  # one may lie in another
         origins = [origin.replace(path, given[path]) for origin in origins]
     return origins
-
-
-def _last_checkpoint(run: Run) -> Path:
-    last = run.last_checkpoint()
-    if last is None:
-        raise RunError(
-            f"{run.path} has no checkpoint to resume from; leave out --resume to begin a run"
-        )
-    return last
 
 
 def _go_on_from(last: Path, trainer: Trainer, run: Run) -> list[str]:
@@ -236,7 +226,8 @@ def _sources(request: Request) -> tuple[list[Source], list[Source]]:
         UsageError: a source has no data.
     """
     try:
-        sources = gather(request.recipe, request.data, request.clean, request.single)
+        folders = request.folders
+        sources = gather(request.recipe, folders.data, folders.clean, folders.single)
         return split(sources, request.holdout) if request.holdout else (sources, [])
     except SourceError as error:
         raise UsageError(str(error)) from None

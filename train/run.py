@@ -1,4 +1,4 @@
-"""The folder of a run: recipe, log, checkpoints, samples, curves."""
+"""The folder of a run: recipe, data folders, log, checkpoints, samples, curves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from models.files import named_errors, replacing
 from train import checkpoint
+from train.data_folders import DataFolders
 from train.recipe import Recipe
 
 Entry = dict[str, Any]
@@ -17,11 +18,14 @@ Entry = dict[str, Any]
 
 OF_STEPS = ("weights.safetensors", "checkpoints", "samples", "curves.png", "log.jsonl")
 """What a run's steps write into its folder."""
-OF_BEGINNING = ("events.out.tfevents.*", "recipe.json")
+OF_BEGINNING = ("events.out.tfevents.*", "data.json", "recipe.json")
 """What exists before the first step. The last entry marks a folder as a run's.
 
-Overwriting a run replaces the recipe, then removes the rest.
+Overwriting a run replaces the last two, then removes the rest.
 """
+
+GIVE_AGAIN = "give --data, --clean or --single as at the start"
+"""What to do if a run's folders are not known any more."""
 
 
 class RunError(ValueError):
@@ -33,7 +37,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._successor: Recipe | None = None
+        self._successor: tuple[Recipe, DataFolders] | None = None
         self._held: list[Entry] = []
         self.listeners: list[Callable[[Entry], None]] = []
 
@@ -43,11 +47,16 @@ class Run:
         return self.path / "recipe.json"
 
     @property
+    def data_file(self) -> Path:
+        """The :class:`DataFolders` that the run trains on, as JSON."""
+        return self.path / "data.json"
+
+    @property
     def holds_another(self) -> bool:
         """Whether the folder still holds the run that this one is to overwrite."""
         return self._successor is not None
 
-    def begin(self, recipe: Recipe, *, overwrite: bool) -> None:
+    def begin(self, recipe: Recipe, folders: DataFolders, *, overwrite: bool) -> None:
         """Prepares the folder for a new run.
 
         An old run that is to be overwritten stays until :meth:`make_room`.
@@ -68,7 +77,7 @@ class Run:
         if of_steps and not overwrite:
             way = "--resume continues it, " if self.last_checkpoint() else ""
             raise RunError(f"{self.path} holds a run: {way}--overwrite replaces it")
-        self._successor = recipe
+        self._successor = recipe, folders
         if not of_steps:
             self.make_room()
 
@@ -84,30 +93,56 @@ class Run:
         if self._successor is None:
             put()
             return
-        recipe, self._successor = self._successor, None
+        (recipe, folders), self._successor = self._successor, None
         # At once, so that --resume finds only the new run even if the removal is interrupted.
         for old in checkpoint.checkpoints(self.path):
             old.rename(old.with_suffix(f".old{checkpoint.UNFINISHED}"))
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write_recipe(recipe)
+        self._write_beginning(recipe, folders)
         put()
         for path in self._found(OF_STEPS + OF_BEGINNING):
-            if path != self.recipe_file:
+            if path not in (self.recipe_file, self.data_file):
                 _remove(path, first)
         if self._held:
             self.log(*self._held)
 
-    def go_on(self, recipe: Recipe, step: int, changes: list[str]) -> None:
+    def go_on(self, recipe: Recipe, folders: DataFolders, step: int, changes: list[str]) -> None:
         """Prepares the folder to continue after ``step``; later lines of the log are dropped.
 
         Args:
             changes: what differs from here on, for the log.
         """
-        self._write_recipe(recipe)
+        self._write_beginning(recipe, folders)
         text = "".join(json.dumps(e) + "\n" for e in self.entries() if e["step"] <= step)
         _replace(self.path / "log.jsonl", text)
         if changes:
             self.log({"step": step, "changes": changes})
+
+    def folders(self) -> DataFolders | None:
+        """The folders that the run trains on; None if it has not noted any.
+
+        Raises:
+            RunError: the file with them is damaged.
+        """
+        try:
+            return DataFolders.from_json(self.data_file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            raise RunError(f"{self.data_file} is damaged; {GIVE_AGAIN}") from None
+
+    def to_resume(self) -> Path:
+        """The checkpoint to resume from.
+
+        Raises:
+            RunError: there is none.
+        """
+        last = self.last_checkpoint()
+        if last is None:
+            raise RunError(
+                f"{self.path} has no checkpoint to resume from; leave out --resume to begin a run"
+            )
+        return last
 
     def last_checkpoint(self) -> Path | None:
         """The newest complete checkpoint."""
@@ -154,8 +189,10 @@ class Run:
     def _found(self, names: Sequence[str]) -> list[Path]:
         return [path for name in names for path in self.path.glob(name)]
 
-    def _write_recipe(self, recipe: Recipe) -> None:
+    def _write_beginning(self, recipe: Recipe, folders: DataFolders) -> None:
+        # The recipe first: it marks the folder, even if a kill leaves nothing else.
         _replace(self.recipe_file, json.dumps(recipe.to_dict(), indent=1) + "\n")
+        _replace(self.data_file, folders.to_json())
 
 
 def _remove(path: Path, spared: Path | None) -> None:

@@ -42,10 +42,10 @@ def degrade(
     inputs: batch.Inputs,
     output: batch.Output,
     type: Annotated[
-        str,
+        list[str],
         typer.Option(
             help="noise, camera, rain, haze, blur, lowlight, jpeg or underwater, or several in "
-            "turn: haze,noise:25. --list explains them.",
+            "turn: haze,noise:25, or --type again. --list explains them.",
             autocompletion=completion.degradations,
         ),
     ],
@@ -74,10 +74,11 @@ def degrade(
     """
     from train.degradations import DegradationError, parse
 
+    kind = ",".join(type)
     try:
-        steps = parse(type)
+        steps = parse(kind)
     except DegradationError as error:
-        raise UsageError(f"--type {type}: {error}") from None
+        raise UsageError(f"--type {kind}: {error}") from None
     asked = batch.Batch(
         "degrade",
         inputs,
@@ -100,7 +101,7 @@ def degrade(
         def work(job: Job, photo: Photo, _progress: Callable[[float], None]) -> tuple[Any, Any]:
             rng = _generator(seed, _name(job.source, asked.inputs), photo.page)
             try:
-                return _degraded(photo, steps, rng), {"type": type, "seed": seed}
+                return _degraded(photo, steps, rng), {"type": kind, "seed": seed}
             except DegradationError as error:
                 raise UserError(str(error)) from None
 

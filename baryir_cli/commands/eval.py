@@ -12,6 +12,8 @@ from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
     EngineOptions,
+    KeepShakeOption,
+    KeepTonesOption,
     OverlapOption,
     PrecisionOption,
     TileOption,
@@ -25,7 +27,15 @@ if TYPE_CHECKING:
 
 WHAT, REPORT = "What is measured", "Reports"
 _BENCH = {"--data", "--sets", "--limit", "--allow-missing"}
-_ENGINE = {"--weights", "--device", "--precision", "--tile", "--overlap"}
+_ENGINE = {
+    "--weights",
+    "--keep-tones",
+    "--keep-shake",
+    "--device",
+    "--precision",
+    "--tile",
+    "--overlap",
+}
 TAKES: dict[str, set[str]] = {
     "--bench": {*_BENCH, "--metrics", "--save", *_ENGINE},
     "--bench --restored": {*_BENCH, "--metrics"},
@@ -147,6 +157,8 @@ def evaluate(
             rich_help_panel=PANEL,
         ),
     ] = None,
+    keep_tones: KeepTonesOption = False,
+    keep_shake: KeepShakeOption = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     tile: TileOption = None,
@@ -216,6 +228,8 @@ def evaluate(
         "--save": save is not None,
         "--allow-missing": allow_missing,
         "--weights": weights is not None,
+        "--keep-tones": keep_tones,
+        "--keep-shake": keep_shake,
         "--device": device != "auto",
         "--precision": precision != "auto",
         "--tile": tile is not None,
@@ -238,7 +252,7 @@ def evaluate(
     from baryir_cli.benches import folder_set, limited
     from baryir_cli.evaluation.session import Session, find_sets
 
-    engine = EngineOptions(weights, device, precision, tile, overlap)
+    engine = EngineOptions(weights, device, precision, tile, overlap, keep_tones, keep_shake)
     if bench is not None:
         which = bench_of(bench)
         found, missing = find_sets(which, data, _names(sets), limit, restored)

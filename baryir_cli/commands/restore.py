@@ -12,6 +12,8 @@ from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
     EngineOptions,
+    KeepShakeOption,
+    KeepTonesOption,
     OverlapOption,
     PrecisionOption,
     TileOption,
@@ -55,12 +57,8 @@ def restore(
         float,
         typer.Option(min=0, max=1, help="Share of the correction to apply.", rich_help_panel=PANEL),
     ] = 1.0,
-    keep_tones: Annotated[
-        bool,
-        typer.Option(
-            "--keep-tones", help="Leave haze and darkness as they are.", rich_help_panel=PANEL
-        ),
-    ] = False,
+    keep_tones: KeepTonesOption = False,
+    keep_shake: KeepShakeOption = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     tile: TileOption = None,
@@ -81,7 +79,7 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
-    options = EngineOptions(weights, device, precision, tile, overlap, keep_tones)
+    options = EngineOptions(weights, device, precision, tile, overlap, keep_tones, keep_shake)
     asked = batch.Batch(
         "restore",
         inputs,

@@ -10,9 +10,10 @@ import typer
 from baryir_cli import completion
 from baryir_cli.errors import UsageError
 from baryir_cli.paths import settled_option
-from models.wording import choices, numbers
+from models.wording import choices, no_such, numbers
 
 if TYPE_CHECKING:
+    from train.data_folders import DataFolders
     from train.recipe import Recipe
 
 DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
@@ -39,7 +40,7 @@ def train(
         Path | None,
         option(
             "Folder laid out like the reference's data/Train, which is used if none of --data,"
-            " --clean and --single is given.",
+            " --clean and --single is given. A resumed run has its own three.",
             DATA,
         ),
     ] = None,
@@ -265,6 +266,7 @@ def train(
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """
     from baryir_cli.training_run import Request, conduct
+    from train.data_folders import DataFolders
 
     if epochs is not None and steps is not None:
         raise UsageError("--epochs and --steps both set the length of the run; give only one")
@@ -306,13 +308,12 @@ def train(
         raise UsageError("--single is only for the source single; add it to --sources")
     if noise and "denoise" not in plan.sources:
         raise UsageError("--noise is only for the source denoise; add it to --sources")
+    folders = DataFolders(data, tuple(clean or ()), single)
     conduct(
         Request(
             recipe=plan,
             epochs=epochs,
-            data=data if data or clean or single else _usual_folder(plan),
-            clean=tuple(clean or ()),
-            single=single,
+            folders=folders if folders.all else _known_folders(plan, out if resume else None),
             init=init,
             out=out,
             resume=resume,
@@ -328,17 +329,43 @@ def train(
     )
 
 
-def _usual_folder(plan: Recipe) -> Path | None:
-    """``data/Train``, for runs without data options."""
+def _known_folders(plan: Recipe, resumed: Path | None) -> DataFolders:
+    """The folders of the run to resume, else ``data/Train``, for runs without data options."""
+    from train.data_folders import DataFolders
+    from train.run import GIVE_AGAIN
+
+    if resumed and (known := _folders_of(resumed)):
+        return known
     usual = Path("data/Train")
     if usual.is_dir():
-        return usual
+        return DataFolders(data=usual)
     if list(plan.sources) == ["single"]:  # a later error names what is missing
-        return None
+        return DataFolders()
+    if resumed:
+        raise UsageError(
+            f"{resumed} does not say which folders it trained on, and there is no {usual} here;"
+            f" {GIVE_AGAIN}"
+        )
     raise UsageError(
         f"nothing to train on: there is no {usual} here; give --data FOLDER, laid out like it,"
         " or --clean FOLDER of photographs and --sources derain dehaze denoise"
     )
+
+
+def _folders_of(resumed: Path) -> DataFolders | None:
+    """The folders of the run to resume; None if it names none."""
+    from train.run import GIVE_AGAIN, Run, RunError
+
+    run = Run(resumed)
+    try:
+        run.to_resume()
+        known = run.folders()
+    except RunError as error:
+        raise UsageError(str(error)) from None
+    for folder in known.all if known else []:
+        if not folder.is_dir():
+            raise UsageError(f"the run trained on {no_such(folder, 'folder', GIVE_AGAIN)}")
+    return known
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Engine:
             judge.
         overlap: pixels that neighbouring tiles share; None for the default.
         keep_tones: leave haze and darkness, which a scene judge finds, as they are.
+        keep_shake: leave camera shake, which is deconvolved otherwise, to the network.
         notify: told, in a sentence, of every step down to less memory, and of a slow precision.
 
     Raises:
@@ -55,6 +56,7 @@ class Engine:
         tile: int | None = None,
         overlap: int | None = None,
         keep_tones: bool = False,
+        keep_shake: bool = False,
         notify: Callable[[str], None] = log.warning,
     ) -> None:
         resolved = resolve_device(device)
@@ -68,6 +70,9 @@ class Engine:
         self.keep_tones = keep_tones
         if keep_tones and network.judge is None:
             notify("tones are kept anyway: this network has no scene judge")
+        self.keep_shake = keep_shake
+        if keep_shake and not network.config.deconvolve:
+            notify("shake is kept anyway: this network has no deconvolution")
         self.notify = notify
         self._turn = threading.RLock()
         if is_slowed_by(self.precision, self.device):
@@ -205,6 +210,7 @@ class Engine:
             Course(pixels, vertical, horizontal),
             restored,
             keep_tones=keep_tones,
+            keep_shake=self.keep_shake,
             with_overview=self.with_overview,
         )
         return restored, passage.go(strength, progress)

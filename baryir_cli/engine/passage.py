@@ -39,6 +39,7 @@ class Passage:
         course: through the photograph, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
         keep_tones: ask no judge.
+        keep_shake: search for no shake.
         with_overview: let an overview of the photograph decide on haze and darkness in every look,
             not just where a tone is applied.
     """
@@ -51,6 +52,7 @@ class Passage:
         restored: Pixels,
         *,
         keep_tones: bool,
+        keep_shake: bool,
         with_overview: bool,
     ) -> None:
         self.network = network
@@ -59,6 +61,7 @@ class Passage:
         self.pixels = course.pixels
         self.restored = restored
         self.keep_tones = keep_tones
+        self.keep_shake = keep_shake
         self.with_overview = with_overview
         vertical, horizontal = course.along, course.across
         self.report = Report(
@@ -79,6 +82,8 @@ class Passage:
                 self._finish()
         else:
             self.report.toned = self._look_and_judge(self.network.judge, course, progress)
+        if strength == 0:
+            self.report.shake = 0.0
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
         put_back = keep_tones(self.restored, self.pixels)
@@ -92,7 +97,7 @@ class Passage:
 
         Only for networks that were trained on photographs without shake.
         """
-        if not self.network.config.deconvolve:
+        if self.keep_shake or not self.network.config.deconvolve:
             return None, progress
         height, width = self.pixels.shape[:2]
         share, done = SEARCH / (SEARCH + height * width), 0.0

@@ -177,12 +177,13 @@ class Session:
         settings["precision"] = engine.precision
         settings["tile"] = "auto" if options.tile is None else options.tile
         settings["overlap"] = "auto" if options.overlap is None else options.overlap
+        settings["kept"] = options.kept
         return engine, settings
 
     def _journal(self, settings: dict[str, Any]) -> Journal | None:
         if self.save is None:
             return None
-        identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap")}
+        identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap", "kept")}
         if self.bench is None:
             # A bench's sets have unique names; folders may share one.
             identity["input"] = str(self.sets[0].folder.resolve())
@@ -242,10 +243,11 @@ def settings_line(settings: dict[str, Any]) -> str:
         return f"{which}restored by another program; baryir {settings['baryir']}"
     weights = settings["weights"]
     tile, overlap = settings["tile"], settings["overlap"]
+    kept = f"{settings['kept']} kept, " if settings["kept"] != "nothing" else ""
     return (
         f"{which}weights {weights['reference']} (sha256 {weights['sha256'][:12]}), "
         f"{settings['device']}, {settings['precision']}, "
-        f"tile {'whole image' if tile == 0 else tile}, overlap {overlap}, "
+        f"tile {'whole image' if tile == 0 else tile}, overlap {overlap}, {kept}"
         f"baryir {settings['baryir']}"
     )
 

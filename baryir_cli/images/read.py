@@ -128,6 +128,8 @@ def opened(source: Path | bytes) -> Iterator[BinaryIO]:
             raise ImageError("is not a regular file")
         file = source.open("rb")
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and source.is_symlink():
+            raise ImageError("is a link that leads nowhere") from None
         raise ImageError(f"cannot be opened: {error.strerror or error}") from error
     with file:
         yield file

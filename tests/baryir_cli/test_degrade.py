@@ -194,6 +194,17 @@ def test_wrong_types_are_one_line_and_code_2(
     assert not (photos.parent / "out").exists()
 
 
+def test_a_repeated_type_adds_a_step(
+    baryir: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    source = photos / "a.png"
+    steps = ("--type", "rain", "--type", "haze,noise")
+    assert baryir("degrade", source, tmp_path / "a.png", *steps, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "rain,haze,noise"
+    assert baryir("degrade", source, tmp_path / "b.png", "--type", "rain,haze,noise") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.CaptureFixture) -> None:
     from train.degradations import KINDS
 

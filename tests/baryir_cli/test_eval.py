@@ -612,6 +612,8 @@ def test_a_folder_of_another_run_is_refused(
     assert evaluate(*arguments) == 0
     assert evaluate(*arguments, "--tile", "32") == 2
     assert "holds a run with tile auto, not 32" in capsys.readouterr().err
+    assert evaluate(*arguments, "--keep-tones", "--keep-shake") == 2
+    assert "holds a run with kept nothing, not tones and shake" in capsys.readouterr().err
     identity = tmp_path / "save" / "run.json"
     identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
     assert evaluate(*arguments) == 2
@@ -619,6 +621,17 @@ def test_a_folder_of_another_run_is_refused(
     for folder in (data, data.parent / "new" / ".." / data.name):
         assert evaluate(*arguments[:-1], folder) == 2
         assert "not empty" in capsys.readouterr().err
+
+
+def test_reports_say_what_was_kept(
+    evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1"]
+    for options, kept in (([], "nothing"), (["--keep-shake"], "shake")):
+        report = tmp_path / f"{kept}.json"
+        assert evaluate(*arguments, *options, "--json", report) == 0
+        assert read(report)["settings"]["kept"] == kept
+        assert (", shake kept, baryir" in capsys.readouterr().out) == bool(options)
 
 
 def test_another_folder_of_the_same_name_is_refused(
@@ -1013,6 +1026,7 @@ def test_complexity_reports_parameters_and_time(
         (["--target", "."], "--input or --restored"),
         (["--input", ".", "--restored", "."], "give one of them"),
         (["--bench", "5d", "--target", "."], "--target does not go with --bench"),
+        (["--complexity", "--keep-shake"], "--keep-shake does not go with --complexity"),
         (
             ["--bench", "5d", "--metrics", "mse"],
             "--metrics mse: use psnr, ssim, lpips, fid, niqe or piqe",

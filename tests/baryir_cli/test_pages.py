@@ -103,8 +103,11 @@ def test_the_line_of_a_file_tells_its_pages(
 
 
 def test_the_largest_tile_of_all_pages_is_told() -> None:
-    first, second = ({"tile": tile, "tiles": 2, "change": 1.0} for tile in ([100, 200], [101, 50]))
-    assert over_pages([(first, 10), (second, 10)]) == first | {"tiles": 4}
+    first, second = (
+        {"photographs": 1, "tile": tile, "tiles": 2, "change": 1.0}
+        for tile in ([100, 200], [101, 50])
+    )
+    assert over_pages([(first, 10), (second, 10)]) == first | {"photographs": 2, "tiles": 4}
 
 
 def test_one_bad_page_fails_its_file_and_no_other(

@@ -206,6 +206,42 @@ def test_an_interruption_after_the_last_replacement_says_so(
     assert "only the others" not in said
 
 
+def test_after_an_interruption_no_bar_is_drawn_below_the_summary(
+    restore: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, terminal, done = Engine.restore, io.StringIO(), list[Any]()
+
+    def restored(*arguments: Any, **settings: Any) -> Any:
+        if done:
+            while not (photos.parent / "out" / "a.png").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        done.append(usual(*arguments, **settings))
+        return done[0]
+
+    console = Console(
+        file=terminal, force_terminal=True, width=80, color_system=None, _environ={"TERM": "xterm"}
+    )
+    monkeypatch.setattr("baryir_cli.console.messages", lambda: console)
+    monkeypatch.setattr(Engine, "restore", restored)
+    assert restore(photos, photos.parent / "out") == 130
+    bar, summary = terminal.getvalue().rsplit(" done", 1)
+    assert "\u2501" in bar
+    assert "\u2501" not in summary
+    assert summary.endswith("; 2 left\n")
+
+
+def test_links_that_lead_nowhere_are_named(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    link = photos / "link.png"
+    link.symlink_to(photos / "nothing.png")
+    assert restore(link, photos.parent / "out") == 2
+    assert capsys.readouterr().err == f"baryir: {link}: a link that leads nowhere\n"
+    assert restore(photos, photos.parent / "out") == 3
+    assert f"failed  {link}: is a link that leads nowhere\n" in capsys.readouterr().err
+
+
 def test_results_beside_their_inputs_are_not_inputs_of_the_next_run(
     restore: Run, photos: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -635,15 +671,40 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     assert ("0:00:00" in line) == (width == 80), "the time so far"
 
 
-def test_a_terminal_names_the_images_whose_tones_were_changed() -> None:
+def test_a_terminal_names_the_images_that_may_want_a_look() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    display = Display(console, 2)
-    for name, toned in (("dark.png", True), ("noisy.png", False)):
+    display = Display(console, 4)
+    for name, toned, shake in (
+        ("dark.png", True, 0.0),
+        ("noisy.png", False, 0.0),
+        ("shaken.png", False, 4.5),
+        ("both.png", True, 4.5),
+    ):
+        facts = {"toned": toned, "shake": shake, "change": 9.0}
         job = Job(Path(name), Path("out", name))
-        display.add(Result(job, "done", 10, 10, 1.0, pixels=100, facts={"toned": toned}))
-    (line,) = console.file.getvalue().splitlines()
-    assert "dark.png" in line
-    assert "tones changed" in line
+        display.add(Result(job, "done", 10, 10, 1.0, pixels=100, facts=facts))
+    dark, shaken, both = console.file.getvalue().splitlines()
+    assert dark.endswith("dark.png (10 x 10, 1.00 s, tones changed)")
+    assert shaken.endswith("shaken.png (10 x 10, 1.00 s, shake removed)")
+    assert both.endswith("both.png (10 x 10, 1.00 s, tones changed, shake removed)")
+    summary = display.tally.summary(1)
+    assert summary.startswith("4 done (2 with changed tones, 2 with shake removed), 0 skipped")
+
+
+@pytest.mark.parametrize(
+    ("pages", "photographs", "said"),
+    [
+        (1, 1, "10 x 10, 1.00 s"),
+        (1, 3, "10 x 10, 3 photographs, 1.00 s"),
+        (2, 2, "2 pages, 1.00 s"),
+        (2, 3, "2 pages, 3 photographs, 1.00 s"),
+    ],
+)
+def test_lines_say_how_many_photographs_were_found(pages: int, photographs: int, said: str) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    job, facts = Job(Path("album.tif"), Path("out.tif")), {"photographs": photographs}
+    Display(console, 1).add(Result(job, "done", 10, 10, 1.0, pages, pixels=100, facts=facts))
+    assert console.file.getvalue() == f"done    album.tif -> out.tif ({said})\n"
 
 
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -1171,12 +1232,18 @@ def test_lines_tell_of_changed_tones(
     assert abs(np.mean(kept) - np.mean(before)) < 2
 
 
-def test_kept_tones_of_a_network_without_a_judge_are_noted(
-    restore: Run, photos: Path, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("--keep-tones", "tones are kept anyway: this network has no scene judge"),
+        ("--keep-shake", "shake is kept anyway: this network has no deconvolution"),
+    ],
+)
+def test_what_a_network_keeps_anyway_is_noted(
+    restore: Run, photos: Path, capsys: pytest.CaptureFixture, option: str, why: str
 ) -> None:
-    assert restore(photos, photos.parent / "out", "--keep-tones") == 0
-    said = capsys.readouterr().err
-    assert said.count("note    tones are kept anyway: this network has no scene judge") == 1
+    assert restore(photos, photos.parent / "out", option) == 0
+    assert capsys.readouterr().err.count(f"note    {why}\n") == 1
 
 
 def test_a_dry_run_as_json_is_json(

@@ -280,6 +280,13 @@ def test_paths_and_devices_need_not_be_text(tiny_weights: Path) -> None:
     assert Restorer.from_weights(Path(tiny_weights), device=torch.device("cpu"))
 
 
+def test_what_a_network_keeps_anyway_is_logged(
+    tiny_weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Restorer.from_weights(tiny_weights, device="cpu", keep_tones=True, keep_shake=True)
+    assert [line.split()[0] for line in caplog.messages] == ["tones", "shake"]
+
+
 def test_the_default_type_of_tensors_does_not_matter() -> None:
     small = Restorer.from_weights("small", device="cpu", precision="fp32")
     colours, dark = values(64, 64, 3), values(64, 64) // 8  # a grey image is judged once more

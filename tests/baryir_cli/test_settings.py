@@ -89,9 +89,9 @@ def test_a_link_stays_one(baryir: Run, tmp_path: Path, tiny_weights: Path) -> No
     [
         (("set", "weights", "nothing"), "nothing: no such weights"),
         (("set", "weights", "hf:net"), "'hf:net' does not have the form"),
-        (("set", "colour", "blue"), "setting 'colour': use weights"),
-        (("get", "colour"), "setting 'colour': use weights"),
-        (("unset", "colour"), "setting 'colour': use weights"),
+        (("set", "colour", "blue"), "no setting 'colour'; the only one is weights"),
+        (("get", "colour"), "no setting 'colour'; the only one is weights"),
+        (("unset", "colour"), "no setting 'colour'; the only one is weights"),
     ],
 )
 def test_wrong_usage_is_refused(
@@ -107,7 +107,7 @@ def test_wrong_usage_is_refused(
     [
         ("weights = ", "not TOML"),
         ("\xff", "not TOML"),
-        ("colour = 'x'", "setting 'colour': use weights"),
+        ("colour = 'x'", "no setting 'colour'; the only one is weights"),
         ("weights = 3", 'weights must be text in quotes, as in weights = "small"'),
         ("[weights]", "weights must be text in quotes"),
     ],

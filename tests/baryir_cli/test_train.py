@@ -29,6 +29,7 @@ from models.weights import read_weights
 from tests.baryir_cli.helpers import failing
 from tests.conftest import Run
 from tests.train.conftest import write
+from train.data_folders import DataFolders
 from train.folders import hold_out
 from train.recipe import Recipe, shipped
 from train.run import Run as RunFolder
@@ -428,7 +429,7 @@ def test_tensorboard_waits_for_the_first_checkpoint(
     (tmp_path / "recipe.json").write_text('{"objective": "paper"}')
     (tmp_path / "log.jsonl").touch()
     folder = RunFolder(tmp_path)
-    folder.begin(Recipe(), overwrite=True)
+    folder.begin(Recipe(), DataFolders(), overwrite=True)
     folder.listeners.append(training_run._tensorboard(tmp_path, 0))
     folder.log({"step": 1, "total": 0.5, "psnr": {"derain": 30.0}})
     assert not writer.called
@@ -691,6 +692,60 @@ def test_too_many_epochs_are_refused(
     asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--epochs", "1e308")
     assert baryir(*asked, "--out", tmp_path / "run") == 2
     assert "epochs 1e+308: use a smaller number" in capsys.readouterr().err
+
+
+def test_a_resumed_run_has_its_own_folders(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ("train", "--sources", "denoise", "--clean", clean.name, *TOY, "--out", "run")
+    assert baryir(*asked, "--steps", 1) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = tmp_path / "run"
+    again = ("train", "--workers", 0, "--out", run, "--resume")
+    assert baryir(*again, "--steps", 2) == 0
+    provenance = read_weights(run / "weights.safetensors").provenance
+    assert provenance["steps"] == 2
+    assert str(tmp_path) not in json.dumps(provenance), "no private path is published"
+    assert str(tmp_path) not in (run / "recipe.json").read_text()
+    moved = clean.rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert baryir(*again, "--steps", 3) == 2
+    way = "give --data, --clean or --single as at the start"
+    said = f"baryir: the run trained on {clean}: no such folder; {way}\n"
+    assert capsys.readouterr().err == said
+    assert baryir(*again, "--steps", 3, "--clean", moved) == 0
+    assert baryir(*again, "--steps", 4) == 0, "the new folder is its own now"
+
+
+@pytest.mark.parametrize("damage", [None, '{"clean": ', '{"clean": []}', "[]", '{"data": 5}'])
+def test_a_run_without_its_folders_asks_for_them(
+    baryir: Run,
+    clean: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    damage: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ("train", "--sources", "denoise", *TOY, "--out", "run")
+    assert baryir(*asked, "--resume") == 2
+    assert "run has no checkpoint to resume from" in capsys.readouterr().err
+    assert baryir(*asked, "--clean", clean, "--steps", 1) == 0
+    (tmp_path / "run" / "data.json").unlink()
+    if damage:
+        (tmp_path / "run" / "data.json").write_text(damage)
+    capsys.readouterr()
+    assert baryir(*asked, "--steps", 2, "--resume") == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("baryir: run/data.json is damaged" if damage else "baryir: run does")
+    assert said.endswith("; give --data, --clean or --single as at the start")
+    assert baryir(*asked, "--clean", clean, "--steps", 2, "--resume") == 0
 
 
 @pytest.mark.parametrize("damage", [None, '{"a": '])

@@ -15,6 +15,7 @@ import torch
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
 from train.curves import draw
+from train.data_folders import DataFolders
 from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.record import DivergedError, Rhythm
@@ -48,7 +49,7 @@ def follow(
     folder.mkdir(exist_ok=True)
     if last := run.last_checkpoint():
         changes = checkpoint.load(last, trainer)
-        run.go_on(recipe, trainer.step, changes)
+        run.go_on(recipe, DataFolders(), trainer.step, changes)
     validation = Validation(sources, recipe.config(), size=32, each=2) if validate else None
     loop.train(trainer, sources, validation, run, replace(RHYTHM, **rhythm), workers=0)
     return trainer
@@ -274,14 +275,16 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     (tmp_path / "run" / "notes.txt").touch()
     run = Run(tmp_path / "run")
-    run.go_on(RECIPE, 1, [])
+    run.go_on(RECIPE, DataFolders(), 1, [])
     with pytest.raises(RunError, match="--resume continues it, --overwrite replaces it"):
-        run.begin(RECIPE, overwrite=False)
-    run.begin(RECIPE, overwrite=True)
+        run.begin(RECIPE, DataFolders(), overwrite=False)
+    run.begin(RECIPE, DataFolders(data), overwrite=True)
     assert run.last_checkpoint() is None
+    assert run.folders() == DataFolders(), "the old run's"
     run.make_room()
     assert run.last_checkpoint() is None
-    assert sorted(p.name for p in run.path.iterdir()) == ["notes.txt", "recipe.json"]
+    assert sorted(p.name for p in run.path.iterdir()) == ["data.json", "notes.txt", "recipe.json"]
+    assert run.folders() == DataFolders(data)
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
@@ -291,8 +294,8 @@ def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(
     """Of the old run's checkpoint of the same step, and of its log, nothing is left."""
     trainer = follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     run = Run(tmp_path / "run")
-    run.go_on(RECIPE, 1, [])
-    run.begin(replace(RECIPE, steps=1, seed=5), overwrite=True)
+    run.go_on(RECIPE, DataFolders(), 1, [])
+    run.begin(replace(RECIPE, steps=1, seed=5), DataFolders(), overwrite=True)
     before = run.path / "checkpoints" / "00000001"
     there: list[bool] = []
 
@@ -384,7 +387,7 @@ def test_a_kill_while_resuming_loses_nothing(
 ) -> None:
     run = tmp_path / "run"
     follow(data, run, replace(RECIPE, steps=1))
-    Run(run).go_on(RECIPE, 1, [])
+    Run(run).go_on(RECIPE, DataFolders(), 1, [])
     before = (run / name).read_bytes()
     genuine = os.replace
 
@@ -395,7 +398,7 @@ def test_a_kill_while_resuming_loses_nothing(
 
     monkeypatch.setattr("os.replace", kill)
     with pytest.raises(Stop):
-        Run(run).go_on(RECIPE, 0, [])
+        Run(run).go_on(RECIPE, DataFolders(), 0, [])
     assert (run / name).read_bytes() == before
 
 

@@ -212,10 +212,11 @@ def test_photographs_on_a_page_are_restored_each_by_itself() -> None:
     engine = Engine(network, device="cpu", precision="fp32", tile=0)  # type: ignore[arg-type]
     shares: list[float] = []
     _, report = engine.restore(on(WHITE, small_ones()), progress=shares.append)
-    assert report.tiles == len(network.sizes) == 2
+    assert report.photographs == report.tiles == len(network.sizes) == 2
     assert max(height * width for height, width in network.sizes) < HEIGHT * WIDTH / 3
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
+    assert engine.restore(PHOTO)[1].photographs == 1
 
 
 def test_large_letters_and_a_dirty_corner_do_not_hide_a_photograph() -> None:
