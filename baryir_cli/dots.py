@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baryir_cli.bands import bands
+
 Pixels = NDArray[Any]
 
 # Side of the blocks whose means are the tones.
@@ -15,8 +17,6 @@ _BLOCK = 8
 # network it is at most 0.5 % for text, even in rough scans, and for line art, but from 30 % for
 # photographs shown as dots.
 _SHIFT, _MOST_SHIFTED = 24, 0.01
-_ROWS = 64
-"""Rows to work on at once."""
 
 
 def keep_tones(restored: Pixels, pixels: Pixels) -> bool:
@@ -42,13 +42,11 @@ def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     """The colours of ``(H, W, 3)`` of 8 bits; None if there is only one, or a third."""
     if pixels.dtype != np.uint8:
         return None
-    if pixels.shape[1] > pixels.shape[0]:
-        pixels = pixels.swapaxes(0, 1)
     first: Pixels = pixels[0, 0]
     second: Pixels | None = None
-    for top in range(0, len(pixels), _ROWS):
-        rows = pixels[top : top + _ROWS]
-        others = rows[(rows != first).any(2)]
+    for rows in bands(*pixels.shape[:2]):
+        band = pixels[rows]
+        others = band[(band != first).any(2)]
         if len(others):
             second = others[0] if second is None else second
             if (others != second).any():
@@ -61,8 +59,7 @@ def _nearest(pixels: Pixels, first: Pixels, second: Pixels) -> Pixels:
     ways = second.astype(np.int32) - first
     middle = (ways * (second.astype(np.int32) + first)).sum() / 2
     cut = np.empty_like(pixels)
-    for top in range(0, len(pixels), _ROWS):
-        rows = slice(top, top + _ROWS)
+    for rows in bands(*pixels.shape[:2]):
         cut[rows] = np.where((pixels[rows] @ ways >= middle)[..., None], second, first)
     return cut
 
@@ -98,6 +95,5 @@ def _correct(pixels: Pixels, tones: Pixels) -> None:
     for channel in range(3):
         plane = np.ascontiguousarray(lacking[..., channel])
         whole = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
-        for top in range(0, height, _ROWS):
-            rows = slice(top, top + _ROWS)
+        for rows in bands(height, width):
             pixels[rows, :, channel] = (pixels[rows, :, channel] + whole[rows]).clip(0, 255)

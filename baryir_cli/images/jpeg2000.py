@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, Jpeg2KImagePlugin
 
+from baryir_cli.bands import bands
 from baryir_cli.images import codestream, jp2, opencv
 from baryir_cli.images.checks import check_size
-from baryir_cli.images.colour import bands, eight_bits, narrowed, rgb_of_ycc, widened, ycc_of
+from baryir_cli.images.colour import eight_bits, narrowed, rgb_of_ycc, widened, ycc_of
 from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.images.upright import described, orientation_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,18 @@ def test_little_that_is_visible_is_repeated(size: tuple[int, int]) -> None:
     hidden = np.ones(size, bool)
     pixels[-1, -1], hidden[-1, -1] = 7, False
     assert (continued(pixels, hidden) == 7).all()
+
+
+def test_a_wide_photograph_takes_no_more_memory_than_a_tall_one() -> None:
+    peaks = []
+    for size in ((64, 40_000), (40_000, 64)):
+        pixels, hidden = np.zeros((*size, 3), np.uint8), np.zeros(size, bool)
+        hidden[::2] = True
+        tracemalloc.start()
+        continued(pixels, hidden)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < 1.2 * peaks[1]
 
 
 def test_noise_goes_on_where_a_photograph_is_hidden() -> None:
