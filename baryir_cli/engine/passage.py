@@ -54,10 +54,9 @@ class Passage:
         self.pixels = course.pixels
         self.restored = restored
         self.keep_tones = keep_tones
-        vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=course.tiles,
-            tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
+            tile=(course.along.largest, course.across.largest),
             precision=corrector.precision,
             device=str(corrector.device),
         )
