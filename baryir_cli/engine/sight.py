@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.frame import SOFT, Box, Colour, inside, off_colour, some_of
 from baryir_cli.engine.outline import RAGGED, Mask, Outline, from_edge, outlines, shifted
 from baryir_cli.engine.pixels import Pixels
-from baryir_cli.hidden import continued
 from models.light import full_scale
 
 SHOWN = 4

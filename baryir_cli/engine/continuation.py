@@ -1,4 +1,4 @@
-"""Pixels that transparency hides: what is stored there must not mislead the network."""
+"""Continues a photograph where a network must not see what is there: frames, transparency."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from numpy.typing import NDArray
 
 from baryir_cli.bands import bands
 from baryir_cli.engine.pixels import Pixels
-
-
-def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
-    """Where ``(H, W)`` alpha is 0; None if that is nowhere or everywhere."""
-    if alpha is None:
-        return None
-    hidden: NDArray[np.bool_] = alpha == 0
-    return hidden if hidden.any() and not hidden.all() else None
 
 
 def continued(pixels: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
