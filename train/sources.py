@@ -181,7 +181,6 @@ def gather(
     """The sources of a recipe, from official folders and clean photographs.
 
     Args:
-        recipe: its sources are named as in :data:`TASKS`.
         data: a folder laid out like the reference README's ``data/Train``; pairs match by name
             (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
         clean: more folders of clean photographs, subfolders included.
