@@ -21,7 +21,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """The values that these fields can take."""
 
 MAX_BLOCKS = 512
-"""Of a whole network. A file that asks for more is refused before anything is built."""
+"""Of a network without its decoder, which has fewer than the encoder. A file that asks for more is
+refused before anything is built."""
 MAX_PROMPTS = 64
 """Limit for the components of a prompt, and for their side at the latent's level."""
 SCENE_MULTIPLE = 16

@@ -4,8 +4,9 @@
     python scripts/compare_means.py ../shared/data/test \\
         --mean 0.6:runs/new/weights.safetensors 0.4:old.safetensors --mean 1:old.safetensors
 
-A mean covers all but the scene judge, which comes from ``--judge``. Prints PSNR in dB, one column
-per set, in bfloat16 if the processor has it. Takes four to eight minutes per mean on one core.
+A mean covers all but the scene judge and the finish, which come from ``--judge``. Prints PSNR in
+dB, one column per set, in bfloat16 if the processor has it. Takes four to eight minutes per mean on
+one core.
 """
 
 from __future__ import annotations
