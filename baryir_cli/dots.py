@@ -19,7 +19,7 @@ _BLOCK = 8
 _SHIFT, _MOST_SHIFTED = 24, 0.01
 
 
-def keep_tones(restored: Pixels, pixels: Pixels) -> bool:
+def give_tones_back(restored: Pixels, pixels: Pixels) -> bool:
     """Gives a restored picture, in place, its tones back if it had two colours and lost them.
 
     It loses them if its dots were blended to others, or are now neither of the colours. A network

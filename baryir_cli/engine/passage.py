@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.dots import keep_tones
+from baryir_cli.dots import give_tones_back
 from baryir_cli.engine import looks
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
@@ -75,7 +75,7 @@ class Passage:
             self._finish()
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
-        put_back = keep_tones(self.restored, self.pixels)
+        put_back = give_tones_back(self.restored, self.pixels)
         self.report.toned &= strength > 0 and not put_back
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
