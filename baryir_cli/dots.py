@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.bands import bands
-
-Pixels = NDArray[Any]
 
 # Side of the blocks whose means are the tones.
 _BLOCK = 8
@@ -19,7 +15,7 @@ _BLOCK = 8
 _SHIFT, _MOST_SHIFTED = 24, 0.01
 
 
-def give_tones_back(restored: Pixels, pixels: Pixels) -> bool:
+def give_tones_back(restored: np.ndarray, pixels: np.ndarray) -> bool:
     """Gives a restored picture, in place, its tones back if it had two colours and lost them.
 
     It loses them if its dots were blended to others, or are now neither of the colours. A network
@@ -38,12 +34,12 @@ def give_tones_back(restored: Pixels, pixels: Pixels) -> bool:
     return False
 
 
-def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
+def two_colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The colours of ``(H, W, 3)`` of 8 bits; None if there is only one, or a third."""
     if pixels.dtype != np.uint8:
         return None
-    first: Pixels = pixels[0, 0]
-    second: Pixels | None = None
+    first: np.ndarray = pixels[0, 0]
+    second: np.ndarray | None = None
     for rows in bands(*pixels.shape[:2]):
         band = pixels[rows]
         others = band[(band != first).any(2)]
@@ -54,7 +50,7 @@ def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     return None if second is None else (first, second)
 
 
-def _nearest(pixels: Pixels, first: Pixels, second: Pixels) -> Pixels:
+def _nearest(pixels: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """``(H, W, 3)`` uint8 in the nearer of two colours."""
     ways = second.astype(np.int32) - first
     middle = (ways * (second.astype(np.int32) + first)).sum() / 2
@@ -64,7 +60,7 @@ def _nearest(pixels: Pixels, first: Pixels, second: Pixels) -> Pixels:
     return cut
 
 
-def tones_of(pixels: Pixels) -> Pixels:
+def tones_of(pixels: np.ndarray) -> np.ndarray:
     """The means of blocks of about 8 x 8 pixels of uint8 ``(H, W)`` or ``(H, W, 3)``, int16."""
     # Imported here because few images need it.
     import cv2
@@ -74,18 +70,18 @@ def tones_of(pixels: Pixels) -> Pixels:
     return means.astype(np.int16)
 
 
-def loses_tones(pixels: Pixels, tones: Pixels) -> bool:
+def loses_tones(pixels: np.ndarray, tones: np.ndarray) -> bool:
     """Whether a picture has lost :func:`tones_of` the one that it was made from."""
     off = np.abs(tones_of(pixels) - tones)
     return float(np.mean((off if off.ndim == 2 else off.mean(2)) > _SHIFT)) > _MOST_SHIFTED
 
 
-def cut_loses_tones(white: NDArray[np.bool_], tones: Pixels) -> bool:
+def cut_loses_tones(white: NDArray[np.bool_], tones: np.ndarray) -> bool:
     """Whether ``(H, W)`` in black and white has lost them, because dots became greys."""
     return loses_tones(np.uint8(255) * white, tones)
 
 
-def _correct(pixels: Pixels, tones: Pixels) -> None:
+def _correct(pixels: np.ndarray, tones: np.ndarray) -> None:
     """Brightens or darkens ``(H, W, 3)`` uint8 to these tones ``(h, w, 3)``, roughly."""
     import cv2
 

@@ -23,9 +23,10 @@ from photographs import degraded_pairs
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import find_weights
+from models.light import Pixels
 from models.weights import load_network, read_weights
 from train.folders import images_below, match_pairs
-from train.images import ImageCache, Pixels
+from train.images import ImageCache
 
 CLEAN = "denoise/bsd68"
 IMAGES = ImageCache()
