@@ -8,6 +8,7 @@ import numpy as np
 
 from baryir_cli.images import Photo, encode_photo, read_photo
 from baryir_cli.images.colour import eight_bits, on_white
+from train.jpeg import WIDEST
 
 
 def side_by_side(photo: Photo, output: bytes) -> bytes:
@@ -15,10 +16,8 @@ def side_by_side(photo: Photo, output: bytes) -> bytes:
 
     Shrunk if a JPEG could not hold it.
     """
-    # Imported here because only --compare needs them.
+    # Imported here because only --compare needs it.
     import cv2
-
-    from train.degradations.compression import WIDEST
 
     # Decoded again, to show what the format has changed.
     saved = read_photo(output, max_megapixels=math.inf)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[Any]
+from baryir_cli.bands import bands
 
 # Side of the blocks whose means are the tones.
 _BLOCK = 8
@@ -15,11 +13,9 @@ _BLOCK = 8
 # network it is at most 0.5 % for text, even in rough scans, and for line art, but from 30 % for
 # photographs shown as dots.
 _SHIFT, _MOST_SHIFTED = 24, 0.01
-_ROWS = 64
-"""Rows to work on at once."""
 
 
-def keep_tones(restored: Pixels, pixels: Pixels) -> bool:
+def give_tones_back(restored: np.ndarray, pixels: np.ndarray) -> bool:
     """Gives a restored picture, in place, its tones back if it had two colours and lost them.
 
     It loses them if its dots were blended to others, or are now neither of the colours. A network
@@ -38,17 +34,15 @@ def keep_tones(restored: Pixels, pixels: Pixels) -> bool:
     return False
 
 
-def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
+def two_colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The colours of ``(H, W, 3)`` of 8 bits; None if there is only one, or a third."""
     if pixels.dtype != np.uint8:
         return None
-    if pixels.shape[1] > pixels.shape[0]:
-        pixels = pixels.swapaxes(0, 1)
-    first: Pixels = pixels[0, 0]
-    second: Pixels | None = None
-    for top in range(0, len(pixels), _ROWS):
-        rows = pixels[top : top + _ROWS]
-        others = rows[(rows != first).any(2)]
+    first: np.ndarray = pixels[0, 0]
+    second: np.ndarray | None = None
+    for rows in bands(*pixels.shape[:2]):
+        band = pixels[rows]
+        others = band[(band != first).any(2)]
         if len(others):
             second = others[0] if second is None else second
             if (others != second).any():
@@ -56,18 +50,17 @@ def two_colours(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     return None if second is None else (first, second)
 
 
-def _nearest(pixels: Pixels, first: Pixels, second: Pixels) -> Pixels:
+def _nearest(pixels: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """``(H, W, 3)`` uint8 in the nearer of two colours."""
     ways = second.astype(np.int32) - first
     middle = (ways * (second.astype(np.int32) + first)).sum() / 2
     cut = np.empty_like(pixels)
-    for top in range(0, len(pixels), _ROWS):
-        rows = slice(top, top + _ROWS)
+    for rows in bands(*pixels.shape[:2]):
         cut[rows] = np.where((pixels[rows] @ ways >= middle)[..., None], second, first)
     return cut
 
 
-def tones_of(pixels: Pixels) -> Pixels:
+def tones_of(pixels: np.ndarray) -> np.ndarray:
     """The means of blocks of about 8 x 8 pixels of uint8 ``(H, W)`` or ``(H, W, 3)``, int16."""
     # Imported here because few images need it.
     import cv2
@@ -77,18 +70,18 @@ def tones_of(pixels: Pixels) -> Pixels:
     return means.astype(np.int16)
 
 
-def loses_tones(pixels: Pixels, tones: Pixels) -> bool:
+def loses_tones(pixels: np.ndarray, tones: np.ndarray) -> bool:
     """Whether a picture has lost :func:`tones_of` the one that it was made from."""
     off = np.abs(tones_of(pixels) - tones)
     return float(np.mean((off if off.ndim == 2 else off.mean(2)) > _SHIFT)) > _MOST_SHIFTED
 
 
-def cut_loses_tones(white: NDArray[np.bool_], tones: Pixels) -> bool:
+def cut_loses_tones(white: NDArray[np.bool_], tones: np.ndarray) -> bool:
     """Whether ``(H, W)`` in black and white has lost them, because dots became greys."""
     return loses_tones(np.uint8(255) * white, tones)
 
 
-def _correct(pixels: Pixels, tones: Pixels) -> None:
+def _correct(pixels: np.ndarray, tones: np.ndarray) -> None:
     """Brightens or darkens ``(H, W, 3)`` uint8 to these tones ``(h, w, 3)``, roughly."""
     import cv2
 
@@ -98,6 +91,5 @@ def _correct(pixels: Pixels, tones: Pixels) -> None:
     for channel in range(3):
         plane = np.ascontiguousarray(lacking[..., channel])
         whole = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
-        for top in range(0, height, _ROWS):
-            rows = slice(top, top + _ROWS)
+        for rows in bands(height, width):
             pixels[rows, :, channel] = (pixels[rows, :, channel] + whole[rows]).clip(0, 255)

@@ -61,7 +61,7 @@ def check_device(name: str) -> None:
     Raises:
         ArgumentError: names the argument.
     """
-    if name not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:[0-9]+)?", name):
+    if name not in ("auto", "cpu", "mps") and not re.fullmatch(r"cuda(:(0|[1-9][0-9]*))?", name):
         known = choices(["auto", "cpu", "cuda", "cuda:N", "mps"])
         raise ArgumentError("device", name, f"use {known}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from baryir_cli.errors import UsageError
 from baryir_cli.images import FORMATS, format_of
 from baryir_cli.jobs import STANDARD
-from baryir_cli.paths import same
+from baryir_cli.paths import folded, same
 from baryir_cli.search import Found
 from train.folders import COMPARISON
 
@@ -65,7 +65,7 @@ def names_of(found: Sequence[Found], naming: Naming, output: Path) -> list[Path]
         names = [name(i, one) for i, one in enumerate(found)]
         meeting: dict[str, list[int]] = {}
         for i, path in enumerate(names):
-            meeting.setdefault(str(path).casefold(), []).append(i)
+            meeting.setdefault(folded(path), []).append(i)
         known = len(extended) + len(placed)
         for clash in meeting.values():
             if len(clash) > 1:
@@ -77,17 +77,15 @@ def names_of(found: Sequence[Found], naming: Naming, output: Path) -> list[Path]
 
 
 def _numbered(names: list[Path], own: set[int]) -> list[Path]:
-    taken = {str(n).casefold() for n in names}
-    seen = {str(names[i]).casefold() for i in own}
+    taken = {folded(n) for n in names}
+    seen = {folded(names[i]) for i in own}
     result = []
     for i, name in enumerate(names):
         candidate, number = name, 2
-        while i not in own and str(candidate).casefold() in (
-            seen if candidate == name else seen | taken
-        ):
+        while i not in own and folded(candidate) in (seen if candidate == name else seen | taken):
             candidate = name.with_name(f"{name.stem}_{number}{name.suffix}")
             number += 1
-        seen.add(str(candidate).casefold())
+        seen.add(folded(candidate))
         result.append(candidate)
     return result
 

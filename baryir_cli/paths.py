@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 Identity = tuple[int, int] | str
@@ -25,6 +26,16 @@ def settled(path: Path) -> Path:
 def settled_option(path: Path | None) -> Path | None:
     """The callback of options and arguments that say where to write."""
     return None if path is None else settled(path)
+
+
+def composed(name: str) -> str:
+    """The name with composed accents, which macOS takes apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def folded(path: str | Path) -> str:
+    """Equal for two names that are one file's on some file system: by letter case or accents."""
+    return composed(str(path)).casefold()
 
 
 def same(first: Path, second: Path) -> bool:

@@ -12,7 +12,7 @@ from baryir_cli.errors import UsageError
 from baryir_cli.images import FORMATS, format_of, heic
 from baryir_cli.jobs import STANDARD, Job
 from baryir_cli.naming import Naming, comparison_of, extension_of, names_of
-from baryir_cli.paths import identity, same, settled
+from baryir_cli.paths import folded, identity, same, settled
 from baryir_cli.search import Found, find_images, is_searched
 from train.folders import is_left_out
 
@@ -192,7 +192,7 @@ def _check_outputs(jobs: list[Job], naming: Naming) -> None:
                 raise _overwriting(path, source)
             # The same file may be reached through links.
             place = os.path.realpath(path)
-            place = place if own and naming.in_place else place.casefold()
+            place = place if own and naming.in_place else folded(place)
             if place in outputs:
                 raise _meeting(outputs[place], path)
             outputs[place] = path
@@ -214,7 +214,7 @@ def _unless_blocked(job: Job) -> Job:
 
 def _overwriting(path: Path, source: Path) -> UsageError:
     """The error for an output that is an input."""
-    beside = same(path.parent, source.parent) and path.name.casefold() == source.name.casefold()
+    beside = same(path.parent, source.parent) and folded(path.name) == folded(source.name)
     if not (beside or source.is_symlink()):
         return UsageError(
             f"{path} is a link to the input {source}, which would be overwritten; remove the link, "
@@ -228,7 +228,7 @@ def _overwriting(path: Path, source: Path) -> UsageError:
 
 def _meeting(first: Path, second: Path) -> UsageError:
     """The error for two outputs that would be one file."""
-    if str(first).casefold() == str(second).casefold():
+    if folded(first) == folded(second):
         return UsageError(f"two outputs would be {second}; add --suffix or rename an input")
     return UsageError(
         f"the outputs {first} and {second} are one file, through a link; choose another folder, "

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baryir_cli.engine import Engine
+from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.pixels import Pixels, change_of
-from baryir_cli.hidden import continued, hidden_in
 from baryir_cli.images import Photo
 from baryir_cli.jobs import Job
 from baryir_cli.picture import Work
@@ -52,3 +53,11 @@ def restore_visible(
     result[hidden] = pixels[hidden]
     report.change = change_of(result, pixels)
     return result, report
+
+
+def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
+    """Where ``(H, W)`` alpha is 0; None if that is nowhere or everywhere."""
+    if alpha is None:
+        return None
+    hidden: NDArray[np.bool_] = alpha == 0
+    return hidden if hidden.any() and not hidden.all() else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
+
+from baryir_cli.paths import composed
 
 
 def seed_of(name: str) -> int:
     """A number from 0 to 2**32 - 1, the same on every system."""
-    # macOS decomposes names. File names need not be Unicode; Python uses surrogates for that.
-    plain = unicodedata.normalize("NFC", name)
-    return zlib.crc32(plain.encode(errors="surrogatepass"))
+    # File names need not be Unicode; Python uses surrogates for that.
+    return zlib.crc32(composed(name).encode(errors="surrogatepass"))

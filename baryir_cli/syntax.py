@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from baryir_cli.errors import UsageError
+from models.wording import choices, numbers
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -89,8 +90,6 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from models.wording import choices
-
             ctx.fail(f"no such command {args[0]!r}; use {choices(self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
@@ -127,8 +126,6 @@ def _wrong_value(error: Any) -> str | None:
     found: list[Any] = getattr(error.__cause__, "errors", list)()
     if described is None or not found:
         return None
-    from models.wording import choices, numbers
-
     kind = (*get_args(described.annotation), described.annotation)[0]
     if described.choices:
         wanted = choices(getattr(c, "value", c) for c in described.choices)

@@ -21,7 +21,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """The values that these fields can take."""
 
 MAX_BLOCKS = 512
-"""Of a whole network. A file that asks for more is refused before anything is built."""
+"""Of a network without its decoder, which has fewer than the encoder. A file that asks for more is
+refused before anything is built."""
 MAX_PROMPTS = 64
 """Limit for the components of a prompt, and for their side at the latent's level."""
 SCENE_MULTIPLE = 16
@@ -95,20 +96,25 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
         object.__setattr__(self, "heads", _integers("heads", self.heads))
-        for name in (field.name for field in fields(self) if field.type == "int"):
+        for name in self._of_type(int):
             value = getattr(self, name)
             whole = type(value) is int and 0 <= value <= 4096
             _require(whole, name, value, numbers(0, 4096, whole=True))
         expansion = self.expansion
         fits = type(expansion) in (int, float) and 0 < expansion <= 64
         _require(fits, "expansion", expansion, numbers(above=0, high=64))
-        for name in (field.name for field in fields(self) if field.type == "bool"):
+        for name in self._of_type(bool):
             value = getattr(self, name)
             _require(type(value) is bool, name, value, choices(["true", "false"]))
         for name, known in CHOICES.items():
             value = getattr(self, name)
             _require(value in known, name, value, choices(known))
         self._check_shape()
+
+    @classmethod
+    def _of_type(cls, kind: type) -> list[str]:
+        # Annotations are text only because this module postpones them.
+        return [field.name for field in fields(cls) if field.type in (kind, kind.__name__)]
 
     def _check_shape(self) -> None:
         _require(2 <= self.levels <= 8, "blocks", list(self.blocks), "2 to 8 levels")

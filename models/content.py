@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.config import NetworkConfig
-from models.header import Entry, quoted, read_entries, read_metadata
+from models.header import Entry, is_torch, quoted, read_entries, read_metadata
 from models.torchfile import (
     Body,
     StoredTensor,
-    is_archive,
     open_torch,
     read_into,
 )
@@ -75,13 +74,6 @@ def open_content(path: Path) -> Iterator[Content]:
             return
     with open_torch(path) as root:
         yield Content(_flatten(root), os.path.getsize(path), _facts(root))
-
-
-def is_torch(start: bytes) -> bool:
-    """Whether a file with these first bytes comes from ``torch.save``, or is at least a pickle."""
-    # One safetensors file in 32 begins like a pickle: its header's length is 0x80 modulo 256.
-    header = start[4:9] == b"\0\0\0\0{"
-    return is_archive(start) or (start.startswith(b"\x80") and not header)
 
 
 def _refuse_other_files(start: bytes) -> None:

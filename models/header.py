@@ -118,6 +118,18 @@ def read_header(file: BinaryIO) -> Header:
     return Header(config, provenance, tensors)
 
 
+def is_archive(start: bytes) -> bool:
+    """Whether a file with these first bytes is a zip archive, the newer format of torch.save."""
+    return start.startswith(b"PK\x03\x04")
+
+
+def is_torch(start: bytes) -> bool:
+    """Whether a file with these first 9 bytes comes from torch.save, or is at least a pickle."""
+    # One safetensors file in 32 begins like a pickle: its header's length is 0x80 modulo 256.
+    header = start[4:9] == b"\0\0\0\0{"
+    return is_archive(start) or (start.startswith(b"\x80") and not header)
+
+
 def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
     """Tensors and metadata of any safetensors file, read from its start and checked.
 
@@ -127,13 +139,13 @@ def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
         WeightsError: the file is not safetensors, is damaged or incomplete, or has a type that
             weights cannot have.
     """
-    start = file.read(8)
-    length = int.from_bytes(start, "little")
-    # The length may begin like a pickle, but every pickle would be a length of at least 2**32.
-    if start.startswith(b"PK\x03\x04") or (start.startswith(b"\x80") and length >= 1 << 32):
+    start = file.read(9)
+    if is_torch(start):
         raise WeightsError(
             "a PyTorch checkpoint, not safetensors: run baryir weights convert first"
         )
+    file.seek(8)
+    length = int.from_bytes(start[:8], "little")
     available = os.fstat(file.fileno()).st_size - 8
     # Text instead of the length gives an astronomical number.
     if len(start) < 8 or length < 2 or length >= 1 << 40:

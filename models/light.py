@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Pixels = NDArray[np.uint8]
+"""``(H, W, 3)`` RGB."""
 Image = NDArray[np.float32]
 """``(H, W, 3)`` in [0, 1], unless stated otherwise."""
 
@@ -22,7 +23,7 @@ def floating(pixels: NDArray[Any]) -> Image:
     return pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
 
 
-def quantise(image: Image) -> NDArray[np.uint8]:
+def quantise(image: Image) -> Pixels:
     """The image as a camera would store it: clipped to [0, 1], rounded to 8 bits."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
@@ -41,5 +42,8 @@ def to_srgb(image: Image) -> Image:
 
 
 def _power(image: Image, exponent: float) -> Image:
+    # Imported here because a list of metrics, which needs the types above, should appear at once.
+    import cv2
+
     # Several times as fast as NumPy's power on CPUs for which NumPy has no vector code.
     return np.asarray(cv2.pow(image, exponent), np.float32).reshape(image.shape)

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from models.header import MAX_COUNT, MAX_DIMENSIONS, WeightsError, quoted
+from models.header import MAX_COUNT, MAX_DIMENSIONS, WeightsError, is_archive, quoted
 from models.unpickle import MAX_BYTES, Call, Kind, damaged, key, refused, unpickle
 
 MAX_DIRECTORY = 4 << 20
@@ -66,11 +66,6 @@ def open_torch(path: Path) -> Iterator[Any]:
             archive = zipfile.ZipFile(_Bounded(file))
         with archive:
             yield _Archive(archive, _size(file)).root()
-
-
-def is_archive(start: bytes) -> bool:
-    """Whether a file with these first bytes is a zip archive, the newer of the two formats."""
-    return start.startswith(b"PK\x03\x04")
 
 
 class Body:

@@ -4,8 +4,9 @@
     python scripts/compare_means.py ../shared/data/test \\
         --mean 0.6:runs/new/weights.safetensors 0.4:old.safetensors --mean 1:old.safetensors
 
-A mean covers all but the scene judge, which comes from ``--judge``. Prints PSNR in dB, one column
-per set, in bfloat16 if the processor has it. Takes four to eight minutes per mean on one core.
+A mean covers all but the scene judge and the finish, which come from ``--judge``. Prints PSNR in
+dB, one column per set, in bfloat16 if the processor has it. Takes four to eight minutes per mean on
+one core.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from photographs import degraded_pairs
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import find_weights
+from models.light import Pixels
 from models.weights import load_network, read_weights
 from train.folders import images_below, match_pairs
-from train.images import ImageCache, Pixels
+from train.images import ImageCache
 
 CLEAN = "denoise/bsd68"
 IMAGES = ImageCache()

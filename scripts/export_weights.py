@@ -4,9 +4,9 @@
         models/embedded/small.safetensors --figures 3d.json 5d.json
 
 With --judges 0.7:new/weights.safetensors 0.3:old/weights.safetensors, the scene judge becomes the
-mean of these judges by these shares; --rest does the same for everything else. If the weights were
-trained from each other, the mean learns from all and forgets less (Wortsman et al., "Robust
-fine-tuning of zero-shot models", CVPR 2022).
+mean of these judges by these shares; --rest does the same for everything else but the finish, which
+stays the run's. If the weights were trained from each other, the mean learns from all and forgets
+less (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 
 The figures are the means in the files of ``baryir eval --json``. Settings that play no role in
 training, the margin and the heads of residual blocks, come from the preset named like the target.

@@ -17,9 +17,10 @@ from photographs import grey
 
 from baryir_cli.engine import looks
 from baryir_cli.references import network_of
+from models.light import Pixels
 from models.scene import picture_of
 from train.folders import images_below
-from train.images import ImageCache, Pixels
+from train.images import ImageCache
 
 TONES = {"grey": (1, 1, 1), "as scanned": (1.01, 1, 0.97), "sepia": (1.07, 0.95, 0.75)}
 

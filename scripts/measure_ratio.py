@@ -23,7 +23,7 @@ import torch
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics import scorer
-from baryir_cli.metrics.base import Pixels
+from models.light import Pixels
 from models.network import BaryIR, build
 from models.presets import PRESETS
 

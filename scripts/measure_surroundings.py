@@ -19,8 +19,9 @@ from photographs import degraded_pairs
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.references import network_of
+from models.light import Pixels
 from train.folders import images_below
-from train.images import ImageCache, Pixels
+from train.images import ImageCache
 
 HEIGHT, WIDTH = 240, 320
 KINDS = ("noise:15", "noise:25", "rain", "haze", "lowlight:3", "blur")

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from models.light import Pixels
 from train import degradations
 from train.folders import images_below
-from train.images import ImageCache, Pixels, decode
+from train.images import ImageCache, decode
 
 
 def degraded(clean: Pixels, kinds: str, rng: np.random.Generator) -> Pixels:

@@ -13,11 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-Pixels = NDArray[np.uint8]
-"""``(H, W, 3)`` RGB."""
+from models.light import Pixels
 
 # OpenCV's thread pool does not survive the fork of a loader's worker, and patches need none.
 cv2.setNumThreads(1)

@@ -9,11 +9,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from models.light import Pixels
 from models.scene import picture_of
 from train import degradations
 from train.degradations import Image as Floats
 from train.folders import PairOfFiles
-from train.images import ImageCache, Pixels, Reason, UnusableError, crop
+from train.images import ImageCache, Reason, UnusableError, crop
 from train.mixtures import Degrade
 from train.variety import vary_exposure, vary_tone
 

@@ -29,6 +29,7 @@ LARGEST = 1e9
 SHIPPED = ("paper", "reference", "small", "small-judge", "small-rest", "small-gpu", "small-trial")
 """The recipes that come with the package."""
 
+SourceName = Literal["denoise", "derain", "dehaze", "deblur", "lowlight", "single"]
 Objective = Literal["paper", "reference"]
 Loss = Literal["mwb", "irc", "bro"]
 PixelLoss = Literal["l1", "psnr"]
@@ -279,6 +280,11 @@ class Recipe:
         self._check_noisy_sources()
 
     def _check_choices(self) -> None:
+        known = get_args(SourceName)
+        for name in self.sources:
+            if name not in known:
+                wanted = f"{choices(known)}; noise levels belong in noise"
+                raise _wrong("sources", name, wanted)
         for name, kind in {
             "objective": Objective,
             "pixel_loss": PixelLoss,

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.light import Pixels
 from models.wording import choices, no_such, numbers
 from train import degradations
 from train.deblurred import random_deblurred
@@ -33,7 +34,7 @@ from train.folders import (
     photographs,
     plain,
 )
-from train.images import ImageCache, Pixels, Skipped, UnusableError
+from train.images import ImageCache, Skipped, UnusableError
 from train.mixtures import (
     Degrade,
     Dimmed,
@@ -181,7 +182,6 @@ def gather(
     """The sources of a recipe, from official folders and clean photographs.
 
     Args:
-        recipe: its sources are named as in :data:`TASKS`.
         data: a folder laid out like the reference README's ``data/Train``; pairs match by name
             (:func:`train.folders.match_pairs`), and its ``Denoise`` holds clean photographs.
         clean: more folders of clean photographs, subfolders included.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.light import Pixels
 from train import degradations
 from train.degradations import Image
-from train.images import Pixels
 
 UNCHANGED = 0.25
 """Share of the photographs that keep their tone."""

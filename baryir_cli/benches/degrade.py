@@ -6,13 +6,10 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baryir_cli.seeds import seed_of
+from models.light import Pixels
 from models.wording import numbers
-
-Pixels = NDArray[np.uint8]
-"""``(H, W, 3)`` RGB."""
 
 
 @dataclass(frozen=True)

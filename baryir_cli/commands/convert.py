@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,8 @@ import typer
 
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.paths import settled_option
+from baryir_cli.units import counted
+from models.header import quoted
 from models.wording import no_such
 
 if TYPE_CHECKING:
@@ -108,12 +111,11 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
 
 def _report(found: Conversion) -> list[str]:
     """Lines on what was kept, dropped and missing."""
-    from baryir_cli.units import counted
     from models.architecture import describe
 
     report = found.report
     numbers = sum(tensor.numel() for tensor in found.state.values())
-    place = f" of {_quoted(report.place)}" if report.place else ""
+    place = f" of {quoted(report.place)}" if report.place else ""
     lines = [
         f"network  {describe(found.config)}",
         f"kept     {report.kept} tensors{place}; the network has {numbers:,} parameters",
@@ -122,11 +124,11 @@ def _report(found: Conversion) -> list[str]:
         lines.append(f"dropped  {_modules(report.unused)}: never used by the authors' network")
     if report.elsewhere:
         others = [
-            f"{_quoted(n)} ({counted(count, 'tensor')})" for n, count in report.elsewhere.items()
+            f"{quoted(n)} ({counted(count, 'tensor')})" for n, count in report.elsewhere.items()
         ]
         lines.append(f"dropped  {_some(others)}: not part of the network")
     if report.unknown:
-        lines.append(f"dropped  {_some([_quoted(n) for n in report.unknown])}: unknown")
+        lines.append(f"dropped  {_some([quoted(n) for n in report.unknown])}: unknown")
     if report.missing:
         lines.append(f"missing  {_some(list(report.missing))}: initialised afresh")
     if report.missing or report.unknown:
@@ -136,7 +138,7 @@ def _report(found: Conversion) -> list[str]:
 
 def _modules(names: tuple[str, ...]) -> str:
     """The modules that hold these tensors."""
-    return ", ".join(dict.fromkeys(_quoted(name.rpartition(".")[0]) for name in names))
+    return ", ".join(dict.fromkeys(quoted(name.rpartition(".")[0]) for name in names))
 
 
 def _some(names: list[str], most: int = 6) -> str:
@@ -144,16 +146,8 @@ def _some(names: list[str], most: int = 6) -> str:
     return ", ".join([*names[:most], *more])
 
 
-def _quoted(name: str) -> str:
-    from models.header import quoted
-
-    return quoted(name)
-
-
 def _provenance(found: Conversion, file: str, name: str | None, licence: str | None) -> Provenance:
     """The weights' origin: the file's own provenance, and which file it was."""
-    from datetime import date
-
     from baryir_cli.provenance import LACKS
 
     known = found.facts if found.provenance is None else found.provenance

@@ -20,6 +20,7 @@ from baryir_cli.engine_options import (
 )
 from baryir_cli.errors import ExitCode, StoppedError, UsageError
 from baryir_cli.paths import settled_option
+from models.wording import choices
 
 if TYPE_CHECKING:
     from baryir_cli.evaluation.files import ReportFiles
@@ -373,7 +374,6 @@ def _names(text: str) -> list[str]:
 
 def _metrics(text: str) -> tuple[str, ...]:
     from baryir_cli.metrics import METRICS
-    from models.wording import choices
 
     names = [name.lower() for name in _names(text)]
     for name in names:

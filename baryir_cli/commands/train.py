@@ -414,7 +414,6 @@ def _recipe(
         values = Recipe.load(path).to_dict()
     except RecipeError as error:
         raise UsageError(str(error)) from None
-    _check_names(path, list(values["sources"]))
     if sources:
         chosen = _chosen(values["sources"], sources, "noise" in entries)
         given |= {"noise": "--sources"} if "noise" in chosen else {}
@@ -444,20 +443,6 @@ def _losses(names: list[str]) -> list[str]:
     if not set(names) <= set(known):
         raise UsageError(f"--losses {' '.join(names)}: use none, or any of {' '.join(known)}")
     return names
-
-
-def _check_names(path: Path, names: list[str]) -> None:
-    """Refuses a recipe's sources that are unknown or have noise levels in their names."""
-    from train.sources import SourceError, canonical
-
-    try:
-        known, levels = canonical(names)
-    except SourceError as error:
-        raise UsageError(f"{path}: sources: {error}") from None
-    if levels or known != names:
-        raise UsageError(
-            f"{path}: sources must be named {', '.join(known)}; noise levels belong in noise"
-        )
 
 
 def _option(entry: str) -> str:

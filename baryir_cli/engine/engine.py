@@ -149,7 +149,7 @@ class Engine:
             try:
                 height, width = sight.pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
-                tile = max(axis.tile for axis in axes)
+                tile = max(axis.largest for axis in axes)
                 return self._restored(sight, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):

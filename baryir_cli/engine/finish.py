@@ -1,4 +1,4 @@
-"""Mends what the network left of noise, strip by strip, so that memory stays small."""
+"""Mends what the network left of noise, band by band, so that memory stays small."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from baryir_cli.bands import bands
 from baryir_cli.engine.corrector import mirrored
-from baryir_cli.engine.pixels import STRIP, Pixels, image_of, pixels_of
+from baryir_cli.engine.pixels import Pixels, image_of, pixels_of
 from models.finish import STEP, Finish
 
 LEAST = 2 / 255
@@ -22,25 +23,31 @@ def finish(restored: Pixels, mend: Finish, noise: float, device: torch.device) -
     Args:
         noise: standard deviation of the noise that was in the photograph, in [0, 1].
     """
-    if restored.shape[1] > restored.shape[0]:
-        restored = restored.swapaxes(0, 1)
+    is_wide = restored.shape[1] > restored.shape[0]
+
+    def turned(pixels: Pixels) -> Pixels:
+        # Bands across the longer side read the least twice; the tables are of what is upright.
+        return pixels.swapaxes(0, 1) if is_wide else pixels
+
+    image = turned(restored)
     waiting: tuple[slice, Pixels] | None = None
-    for rows, around in _strips(restored):
-        result = pixels_of(mend(image_of(around, device), noise), restored.dtype)
-        # Written later, because the next strip reads the last rows of this one.
+    for rows, around in _bands(image):
+        mended = pixels_of(mend(image_of(turned(around), device), noise), image.dtype)
+        # Written later, because the next band reads the last rows of this one.
         if waiting is not None:
-            restored[waiting[0]] = waiting[1]
-        waiting = rows, result[: rows.stop - rows.start, : restored.shape[1]]
+            image[waiting[0]] = waiting[1]
+        waiting = rows, turned(mended)[: rows.stop - rows.start, : image.shape[1]]
     if waiting is not None:
-        restored[waiting[0]] = waiting[1]
+        image[waiting[0]] = waiting[1]
 
 
-def _strips(image: Pixels) -> Iterator[tuple[slice, Pixels]]:
+def _bands(image: Pixels) -> Iterator[tuple[slice, Pixels]]:
     """Rows of an image, and these with ``STEP`` more all around, mirrored; whole steps."""
     cpu = torch.device("cpu")
     tall, wide = (
         mirrored(length, STEP, STEP + -length % STEP, cpu).numpy() for length in image.shape[:2]
     )
-    for top in range(0, image.shape[0], STRIP):
-        rows = slice(top, min(top + STRIP, image.shape[0]))
-        yield rows, image[np.ix_(tall[top : top + STRIP + 2 * STEP], wide)]
+    # What is mirrored behind the last band is of that one and of the one before, still unmended.
+    for rows in bands(len(image), image.shape[1], 2 * STEP):
+        whole = -(-rows.stop // STEP) * STEP
+        yield rows, image[np.ix_(tall[rows.start : whole + 2 * STEP], wide)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
-Box = tuple[slice, slice]
+Window = tuple[slice, slice]
 """Rows and columns of an image."""
 Colour = NDArray[np.float64]
 """``(3,)``, in the image's value range."""
@@ -46,7 +46,7 @@ COMMON, ALIKE = 0.25, 8
 no photograph in it, but a drawing or letters on paper, which the network knows by the paper."""
 
 
-def inside(pixels: Pixels) -> Box:
+def inside(pixels: Pixels) -> Window:
     """What lies inside the flat frames of ``(H, W, 3)``; all of it if there are none."""
     rows, columns = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
     whole, colours = (rows, columns), list[Colour]()
@@ -60,7 +60,7 @@ def inside(pixels: Pixels) -> Box:
     return whole if are_common(colours, picture[some_of(picture)]) else (rows, columns)
 
 
-def some_of(picture: NDArray[Any]) -> Box:
+def some_of(picture: NDArray[Any]) -> Window:
     """Some hundred rows and columns of a picture, evenly distributed."""
     height, width = (slice(None, None, max(1, side // 256)) for side in picture.shape[:2])
     return height, width

@@ -18,8 +18,8 @@ from baryir_cli.engine.frame import (
     NESTED,
     PICTURE,
     SOFT,
-    Box,
     Colour,
+    Window,
     are_common,
     off_colour,
     some_of,
@@ -51,9 +51,9 @@ DUST = 3
 class Outline:
     """Where a photograph lies, and what is around it."""
 
-    box: Box
+    window: Window
     part: Mask
-    """Which pixels of the box it covers."""
+    """Which pixels of the window it covers."""
     ground: Colour
 
 
@@ -76,10 +76,10 @@ def outlines(pixels: Pixels) -> list[Outline]:
         start[corner] = True
     around = _reached(pixels, ground, start)
     found, others = list[Outline](), 0
-    for number, (box, part) in enumerate(_large_parts(~around), 1):
+    for number, (window, part) in enumerate(_large_parts(~around), 1):
         if number > MANY:
             return []
-        outline = Outline(box, part, ground)
+        outline = Outline(window, part, ground)
         if _is_photograph(pixels, outline):
             found.append(_without_border(pixels, outline))
         else:
@@ -94,6 +94,13 @@ def from_edge(part: Mask) -> NDArray[np.float32]:
         return np.full(part.shape, np.inf, np.float32)
     distance = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray(distance, np.float32)
+
+
+def contour(part: Mask) -> NDArray[np.int32]:
+    """The edge of one connected part, as OpenCV's points ``(N, 1, 2)`` of x and y."""
+    filled = part.astype(np.uint8)
+    (edge,), _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return np.asarray(edge, np.int32)
 
 
 def _most(pixels: Pixels) -> float:
@@ -113,13 +120,13 @@ def _reached(pixels: Pixels, colour: Colour, start: Mask) -> Mask:
     return cv2.morphologyEx(reached, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
 
 
-def _large_parts(others: Mask) -> Iterator[tuple[Box, Mask]]:
-    """The connected parts large enough for photographs, with their holes, and their boxes."""
+def _large_parts(others: Mask) -> Iterator[tuple[Window, Mask]]:
+    """The connected parts large enough for photographs, with their holes, and their windows."""
     if not others.any():
         return
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(others.astype(np.uint8))
+    count, labels, windows, _ = cv2.connectedComponentsWithStats(others.astype(np.uint8))
     for label in range(1, count):
-        left, top, width, height = boxes[label, : cv2.CC_STAT_AREA].tolist()
+        left, top, width, height = windows[label, : cv2.CC_STAT_AREA].tolist()
         if min(width, height) >= LEAST:
             # One pixel more shows the edge.
             rows = slice(max(0, top - 1), min(top + height + 1, labels.shape[0]))
@@ -137,13 +144,11 @@ def _filled(part: Mask) -> Mask:
 def _is_photograph(pixels: Pixels, outline: Outline) -> bool:
     """Whether a part is convex, differs from its ground at the edge, and has little of it."""
     part = outline.part
-    filled = part.astype(np.uint8)
-    (edge,), _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull = cv2.convexHull(edge)
-    whole = int(cv2.fillConvexPoly(np.zeros_like(filled), hull, 1).sum())
-    if whole - filled.sum() > CONCAVE * whole + RAGGED * cv2.arcLength(hull, closed=True):
+    hull = cv2.convexHull(contour(part))
+    whole = int(cv2.fillConvexPoly(np.zeros(part.shape, np.uint8), hull, 1).sum())
+    if whole - part.sum() > CONCAVE * whole + RAGGED * cv2.arcLength(hull, closed=True):
         return False
-    colours = pixels[outline.box]
+    colours = pixels[outline.window]
     off = off_colour(colours[_line(from_edge(part), RIM)], outline.ground)
     is_abrupt = len(off) > 0 and bool(np.quantile(off, 1 - ABRUPT) >= PICTURE)
     some = some_of(part)
@@ -166,7 +171,7 @@ def _without_border(pixels: Pixels, outline: Outline) -> Outline:
 
 
 def _without_one_border(pixels: Pixels, outline: Outline) -> Outline | None:
-    colours, part = pixels[outline.box], outline.part
+    colours, part = pixels[outline.window], outline.part
     border = _border(colours, from_edge(part))
     if border is None:
         return None
@@ -176,8 +181,8 @@ def _without_one_border(pixels: Pixels, outline: Outline) -> Outline | None:
     kernel = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
     padded = np.pad(around, SOFT, constant_values=True).astype(np.uint8)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel) > 0
-    for box, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
-        found = Outline(shifted(box, outline.box), inner, colour)
+    for window, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
+        found = Outline(shifted(window, outline.window), inner, colour)
         if 2 * inner.sum() > part.sum() and _is_photograph(pixels, found):
             return found
     return None
@@ -195,10 +200,10 @@ def _border(pixels: Pixels, distance: NDArray[np.float32]) -> tuple[Colour, Mask
     return None
 
 
-def shifted(box: Box, within: Box) -> Box:
-    """A box in the image that a box within another one is."""
+def shifted(window: Window, within: Window) -> Window:
+    """A window in the image that a window within another one is."""
     rows, columns = (
         slice(outer.start + inner.start, outer.start + inner.stop)
-        for inner, outer in zip(box, within, strict=True)
+        for inner, outer in zip(window, within, strict=True)
     )
     return rows, columns

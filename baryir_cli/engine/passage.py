@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.dots import keep_tones
+from baryir_cli.dots import give_tones_back
 from baryir_cli.engine import looks
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
@@ -63,10 +63,9 @@ class Passage:
         self.keep_tones = keep_tones
         self.keep_shake = keep_shake
         self.with_overview = with_overview
-        vertical, horizontal = course.along, course.across
         self.report = Report(
             tiles=course.tiles,
-            tile=(min(vertical.tile, vertical.length), min(horizontal.tile, horizontal.length)),
+            tile=(course.along.largest, course.across.largest),
             precision=corrector.precision,
             device=str(corrector.device),
         )
@@ -86,7 +85,7 @@ class Passage:
             self.report.shake = 0.0
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
-        put_back = keep_tones(self.restored, self.pixels)
+        put_back = give_tones_back(self.restored, self.pixels)
         self.report.toned &= strength > 0 and not put_back
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone

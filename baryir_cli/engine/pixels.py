@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from baryir_cli.bands import bands
 from models.light import full_scale
 
 Pixels = NDArray[Any]
@@ -47,24 +47,15 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
 
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
     """Blends ``restored``, in place, with the original: all of that at a ``strength`` of 0."""
-    for after, before in _strips(restored, pixels):
-        blended = torch.lerp(image_of(before, device), image_of(after, device), strength)
-        after[:] = pixels_of(blended, pixels.dtype)
+    for rows in bands(*pixels.shape[:2]):
+        before, after = image_of(pixels[rows], device), image_of(restored[rows], device)
+        restored[rows] = pixels_of(torch.lerp(before, after, strength), pixels.dtype)
 
 
 def change_of(restored: Pixels, pixels: Pixels) -> float:
     """RMS of the restored image less the original, in steps of 8 bits."""
     total = 0.0
-    for after, before in _strips(restored, pixels):
-        difference = after.astype(np.float32) - before
+    for rows in bands(*pixels.shape[:2]):
+        difference = restored[rows].astype(np.float32) - pixels[rows]
         total += float(np.square(difference).sum(dtype=np.float64))
     return 255 / full_scale(pixels.dtype) * (total / pixels.size) ** 0.5
-
-
-def _strips(*images: Pixels) -> Iterator[tuple[Pixels, ...]]:
-    """Views of equally large images, a few rows at a time, or columns if they are wide."""
-    height, width = images[0].shape[:2]
-    if width > height:
-        images = tuple(image.swapaxes(0, 1) for image in images)
-    for top in range(0, max(height, width), STRIP):
-        yield tuple(image[top : top + STRIP] for image in images)

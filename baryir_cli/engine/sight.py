@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.frame import SOFT, Box, Colour, inside, off_colour, some_of
-from baryir_cli.engine.outline import RAGGED, Mask, Outline, from_edge, outlines, shifted
+from baryir_cli.engine.continuation import continued
+from baryir_cli.engine.frame import SOFT, Colour, Window, inside, off_colour, some_of
+from baryir_cli.engine.outline import RAGGED, Mask, Outline, contour, from_edge, outlines, shifted
 from baryir_cli.engine.pixels import Pixels
-from baryir_cli.hidden import continued
 from models.light import full_scale
 
 SHOWN = 4
@@ -35,12 +35,12 @@ more; of what is pale or of one colour, little has."""
 class Sight:
     """A photograph in its image."""
 
-    box: Box
+    window: Window
     """Where it lies."""
     pixels: Pixels
-    """What the network sees in that box."""
+    """What the network sees in that window."""
     outline: Outline | None = None
-    """Its outline in that box; None if it fills the box."""
+    """Its outline in that window; None if it fills the window."""
     soft: int = 0
     """Pixels inside its outline that are of the ground as well."""
     keep_tones: bool = False
@@ -48,7 +48,7 @@ class Sight:
 
     def put_into(self, whole: Pixels, restored: Pixels) -> None:
         """Puts the restored photograph into its image, which is otherwise as it was."""
-        place = whole[self.box]
+        place = whole[self.window]
         if self.outline is None:
             place[:] = restored
             return
@@ -67,15 +67,16 @@ class Sight:
 
 def sights(pixels: Pixels) -> list[Sight]:
     """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
-    box: Box = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
-    whole = Sight(box, pixels)
+    window: Window = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
+    whole = Sight(window, pixels)
     inner = inside(pixels)
-    if inner != box:
+    if inner != window:
         is_small = PAGE * pixels[inner].size < pixels.size
         whole = _sight(pixels, _framed(pixels, inner), keep_tones=is_small)
         # A soft edge is better found together with all of its frame.
-        box = box if whole.soft else inner
-    found = [replace(each, box=shifted(each.box, box)) for each in outlines(pixels[box])]
+        window = window if whole.soft else inner
+    inside_it = outlines(pixels[window])
+    found = [replace(each, window=shifted(each.window, window)) for each in inside_it]
     are_small = PAGE * sum(int(each.part.sum()) for each in found) < pixels[..., 0].size
     return [
         _sight(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
@@ -83,17 +84,17 @@ def sights(pixels: Pixels) -> list[Sight]:
     ] or [whole]
 
 
-def _framed(pixels: Pixels, box: Box) -> Outline:
-    """The outline of what is inside a frame, in a box that shows some lines of the frame."""
+def _framed(pixels: Pixels, window: Window) -> Outline:
+    """The outline of what is inside a frame, in a window that shows some lines of the frame."""
     rows, columns = (
         slice(max(0, span.start - SHOWN), min(span.stop + SHOWN, side))
-        for span, side in zip(box, pixels.shape[:2], strict=True)
+        for span, side in zip(window, pixels.shape[:2], strict=True)
     )
     seen = pixels[rows, columns]
     part = np.zeros(seen.shape[:2], bool)
     part[
-        box[0].start - rows.start : box[0].stop - rows.start,
-        box[1].start - columns.start : box[1].stop - columns.start,
+        window[0].start - rows.start : window[0].stop - rows.start,
+        window[1].start - columns.start : window[1].stop - columns.start,
     ] = True
     # The lines that are furthest from the photograph.
     distance = from_edge(~part)
@@ -101,33 +102,33 @@ def _framed(pixels: Pixels, box: Box) -> Outline:
 
 
 def _sight(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Sight:
-    seen, distance = pixels[outline.box], from_edge(outline.part)
+    seen, distance = pixels[outline.window], from_edge(outline.part)
     soft = _softness(seen, distance, outline.ground)
     hidden = distance <= soft
     if hidden.all():
         soft, hidden = 0, ~outline.part
     tight = _tight(outline.part)
     if soft == 0 and outline.part[tight].all():
-        box = shifted(tight, outline.box)
-        return Sight(box, pixels[box], keep_tones=keep_tones)
-    return Sight(outline.box, continued(seen, hidden), outline, soft, keep_tones)
+        window = shifted(tight, outline.window)
+        return Sight(window, pixels[window], keep_tones=keep_tones)
+    return Sight(outline.window, continued(seen, hidden), outline, soft, keep_tones)
 
 
 def _may_be_a_thing(pixels: Pixels, outline: Outline) -> bool:
     """Whether what is on a ground may be no print: it is no rectangle, or varies little."""
     part = outline.part
-    (edge,), _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    edge = contour(part)
     _, sides, _ = cv2.minAreaRect(edge)
     frayed = RAGGED * cv2.arcLength(edge, closed=True)
     if cv2.contourArea(edge) + frayed < RECTANGLE * sides[0] * sides[1]:
         return True
     some = some_of(part)
-    brightness = pixels[outline.box][some][part[some]].mean(-1, dtype=float)
+    brightness = pixels[outline.window][some][part[some]].mean(-1, dtype=float)
     return bool(brightness.std() < VARIED * brightness.mean())
 
 
-def _tight(part: Mask) -> Box:
-    """The least box that has all of a part."""
+def _tight(part: Mask) -> Window:
+    """The least window that has all of a part."""
     rows, columns = (part.any(axis).nonzero()[0].tolist() for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 

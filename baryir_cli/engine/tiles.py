@@ -49,6 +49,11 @@ class Axis:
             starts[-1] -= min(-(-lacking // cell) * cell, step - cell)
         return starts
 
+    @property
+    def largest(self) -> int:
+        """Pixels of the largest tile, which is cut if the image has less."""
+        return min(self.tile, self.length)
+
     def span(self, index: int) -> slice:
         """The pixels of a tile."""
         start = self.starts[index]

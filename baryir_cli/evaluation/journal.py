@@ -1,9 +1,9 @@
 """The folder of ``--save``: restored images and scores, from which a stopped run continues.
 
-``run.json`` identifies the run: hash of the weights, version of this program, requested precision,
-tile and overlap, what is kept, and the folder of ``--input``. ``scores.jsonl`` has one line per
-finished image, ``SET/NAME.png`` is the image. A line counts only if its checksums match the input
-pixels (noise included) and the saved pixels. Sets of other benches may share the folder.
+``run.json`` identifies the run: hash of the weights, version of this program, precision in use,
+requested tile and overlap, what is kept, and the folder of ``--input``. ``scores.jsonl`` has one
+line per finished image, ``SET/NAME.png`` is the image. A line counts only if its checksums match
+the input pixels (noise included) and the saved pixels. Sets of other benches may share the folder.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from baryir_cli.atomic import make_folder, write_atomically
-from baryir_cli.benches.degrade import Pixels
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import MALFORMED, ImageScores
 from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
+from models.light import Pixels
 
 
 class Journal:

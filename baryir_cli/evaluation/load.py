@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from baryir_cli.benches.degrade import Degradation, Pixels
+from baryir_cli.benches.degrade import Degradation
 from baryir_cli.benches.find import Item
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import checksum
 from baryir_cli.images import ImageError, read_photo
 from baryir_cli.images.colour import eight_bits
+from models.light import Pixels
 
 
 @dataclass(frozen=True)

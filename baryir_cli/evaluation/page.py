@@ -14,7 +14,6 @@ from importlib.resources import files
 import numpy as np
 from PIL import Image
 
-from baryir_cli.benches.degrade import Pixels
 from baryir_cli.benches.find import FoundSet
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.boxplot import Box, box_plot
@@ -24,6 +23,7 @@ from baryir_cli.evaluation.sheet import Sheet, Table
 from baryir_cli.evaluation.summary import Summary, count
 from baryir_cli.metrics import METRICS, Metric
 from baryir_cli.units import counted
+from models.light import Pixels
 
 LARGEST = 1024
 """Longest side of an embedded image in pixels; larger ones are reduced."""

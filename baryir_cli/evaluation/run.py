@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from baryir_cli.benches.degrade import Pixels
 from baryir_cli.benches.find import FoundSet, Item
 from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
@@ -17,6 +16,7 @@ from baryir_cli.evaluation.load import Loaded, load
 from baryir_cli.evaluation.results import ImageScores, Scores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
 from baryir_cli.overlap import overlap
+from models.light import Pixels
 
 
 class Progress(Protocol):

@@ -9,7 +9,6 @@ from typing import cast
 
 import numpy as np
 
-from baryir_cli.benches.degrade import Pixels
 from baryir_cli.evaluation.results import Scores
 from baryir_cli.metrics import (
     METRICS,
@@ -19,6 +18,7 @@ from baryir_cli.metrics import (
     SetScorer,
     scorer,
 )
+from models.light import Pixels
 
 FeaturesByMetric = dict[str, Features]
 """Features of one image, by metric of whole sets."""

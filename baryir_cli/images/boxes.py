@@ -10,6 +10,9 @@ from typing import BinaryIO
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The UUID of content credentials, which vouch for the unchanged picture alone."""
 DAMAGED = "the file is cut off, or its header is damaged"
+MOST = 100_000
+"""The most boxes beside each other that a hostile file can make us read. Honest files have one for
+each tile of the picture, some thousands."""
 
 Box = tuple[bytes, bytes]
 """The type of a box, and its data."""
@@ -18,11 +21,15 @@ Box = tuple[bytes, bytes]
 def places(stream: BinaryIO, start: int = 0) -> Iterator[tuple[bytes, int, int]]:
     """The boxes from ``start`` on: their types, and where their data begin and end.
 
-    The last one may end beyond the stream. Raises ValueError for an impossible length.
+    The last one may end beyond the stream. Raises ValueError for an impossible length, or more
+    than :data:`MOST` boxes.
     """
     length = stream.seek(0, io.SEEK_END)
-    at = start
+    at, count = start, 0
     while at + 8 <= length:
+        count += 1
+        if count > MOST:
+            raise ValueError(f"it consists of more than {MOST:,} boxes")
         stream.seek(at)
         size, kind = struct.unpack(">I4s", stream.read(8))
         first = at + 8

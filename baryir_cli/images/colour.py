@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
-_BAND_PIXELS = 1 << 20
+from baryir_cli.bands import bands
+
 # Every orientation is its own inverse except the quarter turns.
 _INVERSE = {6: 8, 8: 6}
-
-
-def bands(height: int, width: int) -> Iterator[slice]:
-    """Slices of rows that cover ``height``, about one megapixel each."""
-    step = max(1, _BAND_PIXELS // max(width, 1))
-    for start in range(0, height, step):
-        yield slice(start, min(start + step, height))
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:

@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, Jpeg2KImagePlugin
 
+from baryir_cli.bands import bands
 from baryir_cli.images import codestream, jp2, opencv
 from baryir_cli.images.checks import check_size
-from baryir_cli.images.colour import bands, eight_bits, narrowed, rgb_of_ycc, widened, ycc_of
+from baryir_cli.images.colour import eight_bits, narrowed, rgb_of_ycc, widened, ycc_of
 from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.images.upright import described, orientation_of
+from train.jpeg import WIDEST
 
 STARTS = (jp2.SIGNATURE, codestream.START)
 """The first bytes of a JP2, or of a codestream."""
@@ -27,8 +29,6 @@ STARTS = (jp2.SIGNATURE, codestream.START)
 _MISSED = 1.41
 # Of samples that are rounded to 8 bits; and the least to aim at.
 _ROUNDING, _LEAST = 1 / 12, 0.01
-# The sides of the largest JPEG.
-_MOST = 65500
 # The lossy wavelet does not come closer than a few steps along shorter sides.
 _SHORT = 16
 # OpenJPEG holds a tile at a time. Each is as wide as the picture, because Pillow takes the wrong
@@ -69,7 +69,7 @@ def encode(samples: np.ndarray, photo: Photo, quality: int) -> bytes:
     # Transparency must not change.
     clear = photo.alpha is not None
     lossless = photo.lossless or clear or min(samples.shape[:2]) < _SHORT
-    error = None if lossless else _error_of_jpeg(samples[:_MOST, :_MOST], quality)
+    error = None if lossless else _error_of_jpeg(samples[:WIDEST, :WIDEST], quality)
     if samples.dtype == np.uint16:
         return _encode_deep(samples, photo.bits or 16, error)
     if error is not None:

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 from PIL import Image
 
+from baryir_cli.bands import bands
 from baryir_cli.dots import tones_of
-from baryir_cli.images.colour import as_stored, bands, cmyk_transforms
+from baryir_cli.images.colour import as_stored, cmyk_transforms
 from baryir_cli.images.photo import ImageError, Layout, Photo
 
 _log = logging.getLogger(__name__)

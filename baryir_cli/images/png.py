@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from baryir_cli.images.colour import bands
+from baryir_cli.bands import bands
 from baryir_cli.images.heif import Cicp
 from baryir_cli.images.inflate import Meter, inflated
 from baryir_cli.images.losses import CREDENTIALS, tell_what_is_left_out

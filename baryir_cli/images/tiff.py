@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from baryir_cli.bands import bands
 from baryir_cli.images import ifd, opencv
-from baryir_cli.images.colour import bands, unpremultiplied
+from baryir_cli.images.colour import unpremultiplied
 from baryir_cli.images.ifd import Directory, Value
 from baryir_cli.images.inflate import Meter
 from baryir_cli.images.metadata import iptc_of, with_iptc

@@ -19,9 +19,9 @@ from baryir_cli.metrics.base import (
     ImageScorer,
     Metric,
     MetricUnavailable,
-    Pixels,
     SetScorer,
 )
+from models.light import Pixels
 
 __all__ = [
     "METRICS",
@@ -29,7 +29,6 @@ __all__ = [
     "ImageScorer",
     "Metric",
     "MetricUnavailable",
-    "Pixels",
     "SetScorer",
     "scorer",
 ]

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.errors import UserError
+from models.light import Pixels
 
-Pixels = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
 Features = NDArray[np.float64]
 """(2048,) for an image, (N, 2048) for a set."""
 

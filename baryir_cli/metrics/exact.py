@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baryir_cli.metrics.base import Pixels
+from models.light import Pixels
 
 
 def dtype_on(device: torch.device) -> torch.dtype:

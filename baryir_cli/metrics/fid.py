@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from baryir_cli.device import resolve_device
-from baryir_cli.metrics.base import Features, MetricUnavailable, Pixels
+from baryir_cli.metrics.base import Features, MetricUnavailable
 from baryir_cli.metrics.exact import dtype_on, to_tensor
 from baryir_cli.metrics.inception import inception
 from baryir_cli.metrics.weights import INCEPTION
+from models.light import Pixels
 
 CROP = 256
 INPUT = 299

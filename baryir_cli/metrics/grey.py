@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.metrics.base import Pixels
+from models.light import Pixels
 
 Plane = NDArray[np.float64]
 

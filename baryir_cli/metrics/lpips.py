@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baryir_cli.device import resolve_device
-from baryir_cli.metrics.base import MetricUnavailable, Pixels
+from baryir_cli.metrics.base import MetricUnavailable
 from baryir_cli.metrics.exact import dtype_on, to_tensor
 from baryir_cli.metrics.weights import ALEXNET
+from models.light import Pixels
 
 SMALLEST = 31
 """Shortest side in pixels that AlexNet's second pooling leaves non-empty."""

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gamma
 
-from baryir_cli.metrics.base import MetricUnavailable, Pixels
+from baryir_cli.metrics.base import MetricUnavailable
 from baryir_cli.metrics.grey import Plane, grey_values, normalised
+from models.light import Pixels
 
 BLOCK = 96
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))

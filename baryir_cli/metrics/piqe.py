@@ -9,8 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from baryir_cli.metrics.base import Pixels
 from baryir_cli.metrics.grey import Plane, grey_values, normalised
+from models.light import Pixels
 
 BLOCK = 16
 SEGMENT = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio
 
-from baryir_cli.metrics.base import Pixels
+from models.light import Pixels
 
 
 def psnr(restored: Pixels, target: Pixels) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from skimage.metrics import structural_similarity
 
-from baryir_cli.metrics.base import MetricUnavailable, Pixels
+from baryir_cli.metrics.base import MetricUnavailable
+from models.light import Pixels
 
 WINDOW = 7
 

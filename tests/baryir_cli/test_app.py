@@ -73,7 +73,7 @@ def test_an_unknown_device_is_refused_before_torch_is_imported(
 ) -> None:
     # None makes an import fail.
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("gpu", "cuda:", "cuda:x", "cpu:0", "mps:1"):
+    for name in ("gpu", "cuda:", "cuda:x", "cuda:01", "cpu:0", "mps:1"):
         assert baryir("restore", tmp_path, "out", "--device", name) == 2
         said = capsys.readouterr().err
         assert said == f"baryir: --device {name}: use auto, cpu, cuda, cuda:N or mps\n"

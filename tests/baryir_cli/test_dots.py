@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from baryir_cli import Restorer
-from baryir_cli.dots import keep_tones, two_colours
+from baryir_cli.dots import give_tones_back, two_colours
 from baryir_cli.engine import Engine
 from baryir_cli.images import encode_photo, read_photo, with_pixels
 from tests.baryir_cli.engine.test_frame import Blurs
@@ -74,7 +74,7 @@ def test_dots_become_the_photograph_that_they_show() -> None:
 def test_small_and_thin_pictures_have_tones_too(size: tuple[int, int]) -> None:
     pixels = np.uint8(255) * np.uint8(np.indices(size).sum(0) % 2)[..., None].repeat(3, 2)
     again = pixels // 4 + np.uint8(60)
-    keep_tones(again, pixels)
+    give_tones_back(again, pixels)
     assert abs(again.mean() - pixels.mean()) < 2
 
 

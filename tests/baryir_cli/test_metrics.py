@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, Pixels, SetScorer, scorer
+from baryir_cli.metrics import METRICS, ImageScorer, MetricUnavailable, SetScorer, scorer
 from baryir_cli.metrics.fid import centre, frechet_distance
+from models.light import Pixels
 from tests.baryir_cli.helpers import ROOT, python
 
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "test"

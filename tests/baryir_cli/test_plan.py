@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,16 @@ def test_names_that_differ_in_case_only_are_kept_apart(tmp_path: Path) -> None:
     (tmp_path / "y" / "a.png").touch()
     jobs = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Naming())
     assert [j.target.name for j in jobs] == ["x_A.png", "y_a.png"]
+
+
+def test_names_that_differ_in_how_their_accents_are_stored_are_kept_apart(tmp_path: Path) -> None:
+    """Some file systems, as APFS, take them for one name."""
+    for folder, form in (("x", "NFC"), ("y", "NFD")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / unicodedata.normalize(form, "café.png")).touch()
+    jobs = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Naming())
+    found = [unicodedata.normalize("NFC", j.target.name) for j in jobs]
+    assert found == ["x_café.png", "y_café.png"]
 
 
 def test_names_that_clash_everywhere_are_numbered(tmp_path: Path) -> None:

@@ -178,9 +178,8 @@ def test_freezing_a_part_needs_init(
         ('noise_range = "15"', "noise_range '15': use a list"),
         ('drops = "01"', "drops '01': use a list"),
         ("losses = { mwb = 1 }", "losses {'mwb': 1}: use a list"),
-        ("[sources.denoise_15]", "sources must be named denoise; noise levels belong in noise"),
-        ("[sources.Low_Light]", "sources must be named denoise, lowlight"),
-        ("[sources.snow]", "sources: source 'snow': use denoise, "),
+        ("[sources.denoise_15]", "or single; noise levels belong in noise"),
+        ("[sources.Low_Light]", "sources 'Low_Light': use denoise, "),
     ],
 )
 def test_a_malformed_recipe_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,7 @@ RAW: list[tuple[bytes, str]] = [
     (b"version https://git-lfs.github.com/spec/v1", "not a safetensors file"),
     (b"PK\x03\x04" + b"\0" * 40, "PyTorch checkpoint"),
     (b"\x80\x02}q\x00.........", "PyTorch checkpoint"),
+    (pickle.dumps({"a": 1}, 4), "PyTorch checkpoint"),
     ((MAX_HEADER + 1).to_bytes(8, "little") + b"{}", "the header has"),
     ((10 << 30).to_bytes(8, "little") + b"{}", "the header has 10737418240 bytes, more than"),
     ((64).to_bytes(8, "little") + b"{}", "cut short within the header"),

@@ -154,7 +154,7 @@ def solve(
     uniform = torch.full_like(barycenter_weights, 1 / len(weights))
     q = barycenter_weights if sampling == "proportional" else uniform
     dimension = gaussians.means.shape[1]
-    recipe = Recipe(sources={"vectors": SourceRecipe()}, losses=("mwb",), potentials_rate=1e-3)
+    recipe = Recipe(sources={"single": SourceRecipe()}, losses=("mwb",), potentials_rate=1e-3)
     objective = kind(recipe, Potentials(dimension, len(weights), hidden=64), barycenter_weights, q)
     network = GaussianMap(dimension)
     found = play(

@@ -33,6 +33,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"colour": 1}, "unknown entry 'colour'"),
     ({"sources": {}}, "needs sources"),
     ({"sources": 3}, "sources 3: use a table"),
+    ({"sources": {"derian": {}}}, "^sources 'derian': use denoise, derain, .* or single"),
     ({"sources": {"denoise": 3}}, "denoise 3: use a table"),
     ({"sources": {"denoise": {"probability": 0}}}, "^denoise: probability 0: use a number above 0"),
     ({"sources": {"denoise": {"weight": 2}}}, "denoise has no 'weight'; there are probability, "),

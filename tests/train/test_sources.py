@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,8 +19,9 @@ from train.degradations import Image as Floats
 from train.images import ImageCache
 from train.mixtures import Dimmed, NoiseRange, WhiteNoise
 from train.parts import Synthesised, Window
-from train.recipe import Recipe, SourceRecipe
+from train.recipe import Recipe, SourceName, SourceRecipe
 from train.sources import (
+    TASKS,
     Batch,
     Patches,
     Source,
@@ -65,6 +66,10 @@ def test_names_of_sources_and_noise_levels(
 def test_unknown_names_are_refused(names: list[str]) -> None:
     with pytest.raises(SourceError, match="source '.*': use denoise, derain|denoise is given with"):
         canonical(names)
+
+
+def test_every_source_that_a_recipe_may_name_has_its_folders() -> None:
+    assert tuple(TASKS) == get_args(SourceName)
 
 
 def test_official_folders_and_clean_photographs_are_found(data: Path) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from models.light import Image, floating, quantise
 from train.degradations.draws import given_or
 from train.degradations.errors import DegradationError
+from train.jpeg import WIDEST
 
-WIDEST = 65_500
-"""Largest side of a JPEG, in pixels."""
 STORED = (50, 98)
 """Lowest and highest quality of photographs as people store and send them."""
 

@@ -359,6 +359,13 @@ def test_out_of_memory_takes_smaller_tiles_and_says_so_once() -> None:
     assert "64" in said[1]
 
 
+def test_out_of_memory_takes_smaller_tiles_than_the_image() -> None:
+    said: list[str] = []
+    engine = Engine(OutOfMemory(0.25), device="cpu", tile=2048, notify=said.append)  # type: ignore[arg-type]
+    engine.restore(np.zeros((100, 130, 3), np.float32))
+    assert [s.split(": ")[1] for s in said] == ["continuing with tiles of 64 pixels"]
+
+
 def test_out_of_memory_everywhere_is_an_error_not_a_loop() -> None:
     class Never(OutOfMemory):
         largest = 1

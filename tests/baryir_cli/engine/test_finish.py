@@ -27,6 +27,14 @@ def fitted() -> Finish:
     return mend
 
 
+def slanted() -> tuple[Finish, Finish]:
+    """One that treats what goes down and across differently, and the same for turned images."""
+    mend, turned = fitted(), fitted()
+    mend.amplified.copy_(torch.linspace(0, 1, 3 * 8 * 8).view(3, 8, 8))
+    turned.amplified.copy_(mend.amplified.transpose(1, 2))
+    return mend, turned
+
+
 def noise(shape: tuple[int, ...], sigma: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, sigma, shape).astype(np.float32)
 
@@ -75,17 +83,18 @@ def test_little_noise_changes_little() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (64, 64), (67, 5), (150, 131), (129, 64)])
-def test_strips_are_mended_as_the_whole(
+def test_bands_are_mended_as_the_whole_and_turned_images_as_upright_ones(
     size: tuple[int, int], dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scale = 1 if dtype is np.float32 else np.iinfo(dtype).max
-    strips = (np.random.default_rng(0).random((*size, 3)) * scale).astype(dtype)
-    before, whole, turned = strips.copy(), strips.copy(), strips.swapaxes(0, 1).copy()
-    finish(strips, fitted(), 0.1, CPU)
-    finish(turned, fitted(), 0.1, CPU)
-    monkeypatch.setattr("baryir_cli.engine.finish.STRIP", 1000)
-    finish(whole, fitted(), 0.1, CPU)
-    for other in (strips, turned.swapaxes(0, 1)):
+    banded = (np.random.default_rng(0).random((*size, 3)) * scale).astype(dtype)
+    before, whole, turned = banded.copy(), banded.copy(), banded.swapaxes(0, 1).copy()
+    mend, mend_turned = slanted()
+    finish(whole, mend, 0.1, CPU)
+    monkeypatch.setattr("baryir_cli.bands.PIXELS", 1000)
+    finish(banded, mend, 0.1, CPU)
+    finish(turned, mend_turned, 0.1, CPU)
+    for other in (banded, turned.swapaxes(0, 1)):
         np.testing.assert_allclose(other, whole, atol=1e-5 if scale == 1 else 1)
     assert size == (1, 1) or (whole != before).any()
 

@@ -51,7 +51,7 @@ def ground(pixels: np.ndarray) -> np.ndarray | None:
     """What lies around the photographs; None if there is no ground."""
     around = np.ones(pixels.shape[:2], bool)
     for outline in outlines(pixels):
-        around[outline.box] &= ~outline.part
+        around[outline.window] &= ~outline.part
     return None if around.all() else around
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baryir_cli.images import FORMATS, ImageError, read_photo
+from baryir_cli.images import FORMATS, ImageError, boxes, read_photo
 from tests.baryir_cli.images.samples import (
     SOURCES,
     assert_refused,
@@ -58,6 +58,12 @@ def test_files_that_are_not_images_are_refused(tmp_path: Path, data: bytes, matc
     path.write_bytes(data)
     assert_refused(path, match)
     assert_refused(data, match)
+
+
+@pytest.mark.parametrize("format_name", ["avif", "heic", "jp2"])
+def test_a_file_of_countless_boxes_is_refused(format_name: str) -> None:
+    data = pil_bytes(Image.fromarray(smooth()), format_name) + boxes.MOST * boxes.box(b"free")
+    assert_refused(data, "cannot be decoded: it consists of more than 100,000 boxes")
 
 
 def test_raw_files_that_look_like_a_tiff_are_refused(tmp_path: Path) -> None:

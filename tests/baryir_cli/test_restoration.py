@@ -11,9 +11,9 @@ import skimage.data
 from PIL import Image
 
 from baryir_cli import Restorer
-from baryir_cli.hidden import continued, hidden_in
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.report import Report
+from baryir_cli.restoration import hidden_in
 from tests.conftest import Run
 
 ROWS, COLUMNS = np.mgrid[:90, :120]
@@ -41,33 +41,6 @@ def test_pixels_are_hidden_where_alpha_is_zero() -> None:
     hidden = hidden_in(np.array([[0, 1], [255, 0]], np.uint8))
     assert hidden is not None
     assert hidden.tolist() == [[True, False], [False, True]]
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_photograph_is_mirrored_at_the_edge_of_what_is_hidden(dtype: type) -> None:
-    pixels = np.arange(8 * 10 * 3).reshape(8, 10, 3).astype(dtype)
-    hidden = np.zeros((8, 10), bool)
-    hidden[:, 6:] = True
-    expected = pixels.copy()
-    expected[:, 6:] = pixels[:, [4, 3, 2, 1]]
-    np.testing.assert_array_equal(continued(pixels, hidden), expected)
-
-
-@pytest.mark.parametrize("size", [(1, 2), (3, 1), (2, 2), (130, 3)])
-def test_little_that_is_visible_is_repeated(size: tuple[int, int]) -> None:
-    pixels = np.zeros((*size, 3), np.uint8)
-    hidden = np.ones(size, bool)
-    pixels[-1, -1], hidden[-1, -1] = 7, False
-    assert (continued(pixels, hidden) == 7).all()
-
-
-def test_noise_goes_on_where_a_photograph_is_hidden() -> None:
-    filled = continued(noisy(), HIDDEN)
-    np.testing.assert_array_equal(filled[~HIDDEN], noisy()[~HIDDEN])
-    spread = np.abs(np.diff(filled.astype(float), axis=1))[HIDDEN[:, 1:]].mean()
-    assert spread == pytest.approx(
-        np.abs(np.diff(noisy().astype(float), axis=1))[~HIDDEN[:, 1:]].mean(), rel=0.2
-    )
 
 
 class Adds:

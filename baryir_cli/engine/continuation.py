@@ -1,4 +1,4 @@
-"""Pixels that transparency hides: what is stored there must not mislead the network."""
+"""Continues a photograph where a network must not see what is there: frames, transparency."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.pixels import STRIP, Pixels
-
-
-def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
-    """Where ``(H, W)`` alpha is 0; None if that is nowhere or everywhere."""
-    if alpha is None:
-        return None
-    hidden: NDArray[np.bool_] = alpha == 0
-    return hidden if hidden.any() and not hidden.all() else None
+from baryir_cli.bands import bands
+from baryir_cli.engine.pixels import Pixels
 
 
 def continued(pixels: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
@@ -29,14 +22,14 @@ def continued(pixels: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
         hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )[1]
     nearest = np.zeros(labels.max() + 1, np.int32)
-    for top in range(0, height, STRIP):
-        rows, columns = np.nonzero(~hidden[top : top + STRIP])
-        rows += top
+    for band in bands(height, width):
+        rows, columns = np.nonzero(~hidden[band])
+        rows += band.start
         nearest[labels[rows, columns]] = rows * width + columns
     result, colours, is_hidden = pixels.copy(), pixels.reshape(-1, 3), hidden.ravel()
-    for top in range(0, height, STRIP):
-        rows, columns = np.nonzero(hidden[top : top + STRIP])
-        rows += top
+    for band in bands(height, width):
+        rows, columns = np.nonzero(hidden[band])
+        rows += band.start
         edge = nearest[labels[rows, columns]]
         down, across = 2 * (edge // width) - rows, 2 * (edge % width) - columns
         inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
