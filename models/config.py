@@ -71,7 +71,7 @@ class NetworkConfig:
         finish: whether what is left of noise is mended after the network
             (:mod:`models.finish`). Not used in training.
         margin: pixels mirrored around an image before the network sees it. Without them, zero
-            padding may show as stripes along the edges. Not used in training.
+            padding may show along the edges. Not used in training.
     """
 
     width: int = 48

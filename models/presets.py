@@ -29,7 +29,7 @@ PRESETS: dict[str, NetworkConfig] = {
         scene=128,
         deconvolve=True,
         finish=True,
-        margin=16,
+        margin=4,
     ),
     # For trying things out: the paper family with Restormer blocks, 0.3 M parameters.
     "tiny": NetworkConfig(

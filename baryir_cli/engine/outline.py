@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -45,6 +46,8 @@ LONGEST = 65_000
 """Side of the largest image to search; OpenCV's floodFill counts with 16 bits."""
 DUST = 3
 """Side of the squares in the corners whose median is a ground's colour."""
+CORNERS = tuple(product((slice(None, DUST), slice(-DUST, None)), repeat=2))
+"""These squares."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,11 @@ def outlines(pixels: Pixels) -> list[Outline]:
     A ground is even and lies in all four corners. Where much else lies on it, what looks like
     photographs may be drawn, so none is taken for one.
     """
-    if max(pixels.shape) > LONGEST:
-        return []
-    ends = slice(None, DUST), slice(-DUST, None)
-    corners = [(rows, columns) for rows in ends for columns in ends]
-    colours = [np.median(pixels[corner].reshape(-1, 3), axis=0) for corner in corners]
-    ground = np.median(colours, axis=0)
-    if np.abs(np.array(colours) - ground).max() > _most(pixels):
+    ground = ground_of(pixels)
+    if ground is None or max(pixels.shape) > LONGEST:
         return []
     start = np.zeros(pixels.shape[:2], bool)
-    for corner in corners:
+    for corner in CORNERS:
         start[corner] = True
     around = _reached(pixels, ground, start)
     found, others = list[Outline](), 0
@@ -86,6 +84,13 @@ def outlines(pixels: Pixels) -> list[Outline]:
             others += int(part.sum())
     is_page = others <= WRITTEN * sum(int(outline.part.sum()) for outline in found)
     return found if is_page and around.any() else []
+
+
+def ground_of(pixels: Pixels) -> Colour | None:
+    """The colour of all four corners; None if they differ."""
+    colours = [np.median(pixels[corner].reshape(-1, 3), axis=0) for corner in CORNERS]
+    ground: Colour = np.median(colours, axis=0)
+    return None if np.abs(np.array(colours) - ground).max() > _most(pixels) else ground
 
 
 def from_edge(part: Mask) -> NDArray[np.float32]:

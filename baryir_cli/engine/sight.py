@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.frame import SOFT, Colour, Window, inside, off_colour, some_of
-from baryir_cli.engine.outline import RAGGED, Mask, Outline, contour, from_edge, outlines, shifted
+from baryir_cli.engine.outline import (
+    RAGGED,
+    Mask,
+    Outline,
+    contour,
+    from_edge,
+    ground_of,
+    outlines,
+    shifted,
+)
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
@@ -23,7 +32,9 @@ SHOWN = 4
 REACHED = 0.75
 """Share of a photograph's difference from its ground up to which an edge is soft."""
 PAGE = 3
-"""Prints take at least one part in so many of their image; things often less."""
+"""Prints take at least one part in so many of their image; things often less. So does a ground."""
+NIGHT = 24
+"""8-bit steps below which a ground may be the dark of a photograph."""
 RECTANGLE = 0.98
 """Share of the least rectangle around it that a print covers at least."""
 VARIED = 0.25
@@ -68,7 +79,7 @@ class Sight:
 def sights(pixels: Pixels) -> list[Sight]:
     """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
     window: Window = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
-    whole = Sight(window, pixels)
+    whole = Sight(window, pixels, keep_tones=_is_on_plain_ground(pixels))
     inner = inside(pixels)
     if inner != window:
         is_small = PAGE * pixels[inner].size < pixels.size
@@ -82,6 +93,18 @@ def sights(pixels: Pixels) -> list[Sight]:
         _sight(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
         for each in found
     ] or [whole]
+
+
+def _is_on_plain_ground(pixels: Pixels) -> bool:
+    """Whether much of an image has exactly one colour that is not dark, and so have its corners.
+
+    Its tones are then those of a product on its ground, a screenshot or a chart. Black is left out:
+    in darkness, photographs are black too.
+    """
+    ground = ground_of(pixels)
+    if ground is None or ground.max() < NIGHT * full_scale(pixels.dtype) / 255:
+        return False
+    return bool((off_colour(pixels[some_of(pixels)], ground) <= 1).mean() >= 1 / PAGE)
 
 
 def _framed(pixels: Pixels, window: Window) -> Outline:
