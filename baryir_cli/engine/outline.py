@@ -31,7 +31,7 @@ from models.light import full_scale
 Mask = NDArray[np.bool_]
 """``(H, W)``"""
 
-CONCAVE, RAGGED = 0.03, 2
+CONCAVE, RAGGED = 0.05, 2
 """What a photograph may lack of its convex hull: this share, and so many pixels along its edge,
 which JPEG frays. Skylines and persons lack more."""
 RIM, ABRUPT = 6, 0.75
