@@ -98,7 +98,8 @@ def test_the_embedded_network_keeps_letters_and_the_tones_of_dots(
     restored = Restorer.from_weights("small", device="cpu", precision="fp32").restore(dithered)
     assert restored.mode == mode
     off = np.asarray(restored.convert("L")).mean() - np.asarray(dithered.convert("L")).mean()
-    assert abs(off) < 2
+    # Without the slanted lines it would be 24, and some of their ends go when greys are cut.
+    assert abs(off) < 6
 
 
 def test_a_print_keeps_its_tones_from_file_to_file(baryir: Run, tmp_path: Path) -> None:
