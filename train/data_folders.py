@@ -36,7 +36,9 @@ class DataFolders:
         """
         try:
             entries: dict[str, Any] = json.loads(text)
+            if not isinstance(entries["clean"], list):
+                raise TypeError("clean is no list")
             data, single = (Path(entries[n]) if entries[n] else None for n in ("data", "single"))
             return cls(data, tuple(map(Path, entries["clean"])), single)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(str(error)) from None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from baryir_cli.dots import give_tones_back
 from baryir_cli.engine import looks
+from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
 from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.finish import LEAST, finish
@@ -166,7 +167,8 @@ class Passage:
     def _overview(self, course: Course) -> Overview:
         """The network's correction of the whole photograph, shrunk to a tile."""
         pixels = course.turn(course.pixels)
-        small = shrunk(pixels, math.isqrt(course.along.tile * course.across.tile))
+        side = max(SMALLEST_TILE, math.isqrt(course.along.tile * course.across.tile))
+        small = shrunk(pixels, side)
         image = image_of(small, self.corrector.device)[None]
         size = small.shape[:2]
         places = None if course.tone is None else Places([(0, 0, *size)], size, course.tone)

@@ -33,7 +33,7 @@ REACHED = 0.75
 """Share of a photograph's difference from its ground up to which an edge is soft."""
 PAGE = 3
 """Prints take at least one part in so many of their image; things often less. So does a ground."""
-NIGHT = 24
+NIGHT = 32
 """8-bit steps below which a ground may be the dark of a photograph."""
 RECTANGLE = 0.98
 """Share of the least rectangle around it that a print covers at least."""
@@ -98,13 +98,13 @@ def sights(pixels: Pixels) -> list[Sight]:
 def _is_on_plain_ground(pixels: Pixels) -> bool:
     """Whether much of an image has exactly one colour that is not dark, and so have its corners.
 
-    Its tones are then those of a product on its ground, a screenshot or a chart. Black is left out:
-    in darkness, photographs are black too.
+    Its tones are then those of a product on its ground, a screenshot or a chart. Fog is never so
+    even. Black is left out: in darkness, photographs are black too.
     """
     ground = ground_of(pixels)
     if ground is None or ground.max() < NIGHT * full_scale(pixels.dtype) / 255:
         return False
-    return bool((off_colour(pixels[some_of(pixels)], ground) <= 1).mean() >= 1 / PAGE)
+    return bool((off_colour(pixels[some_of(pixels)], ground) < 0.5).mean() >= 1 / PAGE)
 
 
 def _framed(pixels: Pixels, window: Window) -> Outline:

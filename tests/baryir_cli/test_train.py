@@ -722,7 +722,18 @@ def test_a_resumed_run_has_its_own_folders(
     assert baryir(*again, "--steps", 4) == 0, "the new folder is its own now"
 
 
-@pytest.mark.parametrize("damage", [None, '{"clean": ', '{"clean": []}', "[]", '{"data": 5}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        None,
+        '{"clean": ',
+        '{"clean": []}',
+        "[]",
+        '{"data": 5}',
+        '{"data": null, "single": null, "clean": "abc"}',
+        "[" * 100_000,
+    ],
+)
 def test_a_run_without_its_folders_asks_for_them(
     baryir: Run,
     clean: Path,

@@ -269,14 +269,16 @@ def test_tones_of_what_may_be_a_thing_are_kept(
     assert sight.keep_tones == keep_tones
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (34, 34, 34), (128, 128, 128), (255, 255, 255)])
+@pytest.mark.parametrize(
+    "colour", [(0, 0, 0), (30, 30, 30), (34, 34, 34), (128, 128, 128), (255, 255, 255)]
+)
 def test_tones_on_a_plain_ground_are_kept_unless_it_is_as_dark_as_night(
     colour: tuple[int, int, int],
 ) -> None:
     cross = upright(0.3) & ~np.roll(upright(0.3), (HEIGHT // 4, WIDTH // 4), (0, 1))
     (sight,) = sights(on(colour, cross))
     assert sight.outline is None
-    assert sight.keep_tones == (max(colour) > 24)
+    assert sight.keep_tones == (max(colour) > 32)
 
 
 def test_tones_of_dark_photographs_are_not_kept() -> None:
