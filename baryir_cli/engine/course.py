@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from baryir_cli.bands import bands
 from baryir_cli.engine.corrector import Corrector, Ends, Places
 from baryir_cli.engine.overview import Overview
-from baryir_cli.engine.pixels import STRIP, Pixels, image_of, on_device, pixels_of
+from baryir_cli.engine.pixels import Pixels, image_of, on_device, pixels_of
 from baryir_cli.engine.tiles import Axis
 from models.deconvolution import deconvolved
 from models.light import Image, floating
@@ -80,8 +81,7 @@ class Course:
             if carried is not None:
                 band[:, : carried.shape[1]] += carried
             final = starts[row + 1] - starts[row]
-            for top in range(0, final, STRIP):
-                strip = slice(top, min(top + STRIP, final))
+            for strip in bands(final, self.across.length):
                 done = slice(rows.start + strip.start, rows.start + strip.stop)
                 image = image_of(self.pixels[done], corrector.device) + band[:, strip]
                 result[done] = pixels_of(image, result.dtype)

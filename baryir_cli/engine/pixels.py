@@ -15,9 +15,6 @@ from models.light import full_scale
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
 
-STRIP = 64
-"""Rows to hold in float32 at a time where a whole image would be too much."""
-
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """An array as a tensor of the same type on a device."""
