@@ -90,16 +90,23 @@ def test_other_pictures_are_left_to_the_network() -> None:
     assert np.abs(engine().restore(pixels)[0].astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("image", "mode"), [(letters() > 128, "1"), (LINES, "1"), (DITHERED, "L")])
+@pytest.mark.parametrize(
+    ("image", "mode", "most"),
+    [
+        (letters() > 128, "1", 2),
+        # Without the slanted lines it would be 24, and some of their ends go when greys are cut.
+        (LINES, "1", 6),
+        (DITHERED, "L", 2),
+    ],
+)
 def test_the_embedded_network_keeps_letters_and_the_tones_of_dots(
-    image: np.ndarray, mode: str
+    image: np.ndarray, mode: str, most: float
 ) -> None:
     dithered = Image.fromarray(image[:96, :128])
     restored = Restorer.from_weights("small", device="cpu", precision="fp32").restore(dithered)
     assert restored.mode == mode
     off = np.asarray(restored.convert("L")).mean() - np.asarray(dithered.convert("L")).mean()
-    # Without the slanted lines it would be 24, and some of their ends go when greys are cut.
-    assert abs(off) < 6
+    assert abs(off) < most
 
 
 def test_a_print_keeps_its_tones_from_file_to_file(baryir: Run, tmp_path: Path) -> None:
