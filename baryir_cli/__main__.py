@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from baryir_cli.patience import SIGNALS, leave_lost_terminal
+from baryir_cli.shell.patience import SIGNALS, leave_lost_terminal
 
 INTERRUPTED = b"baryir: interrupted; nothing was written\n"
 """While Python or PyTorch is imported, before all work."""

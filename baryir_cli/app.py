@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from baryir_cli import stdout
 from baryir_cli.commands.config import config
 from baryir_cli.commands.degrade import degrade
 from baryir_cli.commands.eval import evaluate
@@ -17,8 +16,9 @@ from baryir_cli.commands.restore import restore
 from baryir_cli.commands.train import train
 from baryir_cli.commands.weights import weights
 from baryir_cli.errors import ArgumentError, ExitCode, UserError, told_by_system
-from baryir_cli.options import SpreadCommand
-from baryir_cli.syntax import USAGE_ERROR, Tool, explain, show_help
+from baryir_cli.shell import stdout
+from baryir_cli.shell.options import SpreadCommand
+from baryir_cli.shell.syntax import USAGE_ERROR, Tool, explain, show_help
 
 app = Tool(
     name="baryir",
@@ -90,7 +90,7 @@ def run() -> int:
 
 
 def _say(text: str) -> None:
-    from baryir_cli.console import printable
+    from baryir_cli.shell.console import printable
 
     if sys.stderr is not None:  # it may be closed
         sys.stderr.write(f"baryir: {printable(text)}\n")

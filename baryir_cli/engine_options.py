@@ -76,8 +76,8 @@ class EngineOptions:
 
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
         """The engine for ``weights``, which :attr:`weights` refers to."""
-        from baryir_cli import provenance
         from baryir_cli.engine import Engine
+        from baryir_cli.weights import provenance
         from models.weights import load_network
 
         if caution := provenance.caution(weights.provenance):

@@ -13,27 +13,27 @@ from PIL import Image
 from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
-from baryir_cli.atomic import make_folder
+from baryir_cli.batch.pipeline import run
+from baryir_cli.batch.report import FileReport
+from baryir_cli.batch.restoration import restore_visible, restoring
 from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
+from baryir_cli.files.atomic import make_folder
+from baryir_cli.files.jobs import Job, Options
+from baryir_cli.files.paths import settled
 from baryir_cli.images import FORMATS, format_of, heic
 from baryir_cli.images.colour import cmyk_transforms, grey_of
 from baryir_cli.images.photo import DEFAULT_QUALITY
 from baryir_cli.images.planes import samples_of
 from baryir_cli.images.write import cmyk_image, palette_image
-from baryir_cli.jobs import Job, Options
 from baryir_cli.limits import (
     MAX_MEGAPIXELS,
     check_megapixels,
     checked_quality,
     checked_strength,
 )
-from baryir_cli.paths import settled
-from baryir_cli.pipeline import run
-from baryir_cli.references import find_weights, load
-from baryir_cli.report import FileReport
-from baryir_cli.restoration import restore_visible, restoring
+from baryir_cli.weights.references import find_weights, load
 from models.weights import load_network
 from models.wording import choices
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from baryir_cli.paths import composed
+from baryir_cli.files.paths import composed
 
 
 def seed_of(name: str) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.files.atomic import make_folder, write_atomically
 from models.wording import choices
 
 if sys.version_info >= (3, 11):

@@ -22,7 +22,7 @@ from photographs import degraded_pairs
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
-from baryir_cli.references import find_weights
+from baryir_cli.weights.references import find_weights
 from models.light import Pixels
 from models.weights import load_network, read_weights
 from train.folders import images_below, match_pairs

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from baryir_cli.provenance import runs
+from baryir_cli.weights.provenance import runs
 from models.presets import PRESETS
 from models.weights import read_weights, save_weights
 from train.initial import ancestry

@@ -16,7 +16,7 @@ import torch
 from photographs import grey
 
 from baryir_cli.engine import looks
-from baryir_cli.references import network_of
+from baryir_cli.weights.references import network_of
 from models.light import Pixels
 from models.scene import picture_of
 from train.folders import images_below

@@ -21,7 +21,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.evaluation.load import load
 from baryir_cli.evaluation.session import find_sets
 from baryir_cli.metrics.psnr import psnr
-from baryir_cli.references import network_of
+from baryir_cli.weights.references import network_of
 from models.network import BaryIR
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]

@@ -16,7 +16,7 @@ import numpy as np
 import skimage.data
 
 from baryir_cli.engine import Engine
-from baryir_cli.references import network_of
+from baryir_cli.weights.references import network_of
 from train.degradations import floating, gaussian_noise, quantise
 
 

@@ -18,7 +18,7 @@ from photographs import degraded_pairs
 
 from baryir_cli.engine import Engine
 from baryir_cli.metrics.psnr import psnr
-from baryir_cli.references import network_of
+from baryir_cli.weights.references import network_of
 from models.light import Pixels
 from train.folders import images_below
 from train.images import ImageCache

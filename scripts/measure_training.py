@@ -19,7 +19,7 @@ import torch
 from torch.profiler import profile
 from torch.utils.data import default_collate
 
-from baryir_cli.references import find_weights, load
+from baryir_cli.weights.references import find_weights, load
 from train.loop import loader_of, patches_of
 from train.recipe import Recipe, Stage, shipped
 from train.sources import Batch, Patches, Source, gather

@@ -17,7 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 from torch.utils.data import default_collate
 
 from baryir_cli.engine import Engine
-from baryir_cli.references import find_weights, load, network_of
+from baryir_cli.weights.references import find_weights, load, network_of
 from models.network import BaryIR, build
 from models.presets import preset
 from tests.conftest import Run

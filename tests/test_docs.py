@@ -10,8 +10,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from baryir_cli.catalogue import embedded_weights
-from baryir_cli.figures import cell, titled
+from baryir_cli.weights.catalogue import embedded_weights
+from baryir_cli.weights.figures import cell, titled
 
 ROOT = Path(__file__).parents[1]
 

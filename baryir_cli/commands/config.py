@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from baryir_cli.settings import SETTINGS, config_file, store, value_of
-from baryir_cli.syntax import Tool
+from baryir_cli.shell.syntax import Tool
 
 config = Tool(name="config", help="Set defaults for every command.")
 
@@ -52,7 +52,7 @@ def show_path() -> None:
 
 def _store(name: str, value: str | None) -> None:
     """Writes a setting to the file, with a note if the environment overrides it."""
-    from baryir_cli.console import messages, note
+    from baryir_cli.shell.console import messages, note
 
     store(name, value)
     if value_of(name).origin == SETTINGS[name].variable:
@@ -62,7 +62,7 @@ def _store(name: str, value: str | None) -> None:
 def _weights(reference: str) -> str:
     """Turns a reference into one that works from every folder."""
     from baryir_cli.hub.reference import PREFIX, HubReference
-    from baryir_cli.references import find_weights
+    from baryir_cli.weights.references import find_weights
 
     if reference.startswith(PREFIX):
         return str(HubReference.parse(reference))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baryir_cli.errors import UsageError, UserError
-from baryir_cli.paths import settled_option
-from baryir_cli.units import counted
+from baryir_cli.files.paths import settled_option
+from baryir_cli.shell.units import counted
 from models.header import quoted
 from models.wording import no_such
 
@@ -69,7 +69,7 @@ def convert(
 
     import torch
 
-    from baryir_cli.console import messages, printable
+    from baryir_cli.shell.console import messages, printable
     from models.convert import convert as read
     from models.weights import WeightsError, save_weights
 
@@ -148,7 +148,7 @@ def _some(names: list[str], most: int = 6) -> str:
 
 def _provenance(found: Conversion, file: str, name: str | None, licence: str | None) -> Provenance:
     """The weights' origin: the file's own provenance, and which file it was."""
-    from baryir_cli.provenance import LACKS
+    from baryir_cli.weights.provenance import LACKS
 
     known = found.facts if found.provenance is None else found.provenance
     today = date.today().isoformat()

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli import batch, completion
+from baryir_cli.batch import command as batch
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
+from baryir_cli.shell import completion
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from baryir_cli.console import Display
+    from baryir_cli.batch.picture import Work
+    from baryir_cli.files.jobs import Job
     from baryir_cli.images import Photo
-    from baryir_cli.jobs import Job
-    from baryir_cli.picture import Work
+    from baryir_cli.shell.console import Display
     from train.degradations import Step
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli import batch, completion
+from baryir_cli.batch import command as batch
+from baryir_cli.batch.report import Report
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -19,12 +20,12 @@ from baryir_cli.engine_options import (
     TileOption,
 )
 from baryir_cli.limits import MAX_MEGAPIXELS
-from baryir_cli.references import check_reference
-from baryir_cli.report import Report
+from baryir_cli.shell import completion
+from baryir_cli.weights.references import check_reference
 
 if TYPE_CHECKING:
-    from baryir_cli.console import Display
-    from baryir_cli.picture import Work
+    from baryir_cli.batch.picture import Work
+    from baryir_cli.shell.console import Display
 
 
 NOT_RESTORED = dict.fromkeys([*Report().to_dict(), "weights"])
@@ -100,9 +101,9 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
+        from baryir_cli.batch.restoration import restoring
         from baryir_cli.memory import keep_freed_memory
-        from baryir_cli.references import find_weights, load
-        from baryir_cli.restoration import restoring
+        from baryir_cli.weights.references import find_weights, load
 
         file = find_weights(options.weights)
         loaded = load(file)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from baryir_cli import completion
 from baryir_cli.errors import UsageError
-from baryir_cli.paths import settled_option
+from baryir_cli.files.paths import settled_option
+from baryir_cli.shell import completion
 from models.wording import choices, no_such, numbers
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def train(
 
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """
-    from baryir_cli.training_run import Request, conduct
+    from baryir_cli.training.run import Request, conduct
     from train.data_folders import DataFolders
 
     if epochs is not None and steps is not None:

@@ -9,7 +9,7 @@ import typer
 
 from baryir_cli.commands.convert import convert
 from baryir_cli.errors import UsageError
-from baryir_cli.syntax import Tool
+from baryir_cli.shell.syntax import Tool
 
 if TYPE_CHECKING:
     from baryir_cli.hub.reference import HubReference
@@ -30,8 +30,8 @@ def list_weights(
     as_json: Json = False,
 ) -> None:
     """List the embedded weights and those in the Hub's cache."""
-    from baryir_cli.catalogue import cached, embedded_weights, published, show
-    from baryir_cli.console import messages
+    from baryir_cli.shell.console import messages
+    from baryir_cli.weights.catalogue import cached, embedded_weights, published, show
 
     found = [*embedded_weights(), *cached()]
     if hub:
@@ -50,8 +50,8 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show config, provenance, tensors and hash, fetching from the Hub if needed."""
-    from baryir_cli.inspection import Inspection
-    from baryir_cli.references import find_weights
+    from baryir_cli.weights.inspection import Inspection
+    from baryir_cli.weights.references import find_weights
 
     inspection = Inspection.of(find_weights(ref))
     if as_json:
@@ -63,8 +63,8 @@ def info(
 @weights.command()
 def pull(ref: Reference) -> None:
     """Fetch weights into the Hub's cache and print the file's path."""
-    from baryir_cli.console import messages
-    from baryir_cli.references import find_weights, load_header
+    from baryir_cli.shell.console import messages
+    from baryir_cli.weights.references import find_weights, load_header
 
     file = find_weights(ref)
     load_header(file)
@@ -80,10 +80,10 @@ def verify(
     ] = None,
 ) -> None:
     """Check hash, header, values and config, and run the network once."""
-    from baryir_cli import provenance
-    from baryir_cli.console import messages, note
-    from baryir_cli.references import find_weights, load_header
-    from baryir_cli.verify import verify as checks
+    from baryir_cli.shell.console import messages, note
+    from baryir_cli.weights import provenance
+    from baryir_cli.weights.references import find_weights, load_header
+    from baryir_cli.weights.verify import verify as checks
 
     file = find_weights(ref)
     for name, found in checks(file, sha256):
@@ -119,11 +119,11 @@ def push(
     ] = False,
 ) -> None:
     """Publish weights with a model card in one commit, creating the repository if needed."""
-    from baryir_cli import provenance
-    from baryir_cli.console import messages, note
     from baryir_cli.hub.card import model_card
     from baryir_cli.hub.publish import Publication, publish
-    from baryir_cli.references import find_weights, load
+    from baryir_cli.shell.console import messages, note
+    from baryir_cli.weights import provenance
+    from baryir_cli.weights.references import find_weights, load
 
     target = _target(repo, revision, name)
     source = find_weights(file)

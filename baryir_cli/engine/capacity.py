@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from baryir_cli.device import DTYPES, free_memory
+from baryir_cli.engine.device import DTYPES, free_memory
 from models.config import NetworkConfig
 
 SMALLEST_TILE = 64

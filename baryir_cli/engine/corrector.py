@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from baryir_cli.device import DTYPES
 from baryir_cli.engine.capacity import Capacity
+from baryir_cli.engine.device import DTYPES
 from baryir_cli.engine.tiles import Box
 from baryir_cli.errors import UserError
 from models.network import BaryIR, channels_last

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from baryir_cli.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
+from baryir_cli.batch.report import Report
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.course import Course, part
+from baryir_cli.engine.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
 from baryir_cli.engine.passage import Passage, Progress
 from baryir_cli.engine.pixels import Pixels, change_of
 from baryir_cli.engine.sight import Sight, sights
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
-from baryir_cli.report import Report
 from models.network import BaryIR
 
 log = logging.getLogger("baryir")

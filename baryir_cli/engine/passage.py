@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from baryir_cli.batch.report import Report
 from baryir_cli.dots import give_tones_back
 from baryir_cli.engine import looks
 from baryir_cli.engine.capacity import SMALLEST_TILE
@@ -17,7 +18,6 @@ from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.finish import LEAST, finish
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
-from baryir_cli.report import Report
 from models.finish import noise_of
 from models.light import Image, full_scale
 from models.network import BaryIR

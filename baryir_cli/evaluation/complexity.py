@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from baryir_cli.benches import paper_rows
-from baryir_cli.device import DTYPES, resolve_device, resolve_precision
+from baryir_cli.engine.device import DTYPES, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError
 from baryir_cli.evaluation.sheet import Sheet, Table
-from baryir_cli.references import embedded, network_of
+from baryir_cli.weights.references import embedded, network_of
 from models.config import NetworkConfig
 from models.network import BaryIR, build, channels_last, parameter_count
 from models.presets import PRESETS, preset

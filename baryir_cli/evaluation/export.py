@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baryir_cli.benches import FoundSet, Item
-from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.journal import image_path, write_image
 from baryir_cli.evaluation.load import load
 from baryir_cli.evaluation.progress import EvaluationDisplay
+from baryir_cli.shell.console import messages, printable
 
 
 def export(sets: Sequence[FoundSet], folder: Path) -> tuple[int, int]:

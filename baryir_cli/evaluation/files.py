@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from baryir_cli import stdout
-from baryir_cli.atomic import is_protected, make_folder, write_atomically
-from baryir_cli.console import messages, printable
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.sheet import Sheet, markdown
 from baryir_cli.evaluation.terminal import show
-from baryir_cli.jobs import STANDARD
+from baryir_cli.files.atomic import is_protected, make_folder, write_atomically
+from baryir_cli.files.jobs import STANDARD
+from baryir_cli.shell import stdout
+from baryir_cli.shell.console import messages, printable
 
 KINDS = ("json", "csv", "markdown", "html")
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import MALFORMED, ImageScores
+from baryir_cli.files.atomic import make_folder, write_atomically
 from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
 from models.light import Pixels
 

@@ -22,7 +22,7 @@ from baryir_cli.evaluation.run import Evaluator
 from baryir_cli.evaluation.sheet import Sheet, Table
 from baryir_cli.evaluation.summary import Summary, count
 from baryir_cli.metrics import METRICS, Metric
-from baryir_cli.units import counted
+from baryir_cli.shell.units import counted
 from models.light import Pixels
 
 LARGEST = 1024

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from baryir_cli.benches import FoundSet
-from baryir_cli.console import WHOLE_RUN, BarDisplay, draws_bars, label_column, printable
+from baryir_cli.shell.console import WHOLE_RUN, BarDisplay, draws_bars, label_column, printable
 
 
 class EvaluationDisplay(BarDisplay):

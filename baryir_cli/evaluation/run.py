@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from baryir_cli.batch.overlap import overlap
 from baryir_cli.benches.find import FoundSet, Item
 from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
@@ -15,7 +16,6 @@ from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
 from baryir_cli.evaluation.results import ImageScores, Scores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
-from baryir_cli.overlap import overlap
 from models.light import Pixels
 
 

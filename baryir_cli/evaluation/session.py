@@ -22,7 +22,6 @@ from baryir_cli.benches import (
     limited,
     restored_elsewhere,
 )
-from baryir_cli.console import messages
 from baryir_cli.engine import Engine
 from baryir_cli.engine_options import EngineOptions
 from baryir_cli.errors import StoppedError, UsageError, UserError
@@ -32,8 +31,9 @@ from baryir_cli.evaluation.results import Evaluation
 from baryir_cli.evaluation.run import Evaluator
 from baryir_cli.evaluation.score import Scorers
 from baryir_cli.metrics import METRICS
-from baryir_cli.references import find_weights, load
-from baryir_cli.units import counted
+from baryir_cli.shell.console import messages
+from baryir_cli.shell.units import counted
+from baryir_cli.weights.references import find_weights, load
 from models.wording import no_such
 
 NAMED = 10

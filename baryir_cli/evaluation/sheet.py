@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from baryir_cli.console import printable
+from baryir_cli.shell.console import printable
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"

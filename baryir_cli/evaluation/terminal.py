@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from baryir_cli.console import answers, printable
 from baryir_cli.evaluation.sheet import INTERVAL, Sheet, Table
+from baryir_cli.shell.console import answers, printable
 
 GAP = 2
 """Spaces between columns."""

@@ -10,9 +10,9 @@ from huggingface_hub import constants, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.utils import CachedRevisionInfo, HFCacheInfo
 
-from baryir_cli.console import printable
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
+from baryir_cli.shell.console import printable
 from models.header import Header, WeightsError, header_of
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from baryir_cli import provenance
 from baryir_cli.evaluation.sheet import as_markdown
-from baryir_cli.figures import COUNT, cell, columns_of, heading, titled
 from baryir_cli.hub.reference import HubReference
-from baryir_cli.units import counted
+from baryir_cli.shell.units import counted
+from baryir_cli.weights import provenance
+from baryir_cli.weights.figures import COUNT, cell, columns_of, heading, titled
 from models.weights import Weights
 
 MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"

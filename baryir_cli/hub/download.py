@@ -11,10 +11,10 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from rich.console import Console
 
-from baryir_cli.console import printable
 from baryir_cli.errors import UserError
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, check_reachable, download_bar, visit
+from baryir_cli.shell.console import printable
 from models.digest import hexdigest
 
 

@@ -21,10 +21,10 @@ from huggingface_hub.utils import (
 )
 from rich.console import Console
 
-from baryir_cli.console import draws_bars
 from baryir_cli.hub.card import MARK
 from baryir_cli.hub.reference import HubReference
 from baryir_cli.hub.session import api, check_reachable, visit
+from baryir_cli.shell.console import draws_bars
 
 CARD = "README.md"
 

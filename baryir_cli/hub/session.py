@@ -14,8 +14,8 @@ from huggingface_hub.utils import tqdm
 from rich.console import Console
 
 from baryir_cli import __version__
-from baryir_cli.console import draws_bars, note, transfer_bar
 from baryir_cli.errors import UserError
+from baryir_cli.shell.console import draws_bars, note, transfer_bar
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 ANSWER = 4.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baryir_cli.images.photo import ImageError, TooLargeError
-from baryir_cli.units import megapixels
+from baryir_cli.shell.units import megapixels
 
 
 def check_size(width: int, height: int, limit: float) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from baryir_cli.device import resolve_device
+from baryir_cli.engine.device import resolve_device
 from baryir_cli.metrics.base import Features, MetricUnavailable
 from baryir_cli.metrics.exact import dtype_on, to_tensor
 from baryir_cli.metrics.inception import inception

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from baryir_cli.device import resolve_device
+from baryir_cli.engine.device import resolve_device
 from baryir_cli.metrics.base import MetricUnavailable
 from baryir_cli.metrics.exact import dtype_on, to_tensor
 from baryir_cli.metrics.weights import ALEXNET

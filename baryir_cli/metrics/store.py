@@ -144,7 +144,7 @@ def _body(file: PublicFile, limit: int) -> Iterator[bytes]:
 @contextmanager
 def _progress(file: PublicFile) -> Iterator[_Advance]:
     """Shows a bar on a terminal, one line elsewhere."""
-    from baryir_cli.console import draws_bars, messages, transfer_bar
+    from baryir_cli.shell.console import draws_bars, messages, transfer_bar
 
     console = messages()
     if not draws_bars(console):

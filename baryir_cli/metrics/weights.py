@@ -23,8 +23,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from baryir_cli.atomic import make_folder, write_atomically
 from baryir_cli.errors import UserError
+from baryir_cli.files.atomic import make_folder, write_atomically
 from baryir_cli.metrics.base import MetricUnavailable
 from baryir_cli.metrics.store import (
     PublicFile,

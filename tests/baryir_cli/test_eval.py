@@ -22,7 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
 from baryir_cli.benches import FoundSet, Item
-from baryir_cli.device import resolve_precision
+from baryir_cli.engine.device import resolve_precision
 from baryir_cli.evaluation import score
 from baryir_cli.evaluation.complexity import multiply_accumulates
 from baryir_cli.evaluation.progress import EvaluationDisplay

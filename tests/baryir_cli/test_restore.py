@@ -22,14 +22,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from baryir_cli import pipeline, stdout
-from baryir_cli.console import Display, Tally
+from baryir_cli.batch import pipeline
+from baryir_cli.batch.results import Result
 from baryir_cli.engine import Engine
+from baryir_cli.files.jobs import Job, Options
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
-from baryir_cli.jobs import Job, Options
-from baryir_cli.results import Result
-from baryir_cli.units import megapixels
+from baryir_cli.shell import stdout
+from baryir_cli.shell.console import Display, Tally
+from baryir_cli.shell.units import megapixels
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile
 from tests.conftest import Run
@@ -222,7 +223,7 @@ def test_after_an_interruption_no_bar_is_drawn_below_the_summary(
     console = Console(
         file=terminal, force_terminal=True, width=80, color_system=None, _environ={"TERM": "xterm"}
     )
-    monkeypatch.setattr("baryir_cli.console.messages", lambda: console)
+    monkeypatch.setattr("baryir_cli.shell.console.messages", lambda: console)
     monkeypatch.setattr(Engine, "restore", restored)
     assert restore(photos, photos.parent / "out") == 130
     bar, summary = terminal.getvalue().rsplit(" done", 1)
@@ -382,7 +383,7 @@ def test_a_run_that_broke_off_before_a_comparison_makes_it_later(
 ) -> None:
     out = photos.parent / "out"
     with monkeypatch.context() as patched:
-        patched.setattr("baryir_cli.picture.side_by_side", failing(errno.ENOSPC))
+        patched.setattr("baryir_cli.batch.picture.side_by_side", failing(errno.ENOSPC))
         assert restore(photos / "a.png", out, "--compare") == 1
     assert restore(photos / "a.png", out, "--compare", "--skip-existing") == 0
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "a.png.compare.jpg"]

@@ -19,12 +19,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from baryir_cli import training_run
 from baryir_cli.commands.train import train as command
-from baryir_cli.options import spread
-from baryir_cli.patience import SIGNALS, patience
-from baryir_cli.references import find_weights
-from baryir_cli.training import LOSSES, TrainingDisplay, roughly
+from baryir_cli.shell.options import spread
+from baryir_cli.shell.patience import SIGNALS, patience
+from baryir_cli.training import run as training_run
+from baryir_cli.training.panel import LOSSES, TrainingDisplay, roughly
+from baryir_cli.weights.references import find_weights
 from models.weights import read_weights
 from tests.baryir_cli.helpers import failing
 from tests.conftest import Run

@@ -170,7 +170,7 @@ def test_verify_compares_embedded_weights_with_the_installed_ones(
     (installed / "METADATA").write_text("Name: baryir\nVersion: 0.0.1\n")
     (installed / "RECORD").write_text(f"models/embedded/{path.name},sha256={noted},1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("baryir_cli.references.embedded", lambda: {"tiny": path})
+    monkeypatch.setattr("baryir_cli.weights.references.embedded", lambda: {"tiny": path})
     assert baryir("weights", "verify", "tiny") == 0
     assert f"{sha}, as installed" in capsys.readouterr().out
     save_weights(path, preset("tiny"), build(preset("tiny")).state_dict(), {})

@@ -18,7 +18,7 @@ from baryir_cli.engine import Engine, NotFiniteError, capacity
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.metrics.psnr import psnr
-from baryir_cli.references import network_of
+from baryir_cli.weights.references import network_of
 from models.deconvolution import deconvolved
 from models.network import BaryIR, Restoration, build
 from models.presets import preset

@@ -1,0 +1,1 @@
+"""``baryir train``: a requested run and what is shown of it."""

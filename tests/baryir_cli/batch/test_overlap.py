@@ -1,0 +1,41 @@
+"""Three stages that run at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from baryir_cli.batch.overlap import overlap
+
+
+def test_results_come_in_order() -> None:
+    def finish(n: int) -> int:
+        time.sleep(0.02 * (3 - n))
+        return n
+
+    assert list(overlap(range(4), str, lambda n, _: n, finish)) == [0, 1, 2, 3]
+
+
+def test_results_being_finished_at_an_interrupt_still_come_out() -> None:
+    begun = threading.Semaphore(0)
+
+    def work(n: int, _: Any) -> int:
+        if n == 2:
+            begun.acquire()
+            begun.acquire()
+            raise KeyboardInterrupt
+        return n
+
+    def finish(n: int) -> int:
+        begun.release()
+        time.sleep(0.2)
+        return n
+
+    results = overlap(range(4), str, work, finish)
+    found = [next(results), next(results)]
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert found == [0, 1]
