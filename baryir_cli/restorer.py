@@ -14,8 +14,7 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.batch.pipeline import run
-from baryir_cli.batch.report import FileReport
-from baryir_cli.batch.restoration import restore_visible, restoring
+from baryir_cli.batch.visible import restore_visible, restoring
 from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
 from baryir_cli.errors import ArgumentError, UserError
@@ -33,6 +32,7 @@ from baryir_cli.limits import (
     checked_quality,
     checked_strength,
 )
+from baryir_cli.report import FileReport
 from baryir_cli.weights.references import find_weights, load
 from models.weights import load_network
 from models.wording import choices

@@ -3,7 +3,7 @@
     python scripts/measure_alarms.py ../shared/data/test/denoise/bsd68 MORE... [--weights small]
 
 For clean photographs these are false alarms, for hazy and dark ones detections. A change counts if
-it is not slight (baryir_cli/engine/looks.py), before any other step.
+it is not slight (baryir_cli/engine/passes.py), before any other step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from photographs import grey
 
-from baryir_cli.engine import looks
+from baryir_cli.engine import passes
 from baryir_cli.weights.references import network_of
 from models.light import Pixels
 from models.scene import picture_of
@@ -39,8 +39,8 @@ def main() -> None:
     @torch.inference_mode()
     def is_changed(image: Pixels) -> bool:
         picture = torch.from_numpy(picture_of(image, network.config.scene) / 255)
-        _, change = looks.judged(network.judge, picture.permute(2, 0, 1)[None])
-        return not looks.is_slight(change)
+        _, change = passes.judged(network.judge, picture.permute(2, 0, 1)[None])
+        return not passes.is_slight(change)
 
     print(f"| folder | images | colour | {' | '.join(TONES)} |\n|{'---|' * (3 + len(TONES))}")
     for folder in args.folders:

@@ -37,7 +37,7 @@ def main() -> None:
                 _, report = engine.restore(pixels)
                 times.append(time.perf_counter() - began)
             print(
-                f"{report.device} {report.precision} {megapixels:g} MP, {report.looks} looks,"
+                f"{report.device} {report.precision} {megapixels:g} MP, {report.passes} passes,"
                 f" {report.tiles} tiles: {min(times[1:]) / megapixels:.3f} s a megapixel",
                 flush=True,
             )

@@ -76,7 +76,7 @@ def test_the_gpu_gives_the_cpus_result(small: BaryIR, kind: str, precision: str)
     pixels = picture(kind)
     exact, expected = Engine(small, device="cpu", precision="fp32").restore(pixels)
     found, report = Engine(small, device="cuda", precision=precision).restore(pixels)
-    assert (report.device, report.precision, report.looks) == ("cuda", precision, expected.looks)
+    assert (report.device, report.precision, report.passes) == ("cuda", precision, expected.passes)
     assert psnr(exact, found) > CLOSE[precision]
 
 

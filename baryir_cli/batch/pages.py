@@ -12,12 +12,12 @@ from pathlib import Path
 
 from baryir_cli.batch.overlap import overlap
 from baryir_cli.batch.picture import Encode, Files, Read, Work, do_picture, read, room_ahead
-from baryir_cli.batch.report import over_pages
 from baryir_cli.batch.results import Result
 from baryir_cli.errors import UserError
 from baryir_cli.files.atomic import not_written
 from baryir_cli.files.jobs import STANDARD, Job, Options
 from baryir_cli.images import Binder, naming_page
+from baryir_cli.report import over_pages
 
 
 @dataclass

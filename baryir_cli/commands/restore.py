@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from baryir_cli.batch import command as batch
-from baryir_cli.batch.report import Report
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -20,6 +19,7 @@ from baryir_cli.engine_options import (
     TileOption,
 )
 from baryir_cli.limits import MAX_MEGAPIXELS
+from baryir_cli.report import Report
 from baryir_cli.shell import completion
 from baryir_cli.weights.references import check_reference
 
@@ -101,7 +101,7 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
-        from baryir_cli.batch.restoration import restoring
+        from baryir_cli.batch.visible import restoring
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.weights.references import find_weights, load
 

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from baryir_cli.batch.report import Report
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
-from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
-from baryir_cli.engine.passage import Passage, Progress
+from baryir_cli.engine.photograph import Photograph, Progress
 from baryir_cli.engine.pixels import Pixels, change_of
-from baryir_cli.engine.sight import Sight, sights
+from baryir_cli.engine.regions import Region, regions
+from baryir_cli.engine.tiled_pass import TiledPass, part
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
+from baryir_cli.report import Report
 from models.network import BaryIR
 
 log = logging.getLogger("baryir")
@@ -120,37 +120,39 @@ class Engine:
         """
         # An image uses all cores, and two would share the memory that tiles are made for.
         with self._turn:
-            found = sights(pixels)
+            found = regions(pixels)
             if found[0].pixels is pixels:
                 return self._fitting(found[0], strength, progress)
             return self._one_by_one(pixels, found, strength, progress)
 
     def _one_by_one(
-        self, pixels: Pixels, found: Sequence[Sight], strength: float, progress: Progress
+        self, pixels: Pixels, found: Sequence[Region], strength: float, progress: Progress
     ) -> tuple[Pixels, Report]:
         """Restores the photographs in an image, each by itself."""
         whole, reports, done = pixels.copy(), list[Report](), 0.0
-        size = sum(sight.pixels.size for sight in found)
-        for sight in found:
-            upto = done + sight.pixels.size / size
-            restored, report = self._fitting(sight, strength, part(progress, done, upto))
-            sight.put_into(whole, restored)
+        size = sum(region.pixels.size for region in found)
+        for region in found:
+            upto = done + region.pixels.size / size
+            restored, report = self._fitting(region, strength, part(progress, done, upto))
+            region.put_into(whole, restored)
             reports.append(report)
             done = upto
         joined = Report.of_parts(reports)
         joined.change = change_of(whole, pixels)
         return whole, joined
 
-    def _fitting(self, sight: Sight, strength: float, progress: Progress) -> tuple[Pixels, Report]:
+    def _fitting(
+        self, region: Region, strength: float, progress: Progress
+    ) -> tuple[Pixels, Report]:
         """Restores a photograph with tiles that fit into memory."""
         before = self.tiling, self.corrector
         while True:
             tile, failure = 0, ""
             try:
-                height, width = sight.pixels.shape[:2]
+                height, width = region.pixels.shape[:2]
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.largest for axis in axes)
-                return self._restored(sight, *axes, strength, progress)
+                return self._restored(region, *axes, strength, progress)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -196,21 +198,21 @@ class Engine:
     @torch.inference_mode()
     def _restored(
         self,
-        sight: Sight,
+        region: Region,
         vertical: Axis,
         horizontal: Axis,
         strength: float,
         progress: Progress,
     ) -> tuple[Pixels, Report]:
-        pixels, keep_tones = sight.pixels, self.keep_tones or sight.keep_tones
+        pixels, keep_tones = region.pixels, self.keep_tones or region.keep_tones
         restored = np.empty(pixels.shape, pixels.dtype)
-        passage = Passage(
+        photograph = Photograph(
             self.network,
             self.corrector,
-            Course(pixels, vertical, horizontal),
+            TiledPass(pixels, vertical, horizontal),
             restored,
             keep_tones=keep_tones,
             keep_shake=self.keep_shake,
             with_overview=self.with_overview,
         )
-        return restored, passage.go(strength, progress)
+        return restored, photograph.restore(strength, progress)

@@ -39,7 +39,7 @@ RIM, ABRUPT = 6, 0.75
 WRITTEN = 0.1
 """What is no photograph, as large letters, may have so many pixels, relative to photographs."""
 MANY = 32
-"""More parts than this are icons or beads, no prints, and would take a search and a look each."""
+"""More parts than this are icons or beads, no prints, and would take a search and a pass each."""
 EVEN = 0.95
 """Share of a line inside a photograph's edge that has one colour if the line is on its border."""
 LONGEST = 65_000

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from baryir_cli.batch.report import Report
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.metrics import METRICS
+from baryir_cli.report import Report
 from models.wording import no_such
 
 FORMAT = 1

@@ -150,7 +150,7 @@ def test_tiles_get_their_place_in_the_whole_scene(size: tuple[int, int]) -> None
     pixels[: size[0] // 2] = 0.5
     engine = Engine(network, device="cpu", precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels)
-    # One call is for the samples that show whether a look was enough, one for the overview.
+    # One call is for the samples that show whether a pass was enough, one for the overview.
     assert len(network.calls) == report.tiles + 1 + (report.tiles > 1)
     for channel, (count, axis) in enumerate(zip(size, "hw", strict=True)):
         wanted = (np.arange(count) + 0.5) / count / 8

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.finish import finish
-from baryir_cli.engine.passage import Passage
+from baryir_cli.engine.photograph import Photograph
 from baryir_cli.metrics.psnr import psnr
 from models.finish import Finish, noise_of
 from models.network import Restoration
 from models.presets import preset
-from tests.baryir_cli.engine.test_looks import Peels, quartered
+from tests.baryir_cli.engine.test_passes import Peels, quartered
 
 CPU = torch.device("cpu")
 
@@ -132,21 +132,21 @@ def test_only_what_was_noisy_is_mended(sigma: float, mended: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("colour", "looks", "mended_after"),
+    ("colour", "passes", "mended_after"),
     [
         ((0.7, 0.5, 0.6), 1, [1]),  # no tone
-        ((0.5, 0.5, 0.3), 1, []),  # one look with a tone
-        ((0.7, 0.5, 0.3), 2, [1]),  # another look with a tone
+        ((0.5, 0.5, 0.3), 1, []),  # one pass with a tone
+        ((0.7, 0.5, 0.3), 2, [1]),  # another pass with a tone
     ],
 )
 def test_what_is_left_of_noise_is_mended_before_a_tone(
     colour: tuple[float, float, float],
-    looks: int,
+    passes: int,
     mended_after: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(Passage, "_finish", lambda passage: calls.append(passage.report.looks))
+    monkeypatch.setattr(Photograph, "_finish", lambda each: calls.append(each.report.passes))
     engine = Engine(Peels(), device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(quartered((40, 60), colour))
-    assert (report.looks, calls) == (looks, mended_after)
+    assert (report.passes, calls) == (passes, mended_after)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.outline import outlines
-from baryir_cli.engine.sight import sights
+from baryir_cli.engine.regions import regions
 from baryir_cli.metrics.psnr import psnr
 from models.network import Restoration
 from tests.baryir_cli.engine.test_frame import Blurs, as_jpeg
@@ -264,9 +264,9 @@ PLAIN = (PHOTO * 0.1 + 20).astype(np.uint8)
 def test_tones_of_what_may_be_a_thing_are_kept(
     where: np.ndarray, photo: np.ndarray, keep_tones: bool
 ) -> None:
-    (sight,) = sights(on(WHITE, where, photo))
-    assert sight.pixels.size < 3 * HEIGHT * WIDTH
-    assert sight.keep_tones == keep_tones
+    (region,) = regions(on(WHITE, where, photo))
+    assert region.pixels.size < 3 * HEIGHT * WIDTH
+    assert region.keep_tones == keep_tones
 
 
 @pytest.mark.parametrize(
@@ -276,14 +276,14 @@ def test_tones_on_a_plain_ground_are_kept_unless_it_is_as_dark_as_night(
     colour: tuple[int, int, int],
 ) -> None:
     cross = upright(0.3) & ~np.roll(upright(0.3), (HEIGHT // 4, WIDTH // 4), (0, 1))
-    (sight,) = sights(on(colour, cross))
-    assert sight.outline is None
-    assert sight.keep_tones == (max(colour) > 32)
+    (region,) = regions(on(colour, cross))
+    assert region.outline is None
+    assert region.keep_tones == (max(colour) > 32)
 
 
 def test_tones_of_dark_photographs_are_not_kept() -> None:
-    (sight,) = sights(PHOTO // 40)
-    assert not sight.keep_tones
+    (region,) = regions(PHOTO // 40)
+    assert not region.keep_tones
 
 
 def test_many_icons_on_a_page_are_no_photographs() -> None:

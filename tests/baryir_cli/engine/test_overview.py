@@ -111,8 +111,8 @@ def test_a_judge_that_finds_nothing_needs_no_overview(monkeypatch: pytest.Monkey
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(np.full((300, 900, 3), 0.1, np.float32))
     assert report.tiles > 1
-    # One look, and one pass over the samples that show whether it was enough.
-    assert (report.looks, judge.calls) == (1, report.tiles + 1)
+    # One pass, and one pass over the samples that show whether it was enough.
+    assert (report.passes, judge.calls) == (1, report.tiles + 1)
 
 
 def test_a_look_that_changes_little_needs_no_samples() -> None:
@@ -120,7 +120,7 @@ def test_a_look_that_changes_little_needs_no_samples() -> None:
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(np.full((80, 90, 3), 0.5, np.float32))
-    assert (report.looks, report.tiles, judge.calls) == (1, 1, 1)
+    assert (report.passes, report.tiles, judge.calls) == (1, 1, 1)
 
 
 def test_tiles_asked_for_need_no_overview() -> None:

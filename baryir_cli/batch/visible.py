@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.batch.picture import Work
-from baryir_cli.batch.report import Report
 from baryir_cli.engine import Engine
 from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.pixels import Pixels, change_of
 from baryir_cli.files.jobs import Job
 from baryir_cli.images import Photo
+from baryir_cli.report import Report
 
 
 def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work:

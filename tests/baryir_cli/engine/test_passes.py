@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.engine import Engine, looks
+from baryir_cli.engine import Engine, passes
 from models.network import Restoration
 from models.presets import preset
 from models.scene import FIELDS, SHADES
@@ -67,7 +67,7 @@ def quartered(size: tuple[int, int], colour: Colour) -> np.ndarray:
             (0.5, 0.5, 0.6),
             (0.5, 0.5, 0.6),
             1,
-        ),  # nothing wrong: one look
+        ),  # nothing wrong: one pass
         ((0.5, 0.5, 0.3), (0.7, 0.7, 0.5), 1),  # dark: the same
         ((0.7, 0.5, 0.6), (0.5, 0.5, 0.6), 1),  # something wrong: one without the judge
         ((0.7, 0.5, 0.3), (0.7, 0.7, 0.5), 2),  # and dark as well: a second, with the judge
@@ -82,7 +82,7 @@ def test_it_looks_until_little_is_wrong(
     pixels = quartered(size, colour)
     engine = Engine(Peels(), precision="fp32", tile=50, overlap=10)  # type: ignore[arg-type]
     restored, report = engine.restore(pixels, progress=shares.append)
-    assert report.looks == report.to_dict()["looks"] == count
+    assert report.passes == report.to_dict()["passes"] == count
     np.testing.assert_allclose(restored, quartered(size, wanted), atol=1e-5)
     np.testing.assert_array_equal(pixels, quartered(size, colour))
     assert shares == sorted(shares)
@@ -113,7 +113,7 @@ def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
     """What it says only of the degraded or only of the restored photograph is ignored."""
     engine = Engine(Peels(says), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(quartered((40, 60), (0.7, 0.5, 0.3)))
-    assert report.looks == 1
+    assert report.passes == 1
     np.testing.assert_allclose(restored, quartered((40, 60), (0.5, 0.5, 0.3)), atol=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_the_judge_must_say_the_same_before_and_after(says: Says) -> None:
 def test_slight_tones_are_left_out(steps: int, colour: Colour, wanted: Colour) -> None:
     engine = Engine(Peels(offset=steps / 255), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(quartered((40, 60), colour))
-    assert report.looks == 1
+    assert report.passes == 1
     np.testing.assert_allclose(restored, quartered((40, 60), wanted), atol=1e-5)
 
 
@@ -172,9 +172,9 @@ def test_grey_that_is_dark_in_a_print_too_is_brightened() -> None:
 def test_hazy_colours_do_not_count_as_black_and_white() -> None:
     """Haze weakens colours and brightness alike."""
     colours = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert not looks.is_colourless(0.05 * colours + 0.8)
-    assert looks.is_colourless(0.05 * colours.mean(1, keepdim=True).expand(-1, 3, -1, -1) + 0.8)
-    assert not looks.is_colourless(torch.full((1, 3, 64, 64), 0.5))
+    assert not passes.is_colourless(0.05 * colours + 0.8)
+    assert passes.is_colourless(0.05 * colours.mean(1, keepdim=True).expand(-1, 3, -1, -1) + 0.8)
+    assert not passes.is_colourless(torch.full((1, 3, 64, 64), 0.5))
 
 
 @pytest.mark.parametrize(("contrast", "wanted"), [(0.004, 0.1), (0.03, 0.3)])
@@ -194,9 +194,9 @@ def test_strength_applies_to_all_looks_together() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (127, 900), (256, 255), (4000, 6000)])
 def test_samples_lie_inside_and_are_alike(size: tuple[int, int]) -> None:
-    boxes = looks.samples(*size)
+    boxes = passes.samples(*size)
     shapes = {(bottom - top, right - left) for top, left, bottom, right in boxes}
-    assert shapes == {(min(size[0], looks.SIDE), min(size[1], looks.SIDE))}
+    assert shapes == {(min(size[0], passes.SIDE), min(size[1], passes.SIDE))}
     assert (
         len(set(boxes)) == len(boxes) == (2 if size[0] >= 256 else 1) * (2 if size[1] >= 256 else 1)
     )
@@ -210,11 +210,11 @@ def test_the_change_by_a_tone_is_a_root_mean_square() -> None:
     tone = torch.zeros(1, FIELDS, SHADES, 1, 1)
     tone[:, 3:] = 0.3
     tone[:, 0] = 0.1
-    assert looks.change_by(tone, picture) == pytest.approx(((0.25**2 + 2 * 0.15**2) / 3) ** 0.5)
+    assert passes.change_by(tone, picture) == pytest.approx(((0.25**2 + 2 * 0.15**2) / 3) ** 0.5)
 
 
 def test_in_doubt_there_is_one_look() -> None:
     engine = Engine(Peels(offset=0.1), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(quartered((40, 60), (0.7, 0.5, 0.3)))
-    assert report.looks == 1
+    assert report.passes == 1
     np.testing.assert_allclose(restored, quartered((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)

@@ -1,4 +1,4 @@
-"""One photograph's passage: its shake, looks with and without the judge, what is left of noise."""
+"""Restores one photograph: shake, passes with and without the judge, what is left of noise."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.batch.report import Report
 from baryir_cli.dots import give_tones_back
-from baryir_cli.engine import looks
+from baryir_cli.engine import passes
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
-from baryir_cli.engine.course import Course, part
 from baryir_cli.engine.finish import LEAST, finish
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
+from baryir_cli.engine.tiled_pass import TiledPass, part
+from baryir_cli.report import Report
 from models.finish import noise_of
 from models.light import Image, full_scale
 from models.network import BaryIR
@@ -31,17 +31,17 @@ Progress = Callable[[float], None]
 """Called with the share of the image that is done."""
 
 
-class Passage:
-    """Takes one photograph through a network; what to do is decided on the way.
+class Photograph:
+    """Takes one photograph through a network, and decides on the way what to do.
 
     Args:
         network: has the judge and the finish, if any.
         corrector: the same network on its device.
-        course: through the photograph, not yet turned.
+        tiled: the pass over the photograph, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
         keep_tones: ask no judge.
         keep_shake: search for no shake.
-        with_overview: let an overview of the photograph decide on haze and darkness in every look,
+        with_overview: let an overview of the photograph decide on haze and darkness in every pass,
             not just where a tone is applied.
     """
 
@@ -49,7 +49,7 @@ class Passage:
         self,
         network: BaryIR,
         corrector: Corrector,
-        course: Course,
+        tiled: TiledPass,
         restored: Pixels,
         *,
         keep_tones: bool,
@@ -58,30 +58,30 @@ class Passage:
     ) -> None:
         self.network = network
         self.corrector = corrector
-        self.course = course
-        self.pixels = course.pixels
+        self.tiled = tiled
+        self.pixels = tiled.pixels
         self.restored = restored
         self.keep_tones = keep_tones
         self.keep_shake = keep_shake
         self.with_overview = with_overview
         self.report = Report(
-            tiles=course.tiles,
-            tile=(course.along.largest, course.across.largest),
+            tiles=tiled.tiles,
+            tile=(tiled.along.largest, tiled.across.largest),
             precision=corrector.precision,
             device=str(corrector.device),
         )
 
-    def go(self, strength: float, progress: Progress) -> Report:
+    def restore(self, strength: float, progress: Progress) -> Report:
         """Restores the photograph; arguments as those of :meth:`Engine.restore`."""
         redone = self.corrector.redone
         shake, progress = self._shake(progress)
-        course = replace(self.course, shake=shake).across_the_shorter()
+        tiled = replace(self.tiled, shake=shake).across_the_shorter()
         if self.network.judge is None:
-            self._look(course, progress)
+            self._pass(tiled, progress)
             if shake is None:
                 self._finish()
         else:
-            self.report.toned = self._look_and_judge(self.network.judge, course, progress)
+            self.report.toned = self._judge_in_passes(self.network.judge, tiled, progress)
         if strength == 0:
             self.report.shake = 0.0
         if strength < 1:
@@ -111,10 +111,10 @@ class Passage:
         self.report.shake = 0.0 if shake is None else radius(shake)
         return shake, part(progress, done, 1)
 
-    def _look_and_judge(self, judge: nn.Module, course: Course, progress: Progress) -> bool:
-        """Looks without the judge while much is wrong, then with it.
+    def _judge_in_passes(self, judge: nn.Module, tiled: TiledPass, progress: Progress) -> bool:
+        """Passes without the judge while much is wrong, then with it.
 
-        :mod:`baryir_cli.engine.looks` decides.
+        :mod:`baryir_cli.engine.passes` decides.
 
         Returns:
             Whether a tone was applied.
@@ -124,72 +124,72 @@ class Passage:
         tone, change = neutral, 0.0
         if not self.keep_tones:
             tone, change = self._judged(judge, self.pixels)
-        slight = looks.is_slight(change)
-        # The rest of a shake takes one look.
-        if course.shake is not None or self._is_applied(change, neutral):
-            self._look(replace(course, tone=neutral if slight else tone), progress)
+        slight = passes.is_slight(change)
+        # The rest of a shake takes one pass.
+        if tiled.shake is not None or self._is_applied(change, neutral):
+            self._pass(replace(tiled, tone=neutral if slight else tone), progress)
             return not slight
-        course, done = replace(course, tone=neutral), 0.0
-        for number in range(looks.MOST):
-            # If the judge finds nothing, a look is taken anyway, and shows whether much was wrong.
+        tiled, done = replace(tiled, tone=neutral), 0.0
+        for number in range(passes.MOST):
+            # If the judge finds nothing, a pass is taken anyway, and shows whether much was wrong.
             came_anyway = slight and number == 0
-            # The number of further looks only becomes known afterwards.
+            # The number of further passes only becomes known afterwards.
             upto = 0.9 if came_anyway else (done + 1) / 2
-            self._look(course, part(progress, done, upto))
-            course, done = replace(course, pixels=course.turn(self.restored)), upto
+            self._pass(tiled, part(progress, done, upto))
+            tiled, done = replace(tiled, pixels=tiled.turn(self.restored)), upto
             enough = came_anyway and not self._was_much()
             if enough or not self._much_is_wrong(self.restored, neutral):
                 break
         # Before a tone, which would make what is left of noise stronger.
         self._finish()
         toned = False
-        if change >= looks.CERTAIN:
+        if change >= passes.CERTAIN:
             tone, change = self._judged(judge, self.restored)
-            toned = change >= looks.CERTAIN
+            toned = change >= passes.CERTAIN
             if toned:
-                self._look(replace(course, tone=tone), part(progress, done, 1))
+                self._pass(replace(tiled, tone=tone), part(progress, done, 1))
         progress(1.0)
         return toned
 
     def _is_applied(self, change: float, neutral: Tensor) -> bool:
-        """Whether the first look uses the judge, whose tone changes the image by ``change``."""
-        if looks.is_slight(change):
+        """Whether the first pass uses the judge, whose tone changes the image by ``change``."""
+        if passes.is_slight(change):
             return False
-        return looks.is_doubtful(change) or not self._much_is_wrong(self.pixels, neutral)
+        return passes.is_doubtful(change) or not self._much_is_wrong(self.pixels, neutral)
 
-    def _look(self, course: Course, progress: Progress) -> None:
-        has_tone = course.tone is not None and bool(course.tone.any())
-        if course.tiles > 1 and (has_tone or self.with_overview):
-            course = replace(course, overview=self._overview(course))
-        course.look(self.corrector, course.turn(self.restored), progress)
-        self.report.looks += 1
+    def _pass(self, tiled: TiledPass, progress: Progress) -> None:
+        has_tone = tiled.tone is not None and bool(tiled.tone.any())
+        if tiled.tiles > 1 and (has_tone or self.with_overview):
+            tiled = replace(tiled, overview=self._overview(tiled))
+        tiled.run(self.corrector, tiled.turn(self.restored), progress)
+        self.report.passes += 1
 
-    def _overview(self, course: Course) -> Overview:
+    def _overview(self, tiled: TiledPass) -> Overview:
         """The network's correction of the whole photograph, shrunk to a tile."""
-        pixels = course.turn(course.pixels)
-        side = max(SMALLEST_TILE, math.isqrt(course.along.tile * course.across.tile))
+        pixels = tiled.turn(tiled.pixels)
+        side = max(SMALLEST_TILE, math.isqrt(tiled.along.tile * tiled.across.tile))
         small = shrunk(pixels, side)
         image = image_of(small, self.corrector.device)[None]
         size = small.shape[:2]
-        places = None if course.tone is None else Places([(0, 0, *size)], size, course.tone)
+        places = None if tiled.tone is None else Places([(0, 0, *size)], size, tiled.tone)
         ends = (self.corrector.config.margin,) * 2
         correction = self.corrector.correct(image, (ends, ends), places)[0]
         overview = Overview(correction.cpu(), pixels.shape[:2])
-        return overview.turned() if course.turned else overview
+        return overview.turned() if tiled.turned else overview
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the network has much to correct in an image's samples, without the judge."""
         size = pixels.shape[:2]
-        places = Places(looks.samples(*size), size, neutral)
-        return looks.is_much(self.corrector.correct(self._samples(pixels), places=places))
+        places = Places(passes.samples(*size), size, neutral)
+        return passes.is_much(self.corrector.correct(self._samples(pixels), places=places))
 
     def _was_much(self) -> bool:
         """Whether much has been corrected so far."""
-        return looks.is_much(self._samples(self.restored) - self._samples(self.pixels))
+        return passes.is_much(self._samples(self.restored) - self._samples(self.pixels))
 
     def _samples(self, pixels: Pixels) -> Tensor:
         """The squares that represent an image, ``(N, 3, h, w)`` float32."""
-        boxes = looks.samples(*pixels.shape[:2])
+        boxes = passes.samples(*pixels.shape[:2])
         parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
         return torch.stack([image_of(part, self.corrector.device) for part in parts])
 
@@ -200,7 +200,7 @@ class Passage:
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
-        tone, change = looks.judged(judge, picture)
+        tone, change = passes.judged(judge, picture)
         return tone.to(self.corrector.device), change
 
     def _finish(self) -> None:

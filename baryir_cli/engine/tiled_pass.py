@@ -1,4 +1,4 @@
-"""One look at an image: band after band of tiles, blended into the result."""
+"""One pass over an image: band after band of tiles, blended into the result."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.light import Image, floating
 
 
 @dataclass(frozen=True)
-class Course:
-    """How the engine goes through an image: in bands of tiles along its shorter side.
+class TiledPass:
+    """A pass over an image: in bands of tiles along its shorter side.
 
     In a wide image the bands are columns of tiles, so everything but the network sees it turned.
 
@@ -45,7 +45,7 @@ class Course:
         """The number of tiles."""
         return len(self.along.starts) * len(self.across.starts)
 
-    def across_the_shorter(self) -> Course:
+    def across_the_shorter(self) -> TiledPass:
         """The same, turned if its bands would run along the longer side."""
         if self.across.length <= self.along.length:
             return self
@@ -62,7 +62,7 @@ class Course:
         """Another image, turned if this one was."""
         return pixels.swapaxes(0, 1) if self.turned else pixels
 
-    def look(self, corrector: Corrector, result: Pixels, progress: Callable[[float], None]) -> None:
+    def run(self, corrector: Corrector, result: Pixels, progress: Callable[[float], None]) -> None:
         """Restores band by band; only one band of tiles is ever held in float32.
 
         Args:

@@ -27,8 +27,8 @@ class Report:
     """Tiles that overflowed in half precision and were done again in float32."""
     shake: float = 0.0
     """Radius in pixels of the camera shake that was removed first."""
-    looks: int = 0
-    """How often the network went over the image (:mod:`baryir_cli.engine.looks`)."""
+    passes: int = 0
+    """How often the network went over the image (:mod:`baryir_cli.engine.passes`)."""
     toned: bool = False
     """Whether a scene judge has found haze or darkness, which was removed."""
     change: float = 0.0
@@ -51,7 +51,7 @@ _OVER_PARTS: dict[str, Callable[..., Any]] = {
     "tile": partial(max, key=math.prod),
     "redone_in_fp32": sum,
     "shake": max,
-    "looks": max,
+    "passes": max,
     "toned": any,
 }
 

@@ -1,4 +1,4 @@
-"""What a network sees of the photographs in an image: neither frames nor ground.
+"""The photographs in an image, and what a network sees of them: neither frames nor ground.
 
 Where a frame or ground passes softly into a photograph, the pixels are of both. They too would look
 like a frame, so the network sees the photograph mirrored there, and its change is applied in part.
@@ -43,7 +43,7 @@ more; of what is pale or of one colour, little has."""
 
 
 @dataclass(frozen=True)
-class Sight:
+class Region:
     """A photograph in its image."""
 
     window: Window
@@ -76,21 +76,21 @@ class Sight:
         place[clear] = restored[clear]
 
 
-def sights(pixels: Pixels) -> list[Sight]:
+def regions(pixels: Pixels) -> list[Region]:
     """The photographs in an image ``(H, W, 3)``, of which there is at least one."""
     window: Window = slice(0, pixels.shape[0]), slice(0, pixels.shape[1])
-    whole = Sight(window, pixels, keep_tones=_is_on_plain_ground(pixels))
+    whole = Region(window, pixels, keep_tones=_is_on_plain_ground(pixels))
     inner = inside(pixels)
     if inner != window:
         is_small = PAGE * pixels[inner].size < pixels.size
-        whole = _sight(pixels, _framed(pixels, inner), keep_tones=is_small)
+        whole = _region(pixels, _framed(pixels, inner), keep_tones=is_small)
         # A soft edge is better found together with all of its frame.
         window = window if whole.soft else inner
     inside_it = outlines(pixels[window])
     found = [replace(each, window=shifted(each.window, window)) for each in inside_it]
     are_small = PAGE * sum(int(each.part.sum()) for each in found) < pixels[..., 0].size
     return [
-        _sight(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
+        _region(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
         for each in found
     ] or [whole]
 
@@ -124,7 +124,7 @@ def _framed(pixels: Pixels, window: Window) -> Outline:
     return Outline((rows, columns), part, np.median(seen[distance == distance.max()], axis=0))
 
 
-def _sight(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Sight:
+def _region(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Region:
     seen, distance = pixels[outline.window], from_edge(outline.part)
     soft = _softness(seen, distance, outline.ground)
     hidden = distance <= soft
@@ -133,8 +133,8 @@ def _sight(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Sight:
     tight = _tight(outline.part)
     if soft == 0 and outline.part[tight].all():
         window = shifted(tight, outline.window)
-        return Sight(window, pixels[window], keep_tones=keep_tones)
-    return Sight(outline.window, continued(seen, hidden), outline, soft, keep_tones)
+        return Region(window, pixels[window], keep_tones=keep_tones)
+    return Region(outline.window, continued(seen, hidden), outline, soft, keep_tones)
 
 
 def _may_be_a_thing(pixels: Pixels, outline: Outline) -> bool:

@@ -11,9 +11,9 @@ import skimage.data
 from PIL import Image
 
 from baryir_cli import Restorer
-from baryir_cli.batch.report import Report
-from baryir_cli.batch.restoration import hidden_in
+from baryir_cli.batch.visible import hidden_in
 from baryir_cli.metrics.psnr import psnr
+from baryir_cli.report import Report
 from tests.conftest import Run
 
 ROWS, COLUMNS = np.mgrid[:90, :120]

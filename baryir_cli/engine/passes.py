@@ -1,4 +1,4 @@
-"""Decides when one look at a photograph is not enough.
+"""Decides when one pass over a photograph is not enough.
 
 A scene judge recognises haze and darkness badly through noise and rain. A network that learned one
 degradation at a time takes noise for all that is wrong with a noisy photograph. So the network
@@ -14,15 +14,15 @@ from baryir_cli.engine.tiles import Box
 from models.scene import mean_tone, tone_change, whole_place
 
 MOST = 2
-"""The most looks without the judge, before the one with it."""
+"""The most passes without the judge, before the one with it."""
 MUCH = 2 / 255
-"""RMS of the network's correction, in [0, 1] (docs/networks.md, "Several looks"). Clean, hazy, dark
-and JPEG photographs are mostly below, noise from sigma 3 and nearly all rain above."""
+"""RMS of the network's correction, in [0, 1] (docs/networks.md, "Several passes"). Clean, hazy,
+dark and JPEG photographs are mostly below, noise from sigma 3 and nearly all rain above."""
 SLIGHT, DOUBTFUL, CERTAIN = 8 / 255, 12 / 255, 48 / 255
 """RMS of a tone's change. A slight tone may be a false alarm and is dropped, as is one below the
 doubtful if there is much to correct without it. So is a tone in black and white, if that of a print
-is below the doubtful. In noise and rain the tone is applied if it is certain both before the looks
-without it and after them. In doubt there is one look only, in which the network sees noise, rain
+is below the doubtful. In noise and rain the tone is applied if it is certain both before the passes
+without it and after them. In doubt there is one pass only, in which the network sees noise, rain
 and tone at once."""
 COLOURLESS = 0.02
 """How far colours may vary, relative to brightness, in a photograph of one colour. Haze would lower
@@ -52,7 +52,7 @@ def _starts(length: int) -> tuple[list[int], int]:
 
 
 def is_much(corrections: Tensor) -> bool:
-    """Whether the corrections of an image's samples, ``(N, 3, h, w)``, call for a look."""
+    """Whether the corrections of an image's samples, ``(N, 3, h, w)``, call for a pass."""
     return bool(corrections.square().mean().sqrt() >= MUCH)
 
 

@@ -1,9 +1,9 @@
-"""What several looks at a photograph gain over one if it has several degradations.
+"""What several passes over a photograph gain over one if it has several degradations.
 
-    python scripts/measure_looks.py ../shared/data/test/denoise/bsd68 [--count 12] [--weights small]
+    python scripts/measure_passes.py ../shared/data/test/denoise/bsd68 [--count 12]
 
-Degrades clean photographs in one or several ways. Prints PSNR of the input, after one look with the
-scene judge, and after as many as the engine takes (baryir_cli/engine/looks.py), and their number.
+Degrades clean photographs in one or several ways. Prints PSNR of the input, after one pass with the
+scene judge, and after as many as the engine takes (baryir_cli/engine/passes.py), and their number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 from photographs import degraded_pairs
 
-from baryir_cli.engine import Engine, looks
+from baryir_cli.engine import Engine, passes
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.weights.references import network_of
 from models.light import Pixels
@@ -41,9 +41,9 @@ MIXTURES = (
 
 
 def at_one_look(engine: Engine, image: Pixels) -> Pixels:
-    """The image after one look, with the judge's change unless it is slight."""
-    # If every change counts as doubtful, one look applies it.
-    with patch.multiple(looks, MOST=1, is_doubtful=lambda _: True):
+    """The image after one pass, with the judge's change unless it is slight."""
+    # If every change counts as doubtful, one pass applies it.
+    with patch.multiple(passes, MOST=1, is_doubtful=lambda _: True):
         return engine.restore(image)[0]
 
 
@@ -58,14 +58,14 @@ def main() -> None:
     images = ImageCache()
     paths = images_below(args.clean)
     paths = paths[:: max(1, len(paths) // args.count)][: args.count]
-    print("| degraded by | input | one look | several | looks |\n|---|---|---|---|---|")
+    print("| degraded by | input | one pass | several | passes |\n|---|---|---|---|---|")
     for mixture in MIXTURES:
         rows = []
         for image, clean in degraded_pairs(paths, mixture, images, seed=args.seed):
             one = at_one_look(engine, image)
             several, report = engine.restore(image)
             found = (psnr(each, clean) for each in (image, one, several))
-            rows.append((*found, report.looks))
+            rows.append((*found, report.passes))
         means = " | ".join(f"{mean:.2f}" for mean in np.mean(rows, 0)[:3])
         print(f"| {mixture} | {means} | {np.mean(rows, 0)[3]:.1f} |", flush=True)
 
