@@ -44,9 +44,11 @@ def shown(value: object) -> str:
 
 
 def no_such(path: Path, kind: str, way: str = "check the path") -> str:
-    """Says that ``path`` is no ``kind`` (file, folder, file or folder), and what to do."""
+    """Says that ``path`` is no ``kind`` (file, folder, file or folder), why, and what to do."""
     if path.exists():
         return f"{path}: a {'folder' if path.is_dir() else 'file'}, not a {kind}; {way}"
+    if path.is_symlink():
+        return f"{path}: a link that leads nowhere; {way}"
     return f"{path}: no such {kind}; {way}"
 
 

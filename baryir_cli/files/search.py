@@ -90,8 +90,6 @@ def _find(path: Path, output: Path, recursive: bool) -> Iterator[Found]:
         yield Found(path, Path(), path.absolute().parent.name)
         return
     if not path.exists():
-        if path.is_symlink():
-            raise UsageError(f"{path}: a link that leads nowhere")
         raise UsageError(no_such(path, "file or folder"))
     if not path.is_dir():
         raise UsageError(f"{path}: neither a file nor a folder; to read from a pipe, use -")

@@ -12,7 +12,7 @@ FORM = "hf:owner/repo[@revision][:file]"
 DEFAULT_FILE = "model.safetensors"
 """The default file of a reference, and the default name for publishing."""
 
-_NAME = r"[\w.-]+"
+_NAME = r"\w+(?:[.-]\w+)*"  # neither begins nor ends with a dot or hyphen
 _FORM = re.compile(
     rf"(?P<repo>{_NAME}/{_NAME})(@(?P<revision>[^@:\s]+))?(:(?P<file>[^:]+))?", re.ASCII
 )

@@ -238,7 +238,7 @@ def test_links_that_lead_nowhere_are_named(
     link = photos / "link.png"
     link.symlink_to(photos / "nothing.png")
     assert restore(link, photos.parent / "out") == 2
-    assert capsys.readouterr().err == f"baryir: {link}: a link that leads nowhere\n"
+    assert capsys.readouterr().err == f"baryir: {link}: a link that leads nowhere; check the path\n"
     assert restore(photos, photos.parent / "out") == 3
     assert f"failed  {link}: is a link that leads nowhere\n" in capsys.readouterr().err
 

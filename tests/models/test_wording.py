@@ -33,5 +33,8 @@ def test_a_missing_path_and_one_of_another_kind_are_told_apart(tmp_path: Path) -
     file, absent = tmp_path / "a.txt", tmp_path / "b"
     file.touch()
     assert no_such(absent, "folder") == f"{absent}: no such folder; check the path"
+    link = tmp_path / "c"
+    link.symlink_to(absent)
+    assert no_such(link, "folder") == f"{link}: a link that leads nowhere; check the path"
     assert no_such(file, "folder") == f"{file}: a file, not a folder; check the path"
     assert no_such(tmp_path, "file", "try b") == f"{tmp_path}: a folder, not a file; try b"

@@ -31,6 +31,7 @@ def test_a_reference_has_repository_revision_and_file(
     [
         *("hf:", "hf:net", "hf:me/", "hf:me/net/x", "hf:me/net@", "hf:me/net:", "me/net"),
         *("hf:me/net@a@b", "hf:me/net:a:b", "hf:m e/net", "hf:me/net\n", "hf:mé/net"),
+        *("hf:../..", "hf:me/.net", "hf:me-/net"),
         *("hf:me/net:/x", "hf:me/net:../x", "hf:me/net:a/../../x", "hf:me/net:a\\b"),
         *("hf:me/net:.", "hf:me/net:./x", "hf:me/net:a//x", "hf:me/net:a/", "hf:me/net:a\x1b[2J"),
         *("hf:me/net@../../x", "hf:me/net@/x", "hf:me/net@a/../../../x", "hf:me/net@."),
