@@ -1,4 +1,4 @@
-"""The folders that a run trains on, as its own folder remembers them."""
+"""The folders that a run trains on and how much of them, as its own folder remembers it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HOLDOUT = 0.04
+"""Share of the images that is held out for validation unless another is asked for."""
+
 
 @dataclass(frozen=True)
 class DataFolders:
-    """What :func:`train.sources.gather` takes beside a recipe."""
+    """What :func:`train.sources.gather` takes beside a recipe, and the share to hold out."""
 
     data: Path | None = None
     clean: tuple[Path, ...] = ()
     single: Path | None = None
+    holdout: float = HOLDOUT
 
     @property
     def all(self) -> list[Path]:
@@ -24,8 +28,7 @@ class DataFolders:
 
     def to_json(self) -> str:
         """Absolute paths, which hold wherever a run is resumed on this machine."""
-        entries = {"data": self.data, "clean": self.clean, "single": self.single}
-        return json.dumps(entries, default=os.path.abspath, indent=1) + "\n"
+        return json.dumps(vars(self), default=os.path.abspath, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> DataFolders:
@@ -39,6 +42,9 @@ class DataFolders:
             if not isinstance(entries["clean"], list):
                 raise TypeError("clean is no list")
             data, single = (Path(entries[n]) if entries[n] else None for n in ("data", "single"))
-            return cls(data, tuple(map(Path, entries["clean"])), single)
+            clean, holdout = tuple(map(Path, entries["clean"])), float(entries["holdout"])
+            if not 0 <= holdout <= 0.5:
+                raise TypeError("holdout is no such share")
+            return cls(data, clean, single, holdout)
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(str(error)) from None

@@ -125,7 +125,7 @@ class SourceRecipe:
             images of its pairs, which suits only ``lowlight`` (:mod:`train.variety`). 1 is about
             how much photographs differ.
         toneless: share of patches that are restored without the scene judge's tone, as noisy and
-            rainy photographs are in use (docs/networks.md, "Several looks"); not for degradations
+            rainy photographs are in use (docs/networks.md, "Several passes"); not for degradations
             that only a judge can recognise.
         noise_share: share of its degraded synthesised pairs that also get noise, as haze and
             darkness often have; not for ``denoise``, nor for blur that the network deconvolves,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -225,11 +226,9 @@ def train(
         int, typer.Option(min=1, help="Steps between lines of the log.", rich_help_panel=RUN)
     ] = 50,
     holdout: Annotated[
-        float,
-        typer.Option(
-            min=0, max=0.5, help="Share of the images held out for validation.", rich_help_panel=RUN
-        ),
-    ] = 0.04,
+        float | None,
+        option("Share of the images held out for validation.", RUN, min=0, max=0.5, default="0.04"),
+    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -309,11 +308,15 @@ def train(
     if noise and "denoise" not in plan.sources:
         raise UsageError("--noise is only for the source denoise; add it to --sources")
     folders = DataFolders(data, tuple(clean or ()), single)
+    if not folders.all:
+        folders = _known_folders(plan, out if resume else None)
+    if holdout is not None:
+        folders = replace(folders, holdout=holdout)
     conduct(
         Request(
             recipe=plan,
             epochs=epochs,
-            folders=folders if folders.all else _known_folders(plan, out if resume else None),
+            folders=folders,
             init=init,
             out=out,
             resume=resume,
@@ -321,7 +324,6 @@ def train(
             checkpoint_every=checkpoint_every,
             keep=keep,
             log_every=log_every,
-            holdout=holdout,
             tensorboard=tensorboard,
             device=device,
             workers=workers,

@@ -50,7 +50,6 @@ class Request:
     checkpoint_every: int
     keep: int
     log_every: int
-    holdout: float
     tensorboard: bool
     device: str
     workers: int
@@ -228,7 +227,7 @@ def _sources(request: Request) -> tuple[list[Source], list[Source]]:
     try:
         folders = request.folders
         sources = gather(request.recipe, folders.data, folders.clean, folders.single)
-        return split(sources, request.holdout) if request.holdout else (sources, [])
+        return split(sources, folders.holdout) if folders.holdout else (sources, [])
     except SourceError as error:
         raise UsageError(str(error)) from None
 

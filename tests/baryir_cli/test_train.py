@@ -702,12 +702,13 @@ def test_a_resumed_run_has_its_own_folders(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     asked = ("train", "--sources", "denoise", "--clean", clean.name, *TOY, "--out", "run")
-    assert baryir(*asked, "--steps", 1) == 0
+    assert baryir(*asked, "--steps", 1, "--holdout", 0) == 0
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     run = tmp_path / "run"
     again = ("train", "--workers", 0, "--out", run, "--resume")
     assert baryir(*again, "--steps", 2) == 0
+    assert json.loads((run / "data.json").read_text())["holdout"] == 0
     provenance = read_weights(run / "weights.safetensors").provenance
     assert provenance["steps"] == 2
     assert str(tmp_path) not in json.dumps(provenance), "no private path is published"
@@ -718,8 +719,9 @@ def test_a_resumed_run_has_its_own_folders(
     way = "give --data, --clean or --single as at the start"
     said = f"baryir: the run trained on {clean}: no such folder; {way}\n"
     assert capsys.readouterr().err == said
-    assert baryir(*again, "--steps", 3, "--clean", moved) == 0
+    assert baryir(*again, "--steps", 3, "--clean", moved, "--holdout", 0.5) == 0
     assert baryir(*again, "--steps", 4) == 0, "the new folder is its own now"
+    assert json.loads((run / "data.json").read_text())["holdout"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -730,7 +732,8 @@ def test_a_resumed_run_has_its_own_folders(
         '{"clean": []}',
         "[]",
         '{"data": 5}',
-        '{"data": null, "single": null, "clean": "abc"}',
+        '{"data": null, "single": null, "clean": "abc", "holdout": 0}',
+        '{"data": null, "single": null, "clean": [], "holdout": 2}',
         "[" * 100_000,
     ],
 )
@@ -889,6 +892,7 @@ def test_defaults_in_the_help_are_those_of_the_recipe() -> None:
         "lr": recipe.learning_rate,
         "potentials_lr": recipe.potentials_rate,
         "compile": "compile" if recipe.compile else "no-compile",
+        "holdout": DataFolders().holdout,
     }
 
     def words(value: Any) -> str:
