@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from baryir_cli.batch import command as batch
+from baryir_cli.batch import options
+from baryir_cli.batch.command import Batch, carry_out
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
@@ -40,8 +41,8 @@ def _show_types(wanted: bool) -> None:
 
 
 def degrade(
-    inputs: batch.Inputs,
-    output: batch.Output,
+    inputs: options.Inputs,
+    output: options.Output,
     type: Annotated[
         list[str],
         typer.Option(
@@ -57,17 +58,17 @@ def degrade(
             "--list", callback=_show_types, is_eager=True, help="List all types and parameters."
         ),
     ] = False,
-    recursive: batch.Recursive = False,
-    format: batch.OutputFormat = None,
-    quality: batch.Quality = None,
-    suffix: batch.Suffix = "",
-    skip_existing: batch.SkipExisting = False,
-    overwrite: batch.Overwrite = False,
-    in_place: batch.InPlace = False,
-    compare: batch.Compare = False,
-    max_megapixels: batch.MaxMegapixels = MAX_MEGAPIXELS,
-    dry_run: batch.DryRun = False,
-    as_json: batch.AsJson = False,
+    recursive: options.Recursive = False,
+    format: options.OutputFormat = None,
+    quality: options.Quality = None,
+    suffix: options.Suffix = "",
+    skip_existing: options.SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    in_place: options.InPlace = False,
+    compare: options.Compare = False,
+    max_megapixels: options.MaxMegapixels = MAX_MEGAPIXELS,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Degrade photographs: noise, rain, haze, motion blur, low light, JPEG, underwater.
 
@@ -80,7 +81,7 @@ def degrade(
         steps = parse(kind)
     except DegradationError as error:
         raise UsageError(f"--type {kind}: {error}") from None
-    asked = batch.Batch(
+    asked = Batch(
         "degrade",
         inputs,
         output,
@@ -108,7 +109,7 @@ def degrade(
 
         return work
 
-    batch.carry_out(asked, lambda: begin)
+    carry_out(asked, lambda: begin)
 
 
 def _name(source: Path, inputs: Sequence[Path]) -> str:

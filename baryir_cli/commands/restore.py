@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baryir_cli.batch import command as batch
+from baryir_cli.batch import options
+from baryir_cli.batch.command import Batch, carry_out
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -33,17 +34,17 @@ NOT_RESTORED = dict.fromkeys([*Report().to_dict(), "weights"])
 
 
 def restore(
-    inputs: batch.Inputs,
-    output: batch.Output,
-    recursive: batch.Recursive = False,
-    format: batch.OutputFormat = None,
-    quality: batch.Quality = None,
-    suffix: batch.Suffix = "",
-    skip_existing: batch.SkipExisting = False,
-    overwrite: batch.Overwrite = False,
-    in_place: batch.InPlace = False,
-    compare: batch.Compare = False,
-    max_megapixels: batch.MaxMegapixels = MAX_MEGAPIXELS,
+    inputs: options.Inputs,
+    output: options.Output,
+    recursive: options.Recursive = False,
+    format: options.OutputFormat = None,
+    quality: options.Quality = None,
+    suffix: options.Suffix = "",
+    skip_existing: options.SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    in_place: options.InPlace = False,
+    compare: options.Compare = False,
+    max_megapixels: options.MaxMegapixels = MAX_MEGAPIXELS,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -64,15 +65,15 @@ def restore(
     precision: PrecisionOption = "auto",
     tile: TileOption = None,
     overlap: OverlapOption = None,
-    dry_run: batch.DryRun = False,
-    as_json: batch.AsJson = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
     verbose: Annotated[
         bool,
         typer.Option(
             "--verbose",
             "-v",
             help="Show weights, device, precision and tracebacks.",
-            rich_help_panel=batch.SHOW,
+            rich_help_panel=options.SHOW,
         ),
     ] = False,
 ) -> None:
@@ -80,8 +81,10 @@ def restore(
 
     Metadata, profile, bit depth and format are kept; a bad file stops no other.
     """
-    options = EngineOptions(weights, device, precision, tile, overlap, keep_tones, keep_shake)
-    asked = batch.Batch(
+    engine_options = EngineOptions(
+        weights, device, precision, tile, overlap, keep_tones, keep_shake
+    )
+    asked = Batch(
         "restore",
         inputs,
         output,
@@ -105,7 +108,7 @@ def restore(
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.weights.references import find_weights, load
 
-        file = find_weights(options.weights)
+        file = find_weights(engine_options.weights)
         loaded = load(file)
         facts = {"weights": file.to_dict(loaded.sha256)}
 
@@ -113,7 +116,7 @@ def restore(
             keep_freed_memory()
             if strength == 0:
                 display.note("--strength 0 applies no correction: no photograph will change")
-            engine = options.build(loaded, display.note)
+            engine = engine_options.build(loaded, display.note)
             if verbose:
                 display.note(f"weights {file.describe()}")
                 display.note(f"device {engine.device}, precision {engine.precision}")
@@ -122,5 +125,5 @@ def restore(
 
         return begin
 
-    check_reference(options.weights)
-    batch.carry_out(asked, prepare)
+    check_reference(engine_options.weights)
+    carry_out(asked, prepare)
