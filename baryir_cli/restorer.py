@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from baryir_cli import neighbours  # noqa: F401 (before models is imported)
+from baryir_cli import neighbours  # noqa: F401 (before models and train)
 from baryir_cli.batch.pipeline import run
 from baryir_cli.batch.visible import restore_visible, restoring
 from baryir_cli.dots import cut_loses_tones, tones_of

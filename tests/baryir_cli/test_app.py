@@ -213,14 +213,18 @@ def test_the_users_own_modules_do_not_interfere(tmp_path: Path) -> None:
         assert "nowhere.toml" in done.stderr
 
 
-@pytest.mark.parametrize("place", ["models.py", "models/__init__.py"])
+@pytest.mark.parametrize(
+    "place", ["models.py", "models/__init__.py", "train.py", "train/__init__.py"]
+)
 def test_a_module_beside_a_script_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(exist_ok=True)
-    (tmp_path / place).touch()
+    (tmp_path / place).write_text("print('this ran')")
     script = tmp_path / "script.py"
     script.write_text("from baryir_cli import Restorer")
-    last = python(str(script), cwd=tmp_path).stderr.splitlines()[-1]
+    done = python(str(script), cwd=tmp_path)
+    last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: {tmp_path / place} hides baryir")
+    assert not done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
