@@ -55,6 +55,14 @@ def test_help_fits_80_columns(
         assert f" {name} " in text
 
 
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("command", ["restore", "eval", "train"])
+def test_help_names_every_device(baryir: Run, capsys: pytest.CaptureFixture, command: str) -> None:
+    assert baryir(command, "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "auto, cpu, cuda, cuda:N or mps." in text
+
+
 def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:
     done = python("-m", "baryir_cli", "restore", "--help", cwd=tmp_path, COLUMNS="200")
     for text in ("each keeps its own", "by free memory", "32, less for small tiles", "95; HEIC 75"):
