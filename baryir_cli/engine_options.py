@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from models.weights import Weights
 
 PANEL = "Engine"
+DEVICES = "auto, cpu, cuda, cuda:N or mps."
 
 
-DeviceOption = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=PANEL)
-]
+DeviceOption = Annotated[str, typer.Option(help=DEVICES, rich_help_panel=PANEL)]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(help="auto: half precision where the hardware has it.", rich_help_panel=PANEL),

@@ -1,9 +1,9 @@
-"""Imported first by the Python interface, to check that ``models`` is this tool's own package.
+"""Imported first by the Python interface: checks that ``models`` and ``train`` are this tool's own.
 
-A ``models`` next to a user's script would hide ours, because it is installed under this plain name.
+Modules of these names next to a user's script would hide ours, which are installed under them.
 
 Raises:
-    ImportError: it does; the message names it.
+    ImportError: one does; the message names it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-_OWN = Path(__file__).resolve().parents[1] / "models"
-_FOUND = find_spec("models")
+_HERE = Path(__file__).resolve().parents[1]
 
-if _FOUND and _FOUND.origin and Path(_FOUND.origin).resolve().parent != _OWN:
-    raise ImportError(
-        f"{_FOUND.origin} hides baryir's own package 'models'; rename it, or keep its folder out "
-        "of sys.path",
-        name="models",
-    )
+
+def _check(name: str) -> None:
+    found = find_spec(name)
+    if found and found.origin and Path(found.origin).resolve().parent != _HERE / name:
+        raise ImportError(
+            f"{found.origin} hides baryir's own package {name!r}; rename it, or keep its folder "
+            "out of sys.path",
+            name=name,
+        )
+
+
+_check("models")
+_check("train")

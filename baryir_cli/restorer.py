@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, overload
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from baryir_cli import neighbours  # noqa: F401 (before models is imported)
+from baryir_cli import neighbours  # noqa: F401 (before models and train)
 from baryir_cli.batch.pipeline import run
 from baryir_cli.batch.visible import restore_visible, restoring
 from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
+from baryir_cli.engine_options import EngineOptions
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.files.atomic import make_folder
 from baryir_cli.files.jobs import Job, Options
@@ -34,10 +36,11 @@ from baryir_cli.limits import (
 )
 from baryir_cli.report import FileReport
 from baryir_cli.weights.references import find_weights, load
-from models.weights import load_network
 from models.wording import choices
 
 Array = NDArray[Any]
+
+log = logging.getLogger("baryir")
 
 ONE_PICTURE = frozenset({"MPO", "PSD"})
 """Formats whose first frame is the whole picture, although Pillow counts several frames."""
@@ -88,17 +91,12 @@ class Restorer:
             baryir_cli.errors.UserError: the weights are not there, cannot be fetched, or are
                 damaged.
         """
-        file = find_weights(None if reference is None else os.fspath(reference))
-        engine = Engine(
-            load_network(load(file)),
-            device=str(device),
-            precision=precision,
-            tile=tile,
-            overlap=overlap,
-            keep_tones=keep_tones,
-            keep_shake=keep_shake,
+        weights = None if reference is None else os.fspath(reference)
+        options = EngineOptions(
+            weights, str(device), precision, tile, overlap, keep_tones, keep_shake
         )
-        return cls(engine, file.pinned)
+        file = find_weights(weights)
+        return cls(options.build(load(file), log.warning), file.pinned)
 
     @overload
     def restore(self, image: Image.Image, strength: float = 1.0) -> Image.Image: ...

@@ -42,7 +42,9 @@ class DataFolders:
             if not isinstance(entries["clean"], list):
                 raise TypeError("clean is no list")
             data, single = (Path(entries[n]) if entries[n] else None for n in ("data", "single"))
-            clean, holdout = tuple(map(Path, entries["clean"])), float(entries["holdout"])
+            clean = tuple(map(Path, entries["clean"]))
+            # Older runs did not note it.
+            holdout = float(entries.get("holdout", HOLDOUT))
             if not 0 <= holdout <= 0.5:
                 raise TypeError("holdout is no such share")
             return cls(data, clean, single, holdout)

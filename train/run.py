@@ -169,7 +169,8 @@ class Run:
         """The log so far, without broken lines such as one that a kill cut short."""
         path = self.path / "log.jsonl"
         entries = []
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        # As bytes: a line that is not UTF-8 is broken, the others are not.
+        for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
                 entry = json.loads(line)
             except ValueError:

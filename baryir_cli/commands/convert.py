@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from baryir_cli.errors import UsageError, UserError
+from baryir_cli.files.atomic import is_protected, make_folder
 from baryir_cli.files.paths import settled_option
 from baryir_cli.shell.units import counted
 from models.header import quoted
@@ -66,6 +67,7 @@ def convert(
     Takes the authors' .pt, state dicts and trainers' checkpoints.
     """
     _check_files(source, target, overwrite)
+    make_folder(target.parent)
 
     import torch
 
@@ -82,7 +84,6 @@ def convert(
     for line in _report(found):
         console.print(line, markup=False)
     provenance = {"name": target.stem, **_provenance(found, source.name, name, licence)}
-    target.parent.mkdir(parents=True, exist_ok=True)
     stored = torch.float16 if dtype is Dtype.fp16 else torch.float32
     try:
         save_weights(target, found.config, found.state, provenance, stored)
@@ -107,6 +108,8 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
             raise UsageError(f"{target}: the output would replace the input")
         if not overwrite:
             raise UsageError(f"{target} exists already; --overwrite replaces it")
+    if is_protected(target):
+        raise UserError(f"{target} is write-protected; make it writable, or choose another file")
 
 
 def _report(found: Conversion) -> list[str]:

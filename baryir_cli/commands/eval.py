@@ -360,11 +360,10 @@ def _compare(paths: tuple[Path, Path], reports: ReportFiles, *, allow_missing: b
 def _complexity(weights: str | None, device: str, precision: str, reports: ReportFiles) -> None:
     from baryir_cli.evaluation.complexity import measure
     from baryir_cli.memory import keep_freed_memory
-    from baryir_cli.settings import value_of
 
     reports.check("json", "markdown")
     keep_freed_memory()
-    cost = measure(weights or value_of("weights").text, device, precision)
+    cost = measure(weights, device, precision)
     reports.answer(cost.sheet(), json=cost.to_json)
 
 

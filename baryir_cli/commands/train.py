@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
+from baryir_cli.engine_options import DEVICES
 from baryir_cli.errors import UsageError
 from baryir_cli.files.paths import settled_option
 from baryir_cli.shell import completion
@@ -235,9 +236,7 @@ def train(
             "--tensorboard", help="Also write TensorBoard event files.", rich_help_panel=RUN
         ),
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=MACHINE)
-    ] = "auto",
+    device: Annotated[str, typer.Option(help=DEVICES, rich_help_panel=MACHINE)] = "auto",
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"] | None,
         option("Precision of the network; losses are always fp32.", MACHINE, default="fp32"),

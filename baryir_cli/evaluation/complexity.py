@@ -13,7 +13,7 @@ from baryir_cli.benches import paper_rows
 from baryir_cli.engine.device import DTYPES, resolve_device, resolve_precision
 from baryir_cli.errors import UsageError
 from baryir_cli.evaluation.sheet import Sheet, Table
-from baryir_cli.weights.references import embedded, network_of
+from baryir_cli.weights.references import embedded, network_of, resolved
 from models.config import NetworkConfig
 from models.network import BaryIR, build, channels_last, parameter_count
 from models.presets import PRESETS, preset
@@ -72,15 +72,19 @@ class Complexity:
         return json.dumps({**self.__dict__, "side": SIDE}, indent=1) + "\n"
 
 
-def measure(name: str, device: str = "auto", precision: str = "auto") -> Complexity:
+def measure(
+    reference: str | None = None, device: str = "auto", precision: str = "auto"
+) -> Complexity:
     """Counts and times weights, or a preset with random weights.
+
+    Args:
+        reference: to weights, or the name of a preset; None for the user's default.
 
     Raises:
         UsageError: no such weights or preset, or no such device.
         UserError: the weights cannot be read.
     """
-    random = name in PRESETS and name not in embedded()
-    network = build(preset(name)).eval().requires_grad_(False) if random else _weights(name)
+    (name, network, random), _ = resolved(reference, _found)
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     image = torch.rand(1, 3, SIDE, SIDE)
@@ -104,6 +108,13 @@ def multiply_accumulates(config: NetworkConfig) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(1, 3, SIDE, SIDE, device="meta"))
     return counter.get_total_flops() // 2
+
+
+def _found(name: str) -> tuple[str, BaryIR, bool]:
+    """The name, its network, and whether that is a preset with random weights."""
+    if name in PRESETS and name not in embedded():
+        return name, build(preset(name)).eval().requires_grad_(False), True
+    return name, _weights(name), False
 
 
 def _weights(name: str) -> BaryIR:

@@ -15,7 +15,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from baryir_cli.settings import home
+from baryir_cli.metrics.base import MetricUnavailable
+from baryir_cli.settings import NoHomeError, home
 from models.digest import CHUNK, hexdigest
 
 TIMEOUT = 30.0
@@ -49,11 +50,19 @@ class _Advance(Protocol):
 
 
 def cache_folder() -> Path:
-    """``BARYIR_CACHE``, or ``baryir`` in the user's cache (``XDG_CACHE_HOME``, ``~/.cache``)."""
+    """``BARYIR_CACHE``, or ``baryir`` in the user's cache (``XDG_CACHE_HOME``, ``~/.cache``).
+
+    Raises:
+        MetricUnavailable: the user has no home folder for a cache, and the variables name none.
+    """
     if own := os.environ.get("BARYIR_CACHE"):
         return Path(os.path.expanduser(own))
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else home() / ".cache") / "baryir"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "baryir"
+    try:
+        return home() / ".cache" / "baryir"
+    except NoHomeError as error:
+        raise MetricUnavailable(f"{error}, or set BARYIR_CACHE to a folder for weights") from None
 
 
 def is_offline() -> bool:

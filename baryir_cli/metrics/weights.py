@@ -71,7 +71,8 @@ class Weights:
         """Loads them from the cache, or from the first origin that has them, and caches them.
 
         Raises:
-            MetricUnavailable: they are not cached and cannot be fetched or stored.
+            MetricUnavailable: they are not cached and cannot be fetched or stored, or there is no
+                folder for a cache.
         """
         try:
             state = safetensors.numpy.load_file(self.path)

@@ -126,8 +126,8 @@ class BarDisplay:
 
 
 def note(console: Console, text: str) -> None:
-    """Prints a line that the user should know."""
-    console.print(f"[yellow]note[/]    {escape(text)}")
+    """Prints a line that the user should know; outside text in it is made safe."""
+    console.print(f"[yellow]note[/]    {escape(printable(text))}")
 
 
 @dataclass
@@ -222,11 +222,11 @@ class Display(BarDisplay):
         )
         source = escape(printable(result.job.source))
         if result.status == "failed":
-            self.console.print(f"[red]failed[/]  {source}: {escape(result.error)}")
+            self.console.print(f"[red]failed[/]  {source}: {escape(printable(result.error))}")
         elif result.status == "done" and not self.quiet:
             self._add_done(result, source)
         for line in result.lost:
-            self.note(f"{printable(result.job.source)}: {line}")
+            self.note(f"{result.job.source}: {line}")
 
     def _add_done(self, result: Result, source: str) -> None:
         remarks = remarks_on(result.facts)

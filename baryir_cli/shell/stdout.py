@@ -50,7 +50,10 @@ def write_bytes(data: bytes | mmap) -> None:
 
 def discard(descriptor: int) -> None:
     """Lets whatever is still written to a file descriptor lead nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != descriptor:  # they are the same if it was closed
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 def failed(error: OSError) -> StandardOutputError:

@@ -95,7 +95,7 @@ def find_weights(reference: str | None = None) -> WeightsFile:
         UsageError: it is neither an embedded name nor a file nor a Hub reference.
         UserError: the Hub does not have it or is unreachable.
     """
-    file, origin = _resolved(reference, _find)
+    file, origin = resolved(reference, _find)
     return replace(file, chosen_by=origin)
 
 
@@ -105,10 +105,10 @@ def check_reference(reference: str | None = None) -> None:
     Raises:
         UserError: as :func:`find_weights` and :func:`load_header`.
     """
-    _resolved(reference, _check)
+    resolved(reference, _check)
 
 
-def _resolved(reference: str | None, resolve: Callable[[str], T]) -> tuple[T, str]:
+def resolved(reference: str | None, resolve: Callable[[str], T]) -> tuple[T, str]:
     """What ``resolve`` makes of the reference, or of the default, and the default's origin."""
     if reference is not None:
         return resolve(reference), ""

@@ -55,6 +55,14 @@ def test_help_fits_80_columns(
         assert f" {name} " in text
 
 
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("command", ["restore", "eval", "train"])
+def test_help_names_every_device(baryir: Run, capsys: pytest.CaptureFixture, command: str) -> None:
+    assert baryir(command, "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "auto, cpu, cuda, cuda:N or mps." in text
+
+
 def test_help_shows_the_defaults_that_have_no_value(tmp_path: Path) -> None:
     done = python("-m", "baryir_cli", "restore", "--help", cwd=tmp_path, COLUMNS="200")
     for text in ("each keeps its own", "by free memory", "32, less for small tiles", "95; HEIC 75"):
@@ -213,14 +221,18 @@ def test_the_users_own_modules_do_not_interfere(tmp_path: Path) -> None:
         assert "nowhere.toml" in done.stderr
 
 
-@pytest.mark.parametrize("place", ["models.py", "models/__init__.py"])
+@pytest.mark.parametrize(
+    "place", ["models.py", "models/__init__.py", "train.py", "train/__init__.py"]
+)
 def test_a_module_beside_a_script_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(exist_ok=True)
-    (tmp_path / place).touch()
+    (tmp_path / place).write_text("print('this ran')")
     script = tmp_path / "script.py"
     script.write_text("from baryir_cli import Restorer")
-    last = python(str(script), cwd=tmp_path).stderr.splitlines()[-1]
+    done = python(str(script), cwd=tmp_path)
+    last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: {tmp_path / place} hides baryir")
+    assert not done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -206,6 +206,22 @@ def test_wrong_usage_is_refused(convert: Run, authors: Path, tmp_path: Path, cap
     assert read_weights(there).config == SMALL
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
+    convert: Run, tmp_path: Path, capsys: Said
+) -> None:
+    broken, protected = tmp_path / "broken.pt", tmp_path / "protected.safetensors"
+    broken.write_bytes(b"no checkpoint")
+    protected.write_bytes(b"precious")
+    protected.chmod(0o444)
+    for target, message in (
+        (protected, f"{protected} is write-protected; make it writable, or choose another file"),
+        (broken / "x.safetensors", f"cannot create {broken}: File exists; choose another folder"),
+    ):
+        assert convert(broken, target, "--overwrite") == 1
+        assert lines(capsys) == [f"baryir: {message}"]
+    assert protected.read_bytes() == b"precious"
+
+
 def test_a_malicious_file_runs_nothing(convert: Run, tmp_path: Path, capsys: Said) -> None:
     class Evil:
         def __reduce__(self) -> tuple:

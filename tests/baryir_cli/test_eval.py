@@ -993,6 +993,19 @@ def test_a_scene_judge_counts_too() -> None:
     assert multiply_accumulates(judged) > multiply_accumulates(plain)
 
 
+def test_complexity_says_what_requested_weights(
+    baryir: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("BARYIR_WEIGHTS", "huge")
+    assert baryir("eval", "--complexity", "--device", "cpu") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("baryir: huge: no such weights; ")
+    assert said.endswith("tiny) (requested by BARYIR_WEIGHTS)\n")
+    monkeypatch.setenv("BARYIR_WEIGHTS", "tiny")
+    assert baryir("eval", "--complexity", "--device", "cpu") == 0
+    assert "tiny, a preset with random weights: cpu" in capsys.readouterr().out
+
+
 def test_complexity_reports_parameters_and_time(
     evaluate: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -281,6 +281,20 @@ def test_the_cache_folder_follows_the_environment(
 
 
 @pytest.mark.parametrize("name", ["lpips", "fid"])
+def test_metrics_without_a_home_name_the_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    for variable in ("BARYIR_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(MetricUnavailable, match="no home folder: set HOME to one, or set BARYIR_C"):
+        scorer(name)
+
+
+@pytest.mark.parametrize("name", ["lpips", "fid"])
 def test_metrics_without_their_weights_say_how_to_get_them(name: str) -> None:
     with pytest.raises(
         MetricUnavailable, match="not in the cache. Run again with a network, or put"

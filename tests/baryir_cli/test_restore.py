@@ -1096,6 +1096,27 @@ def test_names_cannot_forge_lines(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="such names are for POSIX")
+def test_names_of_outputs_cannot_forge_lines(
+    restore: Run,
+    photos: Path,
+    tiny_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    out = tmp_path / "out\ndone    forged\x1b[31m"
+    (out / "a.png").mkdir(parents=True)
+    weights = out / "tiny.safetensors"
+    weights.symlink_to(tiny_weights)
+    assert restore(photos / "a.png", photos / "b.jpg", out, "-v", "--weights", weights) == 3
+    said = capsys.readouterr().err
+    for begins in ("note    weights ", "failed  ", f"done    {photos}"):
+        (line,) = (line for line in said.splitlines() if line.startswith(begins))
+        assert r"out\ndone    forged\x1b[31m" in line
+    assert "\x1b" not in said
+    assert "\ndone    forged" not in said
+
+
 def test_json_survives_a_small_encoding(tiny_weights: Path, photos: Path) -> None:
     process = tool(
         *("restore", photos, photos.parent / "out", "--json", "--weights", tiny_weights),

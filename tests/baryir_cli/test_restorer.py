@@ -22,6 +22,7 @@ from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
 from baryir_cli.images import read_photo
 from baryir_cli.images.colour import cmyk_of
+from models.weights import read_weights, save_weights
 from tests.baryir_cli.images.samples import cmyk_profile
 from tests.conftest import Run
 
@@ -33,6 +34,16 @@ def restorer(tiny_weights: Path) -> Restorer:
 
 def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_weights_of_an_incomplete_network_are_told_of(
+    tiny_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights, path = read_weights(tiny_weights), tmp_path / "part.safetensors"
+    save_weights(path, weights.config, weights.state, {"converted": {"missing": 1}})
+    Restorer.from_weights(path, device="cpu")
+    (said,) = caplog.messages
+    assert "an incomplete network (tensors: 1 missing): only a start for training" in said
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])

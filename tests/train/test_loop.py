@@ -15,7 +15,7 @@ import torch
 from train import checkpoint, loop
 from train.checkpoint import CheckpointError
 from train.curves import draw
-from train.data_folders import DataFolders
+from train.data_folders import HOLDOUT, DataFolders
 from train.parts import Window
 from train.recipe import Recipe, RecipeError, SourceRecipe, Stage
 from train.record import DivergedError, Rhythm
@@ -286,6 +286,22 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in run.path.iterdir()) == ["data.json", "notes.txt", "recipe.json"]
     assert run.folders() == DataFolders(data)
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xfe", b"\0\0\0\0", b'{"step": 2, "psnr": 3', b"[]"])
+def test_broken_lines_of_the_log_are_skipped(tmp_path: Path, broken: bytes) -> None:
+    whole = [{"step": 1, "psnr": 2.0}, {"step": 3, "psnr": 4.0}]
+    first, last = (json.dumps(entry).encode() for entry in whole)
+    (tmp_path / "log.jsonl").write_bytes(b"\n".join([first, broken, last, b""]))
+    assert Run(tmp_path).entries() == whole
+
+
+def test_a_run_that_did_not_note_its_share_has_the_usual_one(tmp_path: Path) -> None:
+    folders = DataFolders(tmp_path / "a", (tmp_path / "b",), holdout=0.2)
+    noted = json.loads(folders.to_json())
+    del noted["holdout"]
+    (tmp_path / "data.json").write_text(json.dumps(noted))
+    assert Run(tmp_path).folders() == replace(folders, holdout=HOLDOUT)
 
 
 def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(
