@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import Any
 
 from baryir_cli.batch.overlap import overlap
 from baryir_cli.batch.picture import Encode, Files, Read, Work, do_picture, read, room_ahead
@@ -17,7 +18,7 @@ from baryir_cli.errors import UserError
 from baryir_cli.files.atomic import not_written
 from baryir_cli.files.jobs import STANDARD, Job, Options
 from baryir_cli.images import Binder, naming_page
-from baryir_cli.report import over_pages
+from baryir_cli.report import over_parts
 
 
 @dataclass
@@ -110,3 +111,15 @@ def _sum_up(result: Result, pages: list[Result]) -> None:
     for line, numbers in where.items():
         some = f"page{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: "
         result.lost.append(line if len(numbers) == len(pages) else some + line)
+
+
+def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
+    """The entries of ``--json`` for a file, from those of its pages with their pixels.
+
+    ``change`` is over all pixels; for the others see :func:`baryir_cli.report.over_parts`.
+    """
+    joined = over_parts([of_page for of_page, _ in pages])
+    if "change" in joined:
+        squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
+        joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
+    return joined
