@@ -11,7 +11,6 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
-from baryir_cli.batch.overlap import overlap
 from baryir_cli.batch.picture import Encode, Files, Read, Work, do_picture, read, room_ahead
 from baryir_cli.batch.results import Result
 from baryir_cli.errors import UserError
@@ -19,6 +18,7 @@ from baryir_cli.files.atomic import not_written
 from baryir_cli.files.jobs import STANDARD, Job, Options
 from baryir_cli.images import Binder, naming_page
 from baryir_cli.report import over_parts
+from baryir_cli.stages import in_stages
 
 
 @dataclass
@@ -57,7 +57,7 @@ def do_pages(
         with naming_page(number):
             return do_picture(done[-1], future.result(), work, options, so_far)
 
-    encoded = overlap(
+    encoded = in_stages(
         range(pages.count),
         lambda number: read(pages.source, number, options.max_megapixels),
         do,
