@@ -14,9 +14,10 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models is imported)
 from baryir_cli.batch.pipeline import run
-from baryir_cli.batch.visible import restore_visible, restoring
+from baryir_cli.batch.restoring import restoring
 from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
+from baryir_cli.engine.visible import restore_visible
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.file_report import FileReport
 from baryir_cli.files.atomic import make_folder

@@ -104,7 +104,7 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
-        from baryir_cli.batch.visible import restoring
+        from baryir_cli.batch.restoring import restoring
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.weights.references import find_weights, load
 
