@@ -190,8 +190,8 @@ class Photograph:
     def _samples(self, pixels: Pixels) -> Tensor:
         """The squares that represent an image, ``(N, 3, h, w)`` float32."""
         boxes = passes.samples(*pixels.shape[:2])
-        parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
-        return torch.stack([image_of(part, self.corrector.device) for part in parts])
+        squares = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
+        return torch.stack([image_of(square, self.corrector.device) for square in squares])
 
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
