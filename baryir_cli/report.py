@@ -6,10 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from baryir_cli.batch.results import Result
+from typing import Any
 
 
 @dataclass(kw_only=True)
@@ -37,7 +34,7 @@ class Report:
     @classmethod
     def of_parts(cls, reports: Sequence[Report]) -> Report:
         """The report of an image whose photographs were restored one by one, but its change."""
-        return cls(**_joined([vars(report) for report in reports]))
+        return cls(**over_parts([vars(report) for report in reports]))
 
     def to_dict(self) -> dict[str, Any]:
         """The entries for a line of ``--json``."""
@@ -56,47 +53,13 @@ _OVER_PARTS: dict[str, Callable[..., Any]] = {
 }
 
 
-def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
-    """The entries of ``--json`` for a file, from those of its pages with their pixels.
+def over_parts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The entries of an image or file from those of its parts.
 
-    Photographs and tiles are added up, ``change`` is over all pixels, ``toned`` is true of one page
-    or more, and of the others the largest or last counts.
+    Photographs and tiles are added up, ``toned`` is true of one part or more, and of the others the
+    largest or last counts.
     """
-    joined = _joined([of_page for of_page, _ in pages])
-    if "change" in joined:
-        squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
-        joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
-    return joined
-
-
-def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     joined = dict(parts[-1])
     for name in joined.keys() & _OVER_PARTS.keys():
         joined[name] = _OVER_PARTS[name](entries[name] for entries in parts)
     return joined
-
-
-@dataclass(kw_only=True)
-class FileReport(Report):
-    """How a file was restored."""
-
-    width: int
-    height: int
-    """Of the upright image, or the first page."""
-    pages: int
-    seconds: float
-    """Of the restoration, without reading and writing."""
-    lost: list[str]
-    """What could not be kept, one line each."""
-
-    @classmethod
-    def of(cls, result: Result) -> FileReport:
-        """The report of a file that was restored."""
-        return cls(
-            **{**result.facts, "tile": tuple(result.facts["tile"])},
-            width=result.width,
-            height=result.height,
-            pages=result.pages,
-            seconds=result.seconds,
-            lost=result.lost,
-        )

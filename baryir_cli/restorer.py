@@ -15,11 +15,13 @@ from torch import Tensor
 
 from baryir_cli import neighbours  # noqa: F401 (before models and train)
 from baryir_cli.batch.pipeline import run
-from baryir_cli.batch.visible import restore_visible, restoring
+from baryir_cli.batch.restoring import restoring
 from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
+from baryir_cli.engine.visible import restore_visible
 from baryir_cli.engine_options import EngineOptions
 from baryir_cli.errors import ArgumentError, UserError
+from baryir_cli.file_report import FileReport
 from baryir_cli.files.atomic import make_folder
 from baryir_cli.files.jobs import Job, Options
 from baryir_cli.files.paths import settled
@@ -34,7 +36,6 @@ from baryir_cli.limits import (
     checked_quality,
     checked_strength,
 )
-from baryir_cli.report import FileReport
 from baryir_cli.weights.references import find_weights, load
 from models.wording import choices
 

@@ -40,7 +40,7 @@ MIXTURES = (
 )
 
 
-def at_one_look(engine: Engine, image: Pixels) -> Pixels:
+def after_one_pass(engine: Engine, image: Pixels) -> Pixels:
     """The image after one pass, with the judge's change unless it is slight."""
     # If every change counts as doubtful, one pass applies it.
     with patch.multiple(passes, MOST=1, is_doubtful=lambda _: True):
@@ -62,7 +62,7 @@ def main() -> None:
     for mixture in MIXTURES:
         rows = []
         for image, clean in degraded_pairs(paths, mixture, images, seed=args.seed):
-            one = at_one_look(engine, image)
+            one = after_one_pass(engine, image)
             several, report = engine.restore(image)
             found = (psnr(each, clean) for each in (image, one, several))
             rows.append((*found, report.passes))

@@ -9,12 +9,11 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.formats import COMPARISON
 from models.wording import no_such
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """Of the images that training reads."""
-COMPARISON = ".compare.jpg"
-"""What ``--compare`` adds to a name. Such a file is two pictures side by side."""
 
 # Numbers before it, as in v1.2.compare.jpg, are no suffix.
 _COMPARED = re.compile(r"\.(?i:[a-z][a-z0-9]{2,3})" + re.escape(COMPARISON) + "$")

@@ -21,11 +21,11 @@ from baryir_cli.limits import check_megapixels
 from baryir_cli.shell.stdout import StandardOutputError, failed
 
 if TYPE_CHECKING:
+    from baryir_cli.batch.display import Display, Tally
     from baryir_cli.batch.picture import Work
     from baryir_cli.batch.results import Result
     from baryir_cli.files.jobs import Job
     from baryir_cli.files.naming import Naming
-    from baryir_cli.shell.console import Display, Tally
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def _left_behind(batch: Batch, inputs: dict[Path, Any]) -> str:
     """The state in which a stopped run has left the files, and how to continue.
 
     Args:
-        inputs: those that may be replaced, with their :func:`paths.identity` before the run.
+        inputs: those that may be replaced, with their
+            :func:`baryir_cli.files.paths.identity` before the run.
     """
     from baryir_cli.files.paths import identity
 
@@ -147,7 +148,8 @@ def _work_through(
     jobs: list[Job], present: set[Job], batch: Batch, begin: Callable[[Display], Work]
 ) -> Tally:
     """Does the jobs, shows each, and sums up."""
-    from baryir_cli.shell.console import Display, messages
+    from baryir_cli.batch.display import Display
+    from baryir_cli.shell.console import messages
 
     display = Display(messages(), len(jobs), quiet=batch.as_json)
     started = time.perf_counter()

@@ -8,7 +8,7 @@ import numpy as np
 
 from baryir_cli.images import Photo, encode_photo, read_photo
 from baryir_cli.images.colour import eight_bits, on_white
-from train.jpeg import WIDEST
+from models.formats import WIDEST_JPEG
 
 
 def side_by_side(photo: Photo, output: bytes) -> bytes:
@@ -24,7 +24,7 @@ def side_by_side(photo: Photo, output: bytes) -> bytes:
     left, right = _on_paper(photo), _on_paper(saved)
     gap = np.full((left.shape[0], 8, 3), 255, np.uint8)
     both = np.concatenate([left, gap, right], 1)
-    if (share := WIDEST / max(both.shape[:2])) < 1:
+    if (share := WIDEST_JPEG / max(both.shape[:2])) < 1:
         size = [max(1, int(side * share)) for side in both.shape[1::-1]]
         both = np.asarray(cv2.resize(both, size, interpolation=cv2.INTER_AREA))
     # CMYK was converted to sRGB, which its profile does not describe.

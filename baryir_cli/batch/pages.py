@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import Any
 
-from baryir_cli.batch.overlap import overlap
 from baryir_cli.batch.picture import Encode, Files, Read, Work, do_picture, read, room_ahead
 from baryir_cli.batch.results import Result
 from baryir_cli.errors import UserError
 from baryir_cli.files.atomic import not_written
 from baryir_cli.files.jobs import STANDARD, Job, Options
 from baryir_cli.images import Binder, naming_page
-from baryir_cli.report import over_pages
+from baryir_cli.report import over_parts
+from baryir_cli.stages import in_stages
 
 
 @dataclass
@@ -56,7 +57,7 @@ def do_pages(
         with naming_page(number):
             return do_picture(done[-1], future.result(), work, options, so_far)
 
-    encoded = overlap(
+    encoded = in_stages(
         range(pages.count),
         lambda number: read(pages.source, number, options.max_megapixels),
         do,
@@ -110,3 +111,15 @@ def _sum_up(result: Result, pages: list[Result]) -> None:
     for line, numbers in where.items():
         some = f"page{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: "
         result.lost.append(line if len(numbers) == len(pages) else some + line)
+
+
+def over_pages(pages: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
+    """The entries of ``--json`` for a file, from those of its pages with their pixels.
+
+    ``change`` is over all pixels; for the others see :func:`baryir_cli.report.over_parts`.
+    """
+    joined = over_parts([of_page for of_page, _ in pages])
+    if "change" in joined:
+        squares = sum(entries["change"] ** 2 * pixels for entries, pixels in pages)
+        joined["change"] = round((squares / sum(pixels for _, pixels in pages)) ** 0.5, 2)
+    return joined

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from baryir_cli.batch.comparison import side_by_side
-from baryir_cli.batch.overlap import WORKERS
 from baryir_cli.batch.results import Result
 from baryir_cli.files.jobs import Job, Options
 from baryir_cli.images import Photo, encode_photo, losses, read_photo, with_pixels
 from baryir_cli.memory import return_freed_memory
+from baryir_cli.stages import WORKERS
 
 PIXELS_AHEAD = 48_000_000
 """Pixels that may wait, decoded or not yet written, besides the current image's."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from mmap import mmap
 from pathlib import Path
 
-from baryir_cli.batch.overlap import overlap
 from baryir_cli.batch.pages import Pages, do_pages
 from baryir_cli.batch.picture import Encode, Files, Read, Work, do_picture, read, room_ahead
 from baryir_cli.batch.results import Result
@@ -19,6 +18,7 @@ from baryir_cli.files.atomic import DiskFullError, ExistsError, NameTooLongError
 from baryir_cli.files.jobs import STANDARD, Job, Options
 from baryir_cli.images import count_pages
 from baryir_cli.shell import stdout
+from baryir_cli.stages import in_stages
 
 Progress = Callable[[Job, float], None]
 """Told the share of a job that is done."""
@@ -45,7 +45,8 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
     """Does every job; a failure is a result, and the next image follows.
 
     The work runs in the caller's thread. Other threads decode the next images and write the last
-    ones, as many as :data:`picture.PIXELS_AHEAD` allows, judged by the last image's size.
+    ones, as many as :data:`baryir_cli.batch.picture.PIXELS_AHEAD` allows, judged by the last
+    image's size.
 
     With ``skip_existing``, several processes can share the jobs. Where one meets another's output,
     it goes on in random order, or both would do the same images side by side to the end.
@@ -80,7 +81,7 @@ def run(jobs: Sequence[Job], work: Work, options: Options, progress: Progress) -
         full = full or result.disk_full
         return result
 
-    for result in overlap(
+    for result in in_stages(
         drawn(),
         lambda drawn: _opened(drawn.data.pop(), options.max_megapixels),
         do,

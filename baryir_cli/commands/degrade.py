@@ -10,18 +10,18 @@ import typer
 
 from baryir_cli.batch import options
 from baryir_cli.batch.command import Batch, carry_out
+from baryir_cli.commands import completion
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.seeds import seed_of
-from baryir_cli.shell import completion
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from baryir_cli.batch.display import Display
     from baryir_cli.batch.picture import Work
     from baryir_cli.files.jobs import Job
     from baryir_cli.images import Photo
-    from baryir_cli.shell.console import Display
     from train.degradations import Step
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from baryir_cli.commands import completion
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -19,7 +20,6 @@ from baryir_cli.engine_options import (
 )
 from baryir_cli.errors import ExitCode, StoppedError, UsageError
 from baryir_cli.files.paths import settled_option
-from baryir_cli.shell import completion
 from models.wording import choices
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import typer
 
 from baryir_cli.batch import options
 from baryir_cli.batch.command import Batch, carry_out
+from baryir_cli.commands import completion
 from baryir_cli.engine_options import (
     PANEL,
     DeviceOption,
@@ -21,12 +22,11 @@ from baryir_cli.engine_options import (
 )
 from baryir_cli.limits import MAX_MEGAPIXELS
 from baryir_cli.report import Report
-from baryir_cli.shell import completion
 from baryir_cli.weights.references import check_reference
 
 if TYPE_CHECKING:
+    from baryir_cli.batch.display import Display
     from baryir_cli.batch.picture import Work
-    from baryir_cli.shell.console import Display
 
 
 NOT_RESTORED = dict.fromkeys([*Report().to_dict(), "weights"])
@@ -104,7 +104,7 @@ def restore(
     )
 
     def prepare() -> Callable[[Display], Work]:
-        from baryir_cli.batch.visible import restoring
+        from baryir_cli.batch.restoring import restoring
         from baryir_cli.memory import keep_freed_memory
         from baryir_cli.weights.references import find_weights, load
 

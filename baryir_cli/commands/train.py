@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
+from baryir_cli.commands import completion
 from baryir_cli.engine_options import DEVICES
 from baryir_cli.errors import UsageError
 from baryir_cli.files.paths import settled_option
-from baryir_cli.shell import completion
 from models.wording import choices, no_such, numbers
 
 if TYPE_CHECKING:

@@ -119,10 +119,10 @@ def push(
     ] = False,
 ) -> None:
     """Publish weights with a model card in one commit, creating the repository if needed."""
-    from baryir_cli.hub.card import model_card
     from baryir_cli.hub.publish import Publication, publish
     from baryir_cli.shell.console import messages, note
     from baryir_cli.weights import provenance
+    from baryir_cli.weights.card import model_card
     from baryir_cli.weights.references import find_weights, load
 
     target = _target(repo, revision, name)

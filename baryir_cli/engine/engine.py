@@ -15,9 +15,9 @@ import torch
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
-from baryir_cli.engine.photograph import Photograph, Progress
 from baryir_cli.engine.pixels import Pixels, change_of
 from baryir_cli.engine.regions import Region, regions
+from baryir_cli.engine.restoration import PhotographRestorer, Progress
 from baryir_cli.engine.tiled_pass import TiledPass, part
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
@@ -206,7 +206,7 @@ class Engine:
     ) -> tuple[Pixels, Report]:
         pixels, keep_tones = region.pixels, self.keep_tones or region.keep_tones
         restored = np.empty(pixels.shape, pixels.dtype)
-        photograph = Photograph(
+        restorer = PhotographRestorer(
             self.network,
             self.corrector,
             TiledPass(pixels, vertical, horizontal),
@@ -215,4 +215,4 @@ class Engine:
             keep_shake=self.keep_shake,
             with_overview=self.with_overview,
         )
-        return restored, photograph.restore(strength, progress)
+        return restored, restorer.restore(strength, progress)

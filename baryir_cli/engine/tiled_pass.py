@@ -108,8 +108,8 @@ class TiledPass:
         tiles = torch.stack([image_of(self.pixels[rows, span], corrector.device) for span in spans])
         seen = tiles
         if self.shake is not None:
-            parts = [_steadied(self.pixels, self.shake, rows, span) for span in spans]
-            seen = torch.stack([image_of(part, corrector.device) for part in parts])
+            steadied = [_steadied(self.pixels, self.shake, rows, span) for span in spans]
+            seen = torch.stack([image_of(image, corrector.device) for image in steadied])
         margin = corrector.config.margin
         ends = _margins(self.along, rows, margin), _margins(self.across, spans[0], margin)
         boxes = tuple((rows.start, span.start, rows.stop, span.stop) for span in spans)

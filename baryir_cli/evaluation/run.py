@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from baryir_cli.batch.overlap import overlap
 from baryir_cli.benches.find import FoundSet, Item
 from baryir_cli.engine import Engine
 from baryir_cli.errors import UserError
@@ -16,6 +15,7 @@ from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
 from baryir_cli.evaluation.results import ImageScores, Scores, SetScores
 from baryir_cli.evaluation.score import FeaturesByMetric, Scorers
+from baryir_cli.stages import in_stages
 from models.light import Pixels
 
 
@@ -125,7 +125,7 @@ class Evaluator:
             except UserError as error:
                 return item, error
 
-        return overlap(found.items, lambda item: self._prepare(found, item), restore, score)
+        return in_stages(found.items, lambda item: self._prepare(found, item), restore, score)
 
     def _prepare(self, found: FoundSet, item: Item) -> Prepared:
         loaded = load(item, found.degradation)

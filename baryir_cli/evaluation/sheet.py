@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from baryir_cli.shell.console import printable
+from baryir_cli.shell.markdown import as_markdown
 
 Cells = Sequence[str]
 INTERVAL = "95 % interval"
@@ -70,8 +69,3 @@ def _markdown(table: Table) -> str:
             row[:] = (f"**{cell}**" if cell else "" for cell in row)
     lines = [list(map(as_markdown, table.headings)), rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def as_markdown(text: str) -> str:
-    """Escapes text for Markdown. An underscore inside a word is harmless and stays."""
-    return re.sub(r"[\\`*<\[|]|\b_|_\b", r"\\\g<0>", printable(text))

@@ -11,7 +11,7 @@ from baryir_cli.files.jobs import STANDARD
 from baryir_cli.files.paths import folded, same
 from baryir_cli.files.search import Found
 from baryir_cli.images import FORMATS, format_of
-from train.folders import COMPARISON
+from models.formats import COMPARISON
 
 
 @dataclass(frozen=True)

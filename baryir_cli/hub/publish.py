@@ -21,8 +21,7 @@ from huggingface_hub.utils import (
 )
 from rich.console import Console
 
-from baryir_cli.hub.card import MARK
-from baryir_cli.hub.reference import HubReference
+from baryir_cli.hub.reference import MARK, HubReference
 from baryir_cli.hub.session import api, check_reachable, visit
 from baryir_cli.shell.console import draws_bars
 
@@ -58,7 +57,7 @@ class Published:
 def publish(publication: Publication, console: Console) -> Published:
     """Creates the repository if needed, and commits file and card together.
 
-    A card written by hand (without :data:`baryir_cli.hub.card.MARK`) is not changed.
+    A card written by hand (without :data:`baryir_cli.hub.reference.MARK`) is not changed.
 
     Raises:
         UserError: the Hub refused or is unreachable. Nothing is committed by halves.

@@ -1,4 +1,4 @@
-"""Names of weights on the Hub: ``hf:owner/repo[@revision][:file]``."""
+"""Names of weights on the Hub, ``hf:owner/repo[@revision][:file]``, and how ours are known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ PREFIX = "hf:"
 FORM = "hf:owner/repo[@revision][:file]"
 DEFAULT_FILE = "model.safetensors"
 """The default file of a reference, and the default name for publishing."""
+TAG = "baryir"
+"""Tag by which ``weights list --hub`` finds repositories."""
+MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
+"""In the pages that this tool has written."""
 
 _NAME = r"\w+(?:[.-]\w+)*"  # neither begins nor ends with a dot or hyphen
 _FORM = re.compile(

@@ -20,7 +20,7 @@ from baryir_cli.images.colour import eight_bits, narrowed, rgb_of_ycc, widened, 
 from baryir_cli.images.photo import ImageError, Photo
 from baryir_cli.images.planes import decoded, unlimited, upright_planes
 from baryir_cli.images.upright import described, orientation_of
-from train.jpeg import WIDEST
+from models.formats import WIDEST_JPEG
 
 STARTS = (jp2.SIGNATURE, codestream.START)
 """The first bytes of a JP2, or of a codestream."""
@@ -69,7 +69,7 @@ def encode(samples: np.ndarray, photo: Photo, quality: int) -> bytes:
     # Transparency must not change.
     clear = photo.alpha is not None
     lossless = photo.lossless or clear or min(samples.shape[:2]) < _SHORT
-    error = None if lossless else _error_of_jpeg(samples[:WIDEST, :WIDEST], quality)
+    error = None if lossless else _error_of_jpeg(samples[:WIDEST_JPEG, :WIDEST_JPEG], quality)
     if samples.dtype == np.uint16:
         return _encode_deep(samples, photo.bits or 16, error)
     if error is not None:

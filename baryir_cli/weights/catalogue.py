@@ -62,8 +62,7 @@ def published(console: Console) -> list[Listed]:
     Raises:
         baryir_cli.errors.UserError: the Hub refused or is unreachable.
     """
-    from baryir_cli.hub.card import TAG
-    from baryir_cli.hub.reference import HubReference
+    from baryir_cli.hub.reference import TAG, HubReference
     from baryir_cli.hub.session import api, check_reachable, visit
 
     with visit("the list of the Hub", console):

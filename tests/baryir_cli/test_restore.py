@@ -23,13 +23,13 @@ from PIL import Image
 from rich.console import Console
 
 from baryir_cli.batch import pipeline
+from baryir_cli.batch.display import Display, Tally
 from baryir_cli.batch.results import Result
 from baryir_cli.engine import Engine
 from baryir_cli.files.jobs import Job, Options
 from baryir_cli.images import Photo, encode_photo
 from baryir_cli.images.photo import Layout
 from baryir_cli.shell import stdout
-from baryir_cli.shell.console import Display, Tally
 from baryir_cli.shell.units import megapixels
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.baryir_cli.images.samples import cmyk_profile, grey_profile, srgb_profile

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from models.formats import WIDEST_JPEG
 from models.light import Image, floating, quantise
 from train.degradations.draws import given_or
 from train.degradations.errors import DegradationError
-from train.jpeg import WIDEST
 
 STORED = (50, 98)
 """Lowest and highest quality of photographs as people store and send them."""
@@ -24,9 +24,9 @@ def jpeg(image: Image, quality: int) -> Image:
         DegradationError: the image is larger than a JPEG can be.
     """
     height, width = image.shape[:2]
-    if max(height, width) > WIDEST:
+    if max(height, width) > WIDEST_JPEG:
         raise DegradationError(
-            f"{width} x {height} is too large for a JPEG, at most {WIDEST} a side"
+            f"{width} x {height} is too large for a JPEG, at most {WIDEST_JPEG} a side"
         )
     stored = cv2.cvtColor(quantise(image), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])

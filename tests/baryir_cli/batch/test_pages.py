@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, ImageSequence
 
 from baryir_cli.batch import pipeline
+from baryir_cli.batch.pages import over_pages
 from baryir_cli.files.jobs import Job, Options
 from baryir_cli.images import Binder, Photo
-from baryir_cli.report import over_pages
 from tests.baryir_cli.helpers import ROOT, failing, picture
 from tests.conftest import Run
 
@@ -227,7 +227,6 @@ import tifffile
 from baryir_cli.batch import picture
 from baryir_cli.batch import pipeline
 from baryir_cli.files.jobs import Job, Options
-from baryir_cli.report import over_pages
 from tests.peak import peak_memory
 
 folder = Path(sys.argv[1])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from baryir_cli.engine import Engine
 from baryir_cli.engine.finish import finish
-from baryir_cli.engine.photograph import Photograph
+from baryir_cli.engine.restoration import PhotographRestorer
 from baryir_cli.metrics.psnr import psnr
 from models.finish import Finish, noise_of
 from models.network import Restoration
@@ -146,7 +146,9 @@ def test_what_is_left_of_noise_is_mended_before_a_tone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(Photograph, "_finish", lambda each: calls.append(each.report.passes))
+    monkeypatch.setattr(
+        PhotographRestorer, "_finish", lambda each: calls.append(each.report.passes)
+    )
     engine = Engine(Peels(), device="cpu", precision="fp32")  # type: ignore[arg-type]
     _, report = engine.restore(quartered((40, 60), colour))
     assert (report.passes, calls) == (passes, mended_after)

@@ -115,7 +115,7 @@ def test_a_judge_that_finds_nothing_needs_no_overview(monkeypatch: pytest.Monkey
     assert (report.passes, judge.calls) == (1, report.tiles + 1)
 
 
-def test_a_look_that_changes_little_needs_no_samples() -> None:
+def test_a_pass_that_changes_little_needs_no_samples() -> None:
     judge = Judge()
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]

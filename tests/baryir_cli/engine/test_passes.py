@@ -75,7 +75,7 @@ def quartered(size: tuple[int, int], colour: Colour) -> np.ndarray:
         ((1.0, 0.5, 0.6), (0.6, 0.5, 0.6), 2),  # at most two without the judge
     ],
 )
-def test_it_looks_until_little_is_wrong(
+def test_passes_go_on_until_little_is_wrong(
     size: tuple[int, int], colour: Colour, wanted: Colour, count: int
 ) -> None:
     shares: list[float] = []
@@ -186,7 +186,7 @@ def test_a_blank_frame_stays_as_it_is(contrast: float, wanted: float) -> None:
     assert engine.restore(pixels)[0].mean() == pytest.approx(wanted, abs=1e-5)
 
 
-def test_strength_applies_to_all_looks_together() -> None:
+def test_strength_applies_to_all_passes_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
     half, _ = engine.restore(quartered((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
     np.testing.assert_allclose(half, quartered((40, 60), (0.8, 0.6, 0.4)), atol=1e-5)
@@ -213,7 +213,7 @@ def test_the_change_by_a_tone_is_a_root_mean_square() -> None:
     assert passes.change_by(tone, picture) == pytest.approx(((0.25**2 + 2 * 0.15**2) / 3) ** 0.5)
 
 
-def test_in_doubt_there_is_one_look() -> None:
+def test_in_doubt_there_is_one_pass() -> None:
     engine = Engine(Peels(offset=0.1), precision="fp32")  # type: ignore[arg-type]
     restored, report = engine.restore(quartered((40, 60), (0.7, 0.5, 0.3)))
     assert report.passes == 1

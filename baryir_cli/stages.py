@@ -18,7 +18,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 """Threads that prepare, and as many that finish."""
 
 
-def overlap(
+def in_stages(
     items: Iterable[Item],
     prepare: Callable[[Item], Prepared],
     work: Callable[[Item, Future[Prepared]], Worked],

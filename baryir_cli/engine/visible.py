@@ -1,36 +1,16 @@
-"""The work of ``baryir restore`` on one photograph, also for the Python interface."""
+"""Restores an image where it can be seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.batch.picture import Work
-from baryir_cli.engine import Engine
 from baryir_cli.engine.continuation import continued
+from baryir_cli.engine.engine import Engine
 from baryir_cli.engine.pixels import Pixels, change_of
-from baryir_cli.files.jobs import Job
-from baryir_cli.images import Photo
 from baryir_cli.report import Report
-
-
-def restoring(engine: Engine, strength: float, facts: Mapping[str, Any]) -> Work:
-    """Restores a photograph.
-
-    Args:
-        facts: further entries for the photograph's line of ``--json``.
-    """
-
-    def work(
-        _job: Job, photo: Photo, progress: Callable[[float], None]
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        pixels, report = restore_visible(engine, photo.pixels, photo.alpha, strength, progress)
-        return pixels, {**report.to_dict(), **facts}
-
-    return work
 
 
 def restore_visible(
@@ -40,7 +20,7 @@ def restore_visible(
     strength: float,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[Pixels, Report]:
-    """An image restored where it can be seen; what transparency hides stays as it is.
+    """Restores an image; what transparency hides stays as it is.
 
     Args:
         pixels: ``(H, W, 3)`` as for :meth:`Engine.restore`.

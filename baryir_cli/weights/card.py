@@ -7,16 +7,13 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from baryir_cli.evaluation.sheet import as_markdown
-from baryir_cli.hub.reference import HubReference
+from baryir_cli.hub.reference import MARK, TAG, HubReference
+from baryir_cli.shell.markdown import as_markdown
 from baryir_cli.shell.units import counted
 from baryir_cli.weights import provenance
 from baryir_cli.weights.figures import COUNT, cell, columns_of, heading, titled
 from models.weights import Weights
 
-MARK = "<!-- Written by `baryir weights push`, which rewrites the page while this line is here. -->"
-TAG = "baryir"
-"""Tag by which ``weights list --hub`` finds repositories."""
 _LICENCES = {
     *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0"),
     *("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "gpl-3.0", "lgpl-3.0", "mit", "mpl-2.0", "openrail"),

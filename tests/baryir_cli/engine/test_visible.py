@@ -11,7 +11,7 @@ import skimage.data
 from PIL import Image
 
 from baryir_cli import Restorer
-from baryir_cli.batch.visible import hidden_in
+from baryir_cli.engine.visible import hidden_in
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.report import Report
 from tests.conftest import Run

@@ -31,13 +31,13 @@ Progress = Callable[[float], None]
 """Called with the share of the image that is done."""
 
 
-class Photograph:
+class PhotographRestorer:
     """Takes one photograph through a network, and decides on the way what to do.
 
     Args:
         network: has the judge and the finish, if any.
         corrector: the same network on its device.
-        tiled: the pass over the photograph, not yet turned.
+        first_pass: over the photograph as it is, not yet turned.
         restored: what to write the result to, of the photograph's shape and type.
         keep_tones: ask no judge.
         keep_shake: search for no shake.
@@ -49,7 +49,7 @@ class Photograph:
         self,
         network: BaryIR,
         corrector: Corrector,
-        tiled: TiledPass,
+        first_pass: TiledPass,
         restored: Pixels,
         *,
         keep_tones: bool,
@@ -58,15 +58,15 @@ class Photograph:
     ) -> None:
         self.network = network
         self.corrector = corrector
-        self.tiled = tiled
-        self.pixels = tiled.pixels
+        self.first_pass = first_pass
+        self.pixels = first_pass.pixels
         self.restored = restored
         self.keep_tones = keep_tones
         self.keep_shake = keep_shake
         self.with_overview = with_overview
         self.report = Report(
-            tiles=tiled.tiles,
-            tile=(tiled.along.largest, tiled.across.largest),
+            tiles=first_pass.tiles,
+            tile=(first_pass.along.largest, first_pass.across.largest),
             precision=corrector.precision,
             device=str(corrector.device),
         )
@@ -75,7 +75,7 @@ class Photograph:
         """Restores the photograph; arguments as those of :meth:`Engine.restore`."""
         redone = self.corrector.redone
         shake, progress = self._shake(progress)
-        tiled = replace(self.tiled, shake=shake).across_the_shorter()
+        tiled = replace(self.first_pass, shake=shake).across_the_shorter()
         if self.network.judge is None:
             self._pass(tiled, progress)
             if shake is None:
@@ -190,8 +190,8 @@ class Photograph:
     def _samples(self, pixels: Pixels) -> Tensor:
         """The squares that represent an image, ``(N, 3, h, w)`` float32."""
         boxes = passes.samples(*pixels.shape[:2])
-        parts = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
-        return torch.stack([image_of(part, self.corrector.device) for part in parts])
+        squares = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
+        return torch.stack([image_of(square, self.corrector.device) for square in squares])
 
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.

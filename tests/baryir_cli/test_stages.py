@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from baryir_cli.batch.overlap import overlap
+from baryir_cli.stages import in_stages
 
 
 def test_results_come_in_order() -> None:
@@ -16,7 +16,7 @@ def test_results_come_in_order() -> None:
         time.sleep(0.02 * (3 - n))
         return n
 
-    assert list(overlap(range(4), str, lambda n, _: n, finish)) == [0, 1, 2, 3]
+    assert list(in_stages(range(4), str, lambda n, _: n, finish)) == [0, 1, 2, 3]
 
 
 def test_results_being_finished_at_an_interrupt_still_come_out() -> None:
@@ -34,7 +34,7 @@ def test_results_being_finished_at_an_interrupt_still_come_out() -> None:
         time.sleep(0.2)
         return n
 
-    results = overlap(range(4), str, work, finish)
+    results = in_stages(range(4), str, work, finish)
     found = [next(results), next(results)]
     with pytest.raises(KeyboardInterrupt):
         next(results)
