@@ -196,11 +196,14 @@ class PhotographRestorer:
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
 
-        Always judged on the CPU in float32: it is little work and decides much.
+        Always judged on the CPU in float32: it is little work and decides much. A pattern of dark
+        and light has no tone to change.
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
         tone, change = passes.judged(judge, picture)
+        if not passes.is_slight(change) and passes.is_patterned(self._samples(pixels)):
+            change = 0.0
         return tone.to(self.corrector.device), change
 
     def _finish(self) -> None:

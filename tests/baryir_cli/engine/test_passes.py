@@ -186,6 +186,17 @@ def test_a_blank_frame_stays_as_it_is(contrast: float, wanted: float) -> None:
     assert engine.restore(pixels)[0].mean() == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.parametrize("period", [2, 3, 8])
+@pytest.mark.parametrize(("contrast", "toned"), [(0.25, False), (0.05, True)])
+def test_engravings_keep_their_tones(period: int, contrast: float, toned: bool) -> None:
+    """Where dark and light lie side by side, there is neither haze nor darkness."""
+    lines = np.where(np.arange(60) % period < period / 2, contrast, -contrast)
+    pixels = quartered((40, 60), (0.27, 0.4, 0.3)) + lines.astype(np.float32)[None, :, None]
+    engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
+    _, report = engine.restore(pixels)
+    assert report.toned == toned
+
+
 def test_strength_applies_to_all_passes_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
     half, _ = engine.restore(quartered((40, 60), (0.9, 0.5, 0.3)), strength=0.5)
