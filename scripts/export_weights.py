@@ -33,7 +33,7 @@ DATA = (
     "(white and a camera's), rain, haze, blur and darkness. In the later runs a third of the "
     "degraded patches are stored as JPEGs, a fifth are black and white, half of the haze is noisy, "
     "half of the judge's darkness is backlit, drops of rain are short and thick as well, and a "
-    "fifth of the last run's scenes have flat parts"
+    "fifth of the scenes have flat parts. The last run had 480 drawings too (scripts/drawings.py)"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
