@@ -32,8 +32,7 @@ FLAT = 2 / 255
 steps."""
 BLOCK, SPREAD = 8, 90 / 255
 """Side of a block of pixels, and the spread of brightness that three in four blocks of an engraving
-or halftone have at least. Of the hazy and dark photographs of the test sets, three in four blocks
-have a tenth of it."""
+or halftone have at least. Hazy and dark photographs of the test sets reach 36 steps at most."""
 PRINT = (0.93, 1.0, 1.1)
 """The tint in which a colourless picture is judged again. A judge that has seen few of them takes
 every fourth clean one for hazy or dark, but hardly any print in this tone, and still finds real
