@@ -74,6 +74,8 @@ class Display(BarDisplay):
         images: number of images, with those that will be skipped; the bar leaves these out.
     """
 
+    bar: Progress
+
     def __init__(self, console: Console, images: int, *, quiet: bool = False) -> None:
         self.console = console
         self.images = images

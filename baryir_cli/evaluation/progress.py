@@ -13,6 +13,8 @@ from baryir_cli.shell.console import WHOLE_RUN, BarDisplay, draws_bars, label_co
 class EvaluationDisplay(BarDisplay):
     """Shows the progress of the current set and of the whole run."""
 
+    bar: Progress
+
     def __init__(self, console: Console, sets: list[FoundSet]) -> None:
         self.console = console
         self.live = draws_bars(console)

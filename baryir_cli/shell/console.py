@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Column
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from typing_extensions import Self
 
 ROOMY = 66
@@ -95,13 +96,14 @@ def transfer_bar(console: Console) -> Progress:
 
 
 class BarDisplay:
-    """A bar, shown on terminals, with notes beside it."""
+    """A bar, or what contains one, shown on terminals, with notes beside it."""
 
     console: Console
-    bar: Progress
+    bar: Progress | Live
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        if draws_bars(self.console):
+            self.bar.start()
         return self
 
     def __exit__(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.columns import Columns
@@ -14,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from baryir_cli.shell.console import WHOLE_RUN, columns, draws_bars, printable
+from baryir_cli.shell.console import WHOLE_RUN, BarDisplay, columns, draws_bars, printable
 from baryir_cli.shell.units import counted
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def source_table(
     return table
 
 
-class TrainingDisplay:
+class TrainingDisplay(BarDisplay):
     """A live panel on a terminal, a line per log entry elsewhere."""
 
     def __init__(self, console: Console, first: int, steps: int) -> None:
@@ -76,22 +75,9 @@ class TrainingDisplay:
             speed_estimate_period=WHOLE_RUN,
         )
         self.task = self.progress.add_task("step", total=steps, completed=first, rate="")
-        self.live = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
+        self.bar = Live(console=console, get_renderable=self._panel, refresh_per_second=2)
         self.skipped = 0
         self.first, self.began = first, time.monotonic()
-
-    def __enter__(self) -> TrainingDisplay:
-        if draws_bars(self.console):
-            self.live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.live.stop()
 
     def update(self, step: int, entry: Entry | None) -> None:
         """Called after every step, with the log's entry if there is one."""
