@@ -2,8 +2,9 @@
 
     python scripts/drawings.py ../shared/data/Train/Denoise OUT
 
-They are cloth, walls, wires before a photograph, engravings and halftones of one, letters and
-starry skies. Train with ``--clean OUT``: all of it is to stay as it is. Takes two minutes.
+They are cloth, walls, wires before a photograph, engravings and halftones of one, letters, starry
+skies and scenes under water. Train with ``--clean OUT``: all of it is to stay as it is. Takes two
+minutes.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=480)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     photographs = images_below(args.photographs)
     for number in track(range(args.count), "Drawings"):
-        kind, draw = list(KINDS.items())[number % len(KINDS)]
+        kind = args.kinds[number % len(args.kinds)]
         rng = np.random.default_rng([args.seed, number])
-        drawn = draw(rng, partial(motif, photographs, rng))
+        drawn = KINDS[kind](rng, partial(motif, photographs, rng))
         picture = Pillow.fromarray(degradations.quantise(drawn.clip(0, 1)))
         picture.save(args.out / f"{kind}-{args.seed}-{number:04}.png")
 
@@ -197,6 +199,11 @@ def stars(rng: Rng, photograph: Motif) -> Image:
     return image
 
 
+def waters(rng: Rng, photograph: Motif) -> Image:
+    """A scene under water: its veil and its colours are no haze."""
+    return degradations.random_underwater(photograph(), rng)
+
+
 KINDS = {
     "cloth": cloth,
     "wall": walls,
@@ -204,6 +211,7 @@ KINDS = {
     "print": prints,
     "letters": letters,
     "stars": stars,
+    "water": waters,
 }
 
 

@@ -177,6 +177,8 @@ class Recipe:
         camera_share: share of pairs that get a camera's noise instead of white noise: of
             ``denoise`` if its noise has a range, of ``lowlight``'s synthetic pairs, and of pairs
             noisy by ``noise_share``.
+        film_share: share of pairs that get film grain instead of that: of ``denoise`` if its noise
+            has a range, and of pairs noisy by ``noise_share``.
         jpeg_share: share of degraded synthetic pairs that then become JPEGs. ``denoise`` has none
             if it has levels, and of deblurred pairs it is always a quarter.
         clean_share: share of synthetic pairs that stay undegraded.
@@ -225,6 +227,7 @@ class Recipe:
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
     noise_range: tuple[float, float] | None = None
     camera_share: float = 0.0
+    film_share: float = 0.0
     jpeg_share: float = 0.0
     clean_share: float = 0.0
     grey_share: float = 0.0
@@ -263,7 +266,7 @@ class Recipe:
             _check(name, getattr(self, name))
         for name in ("learning_rate", "potentials_rate", "clip"):
             _check(name, getattr(self, name), above=0)
-        for name in ("camera", "jpeg", "clean", "grey", "flat"):
+        for name in ("camera", "film", "jpeg", "clean", "grey", "flat"):
             _check(f"{name}_share", getattr(self, f"{name}_share"), 0, 1)
         _check("ema", self.ema, 0, 1)
         for share in self.drops:

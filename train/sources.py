@@ -243,17 +243,24 @@ def _model(name: str, recipe: Recipe) -> Degrade | None:
         if recipe.noise_range is None:  # levels are all its noise
             return WhiteNoise(NoiseLevels(recipe.noise))
         white = WhiteNoise(NoiseRange(*recipe.noise_range))
-        degrade = _or_camera(white, degradations.random_camera_noise, recipe)
+        degrade = _or_grain(white, recipe)
     elif name == "lowlight":
         degrade = _or_camera(degradations.random_low_light, degradations.random_night, recipe)
     if degrade and (share := recipe.sources[name].noise_share):
-        noise = Dimmed(
-            _or_camera(WhiteNoise(ADDED_NOISE), degradations.random_camera_noise, recipe)
-        )
+        noise = Dimmed(_or_grain(WhiteNoise(ADDED_NOISE), recipe))
         degrade = Followed(degrade, noise, share, f"noise ({in_words(noise)})")
     if degrade and recipe.jpeg_share:
         degrade = Followed(degrade, degradations.stored_jpeg, recipe.jpeg_share, "JPEGs")
     return degrade
+
+
+def _or_grain(white: Degrade, recipe: Recipe) -> Degrade:
+    """White noise, or for the recipe's shares a camera's noise or film grain."""
+    degrade = _or_camera(white, degradations.random_camera_noise, recipe)
+    share = recipe.film_share
+    return (
+        Instead(degrade, degradations.random_film_grain, share, "film grain") if share else degrade
+    )
 
 
 def _or_camera(usual: Degrade, noisy: Degrade, recipe: Recipe) -> Degrade:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.baryir_cli.helpers import run_without
 from tests.conftest import Run
 
-TYPES = ["noise", "camera", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
+TYPES = ["noise", "camera", "film", "rain", "haze", "blur", "lowlight", "jpeg", "underwater"]
 
 
 def grey(value: int = 128, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -167,7 +167,7 @@ def test_originals_are_safe(baryir: Run, photos: Path, capsys: pytest.CaptureFix
     [
         (
             "snow",
-            "degradation 'snow': use noise, camera, rain, haze, blur, lowlight, jpeg or under",
+            "degradation 'snow': use noise, camera, film, rain, haze, blur, lowlight, jpeg or",
         ),
         ("haze,", "nothing stands before or after a comma; write haze"),
         ("haze,,noise", "nothing stands before or after a comma; write haze,noise"),

@@ -87,6 +87,34 @@ def test_camera_noise_is_as_coarse_and_coloured_as_asked() -> None:
     np.testing.assert_array_equal(noise(quality=60) + grey, d.jpeg(stored, 60))
 
 
+def test_film_grain_is_as_strong_coarse_and_coloured_as_asked() -> None:
+    grey = np.full((256, 256, 3), 0.5, np.float32)
+
+    def grain(**settings: float) -> d.Image:
+        return d.film_grain(grey, np.random.default_rng(3), **settings) - grey
+
+    def alike(grain: d.Image, shift: int) -> float:
+        return float(np.corrcoef(grain[:, :-shift].ravel(), grain[:, shift:].ravel())[0, 1])
+
+    for size in (0.0, 0.5, 1.5):
+        assert grain(sigma=20, size=size).std() * 255 == pytest.approx(20, rel=0.05)
+    assert abs(alike(grain(sigma=20, size=0), 1)) < 0.02
+    assert alike(grain(sigma=20, size=0.7), 1) > 0.3
+    assert alike(grain(sigma=20, size=1.5), 2) > alike(grain(sigma=20, size=0.7), 2) + 0.2
+    assert np.ptp(grain(sigma=20, size=1), axis=2).max() < 1e-6
+    coloured = grain(sigma=20, size=1, colour=1)
+    assert abs(np.corrcoef(coloured[..., 0].ravel(), coloured[..., 2].ravel())[0, 1]) < 0.05
+
+
+def test_film_grain_is_strongest_in_middle_tones() -> None:
+    def level(value: float) -> float:
+        flat = np.full((128, 128, 3), value, np.float32)
+        return float(d.film_grain(flat, np.random.default_rng(3), sigma=20, size=1).std())
+
+    assert level(0) == level(1) == 0
+    assert level(0.1) == pytest.approx(0.6 * level(0.5), rel=0.02)
+
+
 def test_camera_noise_may_be_none_and_may_fall_on_one_pixel() -> None:
     photo = np.random.default_rng(0).random((24, 40, 3), dtype=np.float32)
     none = d.random_camera_noise(photo, np.random.default_rng(1), shot=0, read=0, quality=0)
@@ -414,7 +442,7 @@ def test_parse_reads_kinds_and_parameters() -> None:
     assert steps[1].given == {"sigma": 25.0}
     assert steps[2].given == {"layers": 2, "screen": True, "depth": 1.0}
     assert steps[3].given["water"] == "3C"
-    with pytest.raises(d.DegradationError, match="use noise, camera"):
+    with pytest.raises(d.DegradationError, match="use noise, camera, film"):
         d.parse("snow")
 
 

@@ -191,6 +191,13 @@ def test_a_share_of_the_noise_is_camera_noise(data: Path) -> None:
     assert 0.3 < np.mean(np.array(correlated) > 0.1) < 0.7
 
 
+def test_a_share_of_the_noise_is_film_grain(data: Path) -> None:
+    (source,) = gather(recipe_of("denoise", film_share=0.5), data)
+    assert source.origin.endswith("sigma 15 to 50, film grain in 50%")
+    in_black = np.array([np.ptp(noisy) for noisy in made_of_grey(source, 0.0, 60)])
+    assert 0.3 < np.mean(in_black == 0) < 0.7
+
+
 def test_a_share_of_synthesised_images_are_jpegs(data: Path) -> None:
     def share_of_jpegs(name: str, **entries: Any) -> float:
         """Recognised by their colour noise, which JPEG keeps at half the resolution."""

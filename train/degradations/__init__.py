@@ -15,6 +15,7 @@ from train.degradations.catalogue import KINDS, Kind, Step, degrade, parse
 from train.degradations.compression import jpeg, random_jpeg, stored_jpeg
 from train.degradations.errors import DegradationError
 from train.degradations.exposure import low_light, random_low_light, random_night
+from train.degradations.film import film_grain, random_film_grain
 from train.degradations.noise import gaussian_noise, random_noise
 from train.degradations.scattering import depth_field, follow_edges, haze, random_haze
 from train.degradations.sensor import camera_noise, random_camera_noise, sensor_noise
@@ -32,6 +33,7 @@ __all__ = [
     "camera_noise",
     "degrade",
     "depth_field",
+    "film_grain",
     "floating",
     "follow_edges",
     "gaussian_noise",
@@ -44,6 +46,7 @@ __all__ = [
     "rain",
     "rain_layer",
     "random_camera_noise",
+    "random_film_grain",
     "random_haze",
     "random_jpeg",
     "random_low_light",

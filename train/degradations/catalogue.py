@@ -13,6 +13,7 @@ from models.wording import choices, numbers
 from train.degradations.compression import random_jpeg
 from train.degradations.errors import DegradationError
 from train.degradations.exposure import random_low_light
+from train.degradations.film import random_film_grain
 from train.degradations.noise import random_noise
 from train.degradations.scattering import random_haze
 from train.degradations.sensor import random_camera_noise
@@ -122,6 +123,16 @@ KINDS: dict[str, Kind] = {
                 Parameter("read", "noise sigma without light", 0, 1, "follows shot, to 0.2"),
                 Parameter("grain", "size of a sensor pixel, pixels", 0.25, 8, "0.5 to 2.2"),
                 Parameter("quality", "of JPEG, 0 none", 0, 100, "50 to 98 in 70 %, or 0", int),
+            ),
+        ),
+        Kind(
+            "film",
+            "film grain, strongest in middle tones",
+            random_film_grain,
+            (
+                Parameter("sigma", "level in middle grey, in 8-bit steps", 0, 255, "3 to 25"),
+                Parameter("size", "of a grain, pixels", 0, 20, "0.3 to 1.5"),
+                Parameter("colour", "share of it that is coloured", 0, 1, "0 in 50 %, or to 1"),
             ),
         ),
         Kind(
