@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,11 +12,7 @@ from baryir_cli.commands import completion
 from baryir_cli.engine_options import DEVICES
 from baryir_cli.errors import UsageError
 from baryir_cli.files.paths import settled_option
-from models.wording import choices, no_such, numbers
-
-if TYPE_CHECKING:
-    from train.data_folders import DataFolders
-    from train.recipe import Recipe
+from models.wording import numbers
 
 DATA, NETWORK, OBJECTIVE = "Data", "Network", "Objective"
 OPTIMISATION, RUN, MACHINE = "Optimisation", "Run", "Machine"
@@ -263,6 +259,8 @@ def train(
 
     Several devices: torchrun --nproc-per-node N -m baryir_cli train ...
     """
+    from baryir_cli.training.folders import folders_of
+    from baryir_cli.training.overrides import Overrides, overridden, recipe_file
     from baryir_cli.training.run import Request, conduct
     from train.data_folders import DataFolders
 
@@ -295,20 +293,21 @@ def train(
         "precision": precision,
         "compile": compile,
     }
-    plan = _recipe(
-        _recipe_file(recipe, config, out if resume else None),
+    resumed = out if resume else None
+    overrides = Overrides(
         _given(entries),
-        _given({"batch": batch, "patch": patch}),
-        sources or [],
-        _fields(network or []),
+        stage=_given({"batch": batch, "patch": patch}),
+        sources=sources or [],
+        network=network or [],
     )
+    plan = overridden(recipe_file(recipe, config, resumed), overrides)
     if single and "single" not in plan.sources:
         raise UsageError("--single is only for the source single; add it to --sources")
     if noise and "denoise" not in plan.sources:
         raise UsageError("--noise is only for the source denoise; add it to --sources")
     folders = DataFolders(data, tuple(clean or ()), single)
     if not folders.all:
-        folders = _known_folders(plan, out if resume else None)
+        folders = folders_of(resumed, list(plan.sources))
     if holdout is not None:
         folders = replace(folders, holdout=holdout)
     conduct(
@@ -330,157 +329,5 @@ def train(
     )
 
 
-def _known_folders(plan: Recipe, resumed: Path | None) -> DataFolders:
-    """The folders of the run to resume, else ``data/Train``, for runs without data options."""
-    from train.data_folders import DataFolders
-    from train.run import GIVE_AGAIN
-
-    if resumed and (known := _folders_of(resumed)):
-        return known
-    usual = Path("data/Train")
-    if usual.is_dir():
-        return DataFolders(data=usual)
-    if list(plan.sources) == ["single"]:  # a later error names what is missing
-        return DataFolders()
-    if resumed:
-        raise UsageError(
-            f"{resumed} does not say which folders it trained on, and there is no {usual} here;"
-            f" {GIVE_AGAIN}"
-        )
-    raise UsageError(
-        f"nothing to train on: there is no {usual} here; give --data FOLDER, laid out like it,"
-        " or --clean FOLDER of photographs and --sources derain dehaze denoise"
-    )
-
-
-def _folders_of(resumed: Path) -> DataFolders | None:
-    """The folders of the run to resume; None if it names none."""
-    from train.run import GIVE_AGAIN, Run, RunError
-
-    run = Run(resumed)
-    try:
-        run.to_resume()
-        known = run.folders()
-    except RunError as error:
-        raise UsageError(str(error)) from None
-    for folder in known.all if known else []:
-        if not folder.is_dir():
-            raise UsageError(f"the run trained on {no_such(folder, 'folder', GIVE_AGAIN)}")
-    return known
-
-
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _recipe_file(name: str | None, file: Path | None, resumed: Path | None) -> Path:
-    """The requested recipe; else that of the run to resume, or the paper's."""
-    from train.recipe import shipped
-    from train.run import Run
-
-    if name and file:
-        raise UsageError("--recipe and --config are both recipes; give only one")
-    run = Run(resumed) if resumed and not name and not file else None
-    if run and run.last_checkpoint():
-        own = run.recipe_file
-        if not own.is_file():
-            raise UsageError(f"{own} is missing; give the --recipe or --config the run began with")
-        return own
-    known = shipped()
-    path = file or known.get(name or "paper")
-    if path is None:
-        raise UsageError(f"--recipe {name}: use {choices(known)}, or --config FILE")
-    return path
-
-
-def _recipe(
-    path: Path,
-    entries: dict[str, Any],
-    stage: dict[str, Any],
-    sources: list[str],
-    network: dict[str, Any],
-) -> Recipe:
-    """A recipe file whose entries options override.
-
-    Args:
-        entries: entries of the recipe.
-        stage: entries for all its stages.
-        sources: the sources to train on; empty for those of the file.
-        network: fields of the network's configuration.
-    """
-    from train.recipe import Recipe, RecipeError
-
-    given = {name: _option(name) for name in [*entries, *stage, *(["network"] if network else [])]}
-    try:
-        values = Recipe.load(path).to_dict()
-    except RecipeError as error:
-        raise UsageError(str(error)) from None
-    if sources:
-        chosen = _chosen(values["sources"], sources, "noise" in entries)
-        given |= {"noise": "--sources"} if "noise" in chosen else {}
-        values |= chosen
-    # The recipe's changes to its own preset do not apply to another.
-    values["network"] = ({} if "preset" in entries else values["network"]) | network
-    if "noise" in given:
-        values["noise_range"] = None
-    if "losses" in entries:
-        entries["losses"] = _losses(entries["losses"])
-    values["stages"] = [old | stage for old in values["stages"]]
-    try:
-        return Recipe.from_dict(values | entries)
-    except RecipeError as error:
-        if error.entry in given:
-            raise UsageError(f"{given[error.entry]} {error.problem}") from None
-        raise UsageError(f"{path}: {error}") from None
-
-
-def _losses(names: list[str]) -> list[str]:
-    """The terms of L_T; ``none`` stands for an empty list."""
-    from train.recipe import Loss
-
-    known = get_args(Loss)
-    if names == ["none"]:
-        return []
-    if not set(names) <= set(known):
-        raise UsageError(f"--losses {' '.join(names)}: use none, or any of {' '.join(known)}")
-    return names
-
-
-def _option(entry: str) -> str:
-    """The option that overrides an entry of the recipe."""
-    return {"learning_rate": "--lr", "potentials_rate": "--potentials-lr"}.get(
-        entry, f"--{entry.replace('_', '-')}"
-    )
-
-
-def _chosen(known: dict[str, Any], names: list[str], noise: bool) -> dict[str, Any]:
-    """The requested sources; ``denoise_15`` and the like are one source (DESIGN section 3)."""
-    from train.sources import SourceError, canonical
-
-    if any("," in name for name in names):
-        apart = " ".join(names).replace(",", " ").split()
-        raise UsageError(f"separate --sources with spaces: --sources {' '.join(apart)}")
-    try:
-        chosen, levels = canonical(names)
-    except SourceError as error:
-        raise UsageError(str(error)) from None
-    if levels and noise:
-        raise UsageError("denoise_15 and the like already set noise levels; leave out --noise")
-    entries: dict[str, Any] = {"sources": {name: known.get(name, {}) for name in chosen}}
-    return entries | ({"noise": list(levels)} if levels else {})
-
-
-def _fields(entries: list[str]) -> dict[str, Any]:
-    """Values of ``name=value`` pairs; each is JSON or plain text."""
-    import json
-
-    result = {}
-    for entry in entries:
-        name, found, value = entry.partition("=")
-        if not found:
-            raise UsageError(f"--network takes name=value, not {entry!r}")
-        try:
-            result[name] = json.loads(value)
-        except ValueError:
-            result[name] = value
-    return result
