@@ -25,7 +25,7 @@ from models.header import quoted, weights_errors
 from models.network import build
 from models.official import from_official, is_unused, official_name
 from models.torchfile import StoredTensor
-from models.weights import DTYPES, Shapes, WeightsError, check_shapes, counted, expected_shapes
+from models.weights import DTYPES, Shapes, WeightsError, check_shapes, expected_shapes, numbered
 
 STEMS = (STEM, official_name(STEM))
 """The tensor that every network has, under our name and the authors'."""
@@ -168,7 +168,7 @@ def _file_name(name: str, official: bool) -> str:
 
 def _refuse_partial(report: Report) -> None:
     parts = [
-        counted(what, names)
+        numbered(what, names)
         for what, names in (("missing", report.missing), ("unknown", report.unknown))
         if names
     ]

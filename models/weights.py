@@ -55,7 +55,7 @@ def expected_shapes(config: NetworkConfig) -> Shapes:
     return {name: tuple(t.shape) for name, t in skeleton(config).state_dict().items()}
 
 
-def counted(what: str, names: Sequence[str]) -> str:
+def numbered(what: str, names: Sequence[str]) -> str:
     """For a message: how many tensors are, say, missing, and the first of them."""
     return f"{what} tensors: {len(names)}, first {quoted(names[0])}"
 
@@ -67,9 +67,9 @@ def check_shapes(found: Shapes, expected: Shapes) -> None:
         WeightsError: a tensor is missing, unknown or has another shape; the first is named.
     """
     if missing := [name for name in expected if name not in found]:
-        raise WeightsError(counted("missing", missing))
+        raise WeightsError(numbered("missing", missing))
     if unknown := sorted(set(found) - set(expected)):
-        raise WeightsError(counted("unknown", unknown))
+        raise WeightsError(numbered("unknown", unknown))
     for name, shape in expected.items():
         if found[name] != shape:
             raise WeightsError(f"{name} has shape {list(found[name])}, not {list(shape)}")

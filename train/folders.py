@@ -100,7 +100,7 @@ def is_left_out(name: str) -> bool:
 
 
 def find_folder(root: Path, *names: str) -> Path | None:
-    """The nested folder ``root/name/...``, ignoring case, ``_`` and ``-`` in names."""
+    """The nested folder ``root/name/...``, ignoring case, ``_``, ``-`` and spaces in names."""
     for name in names:
         found = None
         if root.is_dir():
@@ -113,8 +113,8 @@ def find_folder(root: Path, *names: str) -> Path | None:
 
 
 def plain(name: str) -> str:
-    """A name in lower case, without ``_`` and ``-``."""
-    return name.lower().replace("_", "").replace("-", "")
+    """A name in lower case, without ``_``, ``-`` and spaces."""
+    return re.sub(r"[-_\s]", "", name.lower())
 
 
 def stem(path: Path) -> str:

@@ -18,7 +18,7 @@ else:
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError
 from models.wording import choices
-from train.folders import RAIN
+from train.folders import RAIN, plain
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class BenchSet:
     def answers_to(self, name: str) -> bool:
         """Whether ``name`` means this set. It may mean others too."""
         names = {self.id, self.label, *(folder.split("/")[-1] for folder in self.folders)}
-        return _folded(name) in {_folded(n) for n in names}
+        return plain(name) in {plain(n) for n in names}
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,3 @@ def _bench_set(name: str, entry: dict[str, Any], layouts: tuple[tuple[str, str],
 
 def _data(name: str) -> str:
     return files("baryir_cli.benches").joinpath(name).read_text("utf-8")
-
-
-def _folded(name: str) -> str:
-    """A name without case, ``-``, ``_`` and spaces."""
-    return re.sub(r"[-_\s]", "", name.lower())

@@ -76,6 +76,12 @@ def free_memory(device: torch.device) -> int:
     return min(free, max(limit - used + int(statistics.get("inactive_file", 0)), 0))
 
 
+def give_back(device: torch.device) -> None:
+    """Frees memory of a GPU that PyTorch keeps for later."""
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).empty_cache()
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device or the machine is out of memory."""
     text = str(error).lower()

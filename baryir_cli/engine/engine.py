@@ -14,7 +14,13 @@ import torch
 
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector
-from baryir_cli.engine.device import is_slowed_by, out_of_memory, resolve_device, resolve_precision
+from baryir_cli.engine.device import (
+    give_back,
+    is_slowed_by,
+    out_of_memory,
+    resolve_device,
+    resolve_precision,
+)
 from baryir_cli.engine.pixels import Pixels, change_of
 from baryir_cli.engine.regions import Region, regions
 from baryir_cli.engine.restoration import PhotographRestorer, Progress
@@ -177,8 +183,7 @@ class Engine:
         multiple = self.tiling.multiple
         smaller = tile // 2 // multiple * multiple
         gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self.device)
         if smaller >= SMALLEST_TILE:
             self.tiling = replace(self.tiling, tile=smaller, overlap=None)
             self.notify(
@@ -188,9 +193,10 @@ class Engine:
             cpu = torch.device("cpu")
             precision = resolve_precision("fp32" if self.asked == "fp32" else "auto", cpu)
             self.notify(f"out of memory on {self.device}: continuing on the CPU in {precision}")
+            left = self.device
             self.corrector = Corrector(self.network, cpu, precision)
             self.tiling = replace(self.tiling, tile=None)
-            torch.cuda.empty_cache()
+            give_back(left)
         else:
             return False
         return True
