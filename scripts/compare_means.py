@@ -72,6 +72,7 @@ PROBES = (
     Degraded("50", 4, "noise:50"),
     Degraded("25, JPEG 85", 4, "noise:25,jpeg:85"),
     Degraded("camera", 4, "camera"),
+    Degraded("film", 4, "film"),
     Degraded("clean", 4),
     Paired("rain", 5, "derain/Rain100L"),
     Degraded("drops", 4, "rain:cover=0"),
@@ -85,6 +86,7 @@ PROBES = (
     Degraded("rain, 15", 4, "rain,noise:15"),
     Degraded("grey 25", 4, "noise:25", grey=True),
     Degraded("grey 50", 4, "noise:50", grey=True),
+    Degraded("grey film", 4, "film", grey=True),
     Degraded("grey", 4, grey=True),
 )
 

@@ -98,12 +98,37 @@ def test_film_grain_is_as_strong_coarse_and_coloured_as_asked() -> None:
 
     for size in (0.0, 0.5, 1.5):
         assert grain(sigma=20, size=size).std() * 255 == pytest.approx(20, rel=0.05)
+        assert grain(sigma=20, size=size)[:2].std() * 255 == pytest.approx(20, rel=0.15)
     assert abs(alike(grain(sigma=20, size=0), 1)) < 0.02
     assert alike(grain(sigma=20, size=0.7), 1) > 0.3
     assert alike(grain(sigma=20, size=1.5), 2) > alike(grain(sigma=20, size=0.7), 2) + 0.2
     assert np.ptp(grain(sigma=20, size=1), axis=2).max() < 1e-6
     coloured = grain(sigma=20, size=1, colour=1)
     assert abs(np.corrcoef(coloured[..., 0].ravel(), coloured[..., 2].ravel())[0, 1]) < 0.05
+
+
+def test_film_grain_is_drawn_as_documented_unless_it_is_given() -> None:
+    grey = np.full((96, 96, 3), 0.5, np.float32)
+
+    def grains(**given: float) -> list[d.Image]:
+        draws = (np.random.default_rng(seed) for seed in range(60))
+        return [d.random_film_grain(grey, draw, **given) - grey for draw in draws]
+
+    levels = [float(grain.std()) * 255 for grain in grains(size=0)]
+    assert 3 * 0.95 < min(levels) < 5
+    assert 20 < max(levels) < 25 * 1.05
+    assert np.std([grain.std() for grain in grains(sigma=20, size=0)]) < 0.02
+    colourless = [bool(np.ptp(grain, axis=2).max() < 1e-6) for grain in grains()]
+    assert 0.3 < np.mean(colourless) < 0.7
+    assert not any(np.ptp(grain, axis=2).max() < 1e-6 for grain in grains(colour=1))
+
+    def likeness(grain: d.Image) -> float:
+        return float(np.corrcoef(grain[:, :-2].ravel(), grain[:, 2:].ravel())[0, 1])
+
+    drawn = [likeness(grain) for grain in grains()]
+    assert min(drawn) < 0.1
+    assert 0.4 < max(drawn) < 0.75
+    assert min(likeness(grain) for grain in grains(size=3)) > 0.75
 
 
 def test_film_grain_is_strongest_in_middle_tones() -> None:

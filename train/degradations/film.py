@@ -39,22 +39,26 @@ def film_grain(
         colour: share of the variance that differs between the channels, as layers of dye do.
         profile: exponent of 4 u (1 - u) in the deviation; 0.5 is the model's.
     """
-    common = rng.standard_normal((*image.shape[:2], 1), dtype=np.float32)
-    own = rng.standard_normal(image.shape, dtype=np.float32)
+    height, width, channels = image.shape
+    common = _grain((height, width, 1), rng, size)
+    own = _grain((height, width, channels), rng, size)
     grain = np.float32((1 - colour) ** 0.5) * common + np.float32(colour**0.5) * own
-    if size > 0:
-        grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), size), np.float32).reshape(image.shape)
-        grain *= np.float32(_strengthening(size))
     cover = np.clip(image, 0, 1)
-    return (
-        image + np.float32(sigma / 255) * (4 * cover * (1 - cover)) ** np.float32(profile) * grain
-    )
+    deviation = np.float32(sigma / 255) * (4 * cover * (1 - cover)) ** np.float32(profile)
+    return image + deviation * grain
 
 
-def _strengthening(size: float) -> float:
-    """What gives white noise its deviation back after the blur."""
-    weights = cv2.getGaussianKernel(2 * int(np.ceil(4 * size)) + 1, size)
-    return float(1 / np.square(weights).sum())
+def _grain(shape: tuple[int, int, int], rng: np.random.Generator, size: float) -> Image:
+    """White noise of deviation 1, blurred as grain of a size is, and then as strong as before."""
+    reach = int(np.ceil(4 * size))  # the blur sees noise beyond the edges too
+    height, width, channels = shape
+    noise = rng.standard_normal((height + 2 * reach, width + 2 * reach, channels), dtype=np.float32)
+    if not reach:
+        return noise
+    weights = cv2.getGaussianKernel(2 * reach + 1, size, cv2.CV_32F)
+    weights = weights / np.linalg.norm(weights)
+    blurred = np.asarray(cv2.sepFilter2D(noise, -1, weights, weights), np.float32)
+    return blurred.reshape(noise.shape)[reach:-reach, reach:-reach]
 
 
 def random_film_grain(
