@@ -14,7 +14,8 @@ class Report:
     """How an image was restored; without ``tiles``, it was not."""
 
     photographs: int = 1
-    """How many were found in it; each is restored by itself."""
+    """How many were found in it, none in a picture of one or two colours; each is restored by
+    itself."""
     tiles: int = 0
     tile: tuple[int, int] = (0, 0)
     """Height and width of a tile."""

@@ -16,7 +16,6 @@ from torch import Tensor
 from baryir_cli import neighbours  # noqa: F401 (before models and train)
 from baryir_cli.batch.pipeline import run
 from baryir_cli.batch.restoring import restoring
-from baryir_cli.dots import cut_loses_tones, tones_of
 from baryir_cli.engine import Engine
 from baryir_cli.engine.visible import restore_visible
 from baryir_cli.engine_options import EngineOptions
@@ -116,9 +115,9 @@ class Restorer:
                 array ``(H, W)`` or ``(H, W, C)`` with C of 1, 3 or 4; or a tensor ``(C, H, W)`` or
                 ``(N, C, H, W)`` with C of 1 or 3. Values are uint8, uint16, or floating in [0, 1];
                 up to 0.5 beyond is accepted. Alpha, and the X of RGBX, pass through unchanged. PA,
-                and images with a transparent colour, come back with an alpha channel, and an image
-                of mode 1 in mode L if dots became greys. The EXIF orientation is not applied;
-                ``PIL.ImageOps.exif_transpose`` does that.
+                and images with a transparent colour, come back with an alpha channel. Images of one
+                or two colours, and so of mode 1, come back as they are. The EXIF orientation is not
+                applied; ``PIL.ImageOps.exif_transpose`` does that.
             strength: share of the correction to apply, 0 to 1.
 
         Raises:
@@ -243,12 +242,8 @@ class Restorer:
 
     def _pillow_grey(self, image: Image.Image, strength: float) -> Image.Image:
         if not image.has_transparency_data:
-            before = np.asarray(image.convert("L"))
-            grey = self._array(before, strength)
-            white = grey >= 128
-            if image.mode == "1" and not cut_loses_tones(white, tones_of(before)):
-                return Image.fromarray(white)
-            return Image.fromarray(grey)
+            restored = Image.fromarray(self._array(np.asarray(image.convert("L")), strength))
+            return restored.convert(image.mode, dither=Image.Dither.NONE)
         array = samples_of(image, "LA")
         colour = np.repeat(array[..., :1], 3, axis=2)
         grey = grey_of(restore_visible(self.engine, colour, array[..., 1], strength)[0])
@@ -291,7 +286,7 @@ class Restorer:
         if image.ndim == 2:
             return self._array(image[..., None], strength)[..., 0]
         if image.shape[2] == 1:
-            colour = self.engine.restore(np.repeat(pixels, 3, 2), strength=strength)[0]
+            colour = restore_visible(self.engine, np.repeat(pixels, 3, 2), None, strength)[0]
             if image.dtype.kind == "u":
                 return grey_of(colour)[..., None].astype(image.dtype, copy=False)
             return colour.mean(2, keepdims=True).astype(image.dtype)

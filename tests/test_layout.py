@@ -17,7 +17,7 @@ FILES = [
 TOOL = ROOT / "baryir_cli"
 LAYERS = (
     {"bands", "errors", "memory", "neighbours", "report", "stages"},
-    {"dots", "limits", "shell"},
+    {"limits", "shell"},
     {"images"},
     {"files"},
     {"engine", "hub", "seeds", "settings"},

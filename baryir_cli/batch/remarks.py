@@ -25,9 +25,15 @@ class Remark:
 
 REMARKS = (
     Remark(
+        "two colours at most, left as it is",
+        "of two colours at most, left as they are",
+        lambda facts: facts.get("photographs") == 0,
+        is_risky=False,
+    ),
+    Remark(
         "hardly changed",
         "hardly changed",
-        lambda facts: facts.get("change", HARDLY) < HARDLY,
+        lambda facts: facts.get("change", HARDLY) < HARDLY and facts.get("photographs") != 0,
         is_risky=False,
     ),
     Remark("tones changed", "with changed tones", lambda facts: bool(facts.get("toned"))),

@@ -42,6 +42,19 @@ def pixels_of(image: Tensor, dtype: np.dtype) -> Pixels:
     return image.cpu().numpy().astype(dtype)
 
 
+def has_two_colours_at_most(pixels: Pixels) -> bool:
+    """Whether an image has no third colour, as a blank page, a fax or a dithered picture."""
+    first, second = pixels[0, 0], None
+    for rows in bands(*pixels.shape[:2]):
+        band = pixels[rows]
+        others = band[(band != first).any(2)]
+        if len(others):
+            second = others[0] if second is None else second
+            if (others != second).any():
+                return False
+    return True
+
+
 def draw_back(restored: Pixels, pixels: Pixels, strength: float, device: torch.device) -> None:
     """Blends ``restored``, in place, with the original: all of that at a ``strength`` of 0."""
     for rows in bands(*pixels.shape[:2]):

@@ -9,7 +9,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from baryir_cli.dots import give_tones_back
 from baryir_cli.engine import passes
 from baryir_cli.engine.capacity import SMALLEST_TILE
 from baryir_cli.engine.corrector import Corrector, Places
@@ -86,8 +85,7 @@ class PhotographRestorer:
             self.report.shake = 0.0
         if strength < 1:
             draw_back(self.restored, self.pixels, strength, self.corrector.device)
-        put_back = give_tones_back(self.restored, self.pixels)
-        self.report.toned &= strength > 0 and not put_back
+        self.report.toned &= strength > 0
         self.report.change = change_of(self.restored, self.pixels)
         self.report.redone_in_fp32 = self.corrector.redone - redone
         return self.report

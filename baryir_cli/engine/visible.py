@@ -1,4 +1,4 @@
-"""Restores an image where it can be seen."""
+"""Restores an image where it can be seen, if it may be a photograph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.engine import Engine
-from baryir_cli.engine.pixels import Pixels, change_of
+from baryir_cli.engine.pixels import Pixels, change_of, has_two_colours_at_most
 from baryir_cli.report import Report
 
 
@@ -17,15 +17,20 @@ def restore_visible(
     engine: Engine,
     pixels: Pixels,
     alpha: Pixels | None,
-    strength: float,
+    strength: float = 1.0,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[Pixels, Report]:
     """Restores an image; what transparency hides stays as it is.
+
+    So does an image of one or two colours, which is no photograph.
 
     Args:
         pixels: ``(H, W, 3)`` as for :meth:`Engine.restore`.
         alpha: ``(H, W)`` of any type.
     """
+    if has_two_colours_at_most(pixels):
+        progress(1.0)
+        return pixels.copy(), Report(photographs=0)
     hidden = hidden_in(alpha)
     if hidden is None:
         return engine.restore(pixels, strength=strength, progress=progress)

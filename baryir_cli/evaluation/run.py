@@ -10,6 +10,7 @@ from typing import Protocol
 
 from baryir_cli.benches.find import FoundSet, Item
 from baryir_cli.engine import Engine
+from baryir_cli.engine.visible import restore_visible
 from baryir_cli.errors import UserError
 from baryir_cli.evaluation.journal import Journal, checksum
 from baryir_cli.evaluation.load import Loaded, load
@@ -145,7 +146,7 @@ class Evaluator:
             raise UserError(f"{prepared.loaded.name}: there is nothing to restore")
         started = time.perf_counter()
         try:
-            pixels, report = self.engine.restore(degraded)
+            pixels, report = restore_visible(self.engine, degraded, None)
         except UserError as error:
             raise UserError(f"{prepared.loaded.name}: {error}") from None
         seconds = time.perf_counter() - started

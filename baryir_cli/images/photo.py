@@ -133,8 +133,6 @@ class Photo:
     alpha: np.ndarray | None
     format: str
     layout: Layout
-    # 1 bit only: the greys that its dots show, by blocks (``dots.tones_of``).
-    tones: np.ndarray | None = None
     # Counted from 0, in a file of several pages.
     page: int = 0
     icc: bytes | None = None

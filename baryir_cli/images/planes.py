@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from baryir_cli.bands import bands
-from baryir_cli.dots import tones_of
 from baryir_cli.images.colour import as_stored, cmyk_transforms
 from baryir_cli.images.photo import ImageError, Layout, Photo
 
@@ -135,5 +134,4 @@ def decoded(image: Image.Image, format_name: str, orientation: int) -> Photo:
     if layout == "bilevel" and alpha is not None:
         _log.warning("1 bit became 8 bits, because of the transparency")
         layout = "grey"
-    tones = tones_of(pixels[..., 0]) if layout == "bilevel" else None
-    return Photo(pixels, alpha, format_name, layout, tones=tones)
+    return Photo(pixels, alpha, format_name, layout)

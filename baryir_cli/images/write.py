@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from baryir_cli.dots import cut_loses_tones
 from baryir_cli.images import avif, bmp, colour, heic, ifd, jp2, jpeg2000, png, tiff
 from baryir_cli.images.metadata import (
     EXIF_HEADER,
@@ -90,16 +89,15 @@ _CAPABILITIES = {
 def encode_photo(photo: Photo, format: str | None = None, quality: int | None = None) -> bytes:
     """The bytes of an image file in ``format``, a key of FORMATS; None keeps the photo's own.
 
-    Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (cut in the middle), CMYK,
-    profile, EXIF, XMP and resolution are kept if the format can hold them; but 1 bit becomes grey
-    if the cut would lose tones that dots showed, which is logged. If not, alpha is put
-    on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP, AVIF) or 10 (HEIC), palettes become
-    RGB (JPEG, WebP, AVIF, HEIC, JPEG 2000; TIFF and BMP with alpha), 1 bit becomes grey (JPEG,
-    AVIF, HEIC, JPEG 2000), grey becomes RGB (WebP; BMP, AVIF, HEIC and, at 16 bits, JPEG 2000 with
-    alpha), and CMYK becomes sRGB without its profile (PNG, WebP, BMP, AVIF, HEIC, JPEG 2000). Of
-    metadata, BMP holds the profile and the resolution, and a codestream (``j2k``) nothing. A
-    profile for another colour space than the output's is dropped. Lost depth, transparency, CMYK
-    and metadata are logged.
+    Grey, alpha, 16 bits, palette (256 colours, no dithering), 1 bit (unless there are greys by now,
+    which is logged), CMYK, profile, EXIF, XMP and resolution are kept if the format can hold them.
+    If not, alpha is put on white (JPEG), 16 bits are rounded to 8 (JPEG, WebP, BMP, AVIF) or 10
+    (HEIC), palettes become RGB (JPEG, WebP, AVIF, HEIC, JPEG 2000; TIFF and BMP with alpha), 1 bit
+    becomes grey (JPEG, AVIF, HEIC, JPEG 2000), grey becomes RGB (WebP; BMP, AVIF, HEIC and, at 16
+    bits, JPEG 2000 with alpha), and CMYK becomes sRGB without its profile (PNG, WebP, BMP, AVIF,
+    HEIC, JPEG 2000). Of metadata, BMP holds the profile and the resolution, and a codestream
+    (``j2k``) nothing. A profile for another colour space than the output's is dropped. Lost depth,
+    transparency, CMYK and metadata are logged.
 
     ``quality``, 1 to 100, is for JPEG, WebP, AVIF, HEIC and JPEG 2000, with DEFAULT_QUALITY if
     None, or lossless for a WebP or JPEG 2000 that was lossless. JPEG, AVIF and HEIC keep the chroma
@@ -162,8 +160,8 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     pixels, alpha, layout = photo.pixels, photo.alpha, photo.layout
     if layout not in capability.layouts:
         layout = "grey" if layout == "bilevel" and "grey" in capability.layouts else "rgb"
-    elif layout == "bilevel" and _loses_tones(photo):
-        _log.warning("1 bit became 8-bit grey, because dots became greys")
+    elif layout == "bilevel" and not colour.is_black_and_white(pixels):
+        _log.warning("1 bit became 8-bit grey, because there are greys now")
         layout = "grey"
     if pixels.dtype != np.uint8 and not capability.deep:
         pixels = colour.eight_bits(pixels)
@@ -186,17 +184,12 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha, layout=layout, icc=icc)
 
 
-def _loses_tones(photo: Photo) -> bool:
-    """Whether 1 bit would lose the tones that dots showed."""
-    return photo.tones is not None and cut_loses_tones(colour.white_of(photo.pixels), photo.tones)
-
-
 def _pillow_image(photo: Photo) -> Image.Image:
     """An 8-bit photo as a Pillow image of its layout; palettes with alpha carry "transparency"."""
     if photo.layout == "palette":
         return palette_image(photo.pixels, photo.alpha)
     if photo.layout == "bilevel":
-        return Image.fromarray(colour.white_of(photo.pixels))
+        return Image.fromarray(photo.pixels[..., 0] > 0)
     if photo.layout == "cmyk":
         return cmyk_image(photo.pixels, photo.icc)
     grey = photo.layout == "grey"
@@ -357,7 +350,7 @@ def _encode_tiff(photo: Photo) -> bytes:
 def _tiff_samples(photo: Photo) -> tiff.Samples:
     """A photo of any layout as the samples of a TIFF."""
     if photo.layout == "bilevel":
-        return tiff.bilevel(colour.white_of(photo.pixels))
+        return tiff.bilevel(photo.pixels[..., 0] > 0)
     if photo.layout == "palette":
         found = colour.indexed(photo.pixels, None)
         return tiff.palette(found.indices, found.colours)

@@ -64,7 +64,7 @@ def test_every_page_is_restored_like_a_file_of_its_own(
     assert whole["pages"] == 3
     assert (whole["width"], whole["height"]) == (32, 24)
     assert all(line["pages"] == 1 for line in each)
-    assert whole["tiles"] == sum(line["tiles"] for line in each) == 4
+    assert whole["tiles"] == sum(line["tiles"] for line in each) == 1 + 1 + 0
     changes = [line["change"] for line in each]
     assert min(changes) < whole["change"] < max(changes)
     weighted = np.average(np.square(changes), weights=[32 * 24, 30 * 20, 20 * 44]) ** 0.5
@@ -169,7 +169,7 @@ def test_what_only_some_pages_lose_is_named_with_their_numbers(
     options = Options(None, None, 512)
     job = Job(source, tmp_path / "new" / "out.tif")
     (result,) = pipeline.run([job], blur, options, lambda _job, _share: None)
-    assert result.lost == [f"{where}1 bit became 8-bit grey, because dots became greys"]
+    assert result.lost == [f"{where}1 bit became 8-bit grey, because there are greys now"]
 
 
 def test_an_interruption_between_pages_leaves_nothing(tmp_path: Path) -> None:
