@@ -223,9 +223,9 @@ class Restorer:
             working = "RGBA" if image.has_transparency_data else "RGB"
             restored = Image.fromarray(self._array(np.asarray(image.convert(working)), strength))
             if image.mode == "P":
-                array = np.asarray(restored)
+                array, before = np.asarray(restored), np.asarray(image.convert("RGB"))
                 alpha = array[..., 3] if working == "RGBA" else None
-                restored = palette_image(np.ascontiguousarray(array[..., :3]), alpha)
+                restored = palette_image(np.ascontiguousarray(array[..., :3]), alpha, before)
             elif working == "RGB":
                 restored = restored.convert(image.mode)
             if restored.mode == "RGBX":

@@ -179,11 +179,54 @@ class Indexed:
     alphas: np.ndarray | None
 
 
-def indexed(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
+def indexed(
+    pixels: np.ndarray, alpha: np.ndarray | None, before: np.ndarray | None = None
+) -> Indexed:
     """256 good colours for ``(H, W, 3)`` uint8 (k-means), without dithering.
 
-    Alpha ``(H, W)`` is kept exactly: each of its levels gets a share of the palette.
+    Args:
+        alpha: ``(H, W)``, kept exactly: each of its levels gets a share of the palette.
+        before: the palette picture that ``pixels`` were made from. It stays as it was if a new
+            palette would be further from ``pixels``, as it is after a small change.
     """
+    found = _exact(pixels, alpha)
+    if found is None:
+        found = _reduced(pixels, alpha)
+        old = None if before is None else _exact(before, alpha)
+        if old is not None and _distance(old, pixels) <= _distance(found, pixels):
+            return old
+    return found
+
+
+def _exact(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed | None:
+    """The picture as it is; None if it has more than 256 colours with their alpha."""
+
+    def codes(rows: slice) -> np.ndarray:
+        opacity = np.uint32(0) if alpha is None else alpha[rows].astype(np.uint32) << 24
+        return np.asarray(pixels[rows] @ np.array([1 << 16, 1 << 8, 1], np.uint32) | opacity)
+
+    known = np.zeros(0, np.uint32)
+    for rows in bands(*pixels.shape[:2]):
+        known = np.union1d(known, codes(rows))
+        if len(known) > 256:
+            return None
+    indices = np.empty(pixels.shape[:2], np.uint8)
+    for rows in bands(*pixels.shape[:2]):
+        indices[rows] = np.searchsorted(known, codes(rows))
+    colours = (known[:, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
+    return Indexed(indices, colours, None if alpha is None else (known >> 24).astype(np.uint8))
+
+
+def _distance(found: Indexed, pixels: np.ndarray) -> int:
+    """The sum of squared differences from ``(H, W, 3)`` uint8."""
+    total = 0
+    for rows in bands(*found.indices.shape):
+        difference = found.colours[found.indices[rows]].astype(np.int32) - pixels[rows]
+        total += int(np.square(difference).sum(dtype=np.int64))
+    return total
+
+
+def _reduced(pixels: np.ndarray, alpha: np.ndarray | None) -> Indexed:
     if alpha is None:
         return Indexed(*_quantised(pixels, 256), None)
     levels, counts = np.unique(alpha, return_counts=True)
@@ -211,12 +254,8 @@ def _shares(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices ``(H, W)`` and at most ``colours`` colours ``(N, 3)``; exact if those are enough."""
+    """Indices ``(H, W)`` and at most ``colours`` colours ``(N, 3)``."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    few = image.getcolors(colours)
-    if few is not None:
-        palette = np.array([colour for _, colour in few], np.uint8).reshape(-1, 3)
-        return _lookup(pixels, palette), palette
     # Improved until few pixels change their colour: 1 to 2 dB for hardly any time.
     settled = max(1, image.width * image.height // SETTLED)
     reduced = image.quantize(
@@ -225,15 +264,3 @@ def _quantised(pixels: np.ndarray, colours: int) -> tuple[np.ndarray, np.ndarray
     indices = np.asarray(reduced)
     flat = np.array(reduced.getpalette("RGB"), np.uint8).reshape(-1, 3)
     return indices, flat[: int(indices.max()) + 1]
-
-
-def _lookup(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The index of each pixel's colour in a palette that holds all of them."""
-    weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
-    codes = palette @ weights
-    order = np.argsort(codes)
-    height, width = pixels.shape[:2]
-    out = np.empty((height, width), np.uint8)
-    for rows in bands(height, width):
-        out[rows] = order[np.searchsorted(codes[order], pixels[rows] @ weights)]
-    return out

@@ -133,6 +133,8 @@ class Photo:
     alpha: np.ndarray | None
     format: str
     layout: Layout
+    # Palettes only: the pixels as they were read, which may be closer than a new palette.
+    before: np.ndarray | None = None
     # Counted from 0, in a file of several pages.
     page: int = 0
     icc: bytes | None = None
@@ -171,4 +173,5 @@ def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
         raise ValueError(
             f"expected {photo.pixels.dtype} {photo.pixels.shape}, got {pixels.dtype} {pixels.shape}"
         )
-    return replace(photo, pixels=pixels)
+    before = photo.pixels if photo.layout == "palette" else None
+    return replace(photo, pixels=pixels, before=before)

@@ -187,7 +187,7 @@ def _fitted(photo: Photo, capability: _Capability) -> Photo:
 def _pillow_image(photo: Photo) -> Image.Image:
     """An 8-bit photo as a Pillow image of its layout; palettes with alpha carry "transparency"."""
     if photo.layout == "palette":
-        return palette_image(photo.pixels, photo.alpha)
+        return palette_image(photo.pixels, photo.alpha, photo.before)
     if photo.layout == "bilevel":
         return Image.fromarray(photo.pixels[..., 0] > 0)
     if photo.layout == "cmyk":
@@ -207,9 +207,11 @@ def cmyk_image(pixels: np.ndarray, icc: bytes | None) -> Image.Image:
     return Image.frombuffer("CMYK", inks.shape[1::-1], inks, "raw", "CMYK", 0, 1)
 
 
-def palette_image(pixels: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
-    """The best 256 colours for ``(H, W, 3)`` uint8, as a Pillow image of mode P."""
-    found = colour.indexed(pixels, alpha)
+def palette_image(
+    pixels: np.ndarray, alpha: np.ndarray | None, before: np.ndarray | None
+) -> Image.Image:
+    """A Pillow image of mode P; arguments as those of :func:`colour.indexed`."""
+    found = colour.indexed(pixels, alpha, before)
     image = Image.fromarray(found.indices)
     image.putpalette(found.colours.tobytes())
     if found.alphas is not None:
@@ -352,7 +354,7 @@ def _tiff_samples(photo: Photo) -> tiff.Samples:
     if photo.layout == "bilevel":
         return tiff.bilevel(photo.pixels[..., 0] > 0)
     if photo.layout == "palette":
-        found = colour.indexed(photo.pixels, None)
+        found = colour.indexed(photo.pixels, None, photo.before)
         return tiff.palette(found.indices, found.colours)
     if photo.layout == "cmyk":
         inks = colour.cmyk_of(photo.pixels, photo.icc)

@@ -18,6 +18,7 @@ from baryir_cli.images import (
     READABLE_SUFFIXES,
     ImageError,
     Photo,
+    colour,
     encode_photo,
     format_of,
     read_photo,
@@ -144,6 +145,31 @@ def test_a_restored_palette_image_gets_a_new_palette() -> None:
     assert again.mode == "P"
     difference = np.abs(np.asarray(again.convert("RGB")).astype(int) - restored)
     assert difference.mean() < 3
+
+
+@pytest.mark.parametrize("format_name", ["png", "tiff", "bmp"])
+def test_a_palette_image_that_hardly_changed_stays_as_it_was(format_name: str) -> None:
+    """A new palette would take more than the change gives."""
+    picture = np.random.default_rng(0).normal(0, 20, (120, 160, 3)) + smooth(120, 160)
+    image = Image.fromarray(picture.clip(0, 255).astype(np.uint8)).quantize(256)
+    before = np.asarray(image.convert("RGB"))
+    photo = read_photo(pil_bytes(image, format_name))
+    for change, stays in ((1, True), (40, False)):
+        changes = np.random.default_rng(1).integers(-change, change + 1, before.shape)
+        restored = (before + changes).clip(0, 255).astype(np.uint8)
+        again = opened(encode_photo(with_pixels(photo, restored)))
+        assert again.mode == "P"
+        assert np.array_equal(np.asarray(again.convert("RGB")), before) == stays
+
+
+def test_a_palette_of_many_colours_is_close_to_the_picture() -> None:
+    """Also in small parts of another colour."""
+    picture = smooth(200, 300)
+    picture[90:98, 90:102] = 230, 40, 40
+    again = colour.indexed(picture, None)
+    off = again.colours[again.indices].astype(int) - picture
+    assert np.square(off).mean() < 6
+    assert np.abs(off[92:96, 92:100]).max() < 12
 
 
 @pytest.mark.parametrize("levels", [[0, 255], [0, 40, 128, 255], list(range(256))])
