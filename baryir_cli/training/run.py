@@ -19,6 +19,7 @@ from baryir_cli.training.panel import TrainingDisplay, source_table
 from baryir_cli.weights.references import find_weights, load
 from models.network import parameter_count
 from models.weights import WeightsError
+from models.wording import choices
 from train import checkpoint
 from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
@@ -272,8 +273,21 @@ def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[s
         yield "with one source there is no barycenter to find: IRC and the potentials do nothing"
     elif recipe.objective == "paper" and "irc" in recipe.losses:
         yield from _contrast_notes(trainer)
+    yield from _noise_notes(recipe)
     if not have_matplotlib():
         yield f"no curves.png without matplotlib: {EXTRA}"
+
+
+def _noise_notes(recipe: Recipe) -> Iterator[str]:
+    """Whether shares of the recipe do nothing for ``denoise``, since its noise has levels."""
+    if recipe.noise_range is not None or "denoise" not in recipe.sources:
+        return
+    shares = ("film_share", "camera_share", "jpeg_share")
+    if unused := [name for name in shares if getattr(recipe, name)]:
+        yield (
+            f"denoise takes no {choices(unused)} while its noise has levels;"
+            " set noise_range instead of them"
+        )
 
 
 def _contrast_notes(trainer: Trainer) -> Iterator[str]:

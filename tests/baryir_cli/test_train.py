@@ -620,6 +620,20 @@ def test_doubtful_settings_are_pointed_out(
     assert "L1 alone, network tiny" in said
 
 
+def test_shares_that_do_nothing_with_noise_levels_are_pointed_out(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    note = "denoise takes no film_share or jpeg_share while its noise has levels; set noise_range"
+    for entries, noted in (("noise = [25]", True), ("noise_range = [5, 50]", False)):
+        recipe = tmp_path / "recipe.toml"
+        recipe.write_text(
+            f"{entries}\nfilm_share = 0.5\njpeg_share = 0.1\n[sources]\ndenoise = {{}}"
+        )
+        asked = ("train", "--config", recipe, "--clean", clean, *TOY, "--steps", 1)
+        assert baryir(*asked, "--out", tmp_path / f"noted {noted}") == 0
+        assert (note in capsys.readouterr().err) == noted
+
+
 def test_slow_bf16_is_replaced_with_a_note(
     baryir: Run,
     clean: Path,
