@@ -184,7 +184,7 @@ def _described(found: FoundSet) -> FoundSet:
             entry.get("stands_for"),
             entry.get("official_count"),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{path}: not a JSON object with name, stands_for and official_count"
         ) from None

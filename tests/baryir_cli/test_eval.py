@@ -562,6 +562,7 @@ def test_changed_images_are_restored_again(evaluate: Run, data: Path, tmp_path: 
         b' "crc32": [], "tile": []}\n',
         b'{"set": "lol-v1", "name": "0", "input": {}, "restored": {}, "crc32": {"input": 1e999},'
         b' "tile": []}\n',
+        b"[" * 100000 + b"\n",
     ],
 )
 def test_damaged_lines_are_ignored(
@@ -618,6 +619,9 @@ def test_a_folder_of_another_run_is_refused(
     identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
     assert evaluate(*arguments) == 2
     assert "holds a run with baryir 0.0.1, not" in capsys.readouterr().err
+    identity.write_text("[" * 100000)
+    assert evaluate(*arguments) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
     for folder in (data, data.parent / "new" / ".." / data.name):
         assert evaluate(*arguments[:-1], folder) == 2
         assert "not empty" in capsys.readouterr().err

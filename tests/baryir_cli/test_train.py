@@ -145,6 +145,7 @@ WRONG = [
     (("--preset", "huge"), "baryir: --preset 'huge': use official, paper"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "blocks=2,1"), "blocks '2,1': use a list of whole numbers, such as [2, 1]"),
+    (("--network", "heads=" + "[" * 99999), "heads '[[[["),
     (("--network", "width=3"), "baryir: --network cannot be built: width 3: use an even number"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),

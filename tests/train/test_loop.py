@@ -288,12 +288,20 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
-@pytest.mark.parametrize("broken", [b"\xff\xfe", b"\0\0\0\0", b'{"step": 2, "psnr": 3', b"[]"])
+@pytest.mark.parametrize(
+    "broken", [b"\xff\xfe", b"\0\0\0\0", b'{"step": 2, "psnr": 3', b"[]", b"[" * 100000]
+)
 def test_broken_lines_of_the_log_are_skipped(tmp_path: Path, broken: bytes) -> None:
     whole = [{"step": 1, "psnr": 2.0}, {"step": 3, "psnr": 4.0}]
     first, last = (json.dumps(entry).encode() for entry in whole)
     (tmp_path / "log.jsonl").write_bytes(b"\n".join([first, broken, last, b""]))
     assert Run(tmp_path).entries() == whole
+
+
+def test_a_recipe_nested_too_deeply_marks_no_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("[" * 100000)
+    with pytest.raises(RunError, match="is not a run's folder"):
+        Run(tmp_path).begin(RECIPE, DataFolders(), overwrite=True)
 
 
 def test_a_run_that_did_not_note_its_share_has_the_usual_one(tmp_path: Path) -> None:
