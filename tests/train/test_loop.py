@@ -350,6 +350,17 @@ def test_half_written_checkpoints_of_a_killed_run_are_removed(data: Path, tmp_pa
     assert [path.name for path in left.parent.iterdir()] == ["00000001"]
 
 
+def test_a_log_of_another_shape_is_drawn_as_far_as_it_can_be(tmp_path: Path) -> None:
+    odd: list[dict[str, Any]] = [
+        {"step": 1, "psnr": 3, "psnr_input": None, "l1_source": [1]},
+        {"step": 2, "l1_source": {"denoise": [1, 2], "derain": "low", "dehaze": 0.5}},
+        {"step": 3, "map": {}, "potentials": 10**400},
+        {"step": 10**400, "map": 1.0, "psnr": {"denoise": 30.0}},
+    ]
+    draw(odd, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("name", ["state.pt", "network.safetensors", "average.safetensors"])
 def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
