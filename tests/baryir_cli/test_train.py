@@ -749,6 +749,7 @@ def test_a_resumed_run_has_its_own_folders(
         '{"data": 5}',
         '{"data": null, "single": null, "clean": "abc", "holdout": 0}',
         '{"data": null, "single": null, "clean": [], "holdout": 2}',
+        '{"data": null, "single": null, "clean": [], "holdout": 1' + "0" * 400 + "}",
         "[" * 100_000,
     ],
 )
