@@ -12,7 +12,7 @@ from baryir_cli.engine.device import out_of_memory, resolve_device
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError, told_by_system
 from baryir_cli.files.atomic import make_folder
 from baryir_cli.memory import keep_freed_memory
-from baryir_cli.shell.console import messages
+from baryir_cli.shell.console import messages, printable
 from baryir_cli.shell.patience import patience
 from baryir_cli.shell.units import counted
 from baryir_cli.training.panel import TrainingDisplay, source_table
@@ -137,13 +137,13 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
         weights, q = trainer.objective.weights.tolist(), trainer.probabilities.tolist()
         console.print(source_table(sources, held_out, q, weights))
         for line in (_opening(trainer, last), *_notes(request, trainer, changes)):
-            console.print(line, markup=False)
+            console.print(printable(line), markup=False)
     try:
         _follow(request, trainer, sources, validation, run)
         if together.leads:
             target = run.path / "weights.safetensors"
             export_weights(trainer, target, {"data": _data(request, sources)})
-            messages().print(f"wrote {target}", markup=False)
+            messages().print(f"wrote {printable(target)}", markup=False)
     except OSError as error:  # such as a full disk
         raise UserError(f"{told_by_system(error)}; {_left(run)}") from None
 

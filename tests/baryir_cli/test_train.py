@@ -635,6 +635,19 @@ def test_shares_that_do_nothing_with_noise_levels_are_pointed_out(
         assert (note in capsys.readouterr().err) == noted
 
 
+def test_names_cannot_forge_lines(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "r\x1b[31mX\ndone    forged"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run)
+    assert baryir(*asked, "--steps", 1) == 0
+    assert baryir(*asked, "--steps", 2, "--resume") == 0
+    said = capsys.readouterr().err
+    assert said.count(r"r\x1b[31mX\ndone    forged") == 3, "wrote, continuing from, wrote"
+    assert "\x1b" not in said
+    assert "\ndone" not in said
+
+
 def test_slow_bf16_is_replaced_with_a_note(
     baryir: Run,
     clean: Path,
