@@ -254,12 +254,18 @@ def _is_complete(trainer: Trainer) -> bool:
 
 def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[str]:
     """Notes on what the user may not have intended."""
-    if _is_complete(trainer):
-        yield f"the run is complete, all {trainer.step} steps; a larger --steps continues it"
     if request.resume and request.init:
         yield "--init is ignored: it applies only when a run begins"
     if changes:
         yield f"changed since the run began: {', '.join(changes)}"
+    if _is_complete(trainer):
+        yield f"the run is complete, all {trainer.step} steps; a larger --steps continues it"
+    else:
+        yield from _doubts(trainer)
+
+
+def _doubts(trainer: Trainer) -> Iterator[str]:
+    """Notes on settings that may do nothing, or not what was meant, in the steps to come."""
     recipe = trainer.recipe
     if trainer.precision != recipe.precision:
         yield f"using {trainer.precision}: {recipe.precision} would be slower on this processor"

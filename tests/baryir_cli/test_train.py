@@ -102,6 +102,7 @@ def test_a_run_resumes_and_its_weights_restore(
     said = capsys.readouterr().err
     assert "the run is complete, all 3 steps; a larger --steps continues it\n" in said
     assert "continuing from" not in said
+    assert not re.search("warm-up|IRC|matplotlib", said), "of steps that do not come"
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is already at step 3, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
