@@ -639,6 +639,15 @@ def test_reports_say_what_was_kept(
         assert (", shake kept, baryir" in capsys.readouterr().out) == bool(options)
 
 
+def test_a_file_for_a_folder_points_to_its_folder(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    low = data / "lowlight" / "low"
+    assert evaluate("--input", low / "0.png") == 2
+    said = f"--input {low / '0.png'}: a file, not a folder; give its folder, {low}\n"
+    assert said in capsys.readouterr().err
+
+
 def test_another_folder_of_the_same_name_is_refused(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
