@@ -67,12 +67,6 @@ class EngineOptions:
         check_device(self.device)
         check_tiles(self.tile, self.overlap)
 
-    @property
-    def kept(self) -> str:
-        """What is to be left alone, in words."""
-        kept = {"tones": self.keep_tones, "shake": self.keep_shake}
-        return " and ".join(name for name, wanted in kept.items() if wanted) or "nothing"
-
     def build(self, weights: Weights, notify: Callable[[str], None]) -> Engine:
         """The engine for ``weights``, which :attr:`weights` refers to."""
         from baryir_cli.engine import Engine

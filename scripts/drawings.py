@@ -26,7 +26,7 @@ from rich.progress import track
 from models.light import Image
 from train import degradations
 from train.degradations.draws import log_uniform
-from train.folders import images_below
+from train.folders import SourceError, photographs
 from train.images import decode
 
 SIDE, FINER = 416, 3
@@ -44,19 +44,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     args = parser.parse_args()
+    try:
+        found = photographs([args.photographs])
+    except SourceError as error:
+        parser.error(str(error))
     args.out.mkdir(parents=True, exist_ok=True)
-    photographs = images_below(args.photographs)
     for number in track(range(args.count), "Drawings"):
         kind = args.kinds[number % len(args.kinds)]
         rng = np.random.default_rng([args.seed, number])
-        drawn = KINDS[kind](rng, partial(motif, photographs, rng))
+        drawn = KINDS[kind](rng, partial(motif, found, rng))
         picture = Pillow.fromarray(degradations.quantise(drawn.clip(0, 1)))
         picture.save(args.out / f"{kind}-{args.seed}-{number:04}.png")
 
 
-def motif(photographs: Sequence[Path], rng: Rng) -> Image:
-    """A part of one of the photographs."""
-    whole = degradations.floating(decode(photographs[int(rng.integers(len(photographs)))]))
+def motif(files: Sequence[Path], rng: Rng) -> Image:
+    """A part of one of the photographs in these files."""
+    whole = degradations.floating(decode(files[int(rng.integers(len(files)))]))
     scale = max(SIDE / min(whole.shape[:2]), 0.5) * 1.001
     sized = resized(whole, scale, cv2.INTER_AREA)
     top, left = (rng.integers(0, side - SIDE + 1) for side in sized.shape[:2])

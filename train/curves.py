@@ -9,6 +9,9 @@ from typing import Any
 from models.files import replacing
 from train.run import Entry
 
+LARGEST = 1e30
+"""Largest number that is drawn: matplotlib computes with its powers."""
+
 
 def have_matplotlib() -> bool:
     """Whether curves can be drawn; the ``train`` extra installs matplotlib."""
@@ -46,14 +49,19 @@ def _lines(
     axes: Any,
     entries: Sequence[Entry],
     name: str,
-    values: Callable[[Entry], dict[str, float] | None],
+    values: Callable[[Entry], Any],
     style: str = ".-",
 ) -> None:
-    """Draws a line in its own colour for every key that any entry has."""
+    """Draws a line in its own colour for every key that any entry has.
+
+    ``values`` should find numbers by key; whatever else a damaged log holds is left out.
+    """
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in entries:
-        for key, value in (values(entry) or {}).items():
-            points.setdefault(key, []).append((entry["step"], value))
+        found = values(entry)
+        for key, value in found.items() if isinstance(found, dict) else ():
+            if _can_be_drawn(entry["step"]) and _can_be_drawn(value):
+                points.setdefault(key, []).append((entry["step"], value))
     for number, (key, line) in enumerate(points.items()):
         axes.plot(
             *zip(*line, strict=True),
@@ -64,3 +72,8 @@ def _lines(
             markersize=4,
             gid=f"{name}-{key}",
         )
+
+
+def _can_be_drawn(value: Any) -> bool:
+    """Whether it is a number, and not beyond :data:`LARGEST`."""
+    return isinstance(value, (int, float)) and abs(value) <= LARGEST

@@ -48,5 +48,5 @@ class DataFolders:
             if not 0 <= holdout <= 0.5:
                 raise TypeError("holdout is no such share")
             return cls(data, clean, single, holdout)
-        except (KeyError, TypeError, RecursionError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from None

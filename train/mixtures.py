@@ -86,7 +86,13 @@ class Instead:
         return (self.other if rng.random() < self.share else self.usual)(image, rng)
 
     def __str__(self) -> str:
-        return _with(self.usual, f"{self.what} in {self.share:.0%}")
+        return self.words(1.0)
+
+    def words(self, part: float) -> str:
+        """In words, with shares of all photographs, of which ``part`` come to this model."""
+        rest = part * (1 - self.share)
+        usual = self.usual.words(rest) if isinstance(self.usual, Instead) else in_words(self.usual)
+        return _listed(usual, f"{self.what} in {_percent(part * self.share)}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ class Followed:
         return self.more(np.clip(degraded, 0, 1), rng) if rng.random() < self.share else degraded
 
     def __str__(self) -> str:
-        return _with(self.first, f"{self.what} in {self.share:.0%}")
+        """In words; shares in parentheses are of the photographs with the second model."""
+        details = f" ({words})" if (words := in_words(self.more)) else ""
+        return _listed(in_words(self.first), f"{self.what} in {_percent(self.share)}{details}")
 
 
 def in_words(degrade: Degrade) -> str:
@@ -111,5 +119,14 @@ def in_words(degrade: Degrade) -> str:
     return str(degrade) if isinstance(degrade, WhiteNoise | Dimmed | Instead | Followed) else ""
 
 
-def _with(degrade: Degrade, more: str) -> str:
-    return ", ".join(filter(None, (in_words(degrade), more)))
+def _percent(share: float) -> str:
+    """A share in percent, to three digits.
+
+    >>> _percent(0.125)
+    '12.5%'
+    """
+    return f"{100 * share:.3g}%"
+
+
+def _listed(*parts: str) -> str:
+    return ", ".join(filter(None, parts))

@@ -174,11 +174,10 @@ class Recipe:
         stages: patch and batch sizes, in order.
         noise: noise levels of ``denoise`` in 8-bit steps.
         noise_range: lowest and highest level; any between them is used instead of ``noise``.
-        camera_share: share of pairs that get a camera's noise instead of white noise: of
-            ``denoise`` if its noise has a range, of ``lowlight``'s synthetic pairs, and of pairs
-            noisy by ``noise_share``.
-        film_share: share of pairs that get film grain instead of that: of ``denoise`` if its noise
-            has a range, and of pairs noisy by ``noise_share``.
+        film_share: share of pairs that get film grain instead of white noise: of ``denoise`` if
+            its noise has a range, and of pairs noisy by ``noise_share``.
+        camera_share: share of the rest of these, and of ``lowlight``'s synthetic pairs, that get a
+            camera's noise.
         jpeg_share: share of degraded synthetic pairs that then become JPEGs. ``denoise`` has none
             if it has levels, and of deblurred pairs it is always a quarter.
         clean_share: share of synthetic pairs that stay undegraded.
@@ -226,8 +225,8 @@ class Recipe:
     stages: tuple[Stage, ...] = (Stage(1.0, 128, 8),)
     noise: tuple[float, ...] = (15.0, 25.0, 50.0)
     noise_range: tuple[float, float] | None = None
-    camera_share: float = 0.0
     film_share: float = 0.0
+    camera_share: float = 0.0
     jpeg_share: float = 0.0
     clean_share: float = 0.0
     grey_share: float = 0.0

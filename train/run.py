@@ -173,7 +173,7 @@ class Run:
         for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and isinstance(entry.get("step"), int):
                 entries.append(entry)
@@ -183,7 +183,7 @@ class Run:
         """Whether the folder holds the recipe of a run, from any version of this program."""
         try:
             recipe = json.loads(self.recipe_file.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
         return isinstance(recipe, dict) and "objective" in recipe
 

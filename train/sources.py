@@ -248,14 +248,15 @@ def _model(name: str, recipe: Recipe) -> Degrade | None:
         degrade = _or_camera(degradations.random_low_light, degradations.random_night, recipe)
     if degrade and (share := recipe.sources[name].noise_share):
         noise = Dimmed(_or_grain(WhiteNoise(ADDED_NOISE), recipe))
-        degrade = Followed(degrade, noise, share, f"noise ({in_words(noise)})")
+        degrade = Followed(degrade, noise, share, "noise")
     if degrade and recipe.jpeg_share:
         degrade = Followed(degrade, degradations.stored_jpeg, recipe.jpeg_share, "JPEGs")
     return degrade
 
 
 def _or_grain(white: Degrade, recipe: Recipe) -> Degrade:
-    """White noise, or for the recipe's shares a camera's noise or film grain."""
+    """White noise, or for ``film_share`` film grain, and for ``camera_share`` of the rest a
+    camera's noise."""
     degrade = _or_camera(white, degradations.random_camera_noise, recipe)
     share = recipe.film_share
     return (

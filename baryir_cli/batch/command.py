@@ -303,9 +303,10 @@ def _show_plan(jobs: list[Job], present: set[Job], batch: Batch) -> None:
             typer.echo(json.dumps(line))
         else:
             what = "skip" if skipped else verb
-            files = job.outputs if job.comparison and not skipped else [job.target]
+            picture = [job.comparison] if job.comparison and not skipped else []
+            files = [job.target_in_words, *picture]
             doubt = f" ({problem})" if problem else ""
-            way = f"{printable(job.source)} -> {', '.join(map(printable, files))}"
+            way = f"{printable(job.source_in_words)} -> {', '.join(map(printable, files))}"
             typer.echo(f"{what:{len(verb)}} {way}{doubt}")
     todo = [job for job in jobs if job not in present]
     counts = f"{len(todo)} to {verb}{_size_of(todo)}, {len(present)} to skip; nothing was done"

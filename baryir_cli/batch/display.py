@@ -108,13 +108,13 @@ class Display(BarDisplay):
             completed=self.tally.worked,
             rate=self.tally.rate,
         )
-        source = escape(printable(result.job.source))
+        source = escape(printable(result.job.source_in_words))
         if result.status == "failed":
             self.console.print(f"[red]failed[/]  {source}: {escape(printable(result.error))}")
         elif result.status == "done" and not self.quiet:
             self._add_done(result, source)
         for line in result.lost:
-            self.note(f"{result.job.source}: {line}")
+            self.note(f"{result.job.source_in_words}: {line}")
 
     def _add_done(self, result: Result, source: str) -> None:
         remarks = remarks_on(result.facts)
@@ -128,5 +128,5 @@ class Display(BarDisplay):
         found = [counted(photographs, "photograph")] if several else []
         texts = [remark.text for remark in remarks]
         facts = [size, *found, f"{result.seconds:.2f} s", *texts]
-        target = escape(printable(result.job.target))
+        target = escape(printable(result.job.target_in_words))
         self.console.print(f"done    {source} -> {target} ({', '.join(facts)})")

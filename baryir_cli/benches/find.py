@@ -86,7 +86,8 @@ def folder_set(
 
 def _check_images(option: str, folder: Path) -> None:
     if not folder.is_dir():
-        raise UsageError(f"{option} {no_such(folder, 'folder')}")
+        way = f"give its folder, {folder.parent}" if folder.is_file() else "check the path"
+        raise UsageError(f"{option} {no_such(folder, 'folder', way)}")
     try:
         there = image_files(folder, READABLE_SUFFIXES)
     except SourceError as error:
@@ -184,7 +185,7 @@ def _described(found: FoundSet) -> FoundSet:
             entry.get("stands_for"),
             entry.get("official_count"),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{path}: not a JSON object with name, stands_for and official_count"
         ) from None

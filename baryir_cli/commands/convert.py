@@ -14,7 +14,7 @@ from baryir_cli.files.atomic import is_protected, make_folder
 from baryir_cli.files.paths import settled_option
 from baryir_cli.shell.units import counted
 from models.header import quoted
-from models.wording import no_such
+from models.wording import choices, no_such
 
 if TYPE_CHECKING:
     from models.convert import Conversion
@@ -80,7 +80,7 @@ def convert(
         with console.status("reading"):
             found = read(source, entry=entry, partial=partial)
     except WeightsError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"{error}{_beside(source)}") from None
     for line in _report(found):
         console.print(line, markup=False)
     provenance = {"name": target.stem, **_provenance(found, source.name, name, licence)}
@@ -110,6 +110,15 @@ def _check_files(source: Path, target: Path, overwrite: bool) -> None:
             raise UsageError(f"{target} exists already; --overwrite replaces it")
     if is_protected(target):
         raise UserError(f"{target} is write-protected; make it writable, or choose another file")
+
+
+def _beside(source: Path) -> str:
+    """Where the weights are if ``source`` is the ``state.pt`` of one of our checkpoints."""
+    names = ("average.safetensors", "network.safetensors")
+    files = [source.with_name(name) for name in names if source.with_name(name).is_file()]
+    if source.name != "state.pt" or not files:
+        return ""
+    return f"; the weights of this checkpoint are in {choices(files)}"
 
 
 def _report(found: Conversion) -> list[str]:

@@ -1,4 +1,4 @@
-"""``baryir degrade``: turns photographs into noisy, rainy, hazy, blurred or dark ones."""
+"""``baryir degrade``: turns photographs into noisy, grainy, rainy, hazy, blurred or dark ones."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def degrade(
     type: Annotated[
         list[str],
         typer.Option(
-            help="noise, camera, rain, haze, blur, lowlight, jpeg or underwater, or several in "
-            "turn: haze,noise:25, or --type again. --list explains them.",
+            help="noise, camera, film, rain, haze, blur, lowlight, jpeg or underwater, or several "
+            "in turn: haze,noise:25, or --type again. --list explains them.",
             autocompletion=completion.degradations,
         ),
     ],
@@ -70,7 +70,7 @@ def degrade(
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Degrade photographs: noise, rain, haze, motion blur, low light, JPEG, underwater.
+    """Degrade photographs: noise, film grain, rain, haze, blur, low light, JPEG, underwater.
 
     Parameters follow after colons: rain:angle=20:length=40. The others are random.
     """

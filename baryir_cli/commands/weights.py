@@ -63,12 +63,12 @@ def info(
 @weights.command()
 def pull(ref: Reference) -> None:
     """Fetch weights into the Hub's cache and print the file's path."""
-    from baryir_cli.shell.console import messages
+    from baryir_cli.shell.console import messages, printable
     from baryir_cli.weights.references import find_weights, load_header
 
     file = find_weights(ref)
     load_header(file)
-    messages().print(f"{file.pinned} ({file.origin})", markup=False)
+    messages().print(printable(f"{file.pinned} ({file.origin})"), markup=False)
     typer.echo(file.path)
 
 
@@ -120,7 +120,7 @@ def push(
 ) -> None:
     """Publish weights with a model card in one commit, creating the repository if needed."""
     from baryir_cli.hub.publish import Publication, publish
-    from baryir_cli.shell.console import messages, note
+    from baryir_cli.shell.console import messages, note, printable
     from baryir_cli.weights import provenance
     from baryir_cli.weights.card import model_card
     from baryir_cli.weights.references import find_weights, load
@@ -135,7 +135,7 @@ def push(
         note(console, caution)
     if licence is None:
         note(console, "no licence is stated; --licence adds one to the card")
-    what = f"{source.path} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
+    what = f"{printable(source.path)} ({source.path.stat().st_size / 1e6:.1f} MB) to {target}"
     if dry_run:
         typer.echo(card)
         console.print(f"would send {what}, with this README.md; nothing was sent", markup=False)
@@ -163,17 +163,18 @@ def cache(
     """Show or remove downloaded weights; other tools' files are left alone."""
     from baryir_cli.hub import cache as hub_cache
     from baryir_cli.hub.reference import PREFIX, HubReference
+    from baryir_cli.shell.console import printable
 
     wanted = HubReference.parse(ref) if ref else None
     if ref and ":" in ref.removeprefix(PREFIX):
         raise UsageError(f"{ref}: the cache keeps whole commits; use {PREFIX}owner/repo[@revision]")
     found = [w for w in hub_cache.cached_weights() if wanted is None or w.is_of(wanted)]
-    typer.echo(hub_cache.folder())
+    typer.echo(printable(hub_cache.folder()))
     if not found:
         typer.echo(f"no weights of {ref} in it" if ref else "no weights in it")
         return
     for entry in found:
-        typer.echo(f"{entry.size / 1e6:9.1f} MB  {entry.reference}")
+        typer.echo(f"{entry.size / 1e6:9.1f} MB  {printable(entry.reference)}")
     size, what = (
         (hub_cache.clean(found), "freed") if clean else (hub_cache.size_of(found), "in all")
     )

@@ -145,7 +145,10 @@ class _Pair:
             self._check_same(*pair)
 
     def differences(self) -> Iterator[Difference]:
-        """One difference per metric that both runs have."""
+        """One difference per metric that both runs have; names those that only one has."""
+        for name, scores, lacking in (("A", self.one, self.other), ("B", self.other, self.one)):
+            if alone := [METRICS[m].label for m in scores.metrics if m not in lacking.metrics]:
+                self.notes.append(f"{self.one.label}: {', '.join(alone)} only in {name}")
         for metric in (METRICS[m] for m in self.one.metrics if m in self.other.metrics):
             by_metric = self._by_images if metric.per_image else self._by_sets
             found = by_metric(metric)

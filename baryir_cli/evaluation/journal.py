@@ -78,7 +78,7 @@ class Journal:
         try:
             stored = json.loads(path.read_text("utf-8"))
             different = {k for k in {*identity, *stored} if identity.get(k) != stored.get(k)}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, *MALFORMED):
             raise UsageError(f"--save {self.folder}: run.json is damaged") from None
         if different:
             key = min(different)

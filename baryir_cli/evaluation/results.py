@@ -19,7 +19,14 @@ FORMAT = 1
 
 Scores = dict[str, float]
 """Figures by metric."""
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+MALFORMED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 """Exceptions that malformed JSON causes."""
 
 

@@ -177,13 +177,15 @@ class Session:
         settings["precision"] = engine.precision
         settings["tile"] = "auto" if options.tile is None else options.tile
         settings["overlap"] = "auto" if options.overlap is None else options.overlap
-        settings["kept"] = options.kept
+        settings["keep_tones"] = options.keep_tones
+        settings["keep_shake"] = options.keep_shake
         return engine, settings
 
     def _journal(self, settings: dict[str, Any]) -> Journal | None:
         if self.save is None:
             return None
-        identity = {k: settings[k] for k in ("baryir", "precision", "tile", "overlap", "kept")}
+        same = ("baryir", "precision", "tile", "overlap", "keep_tones", "keep_shake")
+        identity = {name: settings[name] for name in same}
         if self.bench is None:
             # A bench's sets have unique names; folders may share one.
             identity["input"] = str(self.sets[0].folder.resolve())
@@ -243,7 +245,8 @@ def settings_line(settings: dict[str, Any]) -> str:
         return f"{which}restored by another program; baryir {settings['baryir']}"
     weights = settings["weights"]
     tile, overlap = settings["tile"], settings["overlap"]
-    kept = f"{settings['kept']} kept, " if settings["kept"] != "nothing" else ""
+    left_alone = [what for what in ("tones", "shake") if settings[f"keep_{what}"]]
+    kept = f"{' and '.join(left_alone)} kept, " if left_alone else ""
     return (
         f"{which}weights {weights['reference']} (sha256 {weights['sha256'][:12]}), "
         f"{settings['device']}, {settings['precision']}, "

@@ -25,6 +25,16 @@ class Job:
     """Why the work cannot begin."""
 
     @property
+    def source_in_words(self) -> str:
+        """The source's path, or which stream it is."""
+        return "standard input" if self.source == STANDARD else str(self.source)
+
+    @property
+    def target_in_words(self) -> str:
+        """The target's path, or which stream it is."""
+        return "standard output" if self.target == STANDARD else str(self.target)
+
+    @property
     def outputs(self) -> list[Path]:
         """The files that this job writes."""
         return [p for p in (self.target, self.comparison) if p is not None and p != STANDARD]

@@ -66,23 +66,24 @@ def _left_alone(found: list[Found], inputs: Sequence[Path]) -> list[tuple[str, s
     """What was left out, counted, and how to include it."""
     foreign = [f.path for f in found if f.kind == "foreign"]
     there = [Path(os.path.realpath(path)) for path in inputs]
-    aims = [Path(os.path.realpath(f.path)) for f in found if f.kind == "link"]
+    links = [f.path for f in found if f.kind == "link"]
     # Links into the inputs lead to images that are found anyway.
-    links = sum(not any(aim.is_relative_to(path) for path in there) for aim in aims)
+    aims = {path: Path(os.path.realpath(path)) for path in links}
+    links = [p for p in links if not any(aims[p].is_relative_to(path) for path in there)]
     left = []
     for way, of_it in ((heic.INSTALL, True), (EXPORT_FIRST, False)):
-        suffixes = Counter(p.suffix.lower() for p in foreign if (format_of(p) == "heic") == of_it)
-        if suffixes:
-            counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
-            left.append((counts, way))
-    if unnamed := [f.path.name for f in found if f.kind == "unnamed"]:
-        what = f"{counted(len(unnamed), 'image')} without a known suffix, such as {unnamed[0]!r}"
-        left.append((what, "rename, or give as inputs"))
-    if links == 1:
-        left.append(("1 link to a folder", "give it as an input too"))
-    elif links:
-        left.append((f"{links} links to folders", "give them as inputs too"))
-    return left
+        files = [path for path in foreign if (format_of(path) == "heic") == of_it]
+        suffixes = Counter(path.suffix.lower() for path in files)
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+        left.append((counts, files, way))
+    unnamed = [f.path for f in found if f.kind == "unnamed"]
+    what = f"{counted(len(unnamed), 'image')} without a known suffix"
+    left.append((what, unnamed, "rename, or give as inputs"))
+    if len(links) == 1:
+        left.append(("1 link to a folder", links, "give it as an input too"))
+    else:
+        left.append((f"{len(links)} links to folders", links, "give them as inputs too"))
+    return [(f"{what}, such as {of[0].name!r}", way) for what, of, way in left if of]
 
 
 def _find(path: Path, output: Path, recursive: bool) -> Iterator[Found]:

@@ -131,6 +131,6 @@ def _fields(entries: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--network takes name=value, not {entry!r}")
         try:
             result[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             result[name] = value
     return result

@@ -12,13 +12,14 @@ from baryir_cli.engine.device import out_of_memory, resolve_device
 from baryir_cli.errors import ExitCode, StoppedError, UsageError, UserError, told_by_system
 from baryir_cli.files.atomic import make_folder
 from baryir_cli.memory import keep_freed_memory
-from baryir_cli.shell.console import messages
+from baryir_cli.shell.console import messages, printable
 from baryir_cli.shell.patience import patience
 from baryir_cli.shell.units import counted
 from baryir_cli.training.panel import TrainingDisplay, source_table
 from baryir_cli.weights.references import find_weights, load
 from models.network import parameter_count
 from models.weights import WeightsError
+from models.wording import choices
 from train import checkpoint
 from train.checkpoint import CheckpointError
 from train.curves import have_matplotlib
@@ -136,13 +137,13 @@ def _conduct(request: Request, device: str, together: Team, run: Run) -> None:
         weights, q = trainer.objective.weights.tolist(), trainer.probabilities.tolist()
         console.print(source_table(sources, held_out, q, weights))
         for line in (_opening(trainer, last), *_notes(request, trainer, changes)):
-            console.print(line, markup=False)
+            console.print(printable(line), markup=False)
     try:
         _follow(request, trainer, sources, validation, run)
         if together.leads:
             target = run.path / "weights.safetensors"
             export_weights(trainer, target, {"data": _data(request, sources)})
-            messages().print(f"wrote {target}", markup=False)
+            messages().print(f"wrote {printable(target)}", markup=False)
     except OSError as error:  # such as a full disk
         raise UserError(f"{told_by_system(error)}; {_left(run)}") from None
 
@@ -253,12 +254,18 @@ def _is_complete(trainer: Trainer) -> bool:
 
 def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[str]:
     """Notes on what the user may not have intended."""
-    if _is_complete(trainer):
-        yield f"the run is complete, all {trainer.step} steps; a larger --steps continues it"
     if request.resume and request.init:
         yield "--init is ignored: it applies only when a run begins"
     if changes:
         yield f"changed since the run began: {', '.join(changes)}"
+    if _is_complete(trainer):
+        yield f"the run is complete, all {trainer.step} steps; a larger --steps continues it"
+    else:
+        yield from _doubts(trainer)
+
+
+def _doubts(trainer: Trainer) -> Iterator[str]:
+    """Notes on settings that may do nothing, or not what was meant, in the steps to come."""
     recipe = trainer.recipe
     if trainer.precision != recipe.precision:
         yield f"using {trainer.precision}: {recipe.precision} would be slower on this processor"
@@ -272,8 +279,21 @@ def _notes(request: Request, trainer: Trainer, changes: list[str]) -> Iterator[s
         yield "with one source there is no barycenter to find: IRC and the potentials do nothing"
     elif recipe.objective == "paper" and "irc" in recipe.losses:
         yield from _contrast_notes(trainer)
+    yield from _noise_notes(recipe)
     if not have_matplotlib():
         yield f"no curves.png without matplotlib: {EXTRA}"
+
+
+def _noise_notes(recipe: Recipe) -> Iterator[str]:
+    """Whether shares of the recipe do nothing for ``denoise``, since its noise has levels."""
+    if recipe.noise_range is not None or "denoise" not in recipe.sources:
+        return
+    shares = ("film_share", "camera_share", "jpeg_share")
+    if unused := [name for name in shares if getattr(recipe, name)]:
+        yield (
+            f"denoise takes no {choices(unused)} while its noise has levels;"
+            " set noise_range instead of them"
+        )
 
 
 def _contrast_notes(trainer: Trainer) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -21,6 +20,15 @@ _LICENCES = {
 }
 """The Hub's names of licences that are likely for weights."""
 
+_DEGRADED = {
+    "denoise": "noisy",
+    "derain": "rainy",
+    "dehaze": "hazy",
+    "deblur": "blurred",
+    "lowlight": "dark",
+}
+"""What the photographs of a source are."""
+
 
 def model_card(reference: HubReference, weights: Weights, licence: str | None) -> str:
     """Writes the page in Markdown: usage, figures, origin, licence and config.
@@ -33,7 +41,7 @@ def model_card(reference: HubReference, weights: Weights, licence: str | None) -
         f"---\n{_metadata(licence)}\n---",
         MARK,
         f"# {reference.repo.split('/')[1]}",
-        "BaryIR weights: they restore noisy, rainy, hazy, blurred and dark photographs, blind.",
+        f"BaryIR weights: they restore {_restored(weights)}photographs, blind.",
         f"    baryir restore in/ out/ --weights {reference}",
         *_figures(weights),
         f"## Origin\n\n{_origin(weights, licence)}",
@@ -42,6 +50,16 @@ def model_card(reference: HubReference, weights: Weights, licence: str | None) -
         _table(["field", "value"], [[k, v] for k, v in weights.config.to_dict().items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _restored(weights: Weights) -> str:
+    """What the photographs are that the weights learned to restore, as far as it is known."""
+    sources = provenance.sources(weights.provenance)
+    found = [_DEGRADED[source] for source in sources if source in _DEGRADED]
+    if not found:
+        return ""
+    *first, last = found
+    return f"{', '.join(first)} and {last} " if first else f"{last} "
 
 
 def _metadata(licence: str | None) -> str:
@@ -75,16 +93,15 @@ def _origin(weights: Weights, licence: str | None) -> str:
     converted = known.get("converted")
     if isinstance(converted, dict) and "file" in converted:
         rows.append(["converted from", f"{converted['file']}, SHA-256 {converted.get('sha256')}"])
-    rows += [[name, _listed(known[name])] for name in ("data", "date") if name in known]
+    if data := provenance.data(known):
+        rows.append(["data", "; ".join(data)])
+    if "date" in known:
+        rows.append(["date", known["date"]])
     if "steps" in known:
         before = len(provenance.runs(known)) - 1
         runs = f", after {counted(before, 'earlier run')}" if before > 0 else ""
         rows.append(["steps", f"{known['steps']}{runs}"])
     return _table(["", ""], rows)
-
-
-def _listed(value: Any) -> Any:
-    return "; ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

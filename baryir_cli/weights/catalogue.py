@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from baryir_cli.shell.console import answers
+from baryir_cli.shell.console import answers, printable
 from baryir_cli.weights import provenance
 from baryir_cli.weights.figures import figures_table
 from baryir_cli.weights.references import embedded
@@ -71,7 +71,7 @@ def published(console: Console) -> list[Listed]:
     found = []
     for model in models:
         tags = [tag for tag in model.tags or [] if tag.startswith("license:")]
-        licence = tags[0].removeprefix("license:") if tags else None
+        licence = printable(tags[0].removeprefix("license:")) if tags else None
         found.append(Listed(str(HubReference(model.id)), "on the Hub", licence=licence))
     return found
 
@@ -90,7 +90,7 @@ def show(entries: list[Listed]) -> None:
         shown.add_column(name, overflow="fold", justify="right" if name == "MB" else "left")
     for entry in entries:
         cells = (
-            entry.reference,
+            printable(entry.reference),
             entry.where,
             f"{entry.size / 1e6:.1f}" if entry.size else "",
             entry.licence or "not stated",
@@ -101,4 +101,5 @@ def show(entries: list[Listed]) -> None:
     for entry in entries:
         if entry.figures:
             console.print()
-            console.print(figures_table(entry.figures, f"figures of {entry.reference}", ["psnr"]))
+            title = f"figures of {printable(entry.reference)}"
+            console.print(figures_table(entry.figures, title, ["psnr"]))

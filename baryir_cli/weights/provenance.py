@@ -16,6 +16,16 @@ def sources(provenance: dict[str, Any]) -> list[str]:
     return [printable(s) for s in found] if isinstance(found, list) else []
 
 
+def data(provenance: dict[str, Any]) -> list[str]:
+    """Where the weights' data came from, one line per source if each has one."""
+    found = provenance.get("data", [])
+    lines = [printable(line) for line in (found if isinstance(found, list) else [found])]
+    names = sources(provenance)
+    if not isinstance(found, list) or len(names) != len(lines):
+        return lines
+    return [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
+
+
 def licence(provenance: dict[str, Any]) -> str | None:
     """The licence's name; None if not stated."""
     found = provenance.get("licence")

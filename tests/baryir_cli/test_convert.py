@@ -59,6 +59,27 @@ def lines(said: Said) -> list[str]:
     return captured.err.splitlines()
 
 
+def test_the_state_of_a_run_points_to_the_weights_beside_it(
+    convert: Run, tmp_path: Path, capsys: Said
+) -> None:
+    state, target = tmp_path / "state.pt", tmp_path / "out.safetensors"
+    state.write_bytes(saved({"potentials": {"0.weight": torch.ones(2, 3)}}))
+    assert convert(state, target) == 1
+    (said,) = lines(capsys)
+    assert "no BaryIR network" in said
+    assert "safetensors" not in said
+    average, network = (tmp_path / f"{name}.safetensors" for name in ("average", "network"))
+    network.touch()
+    assert convert(state, target) == 1
+    assert lines(capsys)[0].endswith(f"; the weights of this checkpoint are in {network}")
+    average.touch()
+    assert convert(state, target) == 1
+    assert lines(capsys)[0].endswith(f" are in {average} or {network}")
+    other = state.rename(tmp_path / "other.pt")
+    assert convert(other, target) == 1
+    assert lines(capsys)[0] == said.replace("state.pt", "other.pt")
+
+
 def test_the_authors_file_is_converted(
     convert: Run, authors: Path, tmp_path: Path, capsys: Said
 ) -> None:

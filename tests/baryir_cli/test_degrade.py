@@ -218,6 +218,22 @@ def test_list_shows_every_type_and_parameter(baryir: Run, capsys: pytest.Capture
     assert list(KINDS) == TYPES
 
 
+def test_help_names_every_type(
+    baryir: Run, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train.degradations import KINDS
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 300)
+    assert baryir("degrade", "--help") == 0
+    said = capsys.readouterr().out
+    *most, last = KINDS
+    assert f" {', '.join(most)} or {last}, " in said
+    summary = said.partition("Degrade photographs: ")[2].partition(".")[0]
+    named = summary.replace(" ", "").lower()
+    assert [kind for kind in KINDS if kind not in named] == ["camera"], "it is noise too"
+
+
 def test_degrade_imports_no_torch(photos: Path) -> None:
     run_without("torch", "degrade", "in", "out", "--type", "rain,underwater", cwd=photos.parent)
     assert (photos.parent / "out" / "a.png").exists()

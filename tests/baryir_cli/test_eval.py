@@ -562,6 +562,7 @@ def test_changed_images_are_restored_again(evaluate: Run, data: Path, tmp_path: 
         b' "crc32": [], "tile": []}\n',
         b'{"set": "lol-v1", "name": "0", "input": {}, "restored": {}, "crc32": {"input": 1e999},'
         b' "tile": []}\n',
+        b"[" * 100000 + b"\n",
     ],
 )
 def test_damaged_lines_are_ignored(
@@ -613,11 +614,14 @@ def test_a_folder_of_another_run_is_refused(
     assert evaluate(*arguments, "--tile", "32") == 2
     assert "holds a run with tile auto, not 32" in capsys.readouterr().err
     assert evaluate(*arguments, "--keep-tones", "--keep-shake") == 2
-    assert "holds a run with kept nothing, not tones and shake" in capsys.readouterr().err
+    assert "holds a run with keep_shake False, not True" in capsys.readouterr().err
     identity = tmp_path / "save" / "run.json"
     identity.write_text(json.dumps({**read(identity), "baryir": "0.0.1"}))
     assert evaluate(*arguments) == 2
     assert "holds a run with baryir 0.0.1, not" in capsys.readouterr().err
+    identity.write_text("[" * 100000)
+    assert evaluate(*arguments) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
     for folder in (data, data.parent / "new" / ".." / data.name):
         assert evaluate(*arguments[:-1], folder) == 2
         assert "not empty" in capsys.readouterr().err
@@ -627,11 +631,21 @@ def test_reports_say_what_was_kept(
     evaluate: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     arguments = ["--bench", "5d", "--data", data, "--sets", "lol-v1"]
-    for options, kept in (([], "nothing"), (["--keep-shake"], "shake")):
-        report = tmp_path / f"{kept}.json"
+    for options in ([], ["--keep-shake"]):
+        report = tmp_path / f"{len(options)}.json"
         assert evaluate(*arguments, *options, "--json", report) == 0
-        assert read(report)["settings"]["kept"] == kept
+        settings = read(report)["settings"]
+        assert (settings["keep_tones"], settings["keep_shake"]) == (False, bool(options))
         assert (", shake kept, baryir" in capsys.readouterr().out) == bool(options)
+
+
+def test_a_file_for_a_folder_points_to_its_folder(
+    evaluate: Run, data: Path, capsys: pytest.CaptureFixture
+) -> None:
+    low = data / "lowlight" / "low"
+    assert evaluate("--input", low / "0.png") == 2
+    said = f"--input {low / '0.png'}: a file, not a folder; give its folder, {low}\n"
+    assert said in capsys.readouterr().err
 
 
 def test_another_folder_of_the_same_name_is_refused(
@@ -874,6 +888,24 @@ def two_equal(evaluate: Run, tmp_path: Path) -> Path:
     out = tmp_path / "a.json"
     assert evaluate("--restored", tmp_path / "a", "--target", tmp_path / "b", "--json", out) == 0
     return out
+
+
+def test_metrics_that_one_run_lacks_are_named(
+    evaluate: Run, two_equal: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    more = tmp_path / "more.json"
+    run = read(two_equal)
+    run["sets"][0]["metrics"] += ["niqe"]
+    more.write_text(json.dumps(run))
+    label = run["sets"][0]["label"]
+    for pair, where in (((two_equal, more), "B"), ((more, two_equal), "A")):
+        capsys.readouterr()
+        assert evaluate("--compare", *pair, "--allow-missing") == 0
+        assert f"{label}: NIQE only in {where}" in capsys.readouterr().out
+    run["sets"][0]["metrics"] = ["niqe"]
+    more.write_text(json.dumps(run))
+    assert evaluate("--compare", two_equal, more) == 1
+    assert "NIQE only in B" in capsys.readouterr().err
 
 
 def test_infinite_figures_are_compared_if_asked(

@@ -708,6 +708,20 @@ def test_lines_say_how_many_photographs_were_found(pages: int, photographs: int,
     assert console.file.getvalue() == f"done    album.tif -> out.tif ({said})\n"
 
 
+def test_streams_are_called_by_their_names(baryir: Run, capsys: pytest.CaptureFixture) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    display, job = Display(console, 2), Job(Path("-"), Path("-"))
+    display.add(Result(job, "failed", error="is not a PNG"))
+    display.add(Result(job, "done", 10, 10, 1.0, pixels=100, lost=["the profile"]))
+    assert console.file.getvalue().splitlines() == [
+        "failed  standard input: is not a PNG",
+        "done    standard input -> standard output (10 x 10, 1.00 s)",
+        "note    standard input: the profile",
+    ]
+    assert baryir("degrade", "-", "-", "--type", "noise", "--dry-run") == 0
+    assert capsys.readouterr().out.startswith("degrade standard input -> standard output\n")
+
+
 def test_dry_run_does_nothing(restore: Run, photos: Path, capsys: pytest.CaptureFixture) -> None:
     out = photos.parent / "out"
     assert restore(photos, out, "--dry-run") == 0

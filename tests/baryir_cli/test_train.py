@@ -102,6 +102,7 @@ def test_a_run_resumes_and_its_weights_restore(
     said = capsys.readouterr().err
     assert "the run is complete, all 3 steps; a larger --steps continues it\n" in said
     assert "continuing from" not in said
+    assert not re.search("warm-up|IRC|matplotlib", said), "of steps that do not come"
     assert baryir("train", *again, "--steps", 2) == 2
     assert "run is already at step 3, past 2" in capsys.readouterr().err
     out = tmp_path / "out.png"
@@ -145,6 +146,7 @@ WRONG = [
     (("--preset", "huge"), "baryir: --preset 'huge': use official, paper"),
     (("--network", "width"), "--network takes name=value"),
     (("--network", "blocks=2,1"), "blocks '2,1': use a list of whole numbers, such as [2, 1]"),
+    (("--network", "heads=" + "[" * 99999), "heads '[[[["),
     (("--network", "width=3"), "baryir: --network cannot be built: width 3: use an even number"),
     (("--data", "nowhere"), "nowhere: no such folder"),
     (("--out", "run", "--resume"), "no checkpoint to resume from"),
@@ -620,6 +622,33 @@ def test_doubtful_settings_are_pointed_out(
     assert "L1 alone, network tiny" in said
 
 
+def test_shares_that_do_nothing_with_noise_levels_are_pointed_out(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    note = "denoise takes no film_share or jpeg_share while its noise has levels; set noise_range"
+    for entries, noted in (("noise = [25]", True), ("noise_range = [5, 50]", False)):
+        recipe = tmp_path / "recipe.toml"
+        recipe.write_text(
+            f"{entries}\nfilm_share = 0.5\njpeg_share = 0.1\n[sources]\ndenoise = {{}}"
+        )
+        asked = ("train", "--config", recipe, "--clean", clean, *TOY, "--steps", 1)
+        assert baryir(*asked, "--out", tmp_path / f"noted {noted}") == 0
+        assert (note in capsys.readouterr().err) == noted
+
+
+def test_names_cannot_forge_lines(
+    baryir: Run, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "r\x1b[31mX\ndone    forged"
+    asked = ("train", "--sources", "denoise", "--clean", clean, *TOY, "--out", run)
+    assert baryir(*asked, "--steps", 1) == 0
+    assert baryir(*asked, "--steps", 2, "--resume") == 0
+    said = capsys.readouterr().err
+    assert said.count(r"r\x1b[31mX\ndone    forged") == 3, "wrote, continuing from, wrote"
+    assert "\x1b" not in said
+    assert "\ndone" not in said
+
+
 def test_slow_bf16_is_replaced_with_a_note(
     baryir: Run,
     clean: Path,
@@ -734,6 +763,7 @@ def test_a_resumed_run_has_its_own_folders(
         '{"data": 5}',
         '{"data": null, "single": null, "clean": "abc", "holdout": 0}',
         '{"data": null, "single": null, "clean": [], "holdout": 2}',
+        '{"data": null, "single": null, "clean": [], "holdout": 1' + "0" * 400 + "}",
         "[" * 100_000,
     ],
 )

@@ -122,7 +122,7 @@ def test_info_as_json_is_complete(
 
 
 def test_text_in_a_file_cannot_colour_the_terminal(
-    baryir: Run, tmp_path: Path, capsys: pytest.CaptureFixture
+    baryir: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     path, config = tmp_path / "x.safetensors", preset("tiny")
     evil = "\x1b[31mred\nline [bold]"
@@ -132,6 +132,26 @@ def test_text_in_a_file_cannot_colour_the_terminal(
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert r"\x1b[31mred\nline [bold]" in text
+    monkeypatch.setattr("baryir_cli.weights.catalogue.embedded", lambda: {evil: path})
+    monkeypatch.setenv("COLUMNS", "300")
+    assert baryir("weights", "list") == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    table, _, figures = text.partition("\n\n")
+    assert table.count(r"\x1b[31mred\nline [bold]") == 3, "reference, licence, source"
+    assert figures.count(r"\x1b[31mred\nline [bold]") == 2, "reference, set"
+
+
+def test_names_of_files_cannot_colour_the_terminal(
+    baryir: Run, tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "x\x1b[31m.safetensors"
+    path.write_bytes(tiny_weights.read_bytes())
+    for command in (["pull", path], ["push", path, "me/net", "--dry-run"]):
+        assert baryir("weights", *command) == 0
+        said = capsys.readouterr().err
+        assert r"x\x1b[31m.safetensors" in said
+        assert "\x1b" not in said
 
 
 def test_verify_checks_hash_header_values_and_forward(

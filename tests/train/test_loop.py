@@ -288,12 +288,20 @@ def test_a_run_is_not_overwritten_unasked(data: Path, tmp_path: Path) -> None:
     assert Recipe.from_dict(json.loads((run.path / "recipe.json").read_text())) == RECIPE
 
 
-@pytest.mark.parametrize("broken", [b"\xff\xfe", b"\0\0\0\0", b'{"step": 2, "psnr": 3', b"[]"])
+@pytest.mark.parametrize(
+    "broken", [b"\xff\xfe", b"\0\0\0\0", b'{"step": 2, "psnr": 3', b"[]", b"[" * 100000]
+)
 def test_broken_lines_of_the_log_are_skipped(tmp_path: Path, broken: bytes) -> None:
     whole = [{"step": 1, "psnr": 2.0}, {"step": 3, "psnr": 4.0}]
     first, last = (json.dumps(entry).encode() for entry in whole)
     (tmp_path / "log.jsonl").write_bytes(b"\n".join([first, broken, last, b""]))
     assert Run(tmp_path).entries() == whole
+
+
+def test_a_recipe_nested_too_deeply_marks_no_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("[" * 100000)
+    with pytest.raises(RunError, match="is not a run's folder"):
+        Run(tmp_path).begin(RECIPE, DataFolders(), overwrite=True)
 
 
 def test_a_run_that_did_not_note_its_share_has_the_usual_one(tmp_path: Path) -> None:
@@ -340,6 +348,17 @@ def test_half_written_checkpoints_of_a_killed_run_are_removed(data: Path, tmp_pa
     left.mkdir(parents=True)
     follow(data, tmp_path / "run", replace(RECIPE, steps=1))
     assert [path.name for path in left.parent.iterdir()] == ["00000001"]
+
+
+def test_a_log_of_another_shape_is_drawn_as_far_as_it_can_be(tmp_path: Path) -> None:
+    odd: list[dict[str, Any]] = [
+        {"step": 1, "psnr": 3, "psnr_input": None, "l1_source": [1]},
+        {"step": 2, "l1_source": {"denoise": [1, 2], "derain": "low", "dehaze": 0.5}},
+        {"step": 3, "map": {}, "potentials": 10**400},
+        {"step": 10**400, "map": 1.0, "psnr": {"denoise": 30.0}},
+    ]
+    draw(odd, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("name", ["state.pt", "network.safetensors", "average.safetensors"])

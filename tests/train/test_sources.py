@@ -198,6 +198,30 @@ def test_a_share_of_the_noise_is_film_grain(data: Path) -> None:
     assert 0.3 < np.mean(in_black == 0) < 0.7
 
 
+def test_shares_of_the_noise_are_told_of_all_of_it(data: Path) -> None:
+    recipe = recipe_of("denoise", "lowlight", camera_share=0.8, film_share=0.5)
+    denoise, lowlight = gather(recipe, data)
+    assert denoise.origin.endswith("sigma 15 to 50, a camera's noise in 40%, film grain in 50%")
+    assert lowlight.origin.endswith("a camera's noise in 80%")
+    in_black = np.array([np.ptp(noisy) for noisy in made_of_grey(denoise, 0.0, 60)])
+    assert 0.3 < np.mean(in_black == 0) < 0.7
+
+
+def test_added_noise_may_be_film_grain(data: Path) -> None:
+    def share_without_colour(**entries: float) -> float:
+        """Share of hazy greys whose noise is the same in all channels, as half of the grain."""
+        (source,) = gather(recipe_of("dehaze", noise_share=1, **entries), data)
+        hazy = made_of_grey(source, 0.5, 60)
+        colour = [np.abs(np.diff(image[..., 0] - image[..., 1])).mean() * 255 for image in hazy]
+        return float(np.mean(np.array(colour) < 0.3))
+
+    assert share_without_colour() == 0
+    assert 0.3 < share_without_colour(film_share=1) < 0.7
+    shares = recipe_of("dehaze", noise_share=0.5, jpeg_share=0.5, camera_share=0.25, film_share=0.5)
+    said = "noise in 50% (sigma 2 to 25, a camera's noise in 12.5%, film grain in 50%)"
+    assert gather(shares, data)[0].origin.endswith(f", {said}, JPEGs in 50%")
+
+
 def test_a_share_of_synthesised_images_are_jpegs(data: Path) -> None:
     def share_of_jpegs(name: str, **entries: Any) -> float:
         """Recognised by their colour noise, which JPEG keeps at half the resolution."""
@@ -241,7 +265,7 @@ def test_a_share_of_dark_images_has_camera_noise(data: Path) -> None:
 
 def test_a_share_of_hazy_images_is_noisy_too(data: Path) -> None:
     (source,) = gather(recipe_of("dehaze", noise_share=0.5), data)
-    assert source.origin.endswith("noise (sigma 2 to 25) in 50%")
+    assert source.origin.endswith("noise in 50% (sigma 2 to 25)")
     hazy = made_of_grey(source, 0.5, 60)
     rough = [np.abs(np.diff(image, axis=1)).mean() * 255 for image in hazy]
     assert 0.3 < np.mean(np.array(rough) > 1) < 0.7

@@ -48,10 +48,14 @@ def test_photographs_of_other_formats_are_counted(tree: Path) -> None:
         (tree / "in" / name).touch()
     notes: list[str] = []
     assert len(plan([tree / "in", tree / "in"], tree / "out", Naming(), notes.append)) == 2
-    assert notes == ["left alone: 2 .jxl, 1 .nef; export as TIFF, PNG or JPEG first"]
+    assert notes == [
+        "left alone: 2 .jxl, 1 .nef, such as 'a.NEF'; export as TIFF, PNG or JPEG first"
+    ]
     for image in ("a.jpg", "b.png"):
         (tree / "in" / image).unlink()
-    with pytest.raises(UsageError, match="no images in .*in; 2 .jxl, 1 .nef: export as TIFF"):
+    with pytest.raises(
+        UsageError, match="no images in .*in; 2 .jxl, 1 .nef, such as 'a.NEF': export as TIFF"
+    ):
         plan([tree / "in"], tree / "out", Naming())
 
 
@@ -66,8 +70,8 @@ def test_heic_is_left_alone_without_the_package_for_it(
     assert len(plan([tree / "in"], tree / "out", Naming(), notes.append)) == 2
     install = "to read and write HEIC, pip install pillow-heif"
     assert notes == [
-        f"left alone: 1 .heic, 1 .heif; {install}",
-        "left alone: 1 .nef; export as TIFF, PNG or JPEG first",
+        f"left alone: 1 .heic, 1 .heif, such as 'x.HEIC'; {install}",
+        "left alone: 1 .nef, such as 'z.nef'; export as TIFF, PNG or JPEG first",
     ]
     for output, naming in (("x.heic", Naming()), ("out", Naming(format="heic"))):
         with pytest.raises(UsageError, match=f"heic: {install}"):
@@ -369,13 +373,15 @@ def test_links_to_folders_are_counted(tree: Path) -> None:
     notes: list[str] = []
     jobs = plan([tree / "in"], tree / "out", Naming(recursive=True), notes.append)
     assert len(jobs) == 4
-    assert notes == ["left alone: 2 links to folders; give them as inputs too"]
+    assert notes == ["left alone: 2 links to folders, such as 'other'; give them as inputs too"]
     notes.clear()
     plan([tree / "in", tree / "other"], tree / "result", Naming(recursive=True), notes.append)
-    assert notes == ["left alone: 1 link to a folder; give it as an input too"]
+    assert notes == ["left alone: 1 link to a folder, such as 'out'; give it as an input too"]
     (tree / "links").mkdir()
     (tree / "links" / "in").symlink_to(tree / "in")
-    with pytest.raises(UsageError, match=r"links; 1 link to a folder: give it as an input too"):
+    with pytest.raises(
+        UsageError, match=r"links; 1 link to a folder, such as 'in': give it as an input too"
+    ):
         plan([tree / "links"], tree / "out", Naming(recursive=True))
 
 

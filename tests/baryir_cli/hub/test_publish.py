@@ -23,7 +23,7 @@ PROVENANCE = {
     "name": "mine",
     "sources": ["denoise", "derain"],
     "licence": "MIT",
-    "data": ["3 pairs in Derain", "5 photographs in Denoise"],
+    "data": ["5 photographs in Denoise", "3 pairs in Derain"],
     "date": "2026-11-21",
     "steps": 20,
     "start": {"recipe": {}, "steps": 10},
@@ -88,7 +88,8 @@ def test_the_card_shows_use_figures_and_provenance(hub: Hub, weights: Path, bary
     assert "| steps | 20, after 1 earlier run |" in text
     assert r"| bsd68 \| 25 | - | 20.50 | 28.65 | - |" in text
     assert "| trained on | denoise, derain |" in text
-    assert "| data | 3 pairs in Derain; 5 photographs in Denoise |" in text
+    assert "| data | denoise: 5 photographs in Denoise; derain: 3 pairs in Derain |" in text
+    assert "BaryIR weights: they restore noisy and rainy photographs, blind." in text
     assert "| width | 8 |" in text
     assert sha256(weights.read_bytes()) in text
 
@@ -265,6 +266,34 @@ def test_the_card_states_the_licence(
     assert baryir("weights", "push", path, "me/net", *options) == 0
     head = yaml.safe_load(capsys.readouterr().out.split("---\n")[1])
     assert (head["license"], head["license_name"]) == ("other", "My own: ask first")
+
+
+@pytest.mark.parametrize(
+    ("sources", "data", "restored", "told"),
+    [
+        (["lowlight"], "3 of all", "dark photographs", "3 of all"),
+        (["denoise", "dehaze", "deblur"], ["3 of all"], "noisy, hazy and blurred", "3 of all"),
+        (["single", "x"], ["3 pairs", "4"], "they restore photographs", "single: 3 pairs; x: 4"),
+        (7, {"a": 1}, "they restore photographs", "{'a': 1}"),
+    ],
+)
+def test_a_card_says_no_more_than_the_provenance(
+    hub: Hub,
+    tmp_path: Path,
+    baryir: Run,
+    capsys: pytest.CaptureFixture,
+    sources: object,
+    data: object,
+    restored: str,
+    told: str,
+) -> None:
+    path = tmp_path / "x.safetensors"
+    known = {"sources": sources, "data": data}
+    save_weights(path, preset("tiny"), build(preset("tiny")).state_dict(), known)
+    assert baryir("weights", "push", path, "me/net", "--dry-run") == 0
+    card = capsys.readouterr().out
+    assert restored in card
+    assert f"| data | {told} |" in card
 
 
 def test_a_card_names_the_file_that_was_converted(
