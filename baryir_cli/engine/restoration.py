@@ -17,6 +17,7 @@ from baryir_cli.engine.finish import LEAST, finish
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiled_pass import TiledPass, part
+from baryir_cli.memory import return_freed_memory
 from baryir_cli.report import Report
 from models.finish import noise_of
 from models.light import Image, full_scale
@@ -161,6 +162,7 @@ class PhotographRestorer:
         has_tone = tiled.tone is not None and bool(tiled.tone.any())
         if tiled.tiles > 1 and (has_tone or self.with_overview):
             tiled = replace(tiled, overview=self._overview(tiled))
+        return_freed_memory(self.pixels.nbytes)
         tiled.run(self.corrector, tiled.turn(self.restored), progress)
         self.report.passes += 1
 
