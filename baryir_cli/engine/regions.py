@@ -141,8 +141,6 @@ def _region(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Region:
     seen, depths = pixels[outline.window], from_edge(outline.part)
     soft = _softness(seen, depths, outline.ground)
     hidden = depths <= soft
-    if hidden.all():
-        soft, hidden = 0, ~outline.part
     tight = _tight(outline.part)
     if soft == 0 and outline.part[tight].all():
         window = shifted(tight, outline.window)
