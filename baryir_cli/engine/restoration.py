@@ -124,7 +124,7 @@ class PhotographRestorer:
         neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=device)
         tone, change = neutral, 0.0
         if not self.keep_tones:
-            tone, change = self._judged(judge, self.pixels)
+            tone, change = self._judged(judge, self.pixels, neutral)
         slight = passes.is_slight(change)
         # The rest of a shake takes one pass.
         if tiled.shake is not None or self._is_applied(change, neutral):
@@ -145,7 +145,7 @@ class PhotographRestorer:
         self._finish()
         toned = False
         if change >= passes.CERTAIN:
-            tone, change = self._judged(judge, self.restored)
+            tone, change = self._judged(judge, self.restored, neutral)
             toned = change >= passes.CERTAIN
             if toned:
                 self._pass(replace(tiled, tone=tone), part(progress, done, 1))
@@ -181,9 +181,13 @@ class PhotographRestorer:
 
     def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
         """Whether the network has much to correct in an image's samples, without the judge."""
+        return passes.is_much(self._corrections(self._samples(pixels), pixels, neutral))
+
+    def _corrections(self, samples: Tensor, pixels: Pixels, neutral: Tensor) -> Tensor:
+        """The network's corrections of an image's samples, without the judge."""
         size = pixels.shape[:2]
         places = Places(passes.samples(*size), size, neutral)
-        return passes.is_much(self.corrector.correct(self._samples(pixels), places=places))
+        return self.corrector.correct(samples, places=places)
 
     def _was_much(self) -> bool:
         """Whether much has been corrected so far."""
@@ -195,17 +199,19 @@ class PhotographRestorer:
         squares = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
         return torch.stack([image_of(square, self.corrector.device) for square in squares])
 
-    def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
+    def _judged(self, judge: nn.Module, pixels: Pixels, neutral: Tensor) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
 
         Always judged on the CPU in float32: it is little work and decides much. A pattern of dark
-        and light has no tone to change.
+        and light has no tone to change; it is looked for in what a pass leaves, not in noise.
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
         tone, change = passes.judged(judge, picture)
-        if not passes.is_slight(change) and passes.is_patterned(self._samples(pixels)):
-            change = 0.0
+        if not passes.is_slight(change):
+            samples = self._samples(pixels)
+            if passes.is_patterned(samples + self._corrections(samples, pixels, neutral)):
+                change = 0.0
         return tone.to(self.corrector.device), change
 
     def _finish(self) -> None:
