@@ -16,8 +16,8 @@ FILES = [
 
 TOOL = ROOT / "baryir_cli"
 LAYERS = (
-    {"bands", "errors", "memory", "neighbours", "report", "stages"},
-    {"dots", "limits", "shell"},
+    {"bands", "errors", "memory", "neighbours", "report"},
+    {"dots", "limits", "shell", "stages"},
     {"images"},
     {"files"},
     {"engine", "hub", "seeds", "settings"},
