@@ -6,6 +6,8 @@ import ctypes
 import sys
 from collections.abc import Callable
 
+LARGE = 64 << 20
+"""Bytes of an image's pixels from which on freed memory is returned between the steps."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -22,9 +24,9 @@ def keep_freed_memory() -> None:
         mallopt(_TOP_PAD, 64 << 20)
 
 
-def return_freed_memory() -> None:
-    """Returns kept memory; for use between the steps of a large image, not between layers."""
-    trim = _glibc("malloc_trim")
+def return_freed_memory(image: int = LARGE) -> None:
+    """Returns kept memory, between the steps of an image of so many bytes, if that is large."""
+    trim = _glibc("malloc_trim") if image >= LARGE else None
     if trim is not None:
         trim(0)
 

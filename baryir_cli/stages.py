@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from baryir_cli.errors import UserError
+
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Worked = TypeVar("Worked")
@@ -33,6 +35,9 @@ def in_stages(
 
     Args:
         ahead: how many may wait prepared besides the current one, and how many unfinished.
+
+    Raises:
+        UserError: there is no memory for the threads.
     """
     waiting = iter(items)
     prepared: deque[tuple[Item, Future[Prepared]]] = deque()
@@ -41,11 +46,11 @@ def in_stages(
         try:
             while True:
                 for item in islice(waiting, max(0, ahead() + 1 - len(prepared))):
-                    prepared.append((item, before.submit(prepare, item)))
+                    prepared.append((item, _submitted(before, prepare, item)))
                 if not prepared:
                     break
                 item, future = prepared.popleft()
-                finishing.append(behind.submit(finish, work(item, future)))
+                finishing.append(_submitted(behind, finish, work(item, future)))
                 del item, future  # frees the images before the caller goes on
                 yield from _finished(finishing, ahead())
             yield from _finished(finishing, 0)
@@ -56,6 +61,18 @@ def in_stages(
             # Drops what has not begun; leaving the pools waits for the rest.
             for pool in (before, behind):
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, call: Callable[[Item], Done], argument: Item
+) -> Future[Done]:
+    """The result of a call in a pool, which may start a thread for it."""
+    try:
+        return pool.submit(call, argument)
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        raise UserError("not enough memory, or too many processes, to start a thread") from error
 
 
 def _finished(finishing: deque[Future[Done]], at_most: int) -> Iterator[Done]:

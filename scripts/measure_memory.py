@@ -1,8 +1,9 @@
 """Peak memory and time of ``baryir restore`` on large images.
 
-    python scripts/measure_memory.py --megapixels 1 24 100 [--shaken PHOTO] [--weights small]
+    python scripts/measure_memory.py --megapixels 1 24 100 [--shaken PHOTO] [--ground]
 
-Makes a photograph-like image of each size, or tiles it from a sharp PHOTO, mirrored and shaken.
+Makes a photograph-like image of each size, or tiles it from a sharp PHOTO, mirrored and shaken, and
+lays it slanted on white with ``--ground``.
 Restores it in its own process and prints that process's peak resident memory beside the decoded
 image's size. The difference between sizes is the cost of an image. The promise is 1.5 GiB above the
 decoded image's own size at 100 megapixels.
@@ -27,9 +28,13 @@ from train.degradations import floating, quantise
 from train.degradations.shake import motion_blur, shake_kernel
 
 
-def make_image(path: Path, megapixels: float, photo: Path | None) -> None:
+def make_image(path: Path, megapixels: float, photo: Path | None, *, on_ground: bool) -> None:
     side = max(8, round((megapixels * 1e6) ** 0.5))
     image = smooth(side) if photo is None else shaken(photo, side)
+    if on_ground:
+        corners = side * np.array([(0.06, 0.03), (0.97, 0.06), (0.94, 0.97), (0.03, 0.94)])
+        part = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), corners.astype(np.int32), 1)
+        image[part == 0] = 255
     cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
@@ -59,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 24, 100])
     parser.add_argument("--shaken", type=Path, metavar="PHOTO")
+    parser.add_argument("--ground", action="store_true")
     parser.add_argument("--weights", default="small")
     parser.add_argument("--tile")
     parser.add_argument("--device", default="auto")
@@ -71,7 +77,7 @@ def main() -> None:
     for megapixels in args.megapixels:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "in.png"
-            make_image(source, megapixels, args.shaken)
+            make_image(source, megapixels, args.shaken, on_ground=args.ground)
             print(row(source, Path(folder) / "out.png", options), flush=True)
 
 

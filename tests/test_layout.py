@@ -16,8 +16,8 @@ FILES = [
 
 TOOL = ROOT / "baryir_cli"
 LAYERS = (
-    {"bands", "errors", "memory", "neighbours", "report", "stages"},
-    {"limits", "shell"},
+    {"bands", "errors", "memory", "neighbours", "report"},
+    {"limits", "shell", "stages"},
     {"images"},
     {"files"},
     {"engine", "hub", "seeds", "settings"},

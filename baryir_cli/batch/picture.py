@@ -20,8 +20,6 @@ from baryir_cli.stages import WORKERS
 
 PIXELS_AHEAD = 48_000_000
 """Pixels that may wait, decoded or not yet written, besides the current image's."""
-LARGE = 64 << 20
-"""Bytes of pixels from which on freed memory is returned after decoding and after the work."""
 
 Read = tuple[Photo, list[str]]
 """A photograph, and what was lost from its file."""
@@ -60,11 +58,11 @@ def do_picture(
     photo, result.lost = opened
     result.height, result.width = photo.pixels.shape[:2]
     result.pages, result.pixels = 1, result.width * result.height
-    _give_back(photo)
+    return_freed_memory(photo.pixels.nbytes)
     started = time.perf_counter()
     pixels, result.facts = work(job, photo, progress)
     result.seconds = time.perf_counter() - started
-    _give_back(photo)
+    return_freed_memory(photo.pixels.nbytes)
     changed = with_pixels(photo, pixels)
     before = photo if job.comparison is not None and photo.page == 0 else None
     return lambda: _encoded(changed, before, result, options)
@@ -75,8 +73,3 @@ def _encoded(changed: Photo, before: Photo | None, result: Result, options: Opti
         output = encode_photo(changed, result.job.format(options.format), options.quality)
     result.lost += lost
     return Files(output, side_by_side(before, output) if before is not None else None)
-
-
-def _give_back(photo: Photo) -> None:
-    if photo.pixels.nbytes > LARGE:
-        return_freed_memory()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
 import psutil
 import torch
 
-from baryir_cli.errors import ArgumentError
+from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.limits import Precision, check_device
 from models.hardware import gains_by_bf16, gains_by_fp16
 from models.wording import choices
@@ -82,6 +84,21 @@ def give_back(device: torch.device) -> None:
         getattr(torch, device.type).empty_cache()
 
 
+@contextmanager
+def lack_of_memory_as_user_error() -> Iterator[None]:
+    """Makes one line of running out of memory inside."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"not enough memory ({str(error)[:120] or type(error).__name__})"
+        ) from error
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device or the machine is out of memory."""
     text = str(error).lower()
@@ -91,6 +108,7 @@ def out_of_memory(error: BaseException) -> bool:
         or "can't allocate memory" in text
         or "could not create a primitive" in text  # oneDNN
         or "could not create a memory" in text
+        or "insufficient memory" in text  # OpenCV
         or "bad_alloc" in text
         or "status_alloc_failed" in text  # cuBLAS, cuDNN
     )

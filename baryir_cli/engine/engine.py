@@ -17,6 +17,7 @@ from baryir_cli.engine.corrector import Corrector
 from baryir_cli.engine.device import (
     give_back,
     is_slowed_by,
+    lack_of_memory_as_user_error,
     out_of_memory,
     resolve_device,
     resolve_precision,
@@ -28,6 +29,7 @@ from baryir_cli.engine.tiled_pass import TiledPass, part
 from baryir_cli.engine.tiles import Axis, Tiling
 from baryir_cli.errors import UserError
 from baryir_cli.limits import check_tiles
+from baryir_cli.memory import return_freed_memory
 from baryir_cli.report import Report
 from models.network import BaryIR
 
@@ -125,8 +127,9 @@ class Engine:
             UserError: not even the smallest tile fits into memory.
         """
         # An image uses all cores, and two would share the memory that tiles are made for.
-        with self._turn:
+        with self._turn, lack_of_memory_as_user_error():
             found = regions(pixels)
+            return_freed_memory(pixels.nbytes)
             if found[0].pixels is pixels:
                 return self._fitting(found[0], strength, progress)
             return self._one_by_one(pixels, found, strength, progress)
@@ -135,11 +138,14 @@ class Engine:
         self, pixels: Pixels, found: Sequence[Region], strength: float, progress: Progress
     ) -> tuple[Pixels, Report]:
         """Restores the photographs in an image, each by itself."""
-        whole, reports, done = pixels.copy(), list[Report](), 0.0
+        whole, reports, done = pixels, list[Report](), 0.0
         size = sum(region.pixels.size for region in found)
         for region in found:
             upto = done + region.pixels.size / size
             restored, report = self._fitting(region, strength, part(progress, done, upto))
+            return_freed_memory(pixels.nbytes)
+            if whole is pixels:  # not before, since it is as large as the image
+                whole = pixels.copy()
             region.put_into(whole, restored)
             reports.append(report)
             done = upto
@@ -159,7 +165,7 @@ class Engine:
                 axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
                 tile = max(axis.largest for axis in axes)
                 return self._restored(region, *axes, strength, progress)
-            except (RuntimeError, MemoryError) as error:
+            except Exception as error:
                 if not out_of_memory(error):
                     raise
                 failure = str(error) or "out of memory"

@@ -38,7 +38,7 @@ WIDEST = 3
 POINTS = 2048
 """Points of a line to look at, about."""
 LEAST = 32
-"""The smallest side of a picture in a frame, in pixels."""
+"""The smallest side of a picture in a frame, in pixels, and the shortest line to be judged."""
 NESTED = 3
 """The most frames around each other."""
 COMMON, ALIKE = 0.25, 8
@@ -91,7 +91,7 @@ def _trimmed(lines: Pixels, span: slice, colours: list[Colour]) -> slice:
 def _depth(lines: Pixels) -> int:
     """The number of lines, from the first on, that are frame."""
     lines = lines[: len(lines) // WIDEST, :: max(1, lines.shape[1] // POINTS)]
-    if not len(lines):
+    if not len(lines) or lines.shape[1] < LEAST:
         return 0
     colour = np.median(lines[0], axis=0)
     spreads: list[float] = []

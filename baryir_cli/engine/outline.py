@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from baryir_cli.bands import bands
+from baryir_cli.engine.continuation import Mask
 from baryir_cli.engine.frame import (
     LEAST,
     MOST,
@@ -28,9 +30,6 @@ from baryir_cli.engine.frame import (
 from baryir_cli.engine.pixels import Pixels
 from models.light import full_scale
 
-Mask = NDArray[np.bool_]
-"""``(H, W)``"""
-
 CONCAVE, RAGGED = 0.05, 2
 """What a photograph may lack of its convex hull: this share, and so many pixels along its edge,
 which JPEG frays. Skylines and persons lack more."""
@@ -42,12 +41,18 @@ MANY = 32
 """More parts than this are icons or beads, no prints, and would take a search and a pass each."""
 EVEN = 0.95
 """Share of a line inside a photograph's edge that has one colour if the line is on its border."""
+DEEP = SOFT + 3
+"""Pixels from an edge from which on they are not counted."""
 LONGEST = 65_000
 """Side of the largest image to search; OpenCV's floodFill counts with 16 bits."""
 DUST = 3
 """Side of the squares in the corners whose median is a ground's colour."""
 CORNERS = tuple(product((slice(None, DUST), slice(-DUST, None)), repeat=2))
 """These squares."""
+
+
+Depths = NDArray[np.uint8]
+"""``(H, W)`` distances from an edge in pixels, rounded up, at most :data:`DEEP`."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def outlines(pixels: Pixels) -> list[Outline]:
         start[corner] = True
     around = _reached(pixels, ground, start)
     found, others = list[Outline](), 0
-    for number, (window, part) in enumerate(_large_parts(~around), 1):
+    for number, (window, part) in enumerate(_large_parts(around), 1):
         if number > MANY:
             return []
         outline = Outline(window, part, ground)
@@ -93,12 +98,16 @@ def ground_of(pixels: Pixels) -> Colour | None:
     return None if np.abs(np.array(colours) - ground).max() > _most(pixels) else ground
 
 
-def from_edge(part: Mask) -> NDArray[np.float32]:
-    """Distances in pixels from what is around a part; the ends of the array are no edge."""
-    if part.all():
-        return np.full(part.shape, np.inf, np.float32)
-    distance = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.asarray(distance, np.float32)
+def from_edge(part: Mask) -> Depths:
+    """Pixels from what is around a part; the ends of the array are no edge."""
+    depths = np.empty(part.shape, np.uint8)
+    for rows in bands(part.shape[0], part.shape[1], 64):
+        top = max(0, rows.start - DEEP)
+        near = part[top : rows.stop + DEEP].view(np.uint8)
+        distance = cv2.distanceTransform(near, cv2.DIST_L2, cv2.DIST_MASK_5)
+        deep = np.minimum(np.ceil(distance), DEEP)[rows.start - top :]
+        depths[rows] = deep[: rows.stop - rows.start]
+    return depths
 
 
 def contour(part: Mask) -> NDArray[np.int32]:
@@ -125,22 +134,41 @@ def _reached(pixels: Pixels, colour: Colour, start: Mask) -> Mask:
     return cv2.morphologyEx(reached, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
 
 
-def _large_parts(others: Mask) -> Iterator[tuple[Window, Mask]]:
-    """The connected parts large enough for photographs, with their holes, and their windows."""
-    if not others.any():
-        return
-    count, labels, windows, _ = cv2.connectedComponentsWithStats(others.astype(np.uint8))
-    for label in range(1, count):
-        left, top, width, height = windows[label, : cv2.CC_STAT_AREA].tolist()
-        if min(width, height) >= LEAST:
-            # One pixel more shows the edge.
-            rows = slice(max(0, top - 1), min(top + height + 1, labels.shape[0]))
-            columns = slice(max(0, left - 1), min(left + width + 1, labels.shape[1]))
-            yield (rows, columns), _filled(labels[rows, columns] == label)
+def _large_parts(around: Mask) -> Iterator[tuple[Window, Mask]]:
+    """The connected parts of what lies in ``around`` that are large enough for photographs.
+
+    Yields:
+        Their windows, and which pixels they cover, their holes too; of more than :data:`MANY`, the
+        largest and one more.
+    """
+    numbers, windows = _numbered(around)
+    for number, (left, top, width, height) in enumerate(windows, 1):
+        # One pixel more shows the edge.
+        rows = slice(max(0, top - 1), min(top + height + 1, around.shape[0]))
+        columns = slice(max(0, left - 1), min(left + width + 1, around.shape[1]))
+        yield (rows, columns), _filled(numbers[rows, columns] == number)
+
+
+def _numbered(around: Mask) -> tuple[NDArray[np.uint8], list[list[int]]]:
+    """What :func:`_large_parts` yields, as ``(H, W)`` numbers from 1, and each one's left, top,
+    width and height."""
+    if around.all():
+        return np.zeros(around.shape, np.uint8), []
+    count, labels, parts, _ = cv2.connectedComponentsWithStats((~around).view(np.uint8))
+    sides = parts[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    (large,) = (sides.min(1) >= LEAST).nonzero()
+    by_size = sides[large].prod(1).argsort(kind="stable")
+    large = 1 + np.sort(large[by_size[-MANY - 1 :]])
+    number_of = np.zeros(count, np.uint8)
+    number_of[large] = range(1, len(large) + 1)
+    numbers = np.empty(around.shape, np.uint8)
+    for rows in bands(*around.shape):
+        numbers[rows] = number_of[labels[rows]]
+    return numbers, parts[large, : cv2.CC_STAT_AREA].tolist()
 
 
 def _filled(part: Mask) -> Mask:
-    outside = np.pad(~part, 1, constant_values=True).astype(np.uint8)
+    outside = np.pad(~part, 1, constant_values=True).view(np.uint8)
     cv2.floodFill(outside, None, (0, 0), 2)
     filled: Mask = outside[1:-1, 1:-1] != 2
     return filled
@@ -154,15 +182,10 @@ def _is_photograph(pixels: Pixels, outline: Outline) -> bool:
     if whole - part.sum() > CONCAVE * whole + RAGGED * cv2.arcLength(hull, closed=True):
         return False
     colours = pixels[outline.window]
-    off = off_colour(colours[_line(from_edge(part), RIM)], outline.ground)
+    off = off_colour(colours[from_edge(part) == RIM], outline.ground)
     is_abrupt = len(off) > 0 and bool(np.quantile(off, 1 - ABRUPT) >= PICTURE)
     some = some_of(part)
     return is_abrupt and not are_common([outline.ground], colours[some][part[some]])
-
-
-def _line(distance: NDArray[np.float32], number: int) -> Mask:
-    """The pixels of a part whose distance from its edge is ``number``, rounded up."""
-    return (distance > number - 1) & (distance <= number)
 
 
 def _without_border(pixels: Pixels, outline: Outline) -> Outline:
@@ -184,19 +207,19 @@ def _without_one_border(pixels: Pixels, outline: Outline) -> Outline | None:
     around = ~part | _reached(colours, colour, line)
     # What lies between, where one passes into the other, is no part of its own.
     kernel = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
-    padded = np.pad(around, SOFT, constant_values=True).astype(np.uint8)
+    padded = np.pad(around, SOFT, constant_values=True).view(np.uint8)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel) > 0
-    for window, inner in _large_parts(~closed[SOFT:-SOFT, SOFT:-SOFT]):
+    for window, inner in _large_parts(closed[SOFT:-SOFT, SOFT:-SOFT]):
         found = Outline(shifted(window, outline.window), inner, colour)
         if 2 * inner.sum() > part.sum() and _is_photograph(pixels, found):
             return found
     return None
 
 
-def _border(pixels: Pixels, distance: NDArray[np.float32]) -> tuple[Colour, Mask] | None:
+def _border(pixels: Pixels, depths: Depths) -> tuple[Colour, Mask] | None:
     """The colour of a border along a part's edge, and a line within it; None if there is none."""
     for number in range(2, SOFT + 1):
-        line = _line(distance, number)
+        line = depths == number
         if not line.any():
             return None
         colour = np.median(pixels[line], axis=0)

@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from baryir_cli.engine.continuation import continued
+from baryir_cli.bands import bands
+from baryir_cli.engine.continuation import Mask, continued
 from baryir_cli.engine.frame import SOFT, Colour, Window, inside, off_colour, some_of
 from baryir_cli.engine.outline import (
+    DEEP,
     RAGGED,
-    Mask,
+    Depths,
     Outline,
     contour,
     from_edge,
@@ -50,8 +52,10 @@ class Region:
     """Where it lies."""
     pixels: Pixels
     """What the network sees in that window."""
-    outline: Outline | None = None
-    """Its outline in that window; None if it fills the window."""
+    covered: NDArray[np.uint8] | None = None
+    """Which pixels of that window are of it, as bits ``(H, ceil(W / 8))``; None if all are."""
+    ground: Colour | None = None
+    """What is around it there."""
     soft: int = 0
     """Pixels inside its outline that are of the ground as well."""
     keep_tones: bool = False
@@ -60,20 +64,18 @@ class Region:
     def put_into(self, whole: Pixels, restored: Pixels) -> None:
         """Puts the restored photograph into its image, which is otherwise as it was."""
         place = whole[self.window]
-        if self.outline is None:
+        if self.covered is None or self.ground is None:
             place[:] = restored
             return
-        distance = from_edge(self.outline.part)
-        clear, mixed = distance > self.soft, (distance > 0) & (distance <= self.soft)
-        ground = self.outline.ground
-        towards = self.pixels[mixed] - ground
-        squares = np.square(towards).sum(-1)
-        along = ((place[mixed] - ground) * towards).sum(-1)
-        share = np.clip(along / np.maximum(squares, np.finfo(float).tiny), 0, 1)[:, None]
-        change = restored[mixed].astype(float) - self.pixels[mixed]
-        blended = (place[mixed] + share * change).clip(0, full_scale(place.dtype))
-        place[mixed] = blended if place.dtype.kind == "f" else blended.round()
-        place[clear] = restored[clear]
+        part = np.unpackbits(self.covered, axis=1, count=place.shape[1])
+        depths = from_edge(part.view(bool))
+        for rows in bands(*depths.shape):
+            clear = depths[rows] > self.soft
+            np.copyto(place[rows], restored[rows], where=clear[..., None])
+            mixed = (depths[rows] > 0) & ~clear
+            place[rows][mixed] = _blended(
+                place[rows][mixed], self.pixels[rows][mixed], restored[rows][mixed], self.ground
+            )
 
 
 def regions(pixels: Pixels) -> list[Region]:
@@ -93,6 +95,17 @@ def regions(pixels: Pixels) -> list[Region]:
         _region(pixels, each, keep_tones=are_small or _may_be_a_thing(pixels, each))
         for each in found
     ] or [whole]
+
+
+def _blended(before: Pixels, seen: Pixels, restored: Pixels, ground: Colour) -> Pixels:
+    """Pixels ``(N, 3)`` at a soft edge, changed by as much as they are of the photograph."""
+    towards = seen - ground
+    squares = np.square(towards).sum(-1)
+    along = ((before - ground) * towards).sum(-1)
+    share = np.clip(along / np.maximum(squares, np.finfo(float).tiny), 0, 1)[:, None]
+    change = restored.astype(float) - seen
+    blended = (before + share * change).clip(0, full_scale(before.dtype))
+    return (blended if before.dtype.kind == "f" else blended.round()).astype(before.dtype)
 
 
 def _is_on_plain_ground(pixels: Pixels) -> bool:
@@ -120,21 +133,21 @@ def _framed(pixels: Pixels, window: Window) -> Outline:
         window[1].start - columns.start : window[1].stop - columns.start,
     ] = True
     # The lines that are furthest from the photograph.
-    distance = from_edge(~part)
-    return Outline((rows, columns), part, np.median(seen[distance == distance.max()], axis=0))
+    depths = from_edge(~part)
+    return Outline((rows, columns), part, np.median(seen[depths == depths.max()], axis=0))
 
 
 def _region(pixels: Pixels, outline: Outline, *, keep_tones: bool) -> Region:
-    seen, distance = pixels[outline.window], from_edge(outline.part)
-    soft = _softness(seen, distance, outline.ground)
-    hidden = distance <= soft
-    if hidden.all():
-        soft, hidden = 0, ~outline.part
+    seen, depths = pixels[outline.window], from_edge(outline.part)
+    soft = _softness(seen, depths, outline.ground)
+    hidden = depths <= soft
     tight = _tight(outline.part)
     if soft == 0 and outline.part[tight].all():
         window = shifted(tight, outline.window)
         return Region(window, pixels[window], keep_tones=keep_tones)
-    return Region(outline.window, continued(seen, hidden), outline, soft, keep_tones)
+    covered = np.packbits(outline.part, axis=1)
+    shown = continued(seen, hidden)
+    return Region(outline.window, shown, covered, outline.ground, soft, keep_tones)
 
 
 def _may_be_a_thing(pixels: Pixels, outline: Outline) -> bool:
@@ -156,10 +169,10 @@ def _tight(part: Mask) -> Window:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _softness(pixels: Pixels, distance: NDArray[np.float32], ground: Colour) -> int:
+def _softness(pixels: Pixels, depths: Depths, ground: Colour) -> int:
     """Over how many pixels a ground passes into a photograph, at most :data:`SOFT`."""
-    near = (distance > 0) & (distance <= SOFT + 2)
-    lines, off = np.ceil(distance[near]), off_colour(pixels[near], ground)
+    near = (depths > 0) & (depths < DEEP)
+    lines, off = depths[near], off_colour(pixels[near], ground)
     medians = [
         float(np.median(off[lines == number])) if (lines == number).any() else 0.0
         for number in range(1, SOFT + 3)

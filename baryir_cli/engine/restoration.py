@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from baryir_cli.engine.finish import LEAST, finish
 from baryir_cli.engine.overview import Overview, shrunk
 from baryir_cli.engine.pixels import Pixels, change_of, draw_back, image_of
 from baryir_cli.engine.tiled_pass import TiledPass, part
+from baryir_cli.memory import return_freed_memory
 from baryir_cli.report import Report
 from models.finish import noise_of
 from models.light import Image, full_scale
@@ -28,6 +31,19 @@ SEARCH = 700_000
 
 Progress = Callable[[float], None]
 """Called with the share of the image that is done."""
+
+
+class Sampled(NamedTuple):
+    """The squares that represent an image, ``(N, 3, h, w)`` float32."""
+
+    squares: Tensor
+    corrections: Tensor
+    """The network's, without the judge."""
+
+    @property
+    def left(self) -> Tensor:
+        """What a pass leaves of the squares."""
+        return self.squares + self.corrections
 
 
 class PhotographRestorer:
@@ -63,6 +79,7 @@ class PhotographRestorer:
         self.keep_tones = keep_tones
         self.keep_shake = keep_shake
         self.with_overview = with_overview
+        self.neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, device=corrector.device)
         self.report = Report(
             tiles=first_pass.tiles,
             tile=(first_pass.along.largest, first_pass.across.largest),
@@ -117,17 +134,17 @@ class PhotographRestorer:
         Returns:
             Whether a tone was applied.
         """
-        device = self.corrector.device
-        neutral = torch.zeros(1, FIELDS, SHADES, 1, 1, dtype=torch.float32, device=device)
-        tone, change = neutral, 0.0
+        tone, change = self.neutral, 0.0
         if not self.keep_tones:
             tone, change = self._judged(judge, self.pixels)
+        if not passes.is_slight(change) and passes.is_patterned(self._at_first.left):
+            change = 0.0
         slight = passes.is_slight(change)
         # The rest of a shake takes one pass.
-        if tiled.shake is not None or self._is_applied(change, neutral):
-            self._pass(replace(tiled, tone=neutral if slight else tone), progress)
+        if tiled.shake is not None or self._is_applied(change):
+            self._pass(replace(tiled, tone=self.neutral if slight else tone), progress)
             return not slight
-        tiled, done = replace(tiled, tone=neutral), 0.0
+        tiled, done = replace(tiled, tone=self.neutral), 0.0
         for number in range(passes.MOST):
             # If the judge finds nothing, a pass is taken anyway, and shows whether much was wrong.
             came_anyway = slight and number == 0
@@ -136,29 +153,32 @@ class PhotographRestorer:
             self._pass(tiled, part(progress, done, upto))
             tiled, done = replace(tiled, pixels=tiled.turn(self.restored)), upto
             enough = came_anyway and not self._was_much()
-            if enough or not self._much_is_wrong(self.restored, neutral):
+            if enough or not passes.is_much(self._sampled(self.restored).corrections):
                 break
         # Before a tone, which would make what is left of noise stronger.
         self._finish()
         toned = False
         if change >= passes.CERTAIN:
             tone, change = self._judged(judge, self.restored)
-            toned = change >= passes.CERTAIN
+            toned = change >= passes.CERTAIN and not passes.is_patterned(
+                self._sampled(self.restored).left
+            )
             if toned:
                 self._pass(replace(tiled, tone=tone), part(progress, done, 1))
         progress(1.0)
         return toned
 
-    def _is_applied(self, change: float, neutral: Tensor) -> bool:
+    def _is_applied(self, change: float) -> bool:
         """Whether the first pass uses the judge, whose tone changes the image by ``change``."""
         if passes.is_slight(change):
             return False
-        return passes.is_doubtful(change) or not self._much_is_wrong(self.pixels, neutral)
+        return passes.is_doubtful(change) or not passes.is_much(self._at_first.corrections)
 
     def _pass(self, tiled: TiledPass, progress: Progress) -> None:
         has_tone = tiled.tone is not None and bool(tiled.tone.any())
         if tiled.tiles > 1 and (has_tone or self.with_overview):
             tiled = replace(tiled, overview=self._overview(tiled))
+        return_freed_memory(self.pixels.nbytes)
         tiled.run(self.corrector, tiled.turn(self.restored), progress)
         self.report.passes += 1
 
@@ -175,18 +195,20 @@ class PhotographRestorer:
         overview = Overview(correction.cpu(), pixels.shape[:2])
         return overview.turned() if tiled.turned else overview
 
-    def _much_is_wrong(self, pixels: Pixels, neutral: Tensor) -> bool:
-        """Whether the network has much to correct in an image's samples, without the judge."""
-        size = pixels.shape[:2]
-        places = Places(passes.samples(*size), size, neutral)
-        return passes.is_much(self.corrector.correct(self._samples(pixels), places=places))
-
     def _was_much(self) -> bool:
         """Whether much has been corrected so far."""
-        return passes.is_much(self._samples(self.restored) - self._samples(self.pixels))
+        return passes.is_much(self._squares(self.restored) - self._squares(self.pixels))
 
-    def _samples(self, pixels: Pixels) -> Tensor:
-        """The squares that represent an image, ``(N, 3, h, w)`` float32."""
+    @cached_property
+    def _at_first(self) -> Sampled:
+        return self._sampled(self.pixels)
+
+    def _sampled(self, pixels: Pixels) -> Sampled:
+        squares, size = self._squares(pixels), pixels.shape[:2]
+        places = Places(passes.samples(*size), size, self.neutral)
+        return Sampled(squares, self.corrector.correct(squares, places=places))
+
+    def _squares(self, pixels: Pixels) -> Tensor:
         boxes = passes.samples(*pixels.shape[:2])
         squares = [pixels[top:bottom, left:right] for top, left, bottom, right in boxes]
         return torch.stack([image_of(square, self.corrector.device) for square in squares])
@@ -194,14 +216,11 @@ class PhotographRestorer:
     def _judged(self, judge: nn.Module, pixels: Pixels) -> tuple[Tensor, float]:
         """An image's tone, ``(1, 6, D, h, w)`` float32, and how much it changes the image.
 
-        Always judged on the CPU in float32: it is little work and decides much. A pattern of dark
-        and light has no tone to change.
+        Always judged on the CPU in float32: it is little work and decides much.
         """
         small = torch.from_numpy(picture_of(pixels, self.network.config.scene))
         picture = small.permute(2, 0, 1)[None] / full_scale(pixels.dtype)
         tone, change = passes.judged(judge, picture)
-        if not passes.is_slight(change) and passes.is_patterned(self._samples(pixels)):
-            change = 0.0
         return tone.to(self.corrector.device), change
 
     def _finish(self) -> None:
@@ -210,6 +229,6 @@ class PhotographRestorer:
         mend = self.network.finish
         if mend is None or not mend.is_fitted:
             return
-        noise = noise_of(self._samples(self.pixels) - self._samples(self.restored))
+        noise = noise_of(self._squares(self.pixels) - self._squares(self.restored))
         if noise >= LEAST:
             finish(self.restored, mend, noise, self.corrector.device)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from baryir_cli.engine.continuation import continued
+from baryir_cli.engine.continuation import Mask, continued
+from baryir_cli.engine.device import lack_of_memory_as_user_error
 from baryir_cli.engine.engine import Engine
 from baryir_cli.engine.pixels import Pixels, change_of, has_two_colours_at_most
 from baryir_cli.report import Report
@@ -31,18 +31,24 @@ def restore_visible(
     if has_two_colours_at_most(pixels):
         progress(1.0)
         return pixels.copy(), Report(photographs=0)
-    hidden = hidden_in(alpha)
-    if hidden is None:
-        return engine.restore(pixels, strength=strength, progress=progress)
-    result, report = engine.restore(continued(pixels, hidden), strength=strength, progress=progress)
-    result[hidden] = pixels[hidden]
-    report.change = change_of(result, pixels)
+    with lack_of_memory_as_user_error():
+        seen = _seen(pixels, alpha)
+        result, report = engine.restore(seen, strength=strength, progress=progress)
+        if alpha is not None and seen is not pixels:
+            np.copyto(result, pixels, where=(alpha == 0)[..., None])
+            report.change = change_of(result, pixels)
     return result, report
 
 
-def hidden_in(alpha: Pixels | None) -> NDArray[np.bool_] | None:
+def _seen(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """What the network sees of an image; the same array if nothing of it is hidden."""
+    hidden = hidden_in(alpha)
+    return pixels if hidden is None else continued(pixels, hidden)
+
+
+def hidden_in(alpha: Pixels | None) -> Mask | None:
     """Where ``(H, W)`` alpha is 0; None if that is nowhere or everywhere."""
     if alpha is None:
         return None
-    hidden: NDArray[np.bool_] = alpha == 0
+    hidden: Mask = alpha == 0
     return hidden if hidden.any() and not hidden.all() else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from baryir_cli.errors import UserError
 from baryir_cli.stages import in_stages
 
 
@@ -39,3 +40,19 @@ def test_results_being_finished_at_an_interrupt_still_come_out() -> None:
     with pytest.raises(KeyboardInterrupt):
         next(results)
     assert found == [0, 1]
+
+
+@pytest.mark.parametrize("stage", ["prepare", "finish"])
+def test_a_thread_that_cannot_start_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    start = threading.Thread.start
+
+    def lack(thread: threading.Thread) -> None:
+        if thread.name.startswith(stage):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", lack)
+    with pytest.raises(UserError, match="to start a thread$"):
+        list(in_stages(range(4), str, lambda n, _: n, str))

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from baryir_cli.engine import continuation
 from baryir_cli.engine.continuation import continued
 
 
@@ -48,3 +49,26 @@ def test_noise_goes_on_where_a_photograph_is_hidden() -> None:
     np.testing.assert_array_equal(filled[~hidden], noisy[~hidden])
     seen, unseen = (filled[where].std() for where in (~hidden, hidden))
     assert unseen == pytest.approx(seen, rel=0.1)
+
+
+def test_a_large_photograph_is_mirrored_within_a_few_pixels_of_its_edge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is hidden is a slanted half of a ramp; each pixel shows how far off its copy was."""
+    rows, columns = np.mgrid[:200, :300]
+    pixels = np.dstack([rows, columns, rows]).astype(np.uint16)
+    hidden = columns > 150 + rows // 4
+    exact = continued(pixels, hidden)
+    monkeypatch.setattr(continuation, "SEARCHED", 200 * 300 // 9)
+    nearly = continued(pixels, hidden)
+    np.testing.assert_array_equal(nearly[~hidden], pixels[~hidden])
+    assert not hidden[nearly[..., 0], nearly[..., 1]].any(), "only what is visible is copied"
+    off = np.abs(nearly.astype(int) - exact)[hidden]
+    assert 0 < np.median(off) < 9
+
+
+def test_what_is_thinner_than_a_cell_is_continued_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuation, "SEARCHED", 100)
+    pixels, hidden = np.zeros((70, 90, 3), np.uint8), np.ones((70, 90), bool)
+    pixels[33], hidden[33] = 7, False
+    assert (continued(pixels, hidden) == 7).all()

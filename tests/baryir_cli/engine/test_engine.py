@@ -16,6 +16,7 @@ from torch import Tensor
 
 from baryir_cli.engine import Engine, NotFiniteError, capacity
 from baryir_cli.engine.corrector import Corrector
+from baryir_cli.engine.visible import restore_visible
 from baryir_cli.errors import ArgumentError, UserError
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.weights.references import network_of
@@ -413,6 +414,76 @@ def test_memory_is_bounded_by_the_tile_not_the_image(height: int, width: int) ->
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     # The result is as large as the image; a copy in float32 would be four times that.
     assert float(done.stdout) < 2
+
+
+SURROUNDED_SCRIPT = """
+import sys
+import numpy as np
+from baryir_cli.engine import Engine, continuation
+from baryir_cli.engine.visible import restore_visible
+from tests.baryir_cli.engine.test_engine import Shift, on_white
+from tests.peak import peak_memory
+continuation.SEARCHED = 1 << 20
+engine = Engine(Shift(0.1), device="cpu", precision="fp32", tile=64, overlap=16)
+engine.restore(on_white(100)[0])
+pixels, alpha = on_white(4000)
+if sys.argv[1] == "hidden":
+    pixels[:] = 100
+before = peak_memory()
+restore_visible(engine, pixels, alpha if sys.argv[1] == "hidden" else None, 1.0)
+print((peak_memory() - before) / pixels.nbytes)
+"""
+
+
+def on_white(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A slanted photograph on white, and alpha that hides the white."""
+    corners = np.array([(0.06, 0.03), (0.97, 0.06), (0.94, 0.97), (0.03, 0.94)]) * side
+    alpha = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), corners.astype(np.int32), 255)
+    tones = cv2.resize(photo(20, 20), (side, side), interpolation=cv2.INTER_CUBIC) // 2
+    return np.where(alpha[..., None] > 0, tones, np.uint8(255)), np.asarray(alpha)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in kB on Linux")
+@pytest.mark.parametrize(("around", "most"), [("ground", 4), ("hidden", 2.5)])
+def test_memory_is_bounded_for_photographs_on_a_ground_and_cut_out(
+    around: str, most: float
+) -> None:
+    root = Path(__file__).resolve().parents[3]
+    command = [sys.executable, "-c", SURROUNDED_SCRIPT, around]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    # What the network sees, its result, the whole with that (on a ground), and masks.
+    assert float(done.stdout) < most
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        cv2.error("(-4:Insufficient memory) Failed to allocate 400000000 bytes"),
+    ],
+    ids=["numpy", "OpenCV"],
+)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "baryir_cli.engine.engine.regions",
+        "baryir_cli.engine.regions.Region.put_into",
+        "baryir_cli.engine.visible.continued",
+        "baryir_cli.engine.restoration.find_shake",
+    ],
+)
+def test_lack_of_memory_is_one_line_wherever_it_is(
+    monkeypatch: pytest.MonkeyPatch, place: str, error: Exception, network: BaryIR
+) -> None:
+    def lack(*_arguments: object, **_more: object) -> object:
+        raise error
+
+    monkeypatch.setattr(place, lack)
+    monkeypatch.setattr(network, "config", replace(network.config, deconvolve=True))
+    engine = Engine(network, device="cpu", tile=32, notify=lambda _text: None)
+    pixels, alpha = on_white(100)
+    with pytest.raises(UserError, match="^not enough memory"):
+        restore_visible(engine, pixels, alpha if place.endswith("continued") else None, 1.0)
 
 
 def test_wide_and_tall_images_are_restored_alike(network: BaryIR) -> None:

@@ -126,6 +126,17 @@ def test_a_small_picture_is_not_taken_out_of_its_frame() -> None:
         assert frame_of(np.zeros((*size, 3), np.uint8)) == (0, 0, 0, 0)
 
 
+def test_short_lines_show_no_frame() -> None:
+    """Any pixels are of one colour where there are so few."""
+    for seed in range(20):
+        strip = np.random.default_rng(seed).integers(0, 256, (1, 300, 3), np.uint8)
+        assert frame_of(strip) == (0, 0, 0, 0)
+        assert frame_of(strip.swapaxes(0, 1)) == (0, 0, 0, 0)
+    for length in (LEAST - 1, LEAST):
+        depth = 9 * (length == LEAST)
+        assert frame_of(framed((0, 9, 0, 9), (0, 0, 0), PHOTO[:, :length])) == (0, depth, 0, depth)
+
+
 class Blurs(nn.Module):
     """A stand-in for a network: means over 7 x 7 pixels, brighter or darker."""
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from baryir_cli.engine import Engine
-from baryir_cli.engine.outline import outlines
+from baryir_cli.engine.outline import DEEP, MANY, _large_parts, from_edge, outlines
 from baryir_cli.engine.regions import regions
 from baryir_cli.metrics.psnr import psnr
 from models.network import Restoration
@@ -277,7 +277,7 @@ def test_tones_on_a_plain_ground_are_kept_unless_it_is_as_dark_as_night(
 ) -> None:
     cross = upright(0.3) & ~np.roll(upright(0.3), (HEIGHT // 4, WIDTH // 4), (0, 1))
     (region,) = regions(on(colour, cross))
-    assert region.outline is None
+    assert region.covered is None
     assert region.keep_tones == (max(colour) > 32)
 
 
@@ -294,3 +294,23 @@ def test_many_icons_on_a_page_are_no_photographs() -> None:
             place = slice(10 + 48 * row, 50 + 48 * row), slice(10 + 48 * column, 50 + 48 * column)
             page[place] = photo
         assert len(outlines(page)) == found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1])
+def test_depths_are_distances_rounded_up(share: float) -> None:
+    """In several bands, too."""
+    part = np.random.default_rng(0).random((300, 5000)) >= share
+    distance = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    np.testing.assert_array_equal(from_edge(part), np.ceil(distance).clip(0, DEEP))
+
+
+def test_of_very_many_parts_the_largest_are_looked_at() -> None:
+    around = np.ones((1000, 900), bool)
+    for row, column in np.ndindex(14, 20):
+        around[2 + 40 * row : 36 + 40 * row, 2 + 40 * column : 36 + 40 * column] = False
+    around[600:900, 100:800] = False
+    found = list(_large_parts(around))
+    assert len(found) == MANY + 1
+    window, part = found[-1]
+    assert window == (slice(599, 901), slice(99, 801))
+    assert part.sum() == 300 * 700

@@ -197,6 +197,40 @@ def test_engravings_keep_their_tones(period: int, contrast: float, toned: bool) 
     assert report.toned == toned
 
 
+@pytest.mark.parametrize(("spread", "patterned"), [(41, False), (55, True)])
+def test_a_pattern_has_much_spread_in_three_of_four_blocks(spread: int, patterned: bool) -> None:
+    squares = torch.full((4, 3, 64, 64), 0.4)
+    squares[..., ::2] += spread / 255
+    assert passes.is_patterned(squares) == patterned
+    squares[:2] = 0.4
+    assert not passes.is_patterned(squares), "half of it is even"
+
+
+def test_what_is_smaller_than_a_block_is_no_pattern() -> None:
+    squares = torch.zeros(1, 3, passes.BLOCK - 1, 40)
+    squares[..., ::2] = 1
+    assert not passes.is_patterned(squares)
+
+
+class Smooths(Peels):
+    """Takes away what is finer than 8 pixels, or adds a tone."""
+
+    def with_tone(self, image: Tensor, tone: Tensor, place: Tensor) -> Restoration:
+        if tone.any():
+            return super().with_tone(image, tone, place)
+        wide = nn.functional.pad(image, (4, 3, 4, 3), "reflect")
+        return Restoration(nn.functional.avg_pool2d(wide, 8, 1) - image, None)  # type: ignore[arg-type]
+
+
+def test_noise_that_the_network_removes_is_no_pattern() -> None:
+    lines = np.where(np.arange(60) % 2, 0.25, -0.25).astype(np.float32)[None, :, None]
+    pixels = quartered((40, 60), (0.5, 0.4, 0.3))
+    engine = Engine(Smooths(), precision="fp32")  # type: ignore[arg-type]
+    restored, report = engine.restore(pixels + lines)
+    assert report.toned
+    assert restored.mean() == pytest.approx(pixels.mean() + 0.2, abs=0.01)
+
+
 def test_strength_applies_to_all_passes_together() -> None:
     engine = Engine(Peels(), precision="fp32")  # type: ignore[arg-type]
     half, _ = engine.restore(quartered((40, 60), (0.9, 0.5, 0.3)), strength=0.5)

@@ -11,7 +11,7 @@ import skimage.data
 from PIL import Image
 
 from baryir_cli import Restorer
-from baryir_cli.engine.visible import hidden_in
+from baryir_cli.engine.visible import hidden_in, restore_visible
 from baryir_cli.metrics.psnr import psnr
 from baryir_cli.report import Report
 from tests.conftest import Run
@@ -49,6 +49,12 @@ class Adds:
     def restore(self, pixels: np.ndarray, **_: Any) -> tuple[np.ndarray, Report]:
         self.seen = pixels
         return pixels + np.uint8(9), Report()
+
+
+def test_the_change_is_that_of_the_whole_image() -> None:
+    pixels, alpha = noisy() // 2, np.where(HIDDEN, 0, 255)
+    _, report = restore_visible(Adds(), pixels, alpha, 1.0)  # type: ignore[arg-type]
+    assert report.change == pytest.approx(9 * (~HIDDEN).mean() ** 0.5)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
