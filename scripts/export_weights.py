@@ -30,10 +30,11 @@ from train.initial import ancestry
 DATA = (
     "1,231 clean photographs (BSDS500 without CBSD68, Rain100L and Rain100H; CLIC 2025; CID22; "
     "wallpapers of Ubuntu's communities), 185 LOL-v1 pairs, 10 rain pairs. Synthesised: noise "
-    "(white and a camera's), rain, haze, blur and darkness. In the later runs a third of the "
-    "degraded patches are stored as JPEGs, a fifth are black and white, half of the haze is noisy, "
-    "half of the judge's darkness is backlit, drops of rain are short and thick as well, and a "
-    "fifth of the scenes have flat parts. The last run had 480 drawings too (scripts/drawings.py)"
+    "(white, a camera's and film grain), rain, haze, blur and darkness. In the later runs a third "
+    "of the degraded patches are stored as JPEGs, a fifth are black and white, half of the haze "
+    "is noisy, half of the judge's darkness is backlit, drops of rain are short and thick as "
+    "well, and a fifth of the scenes have flat parts. The last run had 480 drawings and 80 scenes "
+    "under water too (scripts/drawings.py)"
 )
 
 BEGINNINGS = ("start", "recipe", "data", "judges", "rest")
