@@ -32,7 +32,7 @@ FLAT = 2 / 255
 steps."""
 BLOCK, SPREAD = 8, 48 / 255
 """Side of a block of pixels, and the spread of brightness that three in four blocks of an engraving
-or halftone have at least, after a pass. Hazy and dark photographs of the test sets reach 36 steps."""
+or halftone have at least, after a pass. Hazy and dark photographs of the test sets reach 36."""
 PRINT = (0.93, 1.0, 1.1)
 """The tint in which a colourless picture is judged again. A judge that has seen few of them takes
 every fourth clean one for hazy or dark, but hardly any print in this tone, and still finds real
