@@ -28,9 +28,13 @@ class Capacity:
     device: torch.device
     precision: str
 
-    def largest_tile(self) -> int:
-        """Side of the largest square tile whose forward pass fits the budget."""
-        side = int((self._budget() / self.pixel_bytes) ** 0.5)
+    def largest_tile(self, held: int = 0) -> int:
+        """Side of the largest square tile whose forward pass fits the budget.
+
+        Args:
+            held: bytes of main memory that the image takes beyond what images usually do.
+        """
+        side = int((self._budget(held) / self.pixel_bytes) ** 0.5)
         multiple = 2 * self.config.multiple
         return max(min(side, LARGEST_TILE) // multiple * multiple, SMALLEST_TILE)
 
@@ -41,11 +45,11 @@ class Capacity:
         fits = int(self._budget() / (self.pixel_bytes * tile_pixels))
         return max(1, min(LARGEST_BATCH, fits))
 
-    def _budget(self) -> int:
+    def _budget(self, held: int = 0) -> int:
         free = free_memory(self.device)
         if self.device.type == "cuda":
             return int(free * GPU_SHARE)
-        return min(max(CPU_BUDGET, self.pixel_bytes * CPU_TILE**2), free // 3)
+        return min(max(CPU_BUDGET - held, self.pixel_bytes * CPU_TILE**2), free // 3)
 
     @property
     def pixel_bytes(self) -> int:

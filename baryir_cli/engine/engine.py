@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,8 @@ class Engine:
             tile, failure = 0, ""
             try:
                 height, width = region.pixels.shape[:2]
-                axes = self.tiling.axes(height, width, self.corrector.capacity.largest_tile)
+                largest = partial(self.corrector.capacity.largest_tile, region.held)
+                axes = self.tiling.axes(height, width, largest)
                 tile = max(axis.largest for axis in axes)
                 return self._restored(region, *axes, strength, progress)
             except Exception as error:

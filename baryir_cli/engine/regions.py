@@ -61,6 +61,11 @@ class Region:
     keep_tones: bool = False
     """Whether it may be no photograph but a thing, which is as dark or pale as it should be."""
 
+    @property
+    def held(self) -> int:
+        """Bytes that it takes besides its image."""
+        return 0 if self.covered is None else self.pixels.nbytes + self.covered.nbytes
+
     def put_into(self, whole: Pixels, restored: Pixels) -> None:
         """Puts the restored photograph into its image, which is otherwise as it was."""
         place = whole[self.window]

@@ -36,6 +36,15 @@ def test_tiles_of_a_large_network_are_not_mostly_overlap(free: dict[str, int]) -
     assert official.pixel_bytes * official.largest_tile() ** 2 <= 300 << 20
 
 
+def test_a_second_image_takes_from_the_tiles_on_a_cpu_alone(free: dict[str, int]) -> None:
+    small = Capacity(preset("small"), CPU, "fp32")
+    assert small.pixel_bytes * small.largest_tile(300 << 20) ** 2 <= 84 << 20
+    assert small.largest_tile(9 << 30) == 256
+    gpu = Capacity(preset("small"), GPU, "fp32")
+    free["cuda"] = 1 << 30
+    assert gpu.largest_tile(300 << 20) == gpu.largest_tile() < 2048
+
+
 def test_half_precision_takes_larger_tiles(free: dict[str, int]) -> None:
     sides = [Capacity(preset("small"), CPU, p).largest_tile() for p in ("fp32", "bf16")]
     assert sides[0] < sides[1]

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from baryir_cli.engine import Engine
+from baryir_cli.engine.capacity import Capacity
 from baryir_cli.engine.outline import DEEP, MANY, _large_parts, from_edge, outlines
 from baryir_cli.engine.regions import regions
 from baryir_cli.metrics.psnr import psnr
@@ -314,3 +315,14 @@ def test_of_very_many_parts_the_largest_are_looked_at() -> None:
     window, part = found[-1]
     assert window == (slice(599, 901), slice(99, 801))
     assert part.sum() == 300 * 700
+
+
+def test_a_photograph_on_a_ground_has_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is held a second time."""
+    monkeypatch.setattr(Capacity, "largest_tile", lambda _, held=0: 64 if held else 128)
+    engine = Engine(Blurs(0.5), device="cpu", precision="fp32")  # type: ignore[arg-type]
+    assert engine.restore(PHOTO)[1].tile[0] > 64
+    on_ground = on(GREY, slanted())
+    (region,) = regions(on_ground)
+    assert region.held > region.pixels.nbytes > 0
+    assert max(engine.restore(on_ground)[1].tile) <= 64

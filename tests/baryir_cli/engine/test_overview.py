@@ -79,7 +79,7 @@ class Judge(torch.nn.Module):
 def test_tiles_that_judge_differently_show_no_seam(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Capacity, "largest_tile", lambda _: 192)
+    monkeypatch.setattr(Capacity, "largest_tile", lambda *_: 192)
     pixels = np.full((*size, 3), 0.1, np.float32)
     pixels[-300:, -300:] = 0.5
     judge = Judge()
@@ -105,7 +105,7 @@ def test_tiles_of_a_toned_photograph_show_no_seam(size: tuple[int, int]) -> None
 
 
 def test_a_judge_that_finds_nothing_needs_no_overview(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Capacity, "largest_tile", lambda _: 192)
+    monkeypatch.setattr(Capacity, "largest_tile", lambda *_: 192)
     judge = Judge()
     judge.config, judge.judge = replace(judge.config, scene=64), SceneJudge()
     engine = Engine(judge, device="cpu", precision="fp32")  # type: ignore[arg-type]
