@@ -26,7 +26,7 @@ class Remark:
 REMARKS = (
     Remark(
         "two colours at most, left as it is",
-        "of two colours at most, left as they are",
+        "with two colours at most, left as they are",
         lambda facts: facts.get("photographs") == 0,
         is_risky=False,
     ),
