@@ -8,7 +8,6 @@ several in random order, and the same weights should make the same file.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from models.config import ConfigError, NetworkConfig
+from models.jsontext import parsed
 from models.wording import no_such
 
 FORMAT = 1
@@ -156,7 +156,7 @@ def read_entries(file: BinaryIO) -> tuple[dict[str, Entry], Any]:
         raise WeightsError("cut short within the header")
     try:
         header = _parse(file.read(length).decode("utf-8"))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise WeightsError("not a safetensors file: its header is not JSON") from None
     if not isinstance(header, dict):
         raise WeightsError("not a safetensors file: its header is not a JSON object")
@@ -217,7 +217,7 @@ def read_metadata(metadata: Any) -> tuple[NetworkConfig, dict[str, Any]]:
     try:
         entry = _parse(metadata["baryir"])
         version, config, provenance = entry["format"], entry["config"], entry["provenance"]
-    except (ValueError, RecursionError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise WeightsError("damaged metadata: format, config or provenance is missing") from None
     if type(version) is not int or version < 1:
         raise WeightsError("damaged metadata: the format is not a positive whole number")
@@ -261,7 +261,7 @@ def _parse(text: str) -> Any:
         number = float(digits)
         return number if math.isfinite(number) else refuse("infinity")
 
-    return json.loads(
+    return parsed(
         text,
         object_pairs_hook=unique,
         parse_constant=refuse,

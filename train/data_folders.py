@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.jsontext import parsed
+
 HOLDOUT = 0.04
 """Share of the images that is held out for validation unless another is asked for."""
 
@@ -38,7 +40,7 @@ class DataFolders:
             ValueError: for anything else.
         """
         try:
-            entries: dict[str, Any] = json.loads(text)
+            entries: dict[str, Any] = parsed(text)
             if not isinstance(entries["clean"], list):
                 raise TypeError("clean is no list")
             data, single = (Path(entries[n]) if entries[n] else None for n in ("data", "single"))
@@ -48,5 +50,5 @@ class DataFolders:
             if not 0 <= holdout <= 0.5:
                 raise TypeError("holdout is no such share")
             return cls(data, clean, single, holdout)
-        except (KeyError, TypeError, OverflowError, RecursionError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(str(error)) from None

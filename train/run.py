@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.files import named_errors, replacing
+from models.jsontext import parsed
 from train import checkpoint
 from train.data_folders import DataFolders
 from train.recipe import Recipe
@@ -172,8 +173,8 @@ class Run:
         # As bytes: a line that is not UTF-8 is broken, the others are not.
         for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
+                entry = parsed(line)
+            except ValueError:
                 continue
             if isinstance(entry, dict) and isinstance(entry.get("step"), int):
                 entries.append(entry)
@@ -182,8 +183,8 @@ class Run:
     def _is_marked(self) -> bool:
         """Whether the folder holds the recipe of a run, from any version of this program."""
         try:
-            recipe = json.loads(self.recipe_file.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            recipe = parsed(self.recipe_file.read_text("utf-8"))
+        except (OSError, ValueError):
             return False
         return isinstance(recipe, dict) and "objective" in recipe
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from baryir_cli.benches.catalogue import BenchSet, bench_sets
 from baryir_cli.benches.degrade import Degradation
 from baryir_cli.errors import UsageError, UserError, told_by_system
 from baryir_cli.images import READABLE_SUFFIXES
+from models.jsontext import parsed
 from models.wording import no_such, numbers
 from train.folders import RAIN, SourceError, by_name, find_folder, image_files, match
 
@@ -179,13 +179,13 @@ def _described(found: FoundSet) -> FoundSet:
     if not path.is_file():
         return found
     try:
-        entry = json.loads(path.read_text("utf-8"))
+        entry = parsed(path.read_text("utf-8"))
         name, stands_for, official = (
             entry["name"],
             entry.get("stands_for"),
             entry.get("official_count"),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"{path}: not a JSON object with name, stands_for and official_count"
         ) from None

@@ -10,11 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.bands import bands
-from baryir_cli.engine.pixels import Pixels
-
-Mask = NDArray[np.bool_]
-"""``(H, W)``"""
-
+from baryir_cli.engine.pixels import Mask, Pixels
 
 SEARCHED = 1 << 24
 """Pixels among which the nearest visible one is searched for; larger images are shrunk for that."""

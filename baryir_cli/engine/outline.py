@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.bands import bands
-from baryir_cli.engine.continuation import Mask
 from baryir_cli.engine.frame import (
     LEAST,
     MOST,
@@ -27,7 +26,7 @@ from baryir_cli.engine.frame import (
     off_colour,
     some_of,
 )
-from baryir_cli.engine.pixels import Pixels
+from baryir_cli.engine.pixels import Mask, Pixels
 from models.light import full_scale
 
 CONCAVE, RAGGED = 0.05, 2

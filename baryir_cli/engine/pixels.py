@@ -14,6 +14,8 @@ from models.light import full_scale
 
 Pixels = NDArray[Any]
 """``(H, W, 3)`` uint8, uint16 or float32 in [0, 1]."""
+Mask = NDArray[np.bool_]
+"""``(H, W)``"""
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

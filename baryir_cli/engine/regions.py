@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baryir_cli.bands import bands
-from baryir_cli.engine.continuation import Mask, continued
+from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.frame import SOFT, Colour, Window, inside, off_colour, some_of
 from baryir_cli.engine.outline import (
     DEEP,
@@ -26,7 +26,7 @@ from baryir_cli.engine.outline import (
     outlines,
     shifted,
 )
-from baryir_cli.engine.pixels import Pixels
+from baryir_cli.engine.pixels import Mask, Pixels
 from models.light import full_scale
 
 SHOWN = 4

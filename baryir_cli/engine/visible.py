@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from baryir_cli.engine.continuation import Mask, continued
+from baryir_cli.engine.continuation import continued
 from baryir_cli.engine.device import lack_of_memory_as_user_error
 from baryir_cli.engine.engine import Engine
-from baryir_cli.engine.pixels import Pixels, change_of, has_two_colours_at_most
+from baryir_cli.engine.pixels import Mask, Pixels, change_of, has_two_colours_at_most
 from baryir_cli.report import Report
 
 

@@ -20,6 +20,7 @@ from baryir_cli.errors import UsageError, UserError
 from baryir_cli.evaluation.results import MALFORMED, ImageScores
 from baryir_cli.files.atomic import make_folder, write_atomically
 from baryir_cli.images import ImageError, Photo, encode_photo, read_photo
+from models.jsontext import parsed
 from models.light import Pixels
 
 
@@ -76,7 +77,7 @@ class Journal:
                 raise UserError(f"--save {self.folder}: {error}") from None
             return
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            stored = parsed(path.read_text("utf-8"))
             different = {k for k in {*identity, *stored} if identity.get(k) != stored.get(k)}
         except (OSError, *MALFORMED):
             raise UsageError(f"--save {self.folder}: run.json is damaged") from None
@@ -96,7 +97,7 @@ class Journal:
             return {}
         for line in lines:
             try:
-                entry = json.loads(line)
+                entry = parsed(line)
                 group = entry.pop("set")
                 scores = ImageScores.from_dict(entry)
                 known[group, scores.name] = scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,6 +11,7 @@ from typing import Any
 from baryir_cli.errors import UsageError, UserError
 from baryir_cli.metrics import METRICS
 from baryir_cli.report import Report
+from models.jsontext import parsed
 from models.wording import no_such
 
 FORMAT = 1
@@ -19,14 +19,7 @@ FORMAT = 1
 
 Scores = dict[str, float]
 """Figures by metric."""
-MALFORMED = (
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """Exceptions that malformed JSON causes."""
 
 
@@ -170,12 +163,12 @@ class Evaluation:
             UserError: it is not an evaluation, or too new.
         """
         try:
-            entry = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+            entry = parsed(path.read_text("utf-8"), parse_constant=_refuse)
         except (FileNotFoundError, IsADirectoryError):
             raise UsageError(f"--compare {no_such(path, 'file')}") from None
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise UserError(f"{path}: not JSON; --compare takes what --json wrote") from None
         try:
             if entry["format"] > FORMAT:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from baryir_cli.errors import UsageError
+from models.jsontext import parsed
 from models.wording import choices
 from train.recipe import Loss, Recipe, RecipeError, shipped
 from train.run import Run
@@ -130,7 +130,7 @@ def _fields(entries: Sequence[str]) -> dict[str, Any]:
         if not found:
             raise UsageError(f"--network takes name=value, not {entry!r}")
         try:
-            result[name] = json.loads(value)
-        except (ValueError, RecursionError):
+            result[name] = parsed(value)
+        except ValueError:
             result[name] = value
     return result
